@@ -1,0 +1,1 @@
+"""The benchmarks: each figure beside its peers, measured in the same run."""

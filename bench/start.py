@@ -1,0 +1,51 @@
+"""What the apps add to `django.setup()` of the demo project."""
+
+import os
+import subprocess
+import sys
+
+from bench.figures import Figure, at_most, compared
+from bench.processes import ROOT
+from bench.progress import steps
+from bench.run import Run
+
+NAME = "start"
+SETUP = """
+import sys, time, django
+from django.conf import settings
+settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app not in sys.argv[1:]]
+began = time.process_time()
+django.setup()
+print(time.process_time() - began)
+"""
+
+
+def run(run: Run) -> list[Figure]:
+    without: dict[str, tuple[str, ...]] = {
+        "neither": ("publisher", "consumers"),
+        "publisher": ("consumers",),
+        "both": (),
+    }
+    taken: dict[str, list[float]] = {name: [] for name in without}
+    rounds = run.size(25, 7)
+    with steps("django.setup()", rounds) as begin:
+        for number in range(rounds):
+            begin(f"round {number + 1}")
+            for name, apps in without.items():
+                taken[name].append(1000 * seconds(apps))
+    return [
+        compared(NAME, f"django.setup(), {words}", taken[name], "without", taken["neither"], unit="ms", bar=bar)
+        for name, words, bar in (
+            ("publisher", "with publisher", at_most(1.1)),
+            ("both", "with publisher and consumers", None),
+        )
+    ]
+
+
+def seconds(without: tuple[str, ...]) -> float:
+    """The process's own time; what it waited for others does not count."""
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "project.settings"}
+    done = subprocess.run(
+        [sys.executable, "-c", SETUP, *without], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    return float(done.stdout)

@@ -1,0 +1,31 @@
+"""Reactions in processes of their own: what a handler module imports."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from consumers.exceptions import BatchFailed, Reject, Retry
+    from consumers.registry import receiver, subscribe
+    from consumers.retry import Backoff
+    from consumers.script import run
+    from publisher.wire.event import Event
+
+__all__ = ["Backoff", "BatchFailed", "Event", "Reject", "Retry", "receiver", "run", "subscribe"]
+
+# Imported when asked for: a site that has the app installed and runs no handler does not.
+MODULES = {
+    "Backoff": "consumers.retry",
+    "BatchFailed": "consumers.exceptions",
+    "Event": "publisher.wire.event",
+    "Reject": "consumers.exceptions",
+    "Retry": "consumers.exceptions",
+    "receiver": "consumers.registry",
+    "run": "consumers.script",
+    "subscribe": "consumers.registry",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(MODULES[name]), name)

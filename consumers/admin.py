@@ -1,0 +1,20 @@
+"""What was handled and what is being tried, to be looked at."""
+
+from django.contrib import admin
+
+from consumers.models import Attempt, InboxEvent
+from publisher.admin import LookOnly
+
+
+@admin.register(InboxEvent)
+class InboxEventAdmin(LookOnly):
+    list_display = ("event_id", "subscription", "handled_at")
+    search_fields = ("event_id__exact",)
+    ordering = ("-pk",)
+
+
+@admin.register(Attempt)
+class AttemptAdmin(LookOnly):
+    list_display = ("event_id", "subscription", "count", "last_at")
+    search_fields = ("event_id__exact",)
+    ordering = ("-pk",)

@@ -1,0 +1,24 @@
+"""The app that runs handlers."""
+
+from django.apps import AppConfig
+from django.core.checks import Tags
+
+CHECKS = {
+    "consumers.checks.check_handlers": Tags.compatibility,
+    "consumers.ask_checks.check_asked": Tags.compatibility,
+}
+
+
+class ConsumersConfig(AppConfig):
+    name = "consumers"
+    verbose_name = "Signal Bridge: consumers"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        # A site imports handlers' modules no more than it runs them.
+        from publisher.lazy_checks import register_checks
+        from publisher.wire.late import when_needed
+
+        when_needed("publisher.encoders.discovery.load_encoders")
+        when_needed("consumers.instances.register")
+        register_checks(CHECKS)

@@ -1,0 +1,46 @@
+"""System checks of the handlers that are asked."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import combinations
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Warning
+
+from consumers.bindings import known_signal, sender_name
+from consumers.discovery import discover
+from consumers.exceptions import HandlersNotImportable
+from consumers.registry import Handler, handlers
+from publisher import conf
+
+
+def check_asked(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
+    """One handler alone answers a question, and this project's rules, if they take its signal, ask."""
+    # Another check says which module cannot be imported.
+    with suppress(HandlersNotImportable):
+        discover()
+    asked = [handler for handler in handlers() if handler.ask]
+    return [*_check_alone(asked), *(message for handler in asked for message in _check_rules(handler))]
+
+
+def _check_alone(asked: Sequence[Handler]) -> Iterator[CheckMessage]:
+    for one, other in combinations(asked, 2):
+        senders = {sender_name(one.sender), sender_name(other.sender)}
+        if set(one.signals).intersection(other.signals) and (len(senders) == 1 or None in senders):
+            yield Error(
+                f"{one.path} and {other.path} would both answer the same question.",
+                hint="The first answer would count, whichever that is. Ask one of them, or give them unlike senders.",
+                id="consumers.E004",
+            )
+
+
+def _check_rules(handler: Handler) -> Iterator[CheckMessage]:
+    for signal in handler.signals:
+        known = known_signal(signal)
+        rule = next((rule for rule in conf.rules() if rule.takes_signal(known.name)), None)
+        if rule is not None and rule.delivery != "ask":
+            yield Warning(
+                f"{handler.path} answers {known.name}, which a rule delivers by {rule.delivery!r}.",
+                hint='Write "delivery": "ask" into the rule, or take `ask=True` out of the handler.',
+                id="consumers.W001",
+            )

@@ -1,0 +1,57 @@
+"""One question to one handler: what it returns goes back, or why there is nothing to go back."""
+
+import logging
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from consumers.handling import Handling, event_of
+from consumers.received import Received
+from consumers.results import Answered, Result, name_of, where
+from publisher.wire.codec import Encoding
+from publisher.wire.origin import caused_by
+
+logger = logging.getLogger("consumers.worker")
+
+_encoder = msgspec.json.Encoder()
+
+
+class Question(Received, frozen=True, kw_only=True):
+    """`deadline` is in seconds since the epoch: an answer after it would come too late."""
+
+    deadline: float
+
+
+class Asked(Handling):
+    """Without inbox, retries and dead letters: whoever asked waits, and does without when that is too long."""
+
+    def beside_others(self, received: Received) -> Result:
+        """Raises nothing: a handler that raises has no answer, and whoever asked is told at once."""
+        began = datetime.now(UTC)
+        if isinstance(received, Question) and time.time() > received.deadline:
+            logger.warning("not answered handler=%s: the question is too old", self.handler.name)
+            return Answered(event=None, began=began, body=None)
+        event = None
+        try:
+            event = event_of(received)
+            if not self.call.takes(event):
+                return Answered(event=None, began=began, body=None)
+            with caused_by(event):
+                return Answered(event=event, began=began, body=answer(self.call(event)))
+        except BaseException as exc:  # a handler may call sys.exit()
+            id = event.id if event else None
+            logger.error("ask failed event=%s handler=%s: %s (%s)", id, self.handler.name, name_of(exc), where(exc))
+            return Answered(event=event, began=began, body=failure(name_of(exc)))
+
+
+def answer(value: Any) -> bytes:
+    """As events are encoded. Raises NotEncodable for a value without an encoder: its repr is no answer."""
+    encoding = Encoding()
+    plain = encoding.encode(value, "answer")
+    return _encoder.encode({"answer": plain, "types": encoding.types} if encoding.types else {"answer": plain})
+
+
+def failure(reason: str) -> bytes:
+    return _encoder.encode({"error": reason})

@@ -1,0 +1,81 @@
+"""A handler as the broker sees it: its queue and the keys bound to it."""
+
+from collections.abc import Iterable
+from string import Formatter
+
+from django.dispatch import Signal
+
+from consumers.delays import TIERS_SECONDS
+from consumers.registry import Handler
+from publisher import conf
+from publisher.catalogue import KnownSignal, catalogue, named
+from publisher.events import sender_label
+from publisher.rules import Rule, is_glob
+from publisher.wire.routing import routing_key
+from publisher.wire.topology import Topology, answering, subscription, waiting
+
+
+def queue_of(handler: Handler) -> str:
+    return f"{conf.service()}.{handler.name}"
+
+
+def topology_of(handlers: Iterable[Handler]) -> Topology:
+    """All that these handlers need on the broker."""
+    handlers = tuple(handlers)
+    # A question does not wait.
+    is_asked_alone = bool(handlers) and all(handler.ask for handler in handlers)
+    whole = Topology() if is_asked_alone else waiting(conf.exchange(), TIERS_SECONDS)
+    for handler in handlers:
+        exchange, queue, keys = conf.exchange(), queue_of(handler), keys_of(handler)
+        if handler.ask:
+            whole += answering(exchange, queue, keys)
+        else:
+            whole += subscription(exchange, queue, keys, ordered=handler.ordered)
+    return whole
+
+
+def keys_of(handler: Handler) -> tuple[str, ...]:
+    """The patterns bound to the handler's queue."""
+    keys = [*handler.patterns]
+    for signal in handler.signals:
+        known = known_signal(signal)
+        keys.append(routing_key(known.group, known.word, sender_name(handler.sender) or "#"))
+        # A rule may give its events another key than the default one.
+        keys += [pattern_of(rule.routing_key) for rule in rules_about(known) if rule.routing_key]
+    return tuple(dict.fromkeys(keys))
+
+
+def known_signal(signal: Signal) -> KnownSignal:
+    return next(known for known in catalogue() if known.signal is signal)
+
+
+def sender_name(sender: type | str | None) -> str | None:
+    """A sender as the last words of a key: a label as it is written, a class as the publisher names it."""
+    return sender.lower() if isinstance(sender, str) else sender_label(sender)
+
+
+def rules_about(known: KnownSignal) -> list[Rule]:
+    """This project's own rules that take the signal, in their order."""
+    return [rule for rule in conf.rules() if _takes(rule, known)]
+
+
+def _takes(rule: Rule, known: KnownSignal) -> bool:
+    if is_glob(rule.signal) or rule.signal == known.name:
+        return rule.takes_signal(known.name)
+    # A path may be an alias: it names the signal all the same.
+    found = named(rule.signal)
+    return found is not None and found.signal is known.signal
+
+
+def pattern_of(format_string: str) -> str:
+    """What a key made by this format string can look like.
+
+    >>> pattern_of("moderation.{kwargs[reason]}")
+    'moderation.#'
+    """
+    words = []
+    for word in "".join(
+        text + ("\0" if name is not None else "") for text, name, *_ in Formatter().parse(format_string)
+    ).split("."):
+        words.append("#" if "\0" in word else word)
+    return ".".join(words)

@@ -1,0 +1,80 @@
+"""Calls a handler's function with an event, in the way it was registered for."""
+
+import inspect
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from asgiref.sync import async_to_sync
+
+from consumers.bindings import sender_name
+from consumers.exceptions import InstanceGone, TooManyHops
+from consumers.instances import fresh, model_named
+from consumers.registry import Handler
+from consumers.retry import UnknownType
+from publisher import conf
+from publisher.catalogue import catalogue
+from publisher.wire.event import Event
+
+logger = logging.getLogger(__name__)
+
+HINT = " ".join((TooManyHops.__doc__ or "").split())
+
+
+class Call:
+    """A handler made ready to be called: what it takes, resolved once."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+        self.sender = sender_name(handler.sender)
+        known = catalogue() if handler.signals else ()
+        self._known_names = frozenset(signal.name for signal in known)
+        self._signals = {signal.name: signal.signal for signal in known if signal.signal in handler.signals}
+        function = handler.function
+        # In this thread, so inside its transaction: asgiref runs what is thread-sensitive where it was called from.
+        self._function: Callable[..., Any] = (
+            async_to_sync(function) if inspect.iscoroutinefunction(function) else function
+        )
+
+    def takes(self, event: Event) -> bool:
+        """Whether the event is one for this handler. Raises UnknownType and TooManyHops."""
+        if not self._is_about(event) or (self.handler.ignore_own and event.source == conf.source()):
+            return False
+        if event.hops and event.hops > (most := conf.max_hops()):
+            raise TooManyHops(f"{event.hops} hops, the last from event {event.causationid}; MAX_HOPS is {most}. {HINT}")
+        return True
+
+    def _is_about(self, event: Event) -> bool:
+        if not self.handler.signals:
+            return True
+        if event.type not in self._signals:
+            if event.type not in self._known_names:
+                raise UnknownType(f"no signal is called {event.type!r} here")
+            return False
+        return self.sender is None or event.sender == self.sender
+
+    def __call__(self, event: Event) -> Any:
+        """What the function returns, which only an asked one's sender hears of."""
+        if not self.handler.signals:
+            return self._function(event)
+        kwargs = {"event": event, **event.kwargs}
+        if self.handler.instance == "fresh" and "instance" in kwargs:
+            try:
+                kwargs["instance"] = fresh(kwargs["instance"])
+            except InstanceGone as exc:
+                logger.info("not handled event=%s handler=%s: %s", event.id, self.handler.name, exc)
+                return None
+        return self._function(**{**kwargs, "sender": sender_of(event), "signal": self._signals[event.type]})
+
+    def together(self, events: Sequence[Event]) -> None:
+        """A batch handler's call."""
+        self._function(list(events))
+
+
+def sender_of(event: Event) -> Any:
+    """The sender as a receiver gets it: the model class, the instance that was the sender, else its label."""
+    sent = event.sender_instance
+    if sent is not None:
+        return sent
+    label = event.sender
+    return None if label is None else model_named(label) or label

@@ -1,0 +1,27 @@
+"""Events for django.tasks (Django 6): a handler that enqueues a task."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from consumers.contrib.plain import event_of, plain
+from publisher.wire.event import Event
+
+__all__ = ["event_of", "to_task"]
+
+
+class Task(Protocol):
+    """What `django.tasks.task` makes of a function."""
+
+    def enqueue(self, *args: Any, **kwargs: Any) -> object: ...
+
+
+def to_task(task: Task) -> Callable[[Event], None]:
+    """A handler that enqueues the task with the event, as a dict: `subscribe("auth.#", name="greet")(to_task(greet))`.
+
+    With a backend that keeps tasks in the handler's database, the task is enqueued exactly once.
+    """
+
+    def handle(event: Event) -> None:
+        task.enqueue(plain(event))
+
+    return handle

@@ -1,0 +1,160 @@
+"""Dead letters: what handlers gave up on, to be looked at, replayed or discarded, each by itself."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from consumers.bindings import queue_of
+from consumers.received import ATTEMPT, DUE_AT, FIRST_FAILED_AT, ROUTING_KEY
+from consumers.registry import Handler
+from publisher import conf
+from publisher.wire.connection import Connection
+from publisher.wire.frames import Message
+from publisher.wire.intake import Delivery, republished
+from publisher.wire.sender import Outcome, Sender
+from publisher.wire.shelf import Shelf, letter_id
+from publisher.wire.topology import dead_queue, return_exchange
+
+POLL_SECONDS = 0.5
+HISTORY = (
+    "x-reason", "x-exception", "x-text", "x-where", "x-attempts", "x-last-failed-at", "x-handler", "x-host",
+    FIRST_FAILED_AT, ATTEMPT, DUE_AT,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """An event that a handler gave up on, and why. Times are as they were written, in ISO 8601."""
+
+    id: str
+    handler: str
+    type: str
+    reason: str
+    exception: str
+    text: str
+    where: str
+    attempts: int
+    first_failed_at: str
+    last_failed_at: str
+    host: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which letters: all criteria that are given must hold. `since` is compared with the last failure."""
+
+    ids: frozenset[str] = frozenset()
+    reason: str | None = None
+    since: datetime | None = None
+
+    def takes(self, letter: DeadLetter) -> bool:
+        if self.ids and letter.id not in self.ids:
+            return False
+        if self.reason is not None and letter.reason != self.reason:
+            return False
+        return self.since is None or _moment(letter.last_failed_at) >= self.since
+
+
+class Letters:
+    """Those of these handlers that are wanted, where they lie; what is not replayed or discarded stays there."""
+
+    def __init__(self, connection: Connection, handlers: Iterable[Handler], wanted: Wanted) -> None:
+        self._connection = connection
+        self._handlers = handlers
+        self._wanted = wanted
+
+    def __iter__(self) -> Iterator[tuple[DeadLetter, Delivery]]:
+        for handler in self._handlers:
+            yield from self._on(self._shelf(handler), handler)
+
+    def replay(self) -> Iterator[tuple[DeadLetter, Outcome]]:
+        """Back to their handlers' queues, as new. One is removed once the broker confirmed its copy, and not before.
+
+        Where the outcome is not CONFIRMED, it stays.
+        """
+        exchange = return_exchange(conf.exchange())
+        for handler in self._handlers:
+            shelf = self._shelf(handler)
+            sender: Sender[tuple[DeadLetter, Delivery]] = Sender(self._connection, exchange)
+            for letter, delivery in self._on(shelf, handler):
+                while not sender.has_room:
+                    sender.poll(POLL_SECONDS)
+                sender.send((letter, delivery), _as_new(delivery, exchange, queue_of(handler)))
+                yield from _settled(sender, shelf)
+            sender.flush()
+            yield from _settled(sender, shelf)
+
+    def discard(self) -> Iterator[DeadLetter]:
+        """Removes them for good."""
+        for handler in self._handlers:
+            shelf = self._shelf(handler)
+            for letter, delivery in self._on(shelf, handler):
+                shelf.remove(delivery)
+                yield letter
+
+    def _shelf(self, handler: Handler) -> Shelf:
+        return Shelf(self._connection, dead_queue(queue_of(handler)))
+
+    def _on(self, shelf: Shelf, handler: Handler) -> Iterator[tuple[DeadLetter, Delivery]]:
+        for delivery in shelf:
+            letter = letter_of(handler, delivery)
+            if self._wanted.takes(letter):
+                yield letter, delivery
+
+
+def _settled(sender: Sender[tuple[DeadLetter, Delivery]], shelf: Shelf) -> Iterator[tuple[DeadLetter, Outcome]]:
+    while sender.settled:
+        (letter, delivery), outcome = sender.settled.popleft()
+        if outcome is Outcome.CONFIRMED:
+            shelf.remove(delivery)
+        yield letter, outcome
+
+
+def _as_new(delivery: Delivery, exchange: str, queue: str) -> Message:
+    return republished(delivery, exchange, queue, {**dict.fromkeys(HISTORY), ROUTING_KEY: routing_key_of(delivery)})
+
+
+def routing_key_of(delivery: Delivery) -> str:
+    """The key that the event was published under; the broker notes it where it made the letter itself."""
+    headers = delivery.headers
+    keys = _death(headers).get("routing-keys")
+    noted = headers.get(ROUTING_KEY) or (keys[0] if isinstance(keys, list) and keys else None)
+    return noted if isinstance(noted, str) else delivery.routing_key
+
+
+def letter_of(handler: Handler, delivery: Delivery) -> DeadLetter:
+    headers = delivery.headers
+    return DeadLetter(
+        id=letter_id(delivery.properties, delivery.body),
+        handler=handler.name,
+        type=str(delivery.properties.type or ""),
+        reason=str(headers.get("x-reason") or _broker_reason(headers)),
+        exception=str(headers.get("x-exception", "")),
+        text=str(headers.get("x-text", "")),
+        where=str(headers.get("x-where", "")),
+        attempts=headers["x-attempts"] if isinstance(headers.get("x-attempts"), int) else 0,
+        first_failed_at=str(headers.get(FIRST_FAILED_AT, "")),
+        last_failed_at=str(headers.get("x-last-failed-at", "")),
+        host=str(headers.get("x-host", "")),
+        size=len(delivery.body),
+    )
+
+
+def _broker_reason(headers: Mapping[str, Any]) -> str:
+    """Why the broker itself put it here: its delivery limit, usually."""
+    return str(_death(headers).get("reason", "unknown"))
+
+
+def _death(headers: Mapping[str, Any]) -> Mapping[str, Any]:
+    deaths = headers.get("x-death")
+    return deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.max.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,37 @@
+"""Finds handlers: in the `consumers` module of each installed app, and in the modules that HANDLERS names."""
+
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+
+from django.apps import apps
+
+from consumers.exceptions import HandlersNotImportable, UnknownHandler
+from consumers.offloaded import offloaded_handlers
+from consumers.registry import Handler, handlers
+from publisher import conf
+
+
+def handler_modules() -> tuple[str, ...]:
+    """The modules to import. The app `consumers` is not such a module."""
+    found = (f"{config.name}.consumers" for config in apps.get_app_configs() if config.name != "consumers")
+    return (*(name for name in found if find_spec(name)), *conf.handler_modules())
+
+
+def discover() -> tuple[Handler, ...]:
+    """Import them all; offloaded receivers are handlers too. Raises HandlersNotImportable, naming the module."""
+    for name in handler_modules():
+        try:
+            import_module(name)
+        except Exception as exc:
+            raise HandlersNotImportable(f"{name}: {type(exc).__name__}: {exc}") from exc
+    return (*handlers(), *offloaded_handlers())
+
+
+def chosen(known: Sequence[Handler], names: Sequence[str]) -> tuple[Handler, ...]:
+    """Those of these names, or all without names. Raises UnknownHandler."""
+    by_name = {handler.name: handler for handler in known}
+    for name in names:
+        if name not in by_name:
+            raise UnknownHandler(f"There is no handler {name!r}. There are: {', '.join(by_name) or 'none'}.")
+    return tuple(by_name[name] for name in names) if names else tuple(known)

@@ -1,0 +1,1 @@
+"""Consumers to read and to run, each a script of its own."""

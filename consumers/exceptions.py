@@ -1,0 +1,62 @@
+"""What a handler may raise, and what may be wrong with handlers."""
+
+from collections.abc import Mapping
+
+
+class ConsumersError(Exception):
+    """Root of the errors of this package."""
+
+
+class HandlerNameTaken(ConsumersError):
+    """Two handlers would share one queue. Give one of them another name: `@receiver(..., name="other")`."""
+
+
+class UnknownHandler(ConsumersError):
+    """There is no handler of that name. `manage.py consume --list` shows those there are."""
+
+
+class HandlersNotImportable(ConsumersError):
+    """A module with handlers cannot be imported. `manage.py check` says which, and why."""
+
+
+class HandlerKilledItsProcess(ConsumersError):
+    """The event was begun again and again, and the process ended each time. Look for a crash or a lack of memory."""
+
+
+class InstanceGone(ConsumersError):
+    """The row that the event tells of is not there any more, and the handler asked for it as it is now."""
+
+
+class ReceiverGone(ConsumersError):
+    """The offloaded receiver was collected in this process: it was connected weakly, and nothing else held it."""
+
+
+class TooManyHops(ConsumersError):
+    """Handlers send what calls handlers again: break the circle, for example with `ignore_own=True`.
+
+    Where so long a chain is meant, raise SIGNAL_BRIDGE["MAX_HOPS"] and replay.
+    """
+
+
+class BatchFailed(ConsumersError):
+    """Raised in a batch handler: these events failed, by event id with what was wrong; what it did for others stays."""
+
+    def __init__(self, failures: Mapping[str, BaseException]) -> None:
+        super().__init__(f"{len(failures)} events of the batch failed")
+        self.failures = failures
+
+
+class HandlerTooSlow(ConsumersError):
+    """The handler ran longer than its hard limit, and was ended."""
+
+
+class Reject(ConsumersError):
+    """Raised in a handler: this event can never be handled. It goes to the dead letters at once, with the reason."""
+
+
+class Retry(ConsumersError):
+    """Raised in a handler: not now. `after` is the pause before the next attempt, in seconds."""
+
+    def __init__(self, reason: str = "", *, after: float | None = None) -> None:
+        super().__init__(reason)
+        self.after = after

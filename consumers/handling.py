@@ -1,0 +1,238 @@
+"""One delivery to one handler: decode, call once in effect, and decide what becomes of it. Knows no broker."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import count
+from threading import Event as Flag
+from typing import TypeVar
+
+from django.db import InterfaceError, OperationalError, router, transaction
+from msgspec.structs import replace
+
+from consumers.calling import Call
+from consumers.exceptions import BatchFailed, HandlerKilledItsProcess
+from consumers.late_lock import has_one_writer, late_lock
+from consumers.models import Attempt, InboxEvent
+from consumers.patience import GivingBack, Patience
+from consumers.querysets import AttemptQuerySet, InboxQuerySet
+from consumers.received import Received
+from consumers.registry import Handler
+from consumers.results import Dangerous, Failed, GivenBack, Handled, Result, dead, name_of
+from consumers.retry import Bury, decide
+from publisher.wire.errors import MalformedEvent
+from publisher.wire.event import Event, decode_event
+from publisher.wire.origin import caused_by
+
+Answer = TypeVar("Answer")
+
+
+class Handling:
+    """A handler and its subscription's state. Without a database, what needs one is left out."""
+
+    def __init__(self, handler: Handler, subscription: str, *, stop: Flag, has_database: bool = True) -> None:
+        self.handler = handler
+        self.subscription = subscription
+        self.call = Call(handler)
+        self.has_database = has_database
+        self.has_inbox = handler.inbox and has_database
+        self.using = router.db_for_write(InboxEvent) if has_database else ""
+        self._patience = Patience(self.using, stop)
+
+    def __call__(self, received: Received) -> Result:
+        """Raises nothing: what the handler raises is decided upon."""
+        result = self.beside_others(received)
+        return self.alone(received) if isinstance(result, Dangerous) else result
+
+    def alone(self, received: Received) -> Result:
+        """The same for one that is dangerous beside others."""
+        began = datetime.now(UTC)
+        try:
+            return self._suspect(event_of(received), received, began)
+        except GivingBack:
+            return GivenBack()
+        except BaseException as exc:
+            return self.failed(exc, received)
+
+    def beside_others(self, received: Received) -> Result | Dangerous:
+        """The same, unless it is dangerous."""
+        began = datetime.now(UTC)
+        try:
+            event = event_of(received)
+            if not self.call.takes(event):
+                return Handled(event=None, began=began)
+            if received.is_suspect and self.has_database:
+                return Dangerous() if self._is_dangerous(event) else self._suspect(event, received, began)
+            return self._handle(event, began)
+        except GivingBack:
+            return GivenBack()
+        except BaseException as exc:  # a handler may call sys.exit()
+            return self.failed(exc, received)
+
+    def together(self, batch: Sequence[Received]) -> list[Result]:
+        """A batch handler's deliveries: in one transaction, each with a result of its own."""
+        began = datetime.now(UTC)
+        results: list[Result] = []
+        events: list[Event | None] = []
+        for received in batch:
+            event, result = self._decoded(received, began)
+            events.append(event)
+            results.append(result)
+        failures = self._batch_failures([event for event in events if event is not None])
+        for n, (event, received) in enumerate(zip(events, batch, strict=True)):
+            if event is not None and (exc := failures.get(event.id)) is not None:
+                results[n] = GivenBack() if isinstance(exc, GivingBack) else self.failed(exc, received)
+        return results
+
+    def failed(self, exc: BaseException, received: Received) -> Result:
+        decision = decide(received.attempt, exc, self.handler.retry)
+        if isinstance(decision, Bury):
+            return dead(decision.reason, exc, received, self.handler.name)
+        return Failed(received=received, after=decision.after, exception=name_of(exc))
+
+    def _handle(self, event: Event, began: datetime, *, is_suspect: bool = False) -> Handled:
+        # Around the transaction: what waits for the commit is caused by the event as well.
+        with caused_by(event):
+            is_new = self._patiently(lambda: self._once(event, is_suspect))
+        return Handled(event=event if is_new else None, began=began)
+
+    def _patiently(self, action: Callable[[], Answer]) -> Answer:
+        """Again while it is the database's fault."""
+        for tried in count(1):
+            try:
+                return action()
+            except (OperationalError, InterfaceError) as exc:
+                if not self._patience.waits(exc, tried):
+                    raise
+        raise AssertionError("count never ends")
+
+    def _once(self, event: Event, is_suspect: bool) -> bool:
+        """Whether it was handled now, rather than before."""
+        if not self.has_inbox:
+            self._call(event)
+            return True
+        if self._is_late:
+            return self._once_late(event)
+        with transaction.atomic(using=self.using):
+            is_new = self._inbox.admit(self.subscription, event.id)
+            if is_new:
+                self._call(event)
+            if is_suspect:
+                self._attempts.end(self.subscription, event.id)
+            return is_new
+
+    def _once_late(self, event: Event) -> bool:
+        """The same, with the inbox's row last: whoever called it twice at once finds it there, and rolls back."""
+        if self._inbox.has(self.subscription, event.id):
+            return False
+        with late_lock(self.using):
+            self._call(event)
+            is_new = self._inbox.admit(self.subscription, event.id)
+            transaction.set_rollback(not is_new, using=self.using)
+            return is_new
+
+    def _call(self, event: Event) -> None:
+        if not self.handler.batch:
+            self.call(event)
+        elif exc := self._batch_call([event]).get(event.id):
+            raise exc
+
+    def _is_dangerous(self, event: Event) -> bool:
+        """Most that come again are innocent: one that did not end the first start that was noted is begun alone."""
+        noted = self._patiently(lambda: self._attempts.begun(self.subscription, event.id))
+        return 2 + noted >= min(3, self._most)
+
+    @property
+    def _most(self) -> int:
+        """Starts. Nobody knows of the first one: there is another, which is noted, however few attempts there are."""
+        return max(self.handler.retry.attempts, 2)
+
+    def _suspect(self, event: Event, received: Received, began: datetime) -> Result:
+        """An event that was given out before: whoever had it may have died of it, so each start is noted down first.
+
+        Just before it, and not while it waits to be alone: who dies of another one meanwhile has not begun.
+        """
+        # The first time it was no suspect.
+        begun = 1 + self._patiently(lambda: self._attempts.begin(self.subscription, event.id))
+        if begun > self._most:
+            self._ended(event)
+            exc = HandlerKilledItsProcess(f"{begun - 1} times begun, never ended")
+            return dead("crashed", exc, received, self.handler.name)
+        try:
+            handled = self._handle(event, began, is_suspect=True)
+        except GivingBack:
+            raise
+        except BaseException as exc:
+            return self._suspect_failed(exc, event, received, begun)
+        if self._is_late or not self.has_inbox:
+            self._ended(event)
+        return handled
+
+    def _suspect_failed(self, exc: BaseException, event: Event, received: Received, begun: int) -> Result:
+        if not self.handler.ordered:
+            self._ended(event)
+            return self.failed(exc, received)
+        # It stays where it is, and the next process that has it goes on counting.
+        result = self.failed(exc, replace(received, attempt=max(received.attempt, begun)))
+        if not isinstance(result, Failed):
+            self._ended(event)
+        return result
+
+    def _ended(self, event: Event) -> None:
+        self._patiently(lambda: self._attempts.end(self.subscription, event.id))
+
+    @property
+    def _is_late(self) -> bool:
+        return self.handler.late_inbox and has_one_writer(self.using)
+
+    def _decoded(self, received: Received, began: datetime) -> tuple[Event | None, Result]:
+        try:
+            event = event_of(received)
+            if not self.call.takes(event):
+                return None, Handled(event=None, began=began)
+            return event, Handled(event=event, began=began)
+        except Exception as exc:
+            return None, self.failed(exc, received)
+
+    def _batch_failures(self, events: Sequence[Event]) -> Mapping[str, BaseException]:
+        """What went wrong, by event id."""
+        if not events:
+            return {}
+        try:
+            # Of several causes the furthest one counts, or a circle through batches would have no end.
+            with caused_by(max(events, key=lambda event: event.hops)):
+                return self._patiently(lambda: self._batch_once(events))
+        except BaseException as exc:
+            return {event.id: exc for event in events}
+
+    def _batch_once(self, events: Sequence[Event]) -> Mapping[str, BaseException]:
+        if not self.has_inbox:
+            return self._batch_call(events)
+        with transaction.atomic(using=self.using):
+            new = [event for event in events if self._inbox.admit(self.subscription, event.id)]
+            failures = self._batch_call(new) if new else {}
+            if failures:
+                # What the handler did for the others commits; these are tried again.
+                self._inbox.forget(self.subscription, list(failures))
+            return failures
+
+    def _batch_call(self, events: Sequence[Event]) -> Mapping[str, BaseException]:
+        try:
+            self.call.together(events)
+        except BatchFailed as report:
+            return report.failures
+        return {}
+
+    @property
+    def _inbox(self) -> InboxQuerySet:
+        return InboxEvent.objects.using(self.using)
+
+    @property
+    def _attempts(self) -> AttemptQuerySet:
+        return Attempt.objects.using(self.using)
+
+
+def event_of(received: Received) -> Event:
+    """Raises MalformedEvent for what is none, or came with what cannot be read."""
+    if received.flaw:
+        raise MalformedEvent(received.flaw)
+    return decode_event(received.body, received.routing_key)

@@ -1,0 +1,34 @@
+"""Whether handlers are at work: what an orchestrator asks with `manage.py consume --check`."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from consumers.bindings import queue_of
+from consumers.registry import Handler
+from publisher import conf
+from publisher.wire.connection import Connection
+from publisher.wire.errors import BrokerRefused, BrokerUnavailable
+
+# A worker touches its file every second; while it waits for the broker, once an attempt, which may take 19.
+ALIVE_SECONDS = 60.0
+
+
+def problems_of_process(alive_file: Path) -> list[str]:
+    """Whether the worker that touches this file still turns. It looks at nothing that a restart would not mend."""
+    try:
+        age = time.time() - alive_file.stat().st_mtime
+    except OSError as exc:
+        return [f"{alive_file}: {exc.strerror}: no worker with --alive-file has begun"]
+    return [f"{alive_file} was touched {age:.0f} seconds ago: the worker is stuck"] if age > ALIVE_SECONDS else []
+
+
+def problems_of_queues(handlers: Sequence[Handler]) -> list[str]:
+    """Whether each handler has a queue, and each queue somebody who takes from it, anywhere."""
+    try:
+        with Connection(conf.broker_url(), "check") as connection:
+            counts = {queue: connection.count_consumers(queue) for queue in map(queue_of, handlers)}
+    except (BrokerUnavailable, BrokerRefused) as exc:
+        return [str(exc)]
+    missing = [f"{queue}: there is no such queue" for queue, count in counts.items() if count is None]
+    return missing + [f"{queue}: nobody takes from it" for queue, count in counts.items() if count == 0]

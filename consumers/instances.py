@@ -1,0 +1,133 @@
+"""Models and requests as handlers get them: rebuilt from what was sent, without a query."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from django.apps import apps
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import router
+from django.db.models import NOT_PROVIDED, Model
+
+from consumers.exceptions import InstanceGone
+from publisher.fields import value_read
+from publisher.wire.codec import decodes
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentRequest:
+    """What leaves of a request. `user` is the primary key of the user who made it, or None."""
+
+    method: str | None = None
+    path: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    client: str | None = None
+    user: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """An instance of a model that this project does not have: its fields are attributes."""
+
+    model: str
+    pk: Any
+    fields: dict[str, Any]
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.fields[name]
+        except KeyError:
+            raise AttributeError(f"{self.model} was sent without {name!r}") from None
+
+
+def model_named(label: str) -> type[Model] | None:
+    try:
+        return apps.get_model(label)
+    except (LookupError, ValueError):
+        return None
+
+
+def instance_of(sent: dict[str, Any], left_out: str = "") -> Model | Record:
+    """The model as it was when the signal was sent.
+
+    A field that was not to leave is deferred: reading it is a query. One that the sender's model did not have takes
+    its default, and one that only the sender's model has is kept aside, in `_unknown_fields`.
+    """
+    model = model_named(sent["model"])
+    if model is None:
+        return Record(model=sent["model"], pk=sent["pk"], fields=sent["fields"])
+    given = {model._meta.pk.name: sent["pk"], **sent["fields"]}
+    # A reference alone says nothing of the fields.
+    values = _values(model, given, "*" if not sent["fields"] else left_out)
+    instance = model.from_db(router.db_for_read(model), list(values), list(values.values()))
+    if unknown := _unknown(model, sent["fields"]):
+        instance._unknown_fields = unknown  # type: ignore[attr-defined]
+    return instance
+
+
+def _values(model: type[Model], given: Mapping[str, Any], left_out: str) -> dict[str, Any]:
+    """By attname, in the order of the model's fields: `from_db` deals the values out in it."""
+    values = {}
+    for column in model._meta.concrete_fields:
+        if column.name in given:
+            values[column.attname] = value_read(column, given[column.name])
+        elif left_out != "*" and column.name not in left_out.split(",") and _has_plain_default(column):
+            values[column.attname] = column.get_default()
+            _tell_once(model, column.name, "was not sent: takes its default")
+    return values
+
+
+def _has_plain_default(field: Any) -> bool:
+    """Rather than one that the database makes up, which is read from there."""
+    return field.db_default is NOT_PROVIDED and not field.generated
+
+
+def _unknown(model: type[Model], fields: Mapping[str, Any]) -> dict[str, Any]:
+    known = _names_of(model)
+    unknown = {name: value for name, value in fields.items() if name not in known}
+    for name in unknown:
+        _tell_once(model, name, "is not in this project's model: kept aside")
+    return unknown
+
+
+@cache
+def _names_of(model: type[Model]) -> frozenset[str]:
+    return frozenset(field.name for field in model._meta.concrete_fields)
+
+
+@cache
+def _tell_once(model: type[Model], name: str, what: str) -> None:
+    logger.warning("models differ field=%s.%s %s", model._meta.label_lower, name, what)
+
+
+def fresh(sent: Any) -> Any:
+    """The row as it is now. Raises InstanceGone when there is none; a Record stays what it is."""
+    if not isinstance(sent, Model):
+        return sent
+    try:
+        return type(sent)._base_manager.get(pk=sent.pk)
+    except ObjectDoesNotExist as exc:
+        raise InstanceGone(f"{sent._meta.label_lower}/{sent.pk} is gone") from exc
+
+
+def _model_class(label: str, argument: str) -> Any:
+    return model_named(label) or label
+
+
+def _request(sent: dict[str, Any], argument: str) -> SentRequest:
+    known = {name: sent[name] for name in SentRequest.__slots__ if name in sent}
+    return SentRequest(**known)
+
+
+def register() -> None:
+    """Make Django's types known to the decoding."""
+    decodes("model")(_decode_model)
+    decodes("request")(_request)
+
+
+def _decode_model(plain: Any, argument: str) -> Any:
+    return instance_of(plain, argument) if isinstance(plain, dict) else _model_class(plain, argument)

@@ -1,0 +1,106 @@
+"""Run handlers."""
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Event as Flag
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from consumers.bindings import keys_of, queue_of
+from consumers.discovery import chosen, discover
+from consumers.exceptions import HandlersNotImportable, UnknownHandler
+from consumers.health import problems_of_process, problems_of_queues
+from consumers.options import add_options
+from consumers.registry import Handler
+from consumers.reloading import run_reloading
+from consumers.running import run_worker, work
+from publisher.terminal import add_format, show
+from publisher.wire.lifecycle import EXIT_CONFIG, log_to_stderr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedHandler:
+    """One row of `manage.py consume --list`."""
+
+    handler: str
+    function: str
+    queue: str
+    keys: tuple[str, ...]
+
+
+class Command(BaseCommand):
+    help = (
+        "Runs the handlers found in each app's consumers.py and in the modules of HANDLERS: all, or those named. "
+        "SIGTERM or Ctrl-C ends it after the handlers that run have ended; a second one ends it at once."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("handler", nargs="*", metavar="HANDLER", help="run these alone")
+        parser.add_argument("--list", action="store_true", help="show the handlers there are, and end")
+        parser.add_argument(
+            "--check",
+            action="store_true",
+            help="end with 0 if every queue is there and taken from, else with 1; with --alive-file, look at it alone",
+        )
+        parser.add_argument("--reload", action="store_true", help="start again when code changes, for development")
+        add_options(parser)
+        add_format(parser)
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        if options["reload"]:
+            # A handler that cannot be imported is what the reloader waits to see mended.
+            options["skip_checks"] = True
+        return super().execute(*args, **options)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["reload"]:
+            self._reload(options)
+            return
+        handlers = self._handlers(options["handler"])
+        if options["list"]:
+            show([listed(each) for each in handlers], options["format"], title="Handlers", stdout=self.stdout)
+        elif options["check"]:
+            self._check(handlers, options)
+        elif not handlers:
+            raise CommandError("There is no handler: write one in an app's consumers.py.", returncode=EXIT_CONFIG)
+        else:
+            sys.exit(run_worker(handlers, Namespace(**options)))
+
+    def _handlers(self, names: Sequence[str]) -> tuple[Handler, ...]:
+        try:
+            return chosen(discover(), names)
+        except UnknownHandler as exc:
+            raise CommandError(str(exc), returncode=2) from exc
+        except HandlersNotImportable as exc:
+            raise CommandError(str(exc), returncode=EXIT_CONFIG) from exc
+
+    def _check(self, handlers: Sequence[Handler], options: dict[str, Any]) -> None:
+        file = options["alive_file"]
+        if problems := problems_of_process(file) if file else problems_of_queues(handlers):
+            raise CommandError("\n".join(problems))
+        self.stdout.write("The worker is alive." if file else f"{len(handlers)} handlers are at work.")
+
+    def _reload(self, options: dict[str, Any]) -> None:
+        if options["processes"] > 1 or options["until_empty"]:
+            raise CommandError("--reload goes with one process that does not end by itself.", returncode=2)
+
+        def run(stop: Flag) -> None:
+            try:
+                handlers = chosen(discover(), options["handler"])
+            except UnknownHandler as exc:
+                self.stderr.write(str(exc))
+                return
+            except HandlersNotImportable as exc:
+                # The reloader looks at the exception for the file to watch.
+                raise exc.__cause__ or exc from None
+            work(handlers, Namespace(**options), stop)
+
+        log_to_stderr()
+        sys.exit(run_reloading(run, options["grace"]))
+
+
+def listed(handler: Handler) -> ListedHandler:
+    return ListedHandler(handler=handler.name, function=handler.path, queue=queue_of(handler), keys=keys_of(handler))

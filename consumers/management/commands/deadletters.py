@@ -1,0 +1,139 @@
+"""Look at dead letters, replay them, rehearse that, or discard them."""
+
+import json
+from argparse import ArgumentTypeError
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.dateparse import parse_datetime, parse_duration
+
+from consumers.dead_letters import Letters, Wanted, routing_key_of
+from consumers.discovery import chosen, discover
+from consumers.exceptions import HandlersNotImportable, UnknownHandler
+from consumers.letter_rows import groups_of, line_of
+from consumers.registry import Handler
+from consumers.rehearsal import Rehearsal, rehearse
+from publisher import conf
+from publisher.terminal import add_format, in_any_order, show
+from publisher.wire.connection import Connection
+from publisher.wire.errors import BrokerRefused, BrokerUnavailable
+from publisher.wire.lifecycle import EXIT_CONFIG
+from publisher.wire.sender import Outcome
+
+
+def moment(text: str) -> datetime:
+    """`2026-11-24T08:00`, or how long ago: `1:30:00`, `2 00:00:00`."""
+    ago = parse_duration(text)
+    if ago is not None:
+        return datetime.now(UTC) - ago
+    when = parse_datetime(text)
+    if when is None:
+        raise ArgumentTypeError(f"{text!r} is neither a time (2026-11-24T08:00) nor a duration (1:30:00)")
+    return when if when.tzinfo else when.astimezone()
+
+
+class Command(BaseCommand):
+    help = (
+        "The events that handlers gave up on. `list` groups them by reason; `show ID` prints one whole; `replay` sends "
+        "them to their handlers again, as new; `replay --rehearse` runs the handler and rolls its writes back; "
+        "`discard` deletes them. What is not named stays where it is."
+    )
+
+    def create_parser(self, *args: Any, **kwargs: Any) -> CommandParser:
+        return in_any_order(super().create_parser(*args, **kwargs))
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("action", nargs="?", choices=("list", "show", "replay", "discard"), default="list")
+        parser.add_argument("id", nargs="*", metavar="ID", help="letters, as `list` names them")
+        parser.add_argument("--all", action="store_true", help="replay or discard all that the filters leave")
+        parser.add_argument("--rehearse", action="store_true", help="run the handler, show what it writes, undo it")
+        parser.add_argument("--handler", action="append", default=[], metavar="NAME", help="of this handler alone")
+        parser.add_argument("--reason", help="that died of this alone: failed, rejected, malformed, crashed, ...")
+        parser.add_argument("--since", type=moment, metavar="TIME", help="a time, or how long ago (1:30:00)")
+        add_format(parser)
+
+    def handle(self, *args: Any, action: str, **options: Any) -> None:
+        ids, format = frozenset(options["id"]), options["format"]
+        self._check_usage(action, ids, options)
+        wanted = Wanted(ids=ids, reason=options["reason"], since=options["since"])
+        try:
+            handlers = chosen(discover(), options["handler"])
+            with Connection(conf.broker_url(), "deadletters") as connection:
+                letters = Letters(connection, handlers, wanted)
+                if action == "replay" and options["rehearse"]:
+                    found = self._rehearse(letters, handlers, format)
+                else:
+                    found = {"list": self._list, "show": self._show, "replay": self._replay, "discard": self._discard}[
+                        action
+                    ](letters, format)
+        except UnknownHandler as exc:
+            raise CommandError(str(exc), returncode=2) from exc
+        except BrokerUnavailable as exc:
+            raise CommandError(str(exc), returncode=1) from exc
+        except (BrokerRefused, HandlersNotImportable) as exc:
+            raise CommandError(str(exc), returncode=EXIT_CONFIG) from exc
+        if missing := ids - found:
+            raise CommandError(f"No such dead letter: {', '.join(sorted(missing))}.", returncode=1)
+
+    def _check_usage(self, action: str, ids: frozenset[str], options: dict[str, Any]) -> None:
+        if action in ("replay", "discard") and options["all"] == bool(ids):
+            raise CommandError(f"Name the letters to {action}, or say --all.", returncode=2)
+        if action == "show" and len(ids) != 1:
+            raise CommandError("Name the one letter to show.", returncode=2)
+        if options["rehearse"] and action != "replay":
+            raise CommandError("A replay can be rehearsed, nothing else.", returncode=2)
+
+    def _list(self, letters: Letters, format: str) -> set[str]:
+        found = [letter for letter, _ in letters]
+        if format == "table":
+            show(groups_of(found), format, title=f"{len(found)} dead letters, by reason", stdout=self.stdout)
+            show(list(map(line_of, found)), format, title="", stdout=self.stdout)
+        else:
+            show(found, format, title="", stdout=self.stdout)
+        return {letter.id for letter in found}
+
+    def _show(self, letters: Letters, format: str) -> set[str]:
+        found = list(letters)
+        for letter, delivery in found:
+            try:
+                body = json.loads(delivery.body)
+            except ValueError:
+                body = repr(delivery.body)
+            self.stdout.write(json.dumps({**asdict(letter), "event": body}, indent=2, default=str))
+        return {letter.id for letter, _ in found}
+
+    def _replay(self, letters: Letters, format: str) -> set[str]:
+        outcomes = list(letters.replay())
+        stay = [letter for letter, outcome in outcomes if outcome is not Outcome.CONFIRMED]
+        self.stdout.write(f"{len(outcomes) - len(stay)} replayed.")
+        if stay:
+            text = f"{len(stay)} stay: the broker did not take them for the queue of {stay[0].handler}."
+            raise CommandError(f"{text} `manage.py topology --check` says what is missing.", returncode=1)
+        return {letter.id for letter, _ in outcomes}
+
+    def _discard(self, letters: Letters, format: str) -> set[str]:
+        discarded = [letter.id for letter in letters.discard()]
+        self.stdout.write(f"{len(discarded)} discarded.")
+        return set(discarded)
+
+    def _rehearse(self, letters: Letters, handlers: Sequence[Handler], format: str) -> set[str]:
+        by_name = {handler.name: handler for handler in handlers}
+        rehearsals = [
+            rehearse(by_name[letter.handler], letter.id, delivery.body, routing_key_of(delivery))
+            for letter, delivery in letters
+        ]
+        if format == "json":
+            self.stdout.write(json.dumps([asdict(rehearsal) for rehearsal in rehearsals], indent=2))
+        else:
+            for rehearsal in rehearsals:
+                self._tell(rehearsal)
+        return {rehearsal.id for rehearsal in rehearsals}
+
+    def _tell(self, rehearsal: Rehearsal) -> None:
+        end = f"raises {rehearsal.exception} ({rehearsal.where})" if rehearsal.exception else "succeeds"
+        self.stdout.write(f"{rehearsal.id}: {rehearsal.handler} {end}, after {rehearsal.reads} reads.")
+        show(rehearsal.writes, "table", title="It would write", stdout=self.stdout)
+        self.stdout.write(rehearsal.warning)

@@ -1,0 +1,28 @@
+"""Delete old inbox rows."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import router
+
+from consumers.models import InboxEvent
+from publisher import conf
+from publisher.terminal import add_database
+
+
+class Command(BaseCommand):
+    help = (
+        "Forgets events that were handled longer ago than INBOX_DAYS. One that comes again after that is handled "
+        "again, so keep it at least as long as dead letters are replayed. Workers do it by themselves now and then."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--days", type=float, help="instead of INBOX_DAYS")
+        add_database(parser)
+        parser.set_defaults(database=router.db_for_write(InboxEvent))
+
+    def handle(self, *args: Any, days: float | None, database: str, **options: Any) -> None:
+        age = timedelta(days=conf.inbox_days() if days is None else days)
+        count, _ = InboxEvent.objects.using(database).older_than(age).delete()
+        self.stdout.write(f"{count} forgotten, older than {age.days} days.")

@@ -1,0 +1,84 @@
+"""Show events as they pass."""
+
+import json
+import os
+import sys
+from datetime import datetime
+from threading import Event as Flag
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from consumers.tailing import follow
+from publisher import conf
+from publisher.terminal import positive
+from publisher.wire.errors import BrokerRefused, MalformedEvent
+from publisher.wire.event import Event, decode_event, encode_event
+from publisher.wire.lifecycle import EXIT_CONFIG, stopping_on_signals
+
+
+class Command(BaseCommand):
+    help = (
+        "Shows events as they pass the exchange, until Ctrl-C: those whose routing key one of the patterns takes, or "
+        "all. Handlers get them as ever. Beware: while it looks, an event that no handler's queue is bound for counts "
+        "as routed, and is neither reported as unroutable nor kept."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("pattern", nargs="*", metavar="PATTERN", help="as 'db.*.blog.comment' or 'auth.#'")
+        parser.add_argument("--count", type=positive, metavar="N", help="end after so many")
+        parser.add_argument(
+            "--format", choices=("text", "json"), default="text",
+            help="json has the whole event, one a line (default: %(default)s)",
+        )  # fmt: skip
+
+    def handle(self, *args: Any, pattern: list[str], count: int | None, format: str, **options: Any) -> None:
+        self.left = count
+        self.stop = Flag()
+        self.line = as_json if format == "json" else as_text
+        try:
+            with stopping_on_signals(self.stop):
+                follow(pattern or ["#"], self._show, self.stop, self._say_ready)
+        except BrokerRefused as exc:
+            raise CommandError(str(exc), returncode=EXIT_CONFIG) from exc
+        except BrokenPipeError:
+            # `| head` has seen enough; what is left in the buffer has nowhere to go at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def _say_ready(self) -> None:
+        self.stderr.write(f"Looking at the exchange {conf.exchange()}. Ctrl-C ends it.", str)
+
+    def _show(self, key: str, body: bytes) -> None:
+        if self.stop.is_set():
+            return
+        self.stdout.write(self.line(key, body))
+        self.stdout.flush()
+        if self.left is not None:
+            self.left -= 1
+            if self.left == 0:
+                self.stop.set()
+
+
+def as_json(key: str, body: bytes) -> str:
+    try:
+        return encode_event(decode_event(body, key)).decode()
+    except MalformedEvent as exc:
+        return json.dumps({"routing_key": key, "malformed": str(exc), "size": len(body)})
+
+
+def as_text(key: str, body: bytes) -> str:
+    try:
+        event = decode_event(body, key)
+    except MalformedEvent as exc:
+        return printable(f"{'':12}  {key}  {exc}")
+    return printable(f"{_clock(event)}  {key:<40}  {event.subject or '-':<24}  {event.id}")
+
+
+def _clock(event: Event) -> str:
+    local = event.time.astimezone() if event.time else None
+    return datetime.strftime(local, "%H:%M:%S.%f")[:-3] if local else " " * 12
+
+
+def printable(text: str) -> str:
+    """What a stranger sent must not steer the terminal."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

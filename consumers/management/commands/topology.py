@@ -1,0 +1,46 @@
+"""Show the exchange, queues and bindings: what the code asks for against what the broker has."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from consumers.bindings import topology_of
+from consumers.discovery import discover
+from consumers.drift import compared, differs
+from consumers.exceptions import HandlersNotImportable
+from publisher import conf
+from publisher.terminal import add_format, show
+from publisher.wire.connection import MISSING, Connection
+from publisher.wire.errors import BrokerRefused, BrokerUnavailable
+from publisher.wire.lifecycle import EXIT_CONFIG
+from publisher.wire.topology import events_exchange
+
+
+class Command(BaseCommand):
+    help = (
+        "The exchange, queues and bindings that this project's handlers need, and whether the broker has them. "
+        "Bindings are read through the console's API: set MANAGEMENT_URL for it."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--declare", action="store_true", help="make on the broker what is missing there")
+        parser.add_argument("--check", action="store_true", help="exit 1 when something is missing or differs")
+        add_format(parser)
+
+    def handle(self, *args: Any, declare: bool, check: bool, format: str, **options: Any) -> None:
+        try:
+            topology = events_exchange(conf.exchange()) + topology_of(discover())
+            with Connection(conf.broker_url(), "topology") as connection:
+                if declare:
+                    connection.declare(topology)
+                rows = compared(topology, connection)
+        except BrokerUnavailable as exc:
+            raise CommandError(str(exc), returncode=1) from exc
+        except (BrokerRefused, HandlersNotImportable) as exc:
+            raise CommandError(str(exc), returncode=EXIT_CONFIG) from exc
+        show(rows, format, title=f"Topology of {conf.service()!r}", stdout=self.stdout)
+        drifted = [row for row in rows if row.state == MISSING or differs(row)]
+        if check and drifted:
+            raise CommandError(
+                f"{len(drifted)} of {len(rows)} differ. `manage.py topology --declare` makes what is missing."
+            )

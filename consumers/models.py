@@ -1,0 +1,39 @@
+"""What was handled already, and what is being tried, in the database that handlers write to."""
+
+from django.db import models
+from django.db.models.functions import Now
+
+from consumers.querysets import AttemptQuerySet, InboxQuerySet
+
+
+class InboxEvent(models.Model):
+    """An event that a subscription has handled, written in the handler's own transaction."""
+
+    subscription = models.CharField(max_length=150)
+    event_id = models.CharField(max_length=200)
+    handled_at = models.DateTimeField(db_default=Now(), db_index=True)
+
+    objects = InboxQuerySet.as_manager()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["subscription", "event_id"], name="inbox_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.subscription} {self.event_id}"
+
+
+class Attempt(models.Model):
+    """How often an event was begun after it had come back: written before the handler that may kill its process."""
+
+    subscription = models.CharField(max_length=150)
+    event_id = models.CharField(max_length=200)
+    count = models.IntegerField(default=0)
+    last_at = models.DateTimeField(db_default=Now())
+
+    objects = AttemptQuerySet.as_manager()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["subscription", "event_id"], name="attempt_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.subscription} {self.event_id}: {self.count}"

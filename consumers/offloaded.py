@@ -1,0 +1,46 @@
+"""Receivers that OFFLOAD took out of the web process, as handlers: the original function, called as by its signal."""
+
+from collections.abc import Iterator, Mapping
+
+from django.dispatch import Signal
+
+from consumers.calling import sender_of
+from consumers.exceptions import ReceiverGone
+from consumers.registry import Handler
+from consumers.retry import UnknownType
+from publisher import conf
+from publisher.catalogue import catalogue
+from publisher.entries import call, path_of
+from publisher.offload import all_offloaded
+from publisher.offloaded import Offloaded
+from publisher.stand_in import running
+from publisher.wire.event import Event
+
+
+class Runner:
+    """Calls one receiver with what its stand-in sent."""
+
+    def __init__(self, offloaded: Offloaded, signals: Mapping[str, Signal]) -> None:
+        self.offloaded = offloaded
+        self.signals = signals
+        path = path_of(offloaded.receiver) if offloaded.receiver else offloaded.name
+        self.__module__, _, self.__qualname__ = path.rpartition(".")
+
+    def __call__(self, event: Event) -> None:
+        receiver = self.offloaded.receiver
+        if receiver is None:
+            raise ReceiverGone(self.offloaded.name)
+        signal = self.signals.get(event.type)
+        if signal is None:
+            raise UnknownType(f"no signal is called {event.type!r} here")
+        with running(self.offloaded.name, event.subject):
+            call(receiver, signal, sender_of(event), event.kwargs)
+
+
+def offloaded_handlers() -> Iterator[Handler]:
+    """One for each receiver that is offloaded, with a queue of its own."""
+    receivers = all_offloaded()
+    signals = {known.name: known.signal for known in catalogue()} if receivers else {}
+    for offloaded in receivers:
+        key = offloaded.routing_key(conf.service())
+        yield Handler(name=offloaded.handler, function=Runner(offloaded, signals), patterns=(key,), late_inbox=True)

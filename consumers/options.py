@@ -1,0 +1,79 @@
+"""How a worker works, and the options that say so on the command line."""
+
+from argparse import SUPPRESS, ArgumentParser, Namespace
+from dataclasses import dataclass
+from pathlib import Path
+
+from consumers.registry import Handler
+from publisher.terminal import positive
+
+THREADS = 4
+# Enough for the quickest handlers never to wait for the broker.
+PREFETCH_PER_THREAD = 64
+# Of ordered queues, which hand over all that was taken ahead, and of questions, which somebody waits for.
+FEW_PER_THREAD = 16
+# Once the broker's patience ended: nothing waits behind a handler that long.
+LEAST_PER_THREAD = 1
+GRACE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """`prefetch` is for each queue; a batch handler's is at least two batches."""
+
+    threads: int = THREADS
+    prefetch: int | None = None
+    grace_seconds: float = GRACE_SECONDS
+    until_empty: bool = False
+    has_database: bool = True
+    alive_file: Path | None = None
+    # The process that supervises this one: when it is gone, this one ends too.
+    supervisor: int | None = None
+
+
+def prefetch(handler: Handler, settings: Settings, *, was_late: bool) -> int:
+    """How many events to take ahead for it.
+
+    `was_late`: some waited here, behind slow handlers, for longer than the broker waits for an acknowledgement.
+    """
+    per_thread = FEW_PER_THREAD if handler.ordered else PREFETCH_PER_THREAD
+    asked = settings.prefetch or settings.threads * (LEAST_PER_THREAD if was_late else per_thread)
+    return max(asked, 2 * handler.batch)
+
+
+def add_options(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--threads", type=positive, default=THREADS, metavar="N", help="handlers at a time (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--processes", type=positive, default=1, metavar="N", help="worker processes (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--prefetch",
+        type=positive,
+        metavar="N",
+        help=f"events taken ahead from each queue (default: for each thread {PREFETCH_PER_THREAD}, or {FEW_PER_THREAD} "
+        "where the handler is ordered)",
+    )
+    parser.add_argument(
+        "--grace",
+        type=float,
+        default=GRACE_SECONDS,
+        metavar="SECONDS",
+        help="at the end, wait so long for handlers that run (default: %(default)g)",
+    )
+    parser.add_argument("--until-empty", action="store_true", help="end when the queues are empty")
+    parser.add_argument("--alive-file", type=Path, metavar="PATH", help="touched every second: old means stuck")
+    parser.add_argument("--supervisor", type=int, help=SUPPRESS)
+
+
+def settings_from(options: Namespace, *, has_database: bool) -> Settings:
+    return Settings(
+        threads=options.threads,
+        prefetch=options.prefetch,
+        grace_seconds=options.grace,
+        until_empty=options.until_empty,
+        has_database=has_database,
+        alive_file=options.alive_file,
+        supervisor=options.supervisor,
+    )

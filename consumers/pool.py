@@ -1,0 +1,213 @@
+"""Threads that call handlers, fed from and reporting to the thread that does the I/O."""
+
+import ctypes
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
+
+from django.db import close_old_connections, connections
+
+from consumers.exceptions import HandlerTooSlow
+from consumers.gate import Gate
+from consumers.handling import Handling
+from consumers.received import Received
+from consumers.results import Answered, Dangerous, Dead, Failed, Handled, Result
+from publisher.wire.intake import Delivery
+
+logger = logging.getLogger("consumers.worker")
+
+MILLISECOND = timedelta(milliseconds=1)
+IDLE_SECONDS = 60.0
+# To ask Django which connections a thread has takes longer than a handler that does little.
+LOOK_SECONDS = 1.0
+
+
+class Job(NamedTuple):
+    """Deliveries of one queue, handled together: one, unless its handler takes batches."""
+
+    handling: Handling
+    deliveries: Sequence[Delivery]
+    received: Sequence[Received]
+
+
+def identity(delivery: Delivery) -> tuple[str, object]:
+    """What an event is known by when it comes again."""
+    return delivery.queue, delivery.properties.message_id or delivery.body
+
+
+class Running:
+    """A job that a thread is at."""
+
+    __slots__ = ("began", "is_ended", "is_warned", "job")
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.began = time.monotonic()
+        self.is_warned = self.is_ended = False
+
+
+class Pool:
+    """Calls handlers in `threads` threads. `wake` is called, from such a thread, when `done` has something new."""
+
+    def __init__(self, threads: int, wake: Callable[[], None]) -> None:
+        self._done: deque[tuple[Job, Sequence[Result]]] = deque()
+        self._wake = wake
+        # Whether `wake` was called since `done` was last asked.
+        self._is_told = False
+        self._waiting: SimpleQueue[Job | None] = SimpleQueue()
+        self._gate = Gate()
+        self._running: dict[int, Running] = {}
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._work, name=f"handler-{n}", daemon=True) for n in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def put(self, job: Job) -> None:
+        self._waiting.put(job)
+
+    def done(self) -> Iterator[tuple[Job, Sequence[Result]]]:
+        """The jobs that have ended since it was last asked, with what became of each of their deliveries."""
+        self._is_told = False
+        while self._done:
+            yield self._done.popleft()
+
+    def is_at(self, delivery: Delivery) -> bool:
+        """Whether a thread handles this very event, as another connection brought it."""
+        with self._lock:
+            jobs = [running.job for running in self._running.values()]
+        return any(identity(one) == identity(delivery) for job in jobs for one in job.deliveries)
+
+    def take_back(self) -> list[Job]:
+        """The jobs that no thread has begun."""
+        taken = []
+        try:
+            while True:
+                job = self._waiting.get_nowait()
+                if job is not None:
+                    taken.append(job)
+        except Empty:
+            return taken
+
+    def close(self, timeout_seconds: float) -> None:
+        """Let the threads end; one that hangs in a handler is left behind."""
+        deadline = time.monotonic() + timeout_seconds
+        for _ in self._threads:
+            self._waiting.put(None)
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def watch(self) -> None:
+        """Warn of calls that are over their soft limit, and end those over their hard one."""
+        now = time.monotonic()
+        with self._lock:
+            for ident, running in self._running.items():
+                handler, seconds = running.job.handling.handler, now - running.began
+                if handler.hard_seconds is not None and seconds > handler.hard_seconds and not running.is_ended:
+                    running.is_ended = True
+                    _raise_in(ident, HandlerTooSlow)
+                if seconds > handler.soft_seconds and not running.is_warned:
+                    running.is_warned = True
+                    logger.warning("slow handler=%s event=%s seconds=%.0f", handler.name, _ids(running.job), seconds)
+
+    def _work(self) -> None:
+        tended_at = looked_at = time.monotonic()
+        opened = connections.all(initialized_only=True)
+        while (job := self._next()) is not None:
+            now = time.monotonic()
+            if now - looked_at > LOOK_SECONDS:
+                looked_at, opened = now, connections.all(initialized_only=True)
+            if now - tended_at > IDLE_SECONDS or any(connection.errors_occurred for connection in opened):
+                close_old_connections()
+                tended_at = now
+            self._done.append((job, self._run(job)))
+            if not self._is_told:
+                # Once for many: a wake-up costs more than a handler that does little.
+                self._is_told = True
+                self._wake()
+        connections.close_all()
+
+    def _next(self) -> Job | None:
+        while True:
+            try:
+                return self._waiting.get(timeout=IDLE_SECONDS)
+            except Empty:
+                # An idle thread needs no connection to a database, which may not be there any more when it does.
+                connections.close_all()
+
+    def _run(self, job: Job) -> Sequence[Result]:
+        began = time.perf_counter()
+        with self._gate.beside_others():
+            results = self._noted(job, _results)
+        if isinstance(results[0], Dangerous):
+            with self._gate.alone():
+                results = self._noted(job, _result_alone)
+        seconds = time.perf_counter() - began
+        for delivery, result in zip(job.deliveries, results, strict=True):
+            _log(job, delivery, result, seconds)
+        return results
+
+    def _noted(self, job: Job, call: Callable[[Job], Sequence[Any]]) -> Sequence[Any]:
+        ident = threading.get_ident()
+        with self._lock:
+            self._running[ident] = Running(job)
+        try:
+            return call(job)
+        finally:
+            self._forget(ident)
+
+    def _forget(self, ident: int) -> None:
+        while True:
+            try:
+                with self._lock:
+                    self._running.pop(ident, None)
+                return
+            except HandlerTooSlow:
+                continue  # it came when the handler had just ended
+
+
+def _results(job: Job) -> Sequence[Any]:
+    """Of a batch, or of one event: what came again comes by itself."""
+    first = job.received[0]
+    if job.handling.handler.batch and not first.is_suspect:
+        return job.handling.together(job.received)
+    return [job.handling.beside_others(first)]
+
+
+def _result_alone(job: Job) -> Sequence[Result]:
+    return [job.handling.alone(job.received[0])]
+
+
+def _raise_in(ident: int, kind: type[BaseException]) -> None:
+    """The one way to end a thread's call: it takes effect at its next step in Python."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(kind))
+
+
+def _ids(job: Job) -> str:
+    return ",".join(str(delivery.properties.message_id) for delivery in job.deliveries)
+
+
+def _log(job: Job, delivery: Delivery, result: Result, seconds: float) -> None:
+    name = job.handling.handler.name
+    if isinstance(result, Handled | Answered):
+        if result.event is not None and logger.isEnabledFor(logging.INFO):
+            event = result.event
+            done = "handled" if isinstance(result, Handled) else "answered"
+            logger.info("%s event=%s handler=%s type=%s key=%s lag_ms=%.1f ms=%.1f", done, event.id, name, event.type,
+                        event.routing_key, _lag_ms(event.time, result.began), seconds * 1000)  # fmt: skip
+    elif isinstance(result, Failed):
+        logger.warning("failed event=%s handler=%s attempt=%d next_seconds=%.1f: %s", delivery.properties.message_id,
+                       name, result.received.attempt, result.after, result.exception)  # fmt: skip
+    elif isinstance(result, Dead):
+        logger.error("dead event=%s handler=%s reason=%s: %s", delivery.properties.message_id, name, result.reason,
+                     result.headers["x-exception"])  # fmt: skip
+
+
+def _lag_ms(sent: datetime | None, began: datetime) -> float:
+    if sent is None:
+        return 0.0
+    return (began - (sent if sent.tzinfo else sent.replace(tzinfo=began.tzinfo))) / MILLISECOND

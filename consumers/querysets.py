@@ -1,0 +1,74 @@
+"""The verbs of the inbox's tables."""
+
+from collections.abc import Collection
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any
+
+from django.db import connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.functions import Now
+
+ID_CHARACTERS = 200
+
+
+class InboxQuerySet(models.QuerySet[Any]):
+    def admit(self, subscription: str, event_id: str) -> bool:
+        """Write the event down; False when it was there before. Waits for another transaction that is at it.
+
+        One statement, and no exception for the database to recover from: a unique violation answers with no row.
+        """
+        connection = connections[self.db]
+        with connection.cursor() as cursor:
+            cursor.execute(_insert(connection, self.model._meta.db_table), [subscription, stored(event_id)])
+            return bool(cursor.rowcount == 1)
+
+    def has(self, subscription: str, event_id: str) -> bool:
+        return self.filter(subscription=subscription, event_id=stored(event_id)).exists()
+
+    def forget(self, subscription: str, event_ids: Collection[str]) -> None:
+        self.filter(subscription=subscription, event_id__in=list(map(stored, event_ids))).delete()
+
+    def older_than(self, age: timedelta) -> "InboxQuerySet":
+        rows: InboxQuerySet = self.filter(handled_at__lt=Now() - age)
+        return rows
+
+
+class AttemptQuerySet(models.QuerySet[Any]):
+    def begin(self, subscription: str, event_id: str) -> int:
+        """Count one more, at once and for good; how many there were with this one. One statement, as in the inbox."""
+        connection = connections[self.db]
+        with connection.cursor() as cursor:
+            cursor.execute(_count(connection, self.model._meta.db_table), [subscription, stored(event_id)])
+            if connection.vendor != "mysql":
+                return int(cursor.fetchone()[0])
+        return self.begun(subscription, event_id)
+
+    def begun(self, subscription: str, event_id: str) -> int:
+        """How many were counted."""
+        row = self.filter(subscription=subscription, event_id=stored(event_id))
+        return int(row.values_list("count", flat=True).first() or 0)
+
+    def end(self, subscription: str, event_id: str) -> None:
+        self.filter(subscription=subscription, event_id=stored(event_id)).delete()
+
+
+def stored(event_id: str) -> str:
+    """An id as the tables keep it: CloudEvents does not bound its length, an index does."""
+    return event_id if len(event_id) <= ID_CHARACTERS else f"sha256:{sha256(event_id.encode()).hexdigest()}"
+
+
+def _insert(connection: BaseDatabaseWrapper, table: str) -> str:
+    name = connection.ops.quote_name(table)
+    if connection.vendor == "mysql":
+        return f"INSERT IGNORE INTO {name} (subscription, event_id) VALUES (%s, %s)"
+    return f"INSERT INTO {name} (subscription, event_id) VALUES (%s, %s) ON CONFLICT DO NOTHING"
+
+
+def _count(connection: BaseDatabaseWrapper, table: str) -> str:
+    name, count = connection.ops.quote_name(table), connection.ops.quote_name("count")
+    insert = f"INSERT INTO {name} (subscription, event_id, {count}) VALUES (%s, %s, 1)"
+    if connection.vendor == "mysql":
+        return f"{insert} ON DUPLICATE KEY UPDATE {count} = {count} + 1, last_at = NOW(6)"
+    again = f"{count} = {name}.{count} + 1, last_at = CURRENT_TIMESTAMP"
+    return f"{insert} ON CONFLICT (subscription, event_id) DO UPDATE SET {again} RETURNING {count}"

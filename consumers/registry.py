@@ -1,0 +1,139 @@
+"""The handlers of this process: what `@receiver` and `@subscribe` leave behind."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypedDict, TypeVar, Unpack
+
+from django.dispatch import Signal
+
+from consumers.exceptions import HandlerNameTaken
+from consumers.retry import Backoff
+
+Instance = Literal["sent", "fresh"]
+SOFT_SECONDS = 900.0
+NAME_BYTES = 100
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Handler:
+    """A function and what it handles: events under `patterns`, or those of `signals` sent by `sender`.
+
+    `batch` is how many events it gets at once, 0 for one at a time by itself. The limits are on one call.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    patterns: tuple[str, ...] = ()
+    signals: tuple[Signal, ...] = ()
+    sender: type | str | None = None
+    retry: Backoff = field(default_factory=Backoff)
+    inbox: bool = True
+    # Written after the call, where one writer keeps all others waiting: for receivers that were not written for it.
+    late_inbox: bool = False
+    ordered: bool = False
+    instance: Instance = "sent"
+    batch: int = 0
+    batch_seconds: float = 0.5
+    soft_seconds: float = SOFT_SECONDS
+    hard_seconds: float | None = None
+    # Whoever sends waits for what it returns.
+    ask: bool = False
+    # Not called for what this service sent.
+    ignore_own: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.name or len(self.name.encode()) > NAME_BYTES:
+            raise ValueError(f"a handler's name is its queue's: 1 to {NAME_BYTES} bytes, not {self.name!r}")
+        if self.instance not in ("sent", "fresh"):
+            raise ValueError(f"instance is 'sent' or 'fresh', not {self.instance!r}")
+        if self.batch < 0 or self.batch_seconds <= 0:
+            raise ValueError("batch is a number of events, and batch_seconds a time to wait for them")
+        if self.batch and self.ordered:
+            raise ValueError("a batch is handled together: it cannot be ordered by key as well")
+        if self.ask and (self.ordered or self.batch or self.patterns):
+            raise ValueError("who asks waits for an answer to one signal: no order, no batch, no patterns")
+        if self.ask and self.ignore_own:
+            raise ValueError("who asks waits for an answer: ignore_own would leave the service's own questions without")
+
+    @property
+    def path(self) -> str:
+        return f"{self.function.__module__}.{self.function.__qualname__}"
+
+
+class Options(TypedDict, total=False):
+    """What both decorators take beside what they are about; see Handler."""
+
+    name: str
+    retry: Backoff
+    inbox: bool
+    ordered: bool
+    soft_seconds: float
+    hard_seconds: float | None
+    ignore_own: bool
+
+
+_handlers: dict[str, Handler] = {}
+
+
+def receiver(
+    signal: Signal | list[Signal] | tuple[Signal, ...],
+    *,
+    sender: type | str | None = None,
+    instance: Instance = "sent",
+    ask: bool = False,
+    **options: Unpack[Options],
+) -> Callable[[Function], Function]:
+    """A receiver like any other, but out of process: called with `(sender, signal, **kwargs)` as they were sent.
+
+    `sender` is a model, its label (`"blog.Comment"`) or None for all. The kwargs have `event` beside those of the
+    signal. `instance` is the model as it was sent, or with `"fresh"` as it is now (a handler is not called for a row
+    that is gone). With `ask`, what the function returns is the answer to whoever sends: for rules that deliver so.
+    The queue is called after the function, or `name`. Raises HandlerNameTaken.
+    """
+    signals = tuple(signal) if isinstance(signal, list | tuple) else (signal,)
+
+    def register(function: Function) -> Function:
+        made = {"name": function.__name__, **options}
+        _add(Handler(function=function, signals=signals, sender=sender, instance=instance, ask=ask, **made))  # type: ignore[arg-type]
+        return function
+
+    return register
+
+
+def subscribe(
+    *patterns: str, batch: int = 0, batch_seconds: float = 0.5, **options: Unpack[Options]
+) -> Callable[[Function], Function]:
+    """Handle by routing key: `db.*.blog.comment`, `auth.#`. The function gets the Event. Raises HandlerNameTaken.
+
+    With `batch`, it gets a list of up to so many, or of those that came within `batch_seconds`.
+    """
+
+    def register(function: Function) -> Function:
+        made = {"name": function.__name__, **options}
+        _add(Handler(function=function, patterns=patterns, batch=batch, batch_seconds=batch_seconds, **made))  # type: ignore[arg-type]
+        return function
+
+    return register
+
+
+def handlers() -> tuple[Handler, ...]:
+    """All that are registered, in the order they were."""
+    return tuple(_handlers.values())
+
+
+def _add(handler: Handler) -> None:
+    known = _handlers.get(handler.name)
+    if known is not None and not _is_same(known, handler):
+        raise HandlerNameTaken(
+            f"{known.path} and {handler.path} are both called {handler.name!r}. {HandlerNameTaken.__doc__}"
+        )
+    _handlers[handler.name] = handler
+
+
+def _is_same(one: Handler, other: Handler) -> bool:
+    """The same function again: a module imported twice, as `python -m` does under the name `__main__`."""
+    modules = {one.function.__module__, other.function.__module__}
+    is_module_same = len(modules) == 1 or "__main__" in modules
+    return is_module_same and one.function.__qualname__ == other.function.__qualname__

@@ -1,0 +1,122 @@
+"""Runs a handler for real in transactions that are rolled back, and tells what it would have written."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connections, transaction
+
+from consumers.calling import Call
+from consumers.exceptions import BatchFailed
+from consumers.registry import Handler
+from consumers.results import name_of, where
+from publisher.redaction import is_secret
+from publisher.wire.event import decode_event
+
+WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE")
+NAME = re.compile(r"""["`](\w+)["`]""")
+TEXT_CHARACTERS = 300
+WARNING = (
+    "Rolled back. Effects outside the databases (mail, HTTP calls, files, other brokers) are not undone, and what "
+    "waits for the commit (on_commit) was not done."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """A write that would have been made, with its values, and how many rows it touched."""
+
+    database: str
+    rows: int
+    sql: str
+    values: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """What a handler would do. `exception` is empty when it would succeed."""
+
+    id: str
+    handler: str
+    exception: str
+    where: str
+    reads: int
+    writes: tuple[Statement, ...]
+    warning: str = WARNING
+
+
+def rehearse(handler: Handler, letter: str, body: bytes, routing_key: str) -> Rehearsal:
+    """Without inbox and broker. Raises nothing that the handler raises."""
+    error: BaseException | None = None
+    with _recorded() as record:
+        try:
+            _call(handler, body, routing_key)
+        except BatchFailed as report:
+            error = next(iter(report.failures.values()), report)
+        except Exception as exc:
+            error = exc
+    return Rehearsal(
+        id=letter,
+        handler=handler.name,
+        exception=f"{name_of(error)}: {error}" if error else "",
+        where=where(error) if error else "",
+        reads=record.reads,
+        writes=tuple(record.writes),
+    )
+
+
+def _call(handler: Handler, body: bytes, routing_key: str) -> None:
+    event = decode_event(body, routing_key)
+    call = Call(handler)
+    if not call.takes(event):
+        return
+    if handler.batch:
+        call.together([event])
+    else:
+        call(event)
+
+
+class _Record:
+    """What went to the databases."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.writes: list[Statement] = []
+
+    def wrapper(self, alias: str) -> Any:
+        def wrapper(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+            result = execute(sql, params, many, context)
+            verb = sql.lstrip().upper()
+            if verb.startswith(WRITES):
+                # SQLite counts what RETURNING returns when it is fetched, which is later.
+                rows = context["cursor"].rowcount or (sql.count("(%s") if "RETURNING" in verb else 0)
+                text = " ".join(sql.split())[:TEXT_CHARACTERS]
+                self.writes.append(Statement(database=alias, rows=rows, sql=text, values=_shown(sql, params)))
+            else:
+                self.reads += verb.startswith("SELECT")
+            return result
+
+        return wrapper
+
+
+@contextmanager
+def _recorded() -> Iterator[_Record]:
+    """Everything on every database is rolled back."""
+    record = _Record()
+    with ExitStack() as stack:
+        for alias in connections:
+            stack.enter_context(transaction.atomic(using=alias))
+            stack.enter_context(connections[alias].execute_wrapper(record.wrapper(alias)))
+        yield record
+        for alias in connections:
+            transaction.set_rollback(True, using=alias)
+
+
+def _shown(sql: str, params: Sequence[Any] | Mapping[str, Any] | None) -> str:
+    """The values of a statement, unless it names a column that sounds like a secret."""
+    if any(map(is_secret, NAME.findall(sql))):
+        return "not shown: one is a secret"
+    values = params.values() if isinstance(params, Mapping) else params or ()
+    return ", ".join(map(repr, values))[:TEXT_CHARACTERS]

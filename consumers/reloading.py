@@ -1,0 +1,74 @@
+"""`manage.py consume --reload`, for development: the worker ends in good order and starts again when code changes."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from threading import Event as Flag
+
+from django.utils import autoreload
+
+from publisher.wire.lifecycle import stopping_on_signals
+
+CHANGED = 3  # the exit code of Django's reloader
+POLL_SECONDS = 0.1
+LOOK_SECONDS = 1.0
+
+
+def run_reloading(work: Callable[[Flag], None], grace_seconds: float) -> int:
+    """Runs `work` in a child, again and again, until a signal ends it; the process's exit code."""
+    if os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true":
+        return _watch(work, grace_seconds)
+    stop = Flag()
+    with stopping_on_signals(stop):
+        while True:
+            code = _child(stop)
+            # A child that cannot even start has modules that cannot be imported: it is tried again when one changes.
+            if code != CHANGED and (stop.is_set() or code == 0 or not _changed(stop)):
+                return 0 if stop.is_set() else code
+
+
+def _child(stop: Flag) -> int:
+    environment = {**os.environ, autoreload.DJANGO_AUTORELOAD_ENV: "true"}
+    child = subprocess.Popen(autoreload.get_child_arguments(), env=environment)
+    while child.poll() is None and not stop.wait(POLL_SECONDS):
+        pass
+    if child.poll() is None:
+        child.send_signal(signal.SIGTERM)
+    return child.wait()
+
+
+def _changed(stop: Flag) -> bool:
+    """Waits until a module of this process was changed; False when it is to end."""
+    sys.stderr.write("Waiting for a change.\n")
+    reloader = autoreload.StatReloader()
+    before = dict(reloader.snapshot_files())
+    while dict(reloader.snapshot_files()) == before:
+        if stop.wait(LOOK_SECONDS):
+            return False
+    return True
+
+
+def _watch(work: Callable[[Flag], None], grace_seconds: float) -> int:
+    """In the child: the work in a thread, and Django's reloader, which ends the process when a file changes."""
+    stop = Flag()
+    workers: list[threading.Thread] = []
+
+    def run() -> None:
+        workers.append(threading.current_thread())
+        work(stop)
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        autoreload.start_django(autoreload.get_reloader(), run)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        # Ctrl-C reaches parent and child, and the parent passes it on.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        stop.set()
+        for worker in workers:
+            worker.join(grace_seconds)
+    return 0

@@ -1,0 +1,92 @@
+"""What can become of one delivery."""
+
+import socket
+import traceback
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from consumers.received import ATTEMPT, DUE_AT, FIRST_FAILED_AT, ROUTING_KEY, Received
+from publisher.wire.event import Event
+
+TEXT_CHARACTERS = 500
+
+
+class Handled(msgspec.Struct, frozen=True, kw_only=True):
+    """It can be acknowledged. `event` is None when it was not for this handler, or had been handled before."""
+
+    event: Event | None
+    began: datetime
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """The handler was asked. `body` is what goes back; None when nobody waits for it any more, or it was not asked."""
+
+    event: Event | None
+    began: datetime
+    body: bytes | None
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True):
+    """It waits for another attempt, in `after` seconds."""
+
+    received: Received
+    after: float
+    exception: str
+
+
+class Dead(msgspec.Struct, frozen=True, kw_only=True):
+    """It goes to the dead letters; `headers` say why."""
+
+    reason: str
+    headers: dict[str, Any]
+
+
+class GivenBack(msgspec.Struct, frozen=True, kw_only=True):
+    """It goes back to its queue as it came: it was not begun, or the process ends before it could be."""
+
+
+class Dangerous(msgspec.Struct, frozen=True, kw_only=True):
+    """It was begun before and may kill its process: it is to be called alone."""
+
+
+Result = Handled | Failed | Dead | GivenBack | Answered
+
+
+def dead(reason: str, exc: BaseException | None, received: Received, handler: str) -> Dead:
+    """The history that a dead letter carries. The text is cut: it may hold what the handler worked on."""
+    now = datetime.now(UTC).isoformat()
+    headers = {
+        "x-reason": reason,
+        "x-exception": name_of(exc) if exc else "",
+        "x-text": text_of(exc) if exc else "",
+        "x-where": where(exc) if exc else "",
+        "x-attempts": received.attempt,
+        FIRST_FAILED_AT: received.first_failed_at or now,
+        "x-last-failed-at": now,
+        "x-handler": handler,
+        "x-host": socket.gethostname(),
+        ROUTING_KEY: received.routing_key,
+        ATTEMPT: None,
+        DUE_AT: None,
+    }
+    return Dead(reason=reason, headers=headers)
+
+
+def text_of(exc: BaseException) -> str:
+    """What it says, as far as a header can hold it."""
+    try:
+        return str(exc)[:TEXT_CHARACTERS].encode(errors="backslashreplace").decode()
+    except Exception:
+        return ""
+
+
+def name_of(exc: BaseException) -> str:
+    return f"{type(exc).__module__}.{type(exc).__qualname__}"
+
+
+def where(exc: BaseException) -> str:
+    """The file and line that raised, without the values that were there."""
+    frames = traceback.extract_tb(exc.__traceback__)
+    return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""

@@ -1,0 +1,81 @@
+"""Retry or dead letter: decided from the attempt and the exception alone."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from consumers.exceptions import Reject, Retry, TooManyHops
+from publisher.wire.errors import MalformedEvent
+
+DELAYS_SECONDS = (1.0, 10.0, 60.0, 600.0)
+JITTER = 0.2
+
+
+class UnknownType(Exception):
+    """The event is of a signal that this project does not know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """When to try again: after each of `delays` seconds, give or take `jitter` of it; then the event is a dead letter.
+
+    `permanent` exceptions are never retried; with `transient`, no others are.
+    """
+
+    delays: tuple[float, ...] = DELAYS_SECONDS
+    jitter: float = JITTER
+    transient: tuple[type[BaseException], ...] | None = None
+    permanent: tuple[type[BaseException], ...] = ()
+
+    def __post_init__(self) -> None:
+        if any(delay < 0 for delay in self.delays) or not 0 <= self.jitter <= 1:
+            raise ValueError("delays are seconds, and jitter is a part of them between 0 and 1")
+
+    @property
+    def attempts(self) -> int:
+        """All of them, the first included."""
+        return len(self.delays) + 1
+
+    def is_worth_retrying(self, exc: BaseException) -> bool:
+        if isinstance(exc, self.permanent):
+            return False
+        return self.transient is None or isinstance(exc, self.transient)
+
+
+NEVER = Backoff(delays=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """Try it once more, after so many seconds."""
+
+    after: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bury:
+    """It becomes a dead letter, for this reason."""
+
+    reason: str
+
+
+def decide(
+    attempt: int, exc: BaseException, policy: Backoff, spread: Callable[[float, float], float] = random.uniform
+) -> Again | Bury:
+    """What becomes of an event whose attempt number `attempt`, counted from 1, raised `exc`."""
+    if isinstance(exc, MalformedEvent):
+        return Bury(reason="malformed")
+    if isinstance(exc, UnknownType):
+        return Bury(reason="unknown type")
+    if isinstance(exc, TooManyHops):
+        return Bury(reason="too many hops")
+    if isinstance(exc, Reject):
+        return Bury(reason="rejected")
+    if not isinstance(exc, Retry) and not policy.is_worth_retrying(exc):
+        return Bury(reason="permanent")
+    if attempt >= policy.attempts:
+        return Bury(reason="failed")
+    if isinstance(exc, Retry) and exc.after is not None:
+        return Again(after=exc.after)
+    delay = policy.delays[attempt - 1]
+    return Again(after=delay * spread(1 - policy.jitter, 1 + policy.jitter))

@@ -1,0 +1,75 @@
+"""Handlers as a script of their own: `run()` at its end runs those that it registered."""
+
+import logging
+import os
+import re
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+
+import django
+from django.conf import settings
+
+from consumers.options import add_options
+from consumers.registry import Handler, handlers
+
+logger = logging.getLogger(__name__)
+
+MANAGE_PY = Path("manage.py")
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Handle events until SIGTERM or Ctrl-C; ends the process with an exit code.
+
+    The settings are those of DJANGO_SETTINGS_MODULE, or that `manage.py` in the current directory names. Where there
+    are none, BROKER_URL alone is enough: then there is no inbox, and an event that comes twice is handled twice.
+    """
+    own = scripted()
+    parser = ArgumentParser(description="Handles events: " + ", ".join(handler.name for handler in own))
+    add_options(parser)
+    options = parser.parse_args(arguments)
+    module = os.environ.get("DJANGO_SETTINGS_MODULE") or settings_of_manage_py()
+    if module:
+        os.environ["DJANGO_SETTINGS_MODULE"] = module
+    else:
+        configure_without_settings()
+    django.setup()
+    # Not at the top: handler modules are imported, and register, before there are models.
+    from consumers.running import run_worker
+
+    sys.exit(run_worker(own, options, has_database=bool(module)))
+
+
+def configure_without_settings() -> None:
+    """Settings of a script that has none of its own: the broker's URL from the environment, the script's name."""
+    bridge = {key: os.environ[key] for key in ("BROKER_URL", "EXCHANGE", "SERVICE") if key in os.environ}
+    bridge.setdefault("SERVICE", Path(sys.argv[0]).stem or "script")
+    settings.configure(
+        INSTALLED_APPS=["publisher", "consumers"],
+        SIGNAL_BRIDGE=bridge,
+        USE_TZ=True,
+        LOGGING={
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+            "root": {"handlers": ["stderr"], "level": "INFO"},
+        },
+    )
+    django.setup()
+    logger.warning("no Django settings: no inbox, an event that comes twice is handled twice")
+
+
+def scripted() -> tuple[Handler, ...]:
+    """The handlers that the script itself defines; those it imported, when it defines none."""
+    own = tuple(handler for handler in handlers() if handler.function.__module__ == "__main__")
+    return own or handlers()
+
+
+def settings_of_manage_py() -> str:
+    """The settings module that `manage.py` in the current directory sets; empty where there is none."""
+    try:
+        found = re.search(r"""DJANGO_SETTINGS_MODULE["']\s*,\s*["']([\w.]+)""", MANAGE_PY.read_text())
+    except OSError:
+        return ""
+    return found.group(1) if found else ""

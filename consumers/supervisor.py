@@ -1,0 +1,67 @@
+"""Several worker processes as one: a dead one is started again, and all end together."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from threading import Event as Flag
+
+from publisher.wire.lifecycle import EXIT_CONFIG
+
+logger = logging.getLogger(__name__)
+
+CHECK_SECONDS = 0.2
+SHORTEST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+HEALTHY_SECONDS = 60.0
+
+
+class Child:
+    """The same command as this process, told who supervises it."""
+
+    def __init__(self) -> None:
+        self.pause_seconds = SHORTEST_PAUSE_SECONDS
+        self.start()
+
+    def start(self) -> None:
+        self.started_at = time.monotonic()
+        self.restart_at: float | None = None
+        self.process = subprocess.Popen([*sys.orig_argv, "--supervisor", str(os.getpid())])
+
+    @property
+    def is_done(self) -> bool:
+        return self.process.poll() == 0
+
+    def tend(self, now: float) -> None:
+        """Start it again when it died: after a pause, longer each time, until one lived for a minute."""
+        code = self.process.poll()
+        if code is None or code == 0:
+            return
+        if self.restart_at is None:
+            if now - self.started_at > HEALTHY_SECONDS:
+                self.pause_seconds = SHORTEST_PAUSE_SECONDS
+            logger.error("worker pid=%d ended code=%d, again in %gs", self.process.pid, code, self.pause_seconds)
+            self.restart_at = now + self.pause_seconds
+            self.pause_seconds = min(2 * self.pause_seconds, LONGEST_PAUSE_SECONDS)
+        elif now >= self.restart_at:
+            self.start()
+
+
+def supervise(count: int, stop: Flag) -> int:
+    """Runs until `stop`, or until all children ended well, or one cannot work as configured; the exit code."""
+    children = [Child() for _ in range(count)]
+    while not stop.is_set() and not all(child.is_done for child in children):
+        if any(child.process.poll() == EXIT_CONFIG for child in children):
+            stop.set()
+            break
+        for child in children:
+            child.tend(time.monotonic())
+        stop.wait(CHECK_SECONDS)
+    for child in children:
+        if child.process.poll() is None:
+            child.process.send_signal(signal.SIGTERM)
+    # Each ends within its own grace period. One that had died before is no failure of this end.
+    codes = [child.process.wait() for child in children]
+    return EXIT_CONFIG if EXIT_CONFIG in codes else 0

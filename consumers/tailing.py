@@ -1,0 +1,42 @@
+"""Follows what passes the exchange, across lost connections."""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from threading import Event as Flag
+from uuid import uuid4
+
+from publisher import conf
+from publisher.wire.errors import BrokerUnavailable
+from publisher.wire.lifecycle import connect_patiently
+from publisher.wire.loop import Loop
+from publisher.wire.tap import Tap
+from publisher.wire.topology import events_exchange
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+
+
+def follow(
+    patterns: Sequence[str], on_message: Callable[[str, bytes], None], stop: Flag, on_ready: Callable[[], None]
+) -> None:
+    """Calls `on_message` with routing key and body until `stop` is set. What passes while the broker is away is missed.
+
+    Raises BrokerRefused.
+    """
+    with closing(Loop()) as loop:
+        while not stop.is_set():
+            try:
+                connection = connect_patiently(conf.broker_url, "tail", stop=stop, loop=loop)
+                if connection is None:
+                    return
+                with connection:
+                    connection.declare(events_exchange(conf.exchange()))
+                    name = f"{conf.service()}.tail.{uuid4().hex[:12]}"
+                    Tap(connection, conf.exchange(), patterns, queue=name, on_message=on_message)
+                    on_ready()
+                    while not stop.is_set():
+                        connection.poll(POLL_SECONDS)
+            except BrokerUnavailable as exc:
+                logger.warning("connection lost: %s", exc)

@@ -1,0 +1,142 @@
+"""Events made in a test, and their delivery to a handler by the real path, without a broker."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Event as Flag
+from typing import Any, Literal
+
+from django.dispatch import Signal
+from msgspec.structs import replace
+
+from consumers.bindings import keys_of, known_signal, queue_of, rules_about
+from consumers.discovery import chosen, discover
+from consumers.exceptions import ConsumersError, Reject, Retry, UnknownHandler
+from consumers.handling import Handling
+from consumers.received import Received
+from consumers.registry import Handler, handlers
+from consumers.results import Dead, Failed, Handled, Result
+from publisher import conf
+from publisher.events import encoded_event, sender_label
+from publisher.rules import Rule, first_match
+from publisher.wire.event import Event, decode_event, encode_event
+from publisher.wire.routing import matches
+
+# A decorated function, a handler's name, or the handler itself.
+AnyHandler = Handler | Callable[..., Any] | str
+
+
+class NotBound(ConsumersError):
+    """The broker would not bring this event to this handler. Look at its signals, its sender or its patterns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """What became of one event. `skipped`: done before, or sent by another sender than the handler's.
+
+    `after` is the pause before the next attempt in seconds, `reason` why it is a dead letter, and `exception` what
+    the handler raised.
+    """
+
+    became: Literal["handled", "skipped", "retried", "dead"]
+    after: float | None = None
+    reason: str = ""
+    exception: BaseException | None = None
+
+
+def event_from(signal: Signal, sender: Any = None, **kwargs: Any) -> Event:
+    """The event of one `signal.send(sender, **kwargs)`, as this project's rules, or the default ones, would make it."""
+    known = known_signal(signal)
+    rule = first_match(rules_about(known), sender_label(sender)) or Rule(signal=known.name)
+    encoded = encoded_event(known, sender, kwargs, rule, conf.service())
+    return decode_event(encoded.body, encoded.routing_key)
+
+
+def deliver(
+    handler: AnyHandler,
+    event: Event,
+    *,
+    attempt: int = 1,
+    redelivered: bool = False,
+    raise_exceptions: bool = True,
+) -> Delivered:
+    """Handle one event as a worker does: decoded, with the inbox, in a transaction, in this thread.
+
+    What the handler raises is raised here, but for Retry and Reject, which are answers; with
+    `raise_exceptions=False` it is decided upon as in a worker. `redelivered` is an event that was given out before
+    and not acknowledged. Raises NotBound for an event that would never come to this handler.
+    """
+    (delivered,) = deliver_batch(
+        handler, [event], attempt=attempt, redelivered=redelivered, raise_exceptions=raise_exceptions
+    )
+    return delivered
+
+
+def deliver_batch(
+    handler: AnyHandler,
+    events: Sequence[Event],
+    *,
+    attempt: int = 1,
+    redelivered: bool = False,
+    raise_exceptions: bool = True,
+) -> list[Delivered]:
+    """Several events: together where the handler takes batches, else one after the other. See `deliver`."""
+    handling = _Watched(handler_of(handler))
+    for event in events:
+        _check_bound(handling.handler, event)
+    received = [
+        Received(
+            body=encode_event(replace(event, routing_key="")),
+            routing_key=event.routing_key,
+            attempt=attempt,
+            is_suspect=redelivered,
+        )
+        for event in events
+    ]
+    results = handling.together(received) if handling.handler.batch else list(map(handling, received))
+    delivered = [
+        _delivered(result, handling.raised.get(id(one))) for result, one in zip(results, received, strict=True)
+    ]
+    for one in delivered:
+        if raise_exceptions and one.exception is not None and not isinstance(one.exception, Retry | Reject):
+            raise one.exception
+    return delivered
+
+
+class _Watched(Handling):
+    """Keeps what the handler raised. It waits for no database, which in a test would close its transaction."""
+
+    def __init__(self, handler: Handler) -> None:
+        super().__init__(handler, queue_of(handler), stop=Flag())
+        self.raised: dict[int, BaseException] = {}
+        self._patience.using = ""
+
+    def failed(self, exc: BaseException, received: Received) -> Result:
+        self.raised[id(received)] = exc
+        return super().failed(exc, received)
+
+
+def handler_of(wanted: AnyHandler) -> Handler:
+    """The handler of this name, or that this function was decorated as. Raises UnknownHandler."""
+    if isinstance(wanted, Handler):
+        return wanted
+    if isinstance(wanted, str):
+        return chosen(discover(), [wanted])[0]
+    for handler in handlers():
+        if handler.function is wanted:
+            return handler
+    raise UnknownHandler(f"{wanted!r} is no handler: decorate it with @receiver or @subscribe.")
+
+
+def _check_bound(handler: Handler, event: Event) -> None:
+    keys = keys_of(handler)
+    if event.routing_key and not any(matches(key, event.routing_key) for key in keys):
+        raise NotBound(f"{handler.name} is bound to {', '.join(keys)}, not to {event.routing_key}. {NotBound.__doc__}")
+
+
+def _delivered(result: Result, exc: BaseException | None) -> Delivered:
+    if isinstance(result, Handled):
+        return Delivered(became="skipped" if result.event is None else "handled")
+    if isinstance(result, Failed):
+        return Delivered(became="retried", after=result.after, exception=exc)
+    assert isinstance(result, Dead)
+    return Delivered(became="dead", reason=result.reason, exception=exc)

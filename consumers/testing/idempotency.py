@@ -1,0 +1,153 @@
+"""One assertion: whatever way its events come, a handler's effect is that of each coming once, in order."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from django.apps import apps
+from django.db import connections, models, router, transaction
+
+from consumers.models import InboxEvent
+from consumers.registry import Handler
+from consumers.testing.delivery import AnyHandler, deliver_batch, handler_of
+from publisher.rules import OWN_APPS
+from publisher.wire.event import Event
+
+WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE")
+SHOWN_ROWS = 5
+
+
+class ProcessDied(BaseException):
+    """Stands for the end of the process: nothing that a handler catches."""
+
+
+def assert_idempotent(
+    handler: AnyHandler,
+    *events: Event,
+    state: Callable[[], Any] | None = None,
+    reset: Callable[[], object] = lambda: None,
+) -> None:
+    """The effect is the same when events come twice, in another order, or after their process died at any write.
+
+    Everything runs in transactions that are rolled back, on the handler's database. The effect is what that database
+    holds, but for ids and times that it makes up; or what `state()` answers, for effects elsewhere, with `reset()`
+    called before each run. An ordered handler is not given another order. Raises AssertionError, which says how the
+    events came, and what came of it.
+    """
+    trial = _Trial(handler_of(handler), state, reset)
+    once = trial.deliveries(events)
+    expected, writes = trial.run("each event comes once", once)
+    for title, order in _ways(events, is_ordered=trial.handler.ordered):
+        trial.check(expected, title, trial.deliveries(order))
+    for number, count in enumerate(writes):
+        for write in range(1, count + 1):
+            title = f"the process dies after write {write} of {count} of delivery {number + 1}, which comes again"
+            trial.check(expected, title, once, dies_at=(number, write))
+
+
+def _ways(events: Sequence[Event], *, is_ordered: bool) -> Iterator[tuple[str, list[Event]]]:
+    yield "each event comes twice", [event for event in events for _ in range(2)]
+    yield "all events come again", [*events, *events]
+    if len(events) > 1 and not is_ordered:
+        yield "the events come in reverse", [*reversed(events)]
+
+
+class _Trial:
+    """Delivers in a transaction, looks at the state after that, and rolls it back."""
+
+    def __init__(self, handler: Handler, state: Callable[[], Any] | None, reset: Callable[[], object]) -> None:
+        self.handler = handler
+        self.using = router.db_for_write(InboxEvent)
+        self._state = state or (lambda: rows(self.using))
+        self._reset = reset
+
+    def deliveries(self, events: Sequence[Event]) -> list[list[Event]]:
+        """What is delivered together: a batch handler gets a list."""
+        return [list(events)] if self.handler.batch else [[event] for event in events]
+
+    def check(self, expected: Any, title: str, deliveries: Sequence[list[Event]], **death: Any) -> None:
+        found, _ = self.run(title, deliveries, **death)
+        if found != expected:
+            raise AssertionError(f"{self.handler.name}: when {title},\n{difference(expected, found)}")
+
+    def run(
+        self, title: str, deliveries: Sequence[list[Event]], *, dies_at: tuple[int, int] | None = None
+    ) -> tuple[Any, list[int]]:
+        """The state after these deliveries, and the writes that each made."""
+        self._reset()
+        with transaction.atomic(using=self.using):
+            try:
+                if dies_at is None:
+                    counts = [self._deliver(delivery) for delivery in deliveries]
+                else:
+                    counts = self._deliver_and_die(deliveries, *dies_at)
+            except Exception as exc:
+                raise AssertionError(f"{self.handler.name}: when {title}, it raises {exc!r}") from exc
+            state = self._state()
+            transaction.set_rollback(True, using=self.using)
+        return state, counts
+
+    def _deliver_and_die(self, deliveries: Sequence[list[Event]], number: int, write: int) -> list[int]:
+        before, died, after = deliveries[:number], deliveries[number], deliveries[number:]
+        counts = [self._deliver(delivery) for delivery in before]
+        with suppress(ProcessDied):
+            self._deliver(died, dies_after=write)
+        return [*counts, *(self._deliver(delivery) for delivery in after)]
+
+    def _deliver(self, events: list[Event], *, dies_after: int = 0) -> int:
+        """How many writes there were."""
+        with _writes(self.using, dies_after) as count:
+            deliver_batch(self.handler, events)
+        return count()
+
+
+@contextmanager
+def _writes(using: str, dies_after: int) -> Iterator[Callable[[], int]]:
+    """Counts the statements that write; after so many of them (0: never) the process is as good as dead."""
+    count = 0
+
+    def wrapper(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        nonlocal count
+        result = execute(sql, params, many, context)
+        if sql.lstrip().upper().startswith(WRITES):
+            count += 1
+            if count == dies_after:
+                raise ProcessDied
+        return result
+
+    with connections[using].execute_wrapper(wrapper):
+        yield lambda: count
+
+
+def rows(using: str) -> dict[str, Counter[str]]:
+    """What each model's table holds, but for what the database or Django makes up: ids, and times of now."""
+    return {
+        model._meta.label: Counter(map(repr, model._base_manager.using(using).values_list(*_columns(model))))
+        for model in apps.get_models(include_auto_created=True)
+        if model._meta.managed and not model._meta.proxy and model._meta.app_label not in OWN_APPS
+        if router.allow_migrate_model(using, model) and _columns(model)
+    }
+
+
+def _columns(model: type[models.Model]) -> list[str]:
+    return [field.attname for field in model._meta.concrete_fields if not _is_made_up(field)]
+
+
+def _is_made_up(field: Any) -> bool:
+    return isinstance(field, models.AutoField | models.BigAutoField | models.SmallAutoField) or bool(
+        getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False)
+    )
+
+
+def difference(expected: Any, found: Any) -> str:
+    """What is too much and what is missing, table by table; for a state of the test's own, both."""
+    if not isinstance(expected, dict) or not all(isinstance(rows, Counter) for rows in expected.values()):
+        return f"  it is      {found!r}\n  instead of {expected!r}"
+    lines = []
+    for label, wanted in expected.items():
+        for word, more in (("too much", found[label] - wanted), ("missing", wanted - found[label])):
+            shown = list(more.elements())
+            lines += [f"  {label}: {word}: {row}" for row in shown[:SHOWN_ROWS]]
+            lines += [f"  {label}: and {len(shown) - SHOWN_ROWS} more"] if len(shown) > SHOWN_ROWS else []
+    return "\n".join(lines)

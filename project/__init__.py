@@ -1,0 +1,1 @@
+"""The demo: a blog whose reactions run in other processes."""

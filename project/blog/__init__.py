@@ -1,0 +1,1 @@
+"""A blog with comments: the site whose signals leave the process."""

@@ -1,0 +1,1 @@
+"""A stand-in for the few pages of Mastodon that the demo needs."""

@@ -1,0 +1,1 @@
+"""Signals out: rules, encoding, the outbox and the relay."""

@@ -1,0 +1,89 @@
+"""The outbox's tables, to be looked at; parked events can be sent again or discarded, as by `manage.py outbox`.
+
+Only those of the default database: `manage.py outbox --database ALIAS` has the others.
+"""
+
+import json
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Model
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
+from publisher.querysets import ParkedQuerySet
+
+
+class LookOnly(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Rows that the processes write, and nobody else; seen by whoever may view the model."""
+
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class WithPayload(LookOnly):
+    @admin.display(description="payload")
+    def payload(self, row: Any) -> SafeString:
+        return format_html("<pre>{}</pre>", readable(bytes(row.body)))
+
+
+@admin.register(OutboxEvent)
+class OutboxEventAdmin(WithPayload):
+    list_display = ("id", "message_id", "type", "routing_key", "partitionkey")
+    fields = (*list_display, "keep_unroutable", "payload")
+
+
+@admin.register(ParkedEvent)
+class ParkedEventAdmin(WithPayload):
+    list_display = ("id", "kind", "reason", "message_id", "routing_key", "parked_at")
+    list_filter = ("kind",)
+    fields = (*list_display, "type", "partitionkey", "payload")
+    actions = ("retry", "discard")
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return super().has_view_permission(request) and _has(request, "change")
+
+    def has_discard_permission(self, request: HttpRequest) -> bool:
+        return super().has_view_permission(request) and _has(request, "delete")
+
+    @admin.action(description="Put back into the outbox", permissions=["retry"])
+    def retry(self, request: HttpRequest, rows: ParkedQuerySet) -> None:
+        count = rows.put_back(OutboxEvent.objects.using(rows.db))
+        self.message_user(request, f"{count} put back into the outbox.", messages.SUCCESS)
+
+    @admin.action(description="Discard for good", permissions=["discard"])
+    def discard(self, request: HttpRequest, rows: ParkedQuerySet) -> None:
+        count, _ = rows.delete()
+        self.message_user(request, f"{count} discarded.", messages.SUCCESS)
+
+
+@admin.register(UnroutableKey)
+class UnroutableKeyAdmin(LookOnly):
+    list_display = ("routing_key", "count", "last_at")
+
+
+@admin.register(RelayLease)
+class RelayLeaseAdmin(LookOnly):
+    list_display = ("shard", "shards", "holder", "claimant", "expires_at", "rate")
+
+
+def _has(request: HttpRequest, verb: str) -> bool:
+    return bool(request.user.has_perm(f"publisher.{verb}_parkedevent"))
+
+
+def readable(body: bytes) -> str:
+    try:
+        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except ValueError:
+        return repr(body)

@@ -1,0 +1,49 @@
+"""The app that forwards signals: it connects its receivers once every model is loaded."""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+from django.apps import AppConfig
+from django.core.checks import Tags
+from django.core.signals import setting_changed
+
+CHECKS = {
+    "publisher.checks.check_settings": Tags.compatibility,
+    "publisher.checks.check_encoders": Tags.compatibility,
+    "publisher.offload_checks.check_offload": Tags.compatibility,
+    "publisher.database_checks.check_routers": Tags.models,
+    "publisher.database_checks.check_outbox_migrated": Tags.database,
+}
+OFFLOAD = "publisher.offload"
+
+
+class PublisherConfig(AppConfig):
+    name = "publisher"
+    verbose_name = "Signal Bridge: publisher"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        # No more than a process needs that forwards nothing: the rest is imported with the first event, or check.
+        from publisher import conf, receivers
+        from publisher.lazy_checks import register_checks
+        from publisher.readiness import when_ready
+        from publisher.wire.late import when_needed
+
+        when_needed("publisher.encoders.discovery.load_encoders")
+        register_checks(CHECKS)
+        # Not now: the apps that follow may make signals, and connect receivers, in their own `ready()`.
+        when_ready(receivers.connect)
+        if conf.offload():
+            when_ready(import_module(OFFLOAD).connect)
+        setting_changed.connect(reconnect, dispatch_uid="publisher.reconnect")
+
+
+def reconnect(*, setting: str, **kwargs: Any) -> None:
+    """Rules are read when they are used: `override_settings` takes effect at once."""
+    from publisher import conf, receivers
+
+    if setting == "SIGNAL_BRIDGE":
+        receivers.connect()
+        if conf.offload() or OFFLOAD in sys.modules:
+            import_module(OFFLOAD).connect()

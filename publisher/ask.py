@@ -1,0 +1,204 @@
+"""`delivery: "ask"`: the sender waits for a handler's answer, for so long and no longer.
+
+One connection per process, with a thread of its own, both made when the first question comes, in the process that it
+comes in (so after any fork). Threads share it: each leaves its question there and waits for its own answer.
+"""
+
+import atexit
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from publisher import counters
+from publisher.fuse import Fuse
+from publisher.wire import codec
+
+logger = logging.getLogger(__name__)
+
+END_SECONDS = 2.0
+ANSWERED, LATE, AWAY, UNROUTABLE, FAILED, PAUSED = "answered", "late", "away", "unroutable", "failed", "paused"
+# Those that tell that asking again at once is of no use.
+BLOWING = frozenset((LATE, AWAY))
+
+
+class Asked(NamedTuple):
+    """A question on its way: what the line needs of it, and where its sender waits."""
+
+    id: str
+    type: str
+    routing_key: str
+    body: bytes
+    deadline_ms: int
+    slot: "Slot"
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What a handler sends back; `error` is why it has no answer."""
+
+    answer: Any = None
+    types: dict[str, str] = {}
+    error: str | None = None
+
+
+_replies = msgspec.json.Decoder(Reply)
+
+
+class Slot:
+    """Where one thread waits. A lock is the quickest thing that can be waited for with a limit."""
+
+    __slots__ = ("_lock", "outcome", "value")
+
+    def __init__(self) -> None:
+        self.outcome = LATE
+        self.value: Any = None
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def fill(self, outcome: str, value: Any = None) -> None:
+        """From the line's thread; each is filled once, since it is taken out of `pending` for it."""
+        # In this order: whoever gave up waiting just now may look meanwhile.
+        self.value = value
+        self.outcome = outcome
+        self._lock.release()
+
+    def wait(self, seconds: float) -> None:
+        self._lock.acquire(timeout=seconds)
+
+
+class Line:
+    """Between the threads that ask and the one that talks to the broker."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[Asked] = deque()
+        self.pending: dict[str, Slot] = {}
+        self.stop = threading.Event()
+        self.is_dead = False
+        self.news = threading.Event()
+        self.wake: Callable[[], None] = self.news.set
+        self._thread = threading.Thread(target=self._talk, name="signal-bridge-ask", daemon=True)
+        self._thread.start()
+
+    def ask(self, asked: Asked, seconds: float) -> None:
+        """Returns when the slot is filled, or the time is over."""
+        self.pending[asked.id] = asked.slot
+        self.waiting.append(asked)
+        self.wake()
+        asked.slot.wait(seconds)
+        self.pending.pop(asked.id, None)
+
+    def settle(self, id: str, outcome: str, value: Any = None) -> None:
+        """An answer that comes too late finds nobody, and is dropped."""
+        slot = self.pending.pop(id, None)
+        if slot is not None:
+            slot.fill(outcome, value)
+
+    def settle_all(self, outcome: str) -> None:
+        """Nobody of those who wait will be answered."""
+        self.waiting.clear()
+        for id in list(self.pending):
+            self.settle(id, outcome)
+
+    def answered(self, id: str, body: bytes) -> None:
+        if id not in self.pending:
+            return
+        try:
+            reply = _replies.decode(body)
+            if reply.error is None:
+                self.settle(id, ANSWERED, codec.decode(reply.answer, reply.types, "answer"))
+                return
+            logger.warning("ask failed event=%s: %s", id, reply.error)
+        except Exception as exc:
+            # A decoder may raise anything, given what it was not made for.
+            logger.warning("ask answered with what cannot be read event=%s: %s", id, type(exc).__name__)
+        self.settle(id, FAILED)
+
+    def hang_up(self) -> None:
+        """The next question gets a new connection: this one may be dead, and nobody has said so."""
+        self.is_dead = True
+        self.wake()
+
+    def close(self) -> None:
+        self.stop.set()
+        self.wake()
+        self._thread.join(END_SECONDS)
+
+    def _talk(self) -> None:
+        # Not at the top: a web process that asks nothing does not import pika.
+        from publisher.ask_line import talk
+
+        talk(self)
+
+
+class Desk:
+    """What a process knows of its questions: the line, what became of them, and which are not worth asking now."""
+
+    def __init__(self) -> None:
+        self._line: Line | None = None
+        self._lock = threading.Lock()
+        self._fuses: dict[str, Fuse] = {}
+
+    def ask(self, id: str, type: str, routing_key: str, body: bytes, *, seconds: float, default: Any) -> Any:
+        """The handler's answer, or `default` when there is none within `seconds`. Never raises."""
+        slot = Slot()
+        with self._lock:
+            fuse = self._fuses.setdefault(type, Fuse())
+            is_allowed = fuse.allows(time.monotonic())
+        if not is_allowed:
+            return self._default(type, PAUSED, default)
+        try:
+            deadline_ms = int((time.time() + seconds) * 1000)
+            self._open().ask(Asked(id, type, routing_key, body, deadline_ms, slot), seconds)
+        except RuntimeError:
+            slot.outcome = AWAY  # no thread can be started: the process is about to end
+        outcome = slot.outcome
+        with self._lock:
+            is_blown = fuse.record(outcome not in BLOWING, time.monotonic())
+        if is_blown:
+            logger.error("asking paused signal=%s: nobody answers, so the default does", type)
+            self._open().hang_up()
+        if outcome != ANSWERED:
+            return self._default(type, outcome, default)
+        counters.count(counters.ASKED + ANSWERED, type)
+        return slot.value
+
+    def close(self) -> None:
+        if self._line is not None:
+            self._line.close()
+
+    def _open(self) -> Line:
+        with self._lock:
+            if self._line is None:
+                self._line = Line()
+                atexit.register(self._line.close)
+            return self._line
+
+    def _default(self, type: str, outcome: str, default: Any) -> Any:
+        """It is said so, though not each time."""
+        if counters.is_news(number := counters.count(counters.ASKED + outcome, type)):
+            logger.warning("no answer signal=%s reason=%s, %d times so far: the default", type, outcome, number)
+        return default
+
+
+_desk = Desk()
+
+
+def ask(id: str, type: str, routing_key: str, body: bytes, *, seconds: float, default: Any) -> Any:
+    return _desk.ask(id, type, routing_key, body, seconds=seconds, default=default)
+
+
+def _forget() -> None:
+    """In a forked child: the thread stayed behind, and the connection is the parent's."""
+    global _desk
+    abandoned, _desk = _desk, Desk()
+    if abandoned._line is not None:
+        atexit.unregister(abandoned._line.close)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,51 @@
+"""Makes the saves of forwarded models atomic with their signals.
+
+Django commits the save of a model without parents before it sends `post_save`, when no transaction is open: an event
+written then could be lost between the two commits.
+https://github.com/django/django/blob/5.2/django/db/models/base.py `Model.save_base`
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
+from typing import Any
+
+from django.db import connections, router, transaction
+from django.db.models import Model
+
+_made_atomic: dict[type[Model], Any] = {}
+_INHERITED = object()
+# Saves within a transaction are many: one for all of them.
+_NOTHING = nullcontext()
+
+
+def in_transaction(using: str) -> AbstractContextManager[None]:
+    """One of its own where none is open. Inside one nothing changes: not even what an exception does to it."""
+    connection = connections[using]
+    is_open = connection.in_atomic_block or not connection.get_autocommit()
+    return _NOTHING if is_open else transaction.atomic(using=using)
+
+
+def make_saves_atomic(model: type[Model]) -> None:
+    """Open a transaction around this model's `save_base`, where none is open."""
+    if model in _made_atomic:
+        return
+    _made_atomic[model] = vars(model).get("save_base", _INHERITED)
+    save_base = model.save_base
+
+    @wraps(save_base)
+    def atomic_save_base(self: Model, *args: Any, **kwargs: Any) -> None:
+        # `using` is always given: `Model.save` and the deserializers are the only callers there are.
+        using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
+        with in_transaction(using):
+            save_base(self, *args, **kwargs)
+
+    model.save_base = atomic_save_base  # type: ignore[method-assign]
+
+
+def restore_saves() -> None:
+    for model, original in _made_atomic.items():
+        if original is _INHERITED:
+            del model.save_base
+        else:
+            model.save_base = original  # type: ignore[method-assign]
+    _made_atomic.clear()

@@ -1,0 +1,146 @@
+"""A manager whose `bulk_create`, `bulk_update`, `update` and `delete` send signals too: see `publisher.signals`.
+
+Where nobody listens for the model, each method is Django's own and costs what it did.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import models
+from django.db.models import Model
+from django.dispatch import Signal
+
+from publisher.atomicity import in_transaction
+from publisher.signals import bulk_created, bulk_updated, queryset_deleted, queryset_updated
+
+MOST_KEYS = 1000
+
+
+class Keys(list[Any]):
+    """Primary keys of rows of `model`."""
+
+    def __init__(self, model: type[Model], keys: Iterable[Any]) -> None:
+        super().__init__(keys)
+        self.model = model
+
+
+class Values(dict[str, Any]):
+    """What `update()` was given for the fields of `model`, by their names. A value may be an expression."""
+
+    def __init__(self, model: type[Model], given: Mapping[str, Any]) -> None:
+        meta = model._meta
+        super().__init__({(meta.pk if name == "pk" else meta.get_field(name)).name: given[name] for name in given})
+        self.model = model
+
+
+class SignalQuerySet(models.QuerySet[Any]):
+    """Sends a signal for each write that Django sends none of, in its transaction."""
+
+    # Within a write that tells of itself, Django calls `update` and `_raw_delete` on querysets made of this one.
+    _is_telling = False
+
+    def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
+        if not bulk_created.has_listeners(self.model):
+            return super().bulk_create(objs, *args, **kwargs)
+        given = list(objs)
+        had_keys = any(map(_has_key, given))
+        with self._writing() as using:
+            made = super().bulk_create(given, *args, **kwargs)
+            conflicts = _conflicts(*args, **kwargs)
+            # An object that named its key may have changed a row with another one, or none.
+            is_known = conflicts is None or (conflicts == "update" and not had_keys)
+            keys = [each.pk for each in made] if is_known and all(map(_has_key, made)) else None
+            self._tell(bulk_created, keys, len(made), using, conflicts=conflicts)
+        return made
+
+    def bulk_update(self, objs: Iterable[Any], fields: Iterable[str], *args: Any, **kwargs: Any) -> int:
+        if not bulk_updated.has_listeners(self.model):
+            # Else its batches would be told of as updates, with all their values.
+            with self._writing():
+                return super().bulk_update(objs, fields, *args, **kwargs)
+        given, names = tuple(objs), list(fields)
+        with self._writing() as using:
+            count = super().bulk_update(given, names, *args, **kwargs)
+            self._tell(bulk_updated, [each.pk for each in given], count, using, fields=names)
+        return count
+
+    def update(self, **kwargs: Any) -> int:
+        if not self._tells(queryset_updated):
+            return super().update(**kwargs)
+        with self._writing() as using:
+            keys = self._first_keys(using)
+            count = super().update(**kwargs)
+            self._tell(queryset_updated, keys, count, using, values=Values(self.model, kwargs))
+        return count
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        if not self._tells(queryset_deleted):
+            return super().delete()
+        with self._writing() as using:
+            keys = self._first_keys(using)
+            deleted, by_model = super().delete()
+            self._tell(queryset_deleted, keys, by_model.get(self.model._meta.label, 0), using)
+        return deleted, by_model
+
+    # As Django's own: `Model.objects.delete()` must not be there.
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+    def _raw_delete(self, using: str | None) -> int:
+        """Rows that Django deletes without loading them, as it does those that refer to deleted ones."""
+        if not self._tells(queryset_deleted):
+            return super()._raw_delete(using)
+        alias = using or self.db
+        with in_transaction(alias):
+            keys = self._first_keys(alias)
+            count = super()._raw_delete(alias)
+            self._tell(queryset_deleted, keys, count, alias)
+        return count
+
+    def _clone(self) -> "SignalQuerySet":
+        clone: SignalQuerySet = super()._clone()  # type: ignore[misc]
+        clone._is_telling = self._is_telling
+        return clone
+
+    def _tells(self, signal: Signal) -> bool:
+        """What Django refuses of a slice or a union, it refuses before anything is read."""
+        is_refused = self.query.is_sliced or self.query.combinator
+        return not self._is_telling and not is_refused and signal.has_listeners(self.model)
+
+    @contextmanager
+    def _writing(self) -> Iterator[str]:
+        """In one transaction, on the alias that is yielded."""
+        self._for_write = True
+        before, self._is_telling = self._is_telling, True
+        try:
+            with in_transaction(self.db):
+                yield self.db
+        finally:
+            self._is_telling = before
+
+    def _first_keys(self, using: str) -> list[Any]:
+        """One more than are told, which says that there are more."""
+        return list(self._chain().using(using).order_by().values_list("pk", flat=True)[: MOST_KEYS + 1])  # type: ignore[attr-defined]
+
+    def _tell(self, signal: Signal, keys: Sequence[Any] | None, count: int, using: str, **more: Any) -> None:
+        if not count:
+            return
+        pks = None if keys is None else Keys(self.model, keys[:MOST_KEYS])
+        complete = keys is not None and len(keys) <= MOST_KEYS and len(keys) == count
+        signal.send(sender=self.model, pks=pks, count=count, complete=complete, using=using, **more)
+
+
+def _has_key(instance: Model) -> bool:
+    # A composite key is a tuple, of None until they are known.
+    key = instance.pk
+    return None not in key if isinstance(key, tuple) else key is not None
+
+
+def _conflicts(
+    batch_size: int | None = None, ignore_conflicts: bool = False, update_conflicts: bool = False, *_: Any, **__: Any
+) -> str | None:
+    """What becomes of conflicts, by the arguments of `bulk_create`."""
+    return "ignore" if ignore_conflicts else "update" if update_conflicts else None
+
+
+SignalManager = models.Manager.from_queryset(SignalQuerySet, class_name="SignalManager")

@@ -1,0 +1,152 @@
+"""Every signal there is: found in the modules that are loaded, named by the module that defines it."""
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+
+from django.apps import apps
+from django.dispatch import Signal
+
+from publisher.namespaces import signal_at, signals_in
+from publisher.rules import is_glob
+from publisher.sources import app_packages, assignments, import_definitions, is_within
+from publisher.wire.routing import group_of
+
+KNOWN_MODULES = (
+    "django.core.signals",
+    "django.db.models.signals",
+    "django.db.backends.signals",
+    "django.contrib.auth.signals",
+    "django.tasks.signals",
+    "django.test.signals",
+    "django.utils.autoreload",
+    "publisher.signals",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KnownSignal:
+    """A signal and its name: the module that defines it, and what it is called there."""
+
+    signal: Signal
+    module: str
+    attribute: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.module}.{self.attribute}"
+
+    @property
+    def group(self) -> str:
+        """The first word of its routing keys."""
+        return _group(self.module)
+
+    @property
+    def word(self) -> str:
+        """The second word of its routing keys."""
+        return self.attribute.rpartition(".")[2]
+
+
+@lru_cache(maxsize=1024)
+def _group(module: str) -> str:
+    config = apps.get_containing_app_config(module)
+    return group_of(module, config.label if config else None)
+
+
+def catalogue(package: str = "") -> tuple[KnownSignal, ...]:
+    """All signals, or those that `package` defines; Django's first, then by name.
+
+    Imports the modules of Django and of the installed apps' packages that define one, of `package` where one is given:
+    all modules there are take longer to look through than a small project takes to start.
+    """
+    _load(package)
+    places: dict[int, list[KnownSignal]] = {}
+    for found in _everywhere(package):
+        places.setdefault(id(found.signal), []).append(found)
+    known = [min(candidates, key=_is_elsewhere) for candidates in places.values()]
+    if package and any(map(_is_elsewhere, known)):
+        # Imported from elsewhere, or made by a call: only all places together tell its name.
+        known = [signal for signal in catalogue() if is_within(signal.module, package)]
+    return tuple(sorted(known, key=lambda signal: (not signal.module.startswith("django."), signal.name)))
+
+
+def named(name: str) -> KnownSignal | None:
+    """The signal at a dotted path; None when there is none. Imports no more than the path says."""
+    module_name, _, rest = name.rpartition(".")
+    while module_name.strip("."):
+        # Whatever a module raises: a check tells that there is no such signal.
+        with suppress(Exception):
+            signal = signal_at(import_module(module_name), rest)
+            return None if signal is None else _canonical(signal, module_name, rest)
+        module_name, _, last = module_name.rpartition(".")
+        rest = f"{last}.{rest}"
+    return None
+
+
+def name_of(signal: Signal) -> str | None:
+    """What a signal is called; None for one that no module holds."""
+    known = known_as(signal)
+    return None if known is None else known.name
+
+
+def known_as(signal: Signal) -> KnownSignal | None:
+    return next((known for known in catalogue() if known.signal is signal), None)
+
+
+def matching(pattern: str) -> tuple[KnownSignal, ...]:
+    """The signals that a path or a glob means; no more of the catalogue is read than can match."""
+    if is_glob(pattern):
+        return tuple(known for known in catalogue(_package(pattern)) if fnmatchcase(known.name, pattern))
+    known = named(pattern)
+    return (known,) if known else ()
+
+
+def _package(pattern: str) -> str:
+    """The package or module that holds all that a glob can match; empty where any may."""
+    start = re.split(r"[*?\[]", pattern, maxsplit=1)[0].rpartition(".")[0]
+    # The last names may be those of classes.
+    while start and start not in sys.modules and not _is_importable(start):
+        start = start.rpartition(".")[0]
+    return start
+
+
+def _is_importable(module: str) -> bool:
+    with suppress(ImportError, ValueError):
+        return find_spec(module) is not None
+    return False
+
+
+def _load(package: str) -> None:
+    for module in KNOWN_MODULES:
+        # django.tasks is there from Django 6 on; contrib.auth's models only where it is installed.
+        with suppress(ImportError, RuntimeError):
+            if is_within(module, package):
+                import_module(module)
+    import_definitions(package)
+
+
+def _everywhere(package: str) -> Iterator[KnownSignal]:
+    deep = tuple(f"{name}." for name in app_packages())
+    for name, module in sys.modules.copy().items():
+        # The name a module was imported under counts once: `__main__` and aliases would be second names.
+        if is_within(name, package) and isinstance(module, ModuleType) and getattr(module, "__name__", None) == name:
+            for path, signal in signals_in(module, deep=f"{name}.".startswith(deep)):
+                yield KnownSignal(signal=signal, module=name, attribute=path)
+
+
+def _canonical(signal: Signal, module: str, attribute: str) -> KnownSignal:
+    known = KnownSignal(signal=signal, module=module, attribute=attribute)
+    return known if not _is_elsewhere(known) else (known_as(signal) or known)
+
+
+def _is_elsewhere(known: KnownSignal) -> int:
+    """0 where the module's own source makes the signal, 1 where it gives it another name, 2 where it imports it."""
+    is_made = assignments(known.module).get(known.attribute.partition(".")[0])
+    return 2 if is_made is None else int(not is_made)

@@ -1,0 +1,169 @@
+"""`changes: True`: what a save changed, `{"field": [old, new]}`.
+
+The old values are read by one query just before a save, in its transaction. With `update_fields` they are those that
+the instance was loaded with, and there is no query; what it was not loaded with is not known.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
+from functools import wraps
+from typing import Any
+
+from django.db.models import Field, FileField, Model
+from django.db.models.expressions import BaseExpression
+from django.db.models.fields.files import FieldFile
+
+BEFORE, LOADED = "signal_bridge_before", "signal_bridge_loaded"
+METHODS = ("save_base", "from_db", "refresh_from_db")
+# Changed in place, they would change what is remembered of them.
+MUTABLE = (list, dict, set, bytearray)
+
+Values = Mapping[str, Any]
+
+
+class Unknown:
+    """The old value of a field that nobody has read."""
+
+
+UNKNOWN = Unknown()
+
+
+class Changes(dict[str, tuple[Any, Any]]):
+    """(old, new) by the names of the fields. `instance` is what was saved."""
+
+    def __init__(self, instance: Model, found: Mapping[str, tuple[Any, Any]]) -> None:
+        super().__init__(found)
+        self.instance = instance
+
+
+_tracked: dict[type[Model], dict[str, Any]] = {}
+
+
+def track(model: type[Model]) -> None:
+    """Have this model's saves remember what was there before."""
+    if model in _tracked:
+        return
+    _tracked[model] = {name: vars(model)[name] for name in METHODS if name in vars(model)}
+    _watch_loading(model)
+    _watch_saving(model)
+
+
+def restore() -> None:
+    for model, originals in _tracked.items():
+        for name in METHODS:
+            delattr(model, name)
+        for name, original in originals.items():
+            setattr(model, name, original)
+    _tracked.clear()
+
+
+def changes_of(instance: Model, update_fields: Iterable[str] | None) -> Changes | None:
+    """Of the save that is under way. Empty for a new row; None where nobody looked before it was saved."""
+    if not hasattr(instance._state, BEFORE):
+        return None
+    before: Values | None = getattr(instance._state, BEFORE)
+    if before is None:
+        return Changes(instance, {})
+    saved = None if update_fields is None else frozenset(update_fields)
+    fields = [
+        field
+        for field in instance._meta.concrete_fields
+        if field.attname in instance.__dict__ and (saved is None or field.name in saved or field.attname in saved)
+    ]
+    pairs = {field: (before.get(field.attname, UNKNOWN), _column(instance.__dict__[field.attname])) for field in fields}
+    return Changes(instance, {field.name: pair for field, pair in pairs.items() if _differ(field, *pair)})
+
+
+def _column(value: Any) -> Any:
+    """A file as its column has it."""
+    return (value.name or "") if isinstance(value, FieldFile) else value
+
+
+def _differ(field: "Field[Any, Any]", old: Any, new: Any) -> bool:
+    if old is UNKNOWN or isinstance(new, BaseExpression):
+        return True
+    try:
+        return bool(field.to_python(new) != old) and not (isinstance(field, FileField) and not new and not old)
+    except Exception:
+        # What `to_python` cannot read, the database could: it is new.
+        return True
+
+
+def _watch_saving(model: type[Model]) -> None:
+    save_base = model.save_base
+
+    @wraps(save_base)
+    def tracked_save_base(self: Model, *args: Any, **kwargs: Any) -> None:
+        # A parent may be tracked as well, and a child may not.
+        if type(self) not in _tracked or hasattr(self._state, BEFORE):
+            save_base(self, *args, **kwargs)
+            return
+        setattr(self._state, BEFORE, _before(self, *args, **kwargs))
+        try:
+            save_base(self, *args, **kwargs)
+        finally:
+            delattr(self._state, BEFORE)
+        _remember(self, kwargs.get("update_fields"))
+
+    model.save_base = tracked_save_base  # type: ignore[method-assign]
+
+
+def _before(
+    instance: Model,
+    raw: bool = False,
+    force_insert: Any = False,
+    force_update: bool = False,
+    using: str | None = None,
+    update_fields: Iterable[str] | None = None,
+) -> Values | None:
+    """Old values by attname; None where there is no old row."""
+    if raw or force_insert or instance.pk is None:
+        return None
+    if update_fields is not None:
+        return getattr(instance._state, LOADED, {})
+    pk = instance._meta.pk
+    if instance._state.adding and not force_update and pk.has_default():
+        return None  # Django does not look for it either
+    names = [field.attname for field in instance._meta.concrete_fields if field.attname in instance.__dict__]
+    rows = type(instance)._base_manager.using(using).filter(pk=instance.pk).values(*names)[:1]
+    return next(iter(rows), None)
+
+
+def _watch_loading(model: type[Model]) -> None:
+    from_db: Callable[..., Model] = model.from_db.__func__  # type: ignore[attr-defined]
+    refresh_from_db = model.refresh_from_db
+
+    @wraps(from_db)
+    def tracked_from_db(cls: type[Model], *args: Any, **kwargs: Any) -> Model:
+        # Django 6.1 has given it one more argument.
+        instance = from_db(cls, *args, **kwargs)
+        if type(instance) in _tracked:
+            _remember(instance, None)
+        return instance
+
+    @wraps(refresh_from_db)
+    def tracked_refresh_from_db(self: Model, *args: Any, **kwargs: Any) -> None:
+        refresh_from_db(self, *args, **kwargs)
+        if type(self) in _tracked:
+            _remember(self, args[1] if len(args) > 1 else kwargs.get("fields"))
+
+    model.from_db = classmethod(tracked_from_db)  # type: ignore[assignment]
+    model.refresh_from_db = tracked_refresh_from_db  # type: ignore[method-assign]
+
+
+def _remember(instance: Model, names: Iterable[str] | None) -> None:
+    """What is in the database now, as far as the instance has it."""
+    loaded = getattr(instance._state, LOADED, None)
+    if loaded is None:
+        loaded = {}
+        setattr(instance._state, LOADED, loaded)
+    wanted = None if names is None else frozenset(names)
+    for field in instance._meta.concrete_fields:
+        name = field.attname
+        if name not in instance.__dict__ or not (wanted is None or name in wanted or field.name in wanted):
+            continue
+        value = instance.__dict__[name]
+        if isinstance(value, BaseExpression):
+            loaded.pop(name, None)  # worked out by the database
+        else:
+            loaded[name] = deepcopy(value) if isinstance(value, MUTABLE) else _column(value)

@@ -1,0 +1,140 @@
+"""System checks of SIGNAL_BRIDGE: nothing misspelt is skipped in silence."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error
+
+from publisher import conf
+from publisher.encoders.discovery import load_encoders
+from publisher.exposure import check_user_model
+from publisher.hints import near as near
+from publisher.outbox import SLOTS
+from publisher.redact import redact_from
+from publisher.rule_checks import RULE_CHECKS
+from publisher.rules import KEYS, rule_from
+
+FLAG_HINT = "Write True or False."
+URL_HINT = "Write amqp://user:password@host:5672/vhost, or amqps:// for TLS."
+
+
+def check_settings(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
+    """All that can be wrong with the dict, in the order it is written."""
+    value = getattr(settings, "SIGNAL_BRIDGE", {})
+    if not isinstance(value, dict):
+        return [Error("SIGNAL_BRIDGE is not a dict.", hint="See the README for its keys.", id="publisher.E001")]
+    rules = value.get("FORWARD", ())
+    return [
+        *_check_keys(value),
+        *_check_values(value),
+        *_check_kinds(value),
+        *_check_redact(value),
+        *_check_rules(rules),
+        *check_user_model(),
+    ]
+
+
+def check_encoders(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
+    """The `encoders` module of each app can be imported: it is, with the first event."""
+    try:
+        load_encoders()
+    except Exception as exc:
+        hint = "Mend the `encoders` module that the error names: until then no event can be made."
+        return [Error(f"The encoders cannot be imported: {type(exc).__name__}: {exc}", hint=hint, id="publisher.E018")]
+    return []
+
+
+def _check_keys(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    for key in value:
+        if key not in conf.DEFAULTS:
+            yield Error(
+                f"SIGNAL_BRIDGE has an unknown key {key!r}.",
+                hint=near(key, conf.DEFAULTS),
+                id="publisher.E002",
+            )
+
+
+def _check_values(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    url = value.get("BROKER_URL", conf.DEFAULTS["BROKER_URL"])
+    if not isinstance(url, str) or not _is_amqp_url(url):
+        # The URL itself may hold a password, so it is not repeated here.
+        yield Error("SIGNAL_BRIDGE['BROKER_URL'] is not an AMQP URL.", hint=URL_HINT, id="publisher.E003")
+    for key in ("EXCHANGE", "SERVICE"):
+        name = value.get(key, conf.DEFAULTS[key])
+        if not isinstance(name, str) or not 0 < len(name.encode()) <= 100 or name.startswith("amq."):
+            yield Error(
+                f"SIGNAL_BRIDGE[{key!r}] is {name!r}.",
+                hint="Give it a short name, as 'signals' or 'blog'; names that begin with 'amq.' are the broker's.",
+                id="publisher.E004",
+            )
+
+
+def _check_kinds(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    for key, (is_right, hint) in KINDS.items():
+        given = value.get(key, conf.DEFAULTS[key])
+        if not is_right(given):
+            yield Error(f"SIGNAL_BRIDGE[{key!r}] is {given!r}.", hint=hint, id="publisher.E015")
+
+
+def _check_redact(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    try:
+        redact_from(value.get("REDACT", {}))
+    except (TypeError, ValueError) as exc:
+        hint = "Write {'email': 'mask'}; until then everything is dropped."
+        yield Error(f"SIGNAL_BRIDGE['REDACT']: {exc}.", hint=hint, id="publisher.E016")
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_shard_count(value: object) -> bool:
+    return type(value) is int and 0 < value <= SLOTS
+
+
+def _is_hop_count(value: object) -> bool:
+    return type(value) is int and value > 0
+
+
+def _is_console(value: object) -> bool:
+    return value is None or (isinstance(value, str) and (not value or value.startswith(("http://", "https://"))))
+
+
+def _is_duration(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "SHARDS": (_is_shard_count, f"Give the number of parts, from 1 to {SLOTS}."),
+    "FORWARD_RAW": (_is_flag, FLAG_HINT),
+    "STRICT": (_is_flag, FLAG_HINT),
+    "INBOX_DAYS": (_is_duration, "Give a number of days, as 30."),
+    "MAX_HOPS": (_is_hop_count, "Give the events that may cause each other in a row, as 16."),
+    "MANAGEMENT_URL": (_is_console, "Give the console's address, as http://localhost:15672/, or None."),
+}
+
+
+def _is_amqp_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("amqp", "amqps") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _check_rules(entries: object) -> Iterator[CheckMessage]:
+    if not isinstance(entries, list | tuple):
+        yield Error(f"SIGNAL_BRIDGE['FORWARD'] is {entries!r}.", hint="Make it a list of rules.", id="publisher.E005")
+        return
+    for index, entry in enumerate(entries):
+        where = f"SIGNAL_BRIDGE['FORWARD'][{index}]"
+        try:
+            rule = rule_from(entry)
+        except (ValueError, TypeError, AttributeError) as exc:
+            unknown = [key for key in entry if key not in KEYS] if isinstance(entry, Mapping) else []
+            yield Error(f"{where}: {exc}.", hint=near(str(unknown[0]) if unknown else "", KEYS), id="publisher.E005")
+            continue
+        for check in RULE_CHECKS:
+            yield from check(rule, where)

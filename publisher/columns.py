@@ -1,0 +1,197 @@
+"""A model's columns as they leave: which they are, and what of their values JSON can say by itself.
+
+Most values are of a few types that the JSON encoder writes as the codec would, and the instances of a model mostly have
+the same types in the same columns: what the sidecar says of them is looked up, and only the rest is encoded one by one.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cache
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db.models import Field, ForeignKey, Model
+from django.db.models.expressions import BaseExpression
+from django.db.models.fields.files import FieldFile
+
+from publisher.redact import Redact
+from publisher.redaction import TAGS, is_secret, is_secret_column, named_action, redacted
+from publisher.wire.codec import DROPPED, INT64_MAX, INT64_MIN, PARTIAL, Encoding
+from publisher.wire.registry import UNKNOWN, has_encoder
+
+# What msgspec writes as the codec does, with the tag that the codec gives it.
+# https://jcristharif.com/msgspec/supported-types.html
+NATIVE: Mapping[type, str | None] = {
+    str: None,
+    bool: None,
+    type(None): None,
+    Decimal: "decimal",
+    UUID: "uuid",
+    date: "date",
+}
+# Of a model with many columns that may be NULL there can be any number.
+MOST_SHAPES = 256
+
+
+class Shape(NamedTuple):
+    """What the types of an instance's values mean: tags by path, and the columns whose values have to be looked at.
+
+    `customs` are of types that nothing is known of but what their fields know; `unknowns` will be told by the database;
+    `files` are stored by their names.
+    """
+
+    tags: Mapping[str, str]
+    integers: tuple[tuple[str, str], ...]
+    moments: tuple[tuple[str, str], ...]
+    others: tuple[tuple[str, str], ...]
+    customs: tuple[tuple[str, str], ...]
+    unknowns: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+class Columns:
+    """The columns of a model that may leave under a rule, and the names of those that may not.
+
+    `is_partial`: the rule names fields outright, so others are not even named as dropped. `hidden` are those that leave
+    masked or hashed: their places, with what is done to them.
+    """
+
+    __slots__ = ("_fields", "_shapes", "attnames", "dropped", "hidden", "is_partial", "names", "pk_attname")
+
+    def __init__(
+        self, model: type[Model], chosen: frozenset[str] | None, omitted: frozenset[str], redact: Redact = ()
+    ) -> None:
+        fields = [field for field in model._meta.concrete_fields if chosen is None or field.name in chosen]
+        actions = {
+            field: "drop" if field.name in omitted else column_action(field, redact, is_chosen=chosen is not None)
+            for field in fields
+        }
+        kept = [field for field, action in actions.items() if action != "drop"]
+        self._fields = {field.name: field for field in kept}
+        self.names = tuple(self._fields)
+        self.attnames = tuple(field.attname for field in kept)
+        self.hidden = tuple((n, actions[field]) for n, field in enumerate(kept) if actions[field] in TAGS)
+        self.dropped = tuple(field.name for field in fields if field not in kept)
+        self.is_partial = len(fields) < len(model._meta.concrete_fields)
+        # A composite key is no column.
+        pk = model._meta.pk
+        self.pk_attname = pk.attname if pk in model._meta.concrete_fields else None
+        self._shapes: dict[tuple[object, ...], Shape] = {}
+
+    def encoded(self, encoding: Encoding, instance: Model, path: str) -> dict[str, Any]:
+        """By name, from the instance's `__dict__`: a deferred field is left out, not fetched."""
+        values = instance.__dict__
+        try:
+            row = [values[attname] for attname in self.attnames]
+        except KeyError:
+            return self._one_by_one(encoding, instance, path)
+        for index, action in self.hidden:
+            row[index] = redacted(action, row[index])
+        fields = dict(zip(self.names, row, strict=True))
+        shape = self._shapes.get((path, *map(type, row))) or self._shape(path, row)
+        encoding.types.update(shape.tags)
+        for name, its_path in shape.integers:
+            if not INT64_MIN <= fields[name] <= INT64_MAX:
+                fields[name] = encoding.encode(fields[name], its_path)
+        for name, its_path in shape.moments:
+            if fields[name].tzinfo is not UTC:
+                fields[name] = encoding.encode(fields[name], its_path)
+        for name, its_path in shape.others:
+            fields[name] = encoding.encode(fields[name], its_path)
+        for name, its_path in shape.customs:
+            fields[name] = self._by_field(encoding, instance, name, its_path)
+        for name in shape.unknowns:
+            del fields[name]
+        for name in shape.files:
+            fields[name] = fields[name].name
+        return fields
+
+    def field(self, name: str) -> "Field[Any, Any]":
+        return self._fields[name]
+
+    def _by_field(self, encoding: Encoding, instance: Model, name: str, path: str) -> Any:
+        """As a fixture has it: the field's `to_python` reads what its `value_to_string` wrote."""
+        return encoding.encode(self._fields[name].value_to_string(instance), path)
+
+    def _one_by_one(self, encoding: Encoding, instance: Model, path: str) -> dict[str, Any]:
+        values = instance.__dict__
+        encoding.types.update((f"{path}.fields.{name}", DROPPED) for name in self.dropped)
+        encoding.types[f"{path}.fields"] = PARTIAL
+        encoding.types.update(self._hidden_tags(path))
+        hidden = {self.names[index]: action for index, action in self.hidden}
+        fields = {}
+        for name, attname in zip(self.names, self.attnames, strict=True):
+            if attname not in values:
+                continue
+            value = redacted(hidden[name], values[attname]) if name in hidden else values[attname]
+            its_path = f"{path}.fields.{name}"
+            if isinstance(value, BaseExpression):
+                encoding.types[its_path] = UNKNOWN
+            elif isinstance(value, FieldFile):
+                fields[name] = value.name
+            elif has_encoder(type(value)) or value is None:
+                fields[name] = encoding.encode(value, its_path)
+            else:
+                fields[name] = self._by_field(encoding, instance, name, its_path)
+        return fields
+
+    def _hidden_tags(self, path: str) -> dict[str, str]:
+        return {f"{path}.fields.{self.names[index]}": TAGS[action] for index, action in self.hidden}
+
+    def _shape(self, path: str, row: list[Any]) -> Shape:
+        named = [(name, f"{path}.fields.{name}", type(value)) for name, value in zip(self.names, row, strict=True)]
+        tags = {its_path: tag for _, its_path, kind in named if (tag := NATIVE.get(kind))}
+        tags |= {its_path: "datetime" for _, its_path, kind in named if kind is datetime}
+        rest = [each for each in named if each[2] not in NATIVE and each[2] is not int and each[2] is not datetime]
+        unknown = [each for each in rest if issubclass(each[2], BaseExpression)]
+        file = [each for each in rest if issubclass(each[2], FieldFile)]
+        custom = [each for each in rest if each not in unknown and not has_encoder(each[2])]
+        others = [each for each in rest if each not in (*unknown, *file, *custom)]
+        tags |= {its_path: UNKNOWN for _, its_path, _ in unknown}
+        tags |= self._hidden_tags(path)
+        tags |= {f"{path}.fields.{name}": DROPPED for name in self.dropped}
+        tags |= {f"{path}.fields": PARTIAL} if self.is_partial else {}
+        shape = Shape(
+            tags=tags,
+            integers=tuple((name, its_path) for name, its_path, kind in named if kind is int),
+            moments=tuple((name, its_path) for name, its_path, kind in named if kind is datetime),
+            others=tuple(each[:2] for each in others),
+            customs=tuple(each[:2] for each in custom),
+            unknowns=tuple(name for name, _, _ in unknown),
+            files=tuple(name for name, _, _ in file),
+        )
+        if len(self._shapes) >= MOST_SHAPES:
+            self._shapes.clear()
+        self._shapes[(path, *map(type, row))] = shape
+        return shape
+
+
+@cache
+def columns_of(
+    model: type[Model], chosen: frozenset[str] | None, omitted: frozenset[str], redact: Redact = ()
+) -> Columns:
+    return Columns(model, chosen, omitted, redact)
+
+
+def column_action(field: "Field[Any, Any]", redact: Redact, *, is_chosen: bool = False) -> str:
+    """What becomes of a field's value: as REDACT or the rule's `redact` say; else secrets leave only when chosen."""
+    named = named_action(field.name, redact)
+    if named is not None or is_chosen:
+        return named or "keep"
+    return "drop" if _is_secret(field) else "keep"
+
+
+def _is_secret(field: "Field[Any, Any]") -> bool:
+    """By its name, by its class (a PasswordField, an EncryptedTextField), or by what it refers to."""
+    kind = type(field).__name__
+    is_of_secrets = is_secret(kind) or "encrypted" in kind.lower()
+    return is_of_secrets or is_secret_column(field.model, field.name) or _refers_to_secret(field)
+
+
+def _refers_to_secret(field: "Field[Any, Any]") -> bool:
+    """A foreign key's value is the other row's key, which may be a secret itself."""
+    if not isinstance(field, ForeignKey):
+        return False
+    target = field.target_field
+    return is_secret_column(target.model, target.name)

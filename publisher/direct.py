@@ -1,0 +1,110 @@
+"""`delivery: "direct"`: from the web process to the broker, at most once, and never in the request's way.
+
+Events wait in a bounded buffer for one background thread, which is started when the first comes, in the process that it
+comes in (so after any fork). What does not fit, or is left when the process ends, is dropped, counted and logged.
+"""
+
+import atexit
+import logging
+import os
+import threading
+import time
+from collections import deque
+from typing import NamedTuple
+
+from django.db import connections
+
+logger = logging.getLogger(__name__)
+
+BUFFER_EVENTS = 10_000
+LOG_SECONDS = 10.0
+END_SECONDS = 2.0
+
+
+class DirectEvent(NamedTuple):
+    """What is published of an event that never was in an outbox."""
+
+    message_id: str
+    type: str
+    routing_key: str
+    body: bytes
+
+
+class Buffer:
+    """Between the threads that send signals and the one that publishes. `in_flight` is the latter's to set."""
+
+    def __init__(self, most: int = BUFFER_EVENTS) -> None:
+        self.most = most
+        self.dropped = 0
+        self.in_flight = 0
+        self.waiting: deque[DirectEvent] = deque()
+        self.stop = threading.Event()
+        self.news = threading.Event()
+        self._logged_at = float("-inf")
+        self._thread = threading.Thread(target=self._publish, name="signal-bridge-direct", daemon=True)
+        self._thread.start()
+
+    def put(self, event: DirectEvent) -> None:
+        """Never blocks, never raises."""
+        if len(self.waiting) >= self.most:
+            self.drop(1, "the buffer is full: is the broker away?")
+            return
+        self.waiting.append(event)
+        self.news.set()
+
+    def drop(self, count: int, reason: str, *, last: bool = False) -> None:
+        """Count them, and say so, though not for each."""
+        self.dropped += count
+        if last or time.monotonic() - self._logged_at > LOG_SECONDS:
+            self._logged_at = time.monotonic()
+            logger.warning("direct events dropped=%d so far: %s", self.dropped, reason)
+
+    def close(self) -> None:
+        """Publish what is left, as far as two seconds allow."""
+        self.stop.set()
+        self.news.set()
+        self._thread.join(END_SECONDS)
+        if left := len(self.waiting) + self.in_flight:
+            self.waiting.clear()
+            self.drop(left, "the process ended", last=True)
+
+    def _publish(self) -> None:
+        # Not at the top: a web process that sends nothing directly does not import pika.
+        from publisher.outlet import publish
+
+        publish(self)
+
+
+_buffer: Buffer | None = None
+_lock = threading.Lock()
+
+
+def send(event: DirectEvent, using: str) -> None:
+    """Publish once the transaction on `using` committed, or now when there is none."""
+    connection = connections[using]
+    if connection.in_atomic_block:
+        connection.on_commit(lambda: buffer().put(event), robust=True)
+    else:
+        buffer().put(event)
+
+
+def buffer() -> Buffer:
+    """This process's own, with its thread."""
+    global _buffer
+    with _lock:
+        if _buffer is None:
+            _buffer = Buffer()
+            atexit.register(_buffer.close)
+        return _buffer
+
+
+def _forget() -> None:
+    """In a forked child: the thread stayed behind, and what waited there is the parent's to send."""
+    global _buffer, _lock
+    if _buffer is not None:
+        atexit.unregister(_buffer.close)
+    _buffer, _lock = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,54 @@
+"""What the signals of `publisher.signals` carry: keys of rows, and the values that an update gave."""
+
+from typing import Any
+
+from django.apps import apps
+from django.db.models import Field, Model, QuerySet
+
+from publisher.bulk import Keys, Values
+from publisher.encoders.changes import encoded_value, leaving
+from publisher.encoders.models import ANY_RULE, encode_key, encode_queryset, key_action, label_of
+from publisher.fields import value_read
+from publisher.redaction import TAGS, redacted, scrubbed
+from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
+
+
+@encodes(Keys)
+def encode_keys(encoding: Encoding, keys: Keys, path: str) -> Any:
+    if key_action(keys.model, getattr(encoding, "rule", ANY_RULE).redact) == "drop":
+        return encoding.tag(path, DROPPED, None)
+    return [encode_key(encoding, keys.model, key, f"{path}.{n}") for n, key in enumerate(keys)]
+
+
+@encodes(Values)
+def encode_values(encoding: Encoding, values: Values, path: str) -> Any:
+    """Of the fields that may leave; an expression as its text, an instance as its key."""
+    plain = {
+        name: _encoded(encoding, field, values[name], f"{path}.{name}", action)
+        for name, field, action in leaving(encoding, values.model, values, path)
+    }
+    return encoding.tag(path, f"values:{label_of(values.model)}", plain)
+
+
+def _encoded(encoding: Encoding, field: "Field[Any, Any]", value: Any, path: str, action: str | None) -> Any:
+    if isinstance(value, QuerySet):
+        # Its text would run it.
+        return encode_queryset(encoding, value, path)
+    if hasattr(value, "resolve_expression"):
+        text = scrubbed(str(value))
+        tag = "expression" if action is None else TAGS[action]
+        return encoding.tag(path, tag, text if action is None else redacted(action, text))
+    if isinstance(value, Model):
+        value = getattr(value, field.target_field.attname)  # type: ignore[attr-defined]
+    return encoded_value(encoding, field, value, path, action)
+
+
+@decodes("values")
+def decode_values(plain: dict[str, Any], label: str) -> dict[str, Any]:
+    """By field, each as the field reads it."""
+    try:
+        model = apps.get_model(label)
+    except (LookupError, ValueError):
+        return plain
+    fields = {field.name: field for field in model._meta.concrete_fields}
+    return {name: value_read(fields[name], value) if name in fields else value for name, value in plain.items()}

@@ -1,0 +1,71 @@
+"""What a save changed: of the fields that may leave, both values as the field has them."""
+
+from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+from django.apps import apps
+from django.db.models import Field, Model
+from django.db.models.expressions import BaseExpression
+
+from publisher.changes import UNKNOWN, Changes
+from publisher.columns import columns_of
+from publisher.encoders.models import ANY_RULE, label_of
+from publisher.fields import value_read
+from publisher.redaction import TAGS, redacted
+from publisher.rules import NO_FIELDS
+from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
+from publisher.wire.registry import UNKNOWN as UNKNOWN_TAG
+from publisher.wire.registry import has_encoder
+
+
+@encodes(Changes)
+def encode_changes(encoding: Encoding, changes: Changes, path: str) -> Any:
+    model = type(changes.instance)
+    plain = {
+        name: [_encoded(encoding, field, value, f"{path}.{name}.{n}", action) for n, value in enumerate(changes[name])]
+        for name, field, action in leaving(encoding, model, changes, path)
+    }
+    return encoding.tag(path, f"changes:{label_of(model)}", plain)
+
+
+def leaving(
+    encoding: Encoding, model: type[Model], names: Iterable[str], path: str
+) -> Iterator[tuple[str, "Field[Any, Any]", str | None]]:
+    """Of these fields those that may leave, with what is done to the value; the others are noted as dropped."""
+    label, rule = label_of(model), getattr(encoding, "rule", ANY_RULE)
+    columns = columns_of(model, rule.fields.get(label), rule.omit_fields.get(label, NO_FIELDS), rule.redact)
+    actions = {columns.names[index]: action for index, action in columns.hidden}
+    for name in names:
+        if name in columns.dropped:
+            encoding.types[f"{path}.{name}"] = DROPPED
+        elif name in columns.names:
+            yield name, columns.field(name), actions.get(name)
+
+
+def _encoded(encoding: Encoding, field: "Field[Any, Any]", value: Any, path: str, action: str | None) -> Any:
+    if value is UNKNOWN or isinstance(value, BaseExpression):
+        return encoding.tag(path, UNKNOWN_TAG, None)
+    return encoded_value(encoding, field, value, path, action)
+
+
+def encoded_value(encoding: Encoding, field: "Field[Any, Any]", value: Any, path: str, action: str | None) -> Any:
+    if action is not None:
+        return encoding.tag(path, TAGS[action], redacted(action, value))
+    if value is not None and not has_encoder(type(value)):
+        value = field.value_to_string(SimpleNamespace(**{field.attname: value}))  # type: ignore[arg-type]
+    return encoding.encode(value, path)
+
+
+@decodes("changes")
+def decode_changes(plain: dict[str, list[Any]], label: str) -> dict[str, list[Any]]:
+    """By field [old, new], each as the field reads it."""
+    try:
+        model = apps.get_model(label)
+    except (LookupError, ValueError):
+        return plain
+    fields = {field.name: field for field in model._meta.concrete_fields}
+    return {
+        name: [value_read(fields[name], value) for value in pair] if name in fields else pair
+        for name, pair in plain.items()
+    }

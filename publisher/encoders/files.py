@@ -1,0 +1,72 @@
+"""Files and uploads: name, size and URL as far as they are known here, never the content."""
+
+import io
+from pathlib import PurePath
+from typing import Any
+
+from django.core.files.base import File
+from django.core.files.storage import FileSystemStorage, Storage
+from django.db.models.fields.files import FieldFile
+
+from publisher.wire.codec import Encoding, decodes, encodes
+from publisher.wire.sent import SentFile
+
+
+@encodes(FieldFile)
+def encode_field_file(encoding: Encoding, file: FieldFile, path: str) -> Any:
+    """A stored file; in an instance's fields its name is all there is."""
+    if not file.name:
+        return file.name
+    return _encoded(encoding, path, file.name, size=size_of(file), url=url_of(file))
+
+
+@encodes(File)
+def encode_file(encoding: Encoding, file: "File[Any]", path: str) -> Any:
+    """An upload or another file at hand."""
+    return _encoded(
+        encoding, path, file.name or "", size=size_of(file), content_type=getattr(file, "content_type", None)
+    )
+
+
+@encodes(io.IOBase, "django.core.management.base.OutputWrapper")
+def encode_stream(encoding: Encoding, stream: Any, path: str) -> Any:
+    """What is read from or written to: its name alone. A migration has `stdout`."""
+    name = getattr(stream, "name", "")
+    return encoding.tag(path, "stream", name if isinstance(name, str) else "")
+
+
+@encodes(Storage)
+def encode_storage(encoding: Encoding, storage: Storage, path: str) -> Any:
+    kind = type(storage)
+    return encoding.tag(path, "storage", f"{kind.__module__}.{kind.__qualname__}")
+
+
+def size_of(file: Any) -> int | None:
+    """As far as it is known without a question to a storage elsewhere."""
+    is_stored = isinstance(file, FieldFile) and getattr(file, "_file", None) is None
+    if is_stored and not isinstance(file.storage, FileSystemStorage):
+        return None
+    try:
+        size = file.size
+    except (OSError, AttributeError, ValueError, NotImplementedError):
+        return None
+    return size if isinstance(size, int) else None
+
+
+def url_of(file: FieldFile) -> str | None:
+    """Without the query string: where a storage signs its URLs, the signature is in it."""
+    try:
+        return file.url.partition("?")[0]
+    except (ValueError, NotImplementedError, AttributeError):
+        return None
+
+
+def _encoded(encoding: Encoding, path: str, name: str | PurePath, **known: Any) -> Any:
+    plain = {"name": str(name), **{key: value for key, value in known.items() if value is not None}}
+    return encoding.tag(path, "file", plain)
+
+
+@decodes("file")
+def decode_file(plain: dict[str, Any], argument: str) -> SentFile:
+    known = {name: plain[name] for name in SentFile.__slots__ if name in plain}
+    return SentFile(**known)

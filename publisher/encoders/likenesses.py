@@ -1,0 +1,54 @@
+"""What is recognized by what it has, whatever library it is of: money, geometry. Asked when nothing knows the type."""
+
+import sys
+from collections.abc import Callable, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from publisher.wire.codec import decodes
+from publisher.wire.sent import SentMoney
+
+
+def likeness_of(value: object) -> tuple[str, Any] | None:
+    """Tag and plain JSON of what looks like something; None for what does not."""
+    return next((found for recognize in LIKENESSES if (found := recognize(value)) is not None), None)
+
+
+def has(value: object, *names: str) -> bool:
+    """Whether it has all of these, by its class or by itself; it is not asked: some objects answer to any name."""
+    own = getattr(value, "__dict__", {})
+    return all(name in own or hasattr(type(value), name) for name in names)
+
+
+def money(value: Any) -> tuple[str, Any] | None:
+    """The amount digit for digit, and the currency's code."""
+    if not has(value, "amount", "currency"):
+        return None
+    try:
+        amount = Decimal(str(value.amount))
+    except InvalidOperation:
+        return None
+    return "amount", {"amount": str(amount), "currency": str(getattr(value.currency, "code", value.currency))}
+
+
+def geometry(value: Any) -> tuple[str, Any] | None:
+    """Well-known text, with the SRID before it as PostGIS writes it."""
+    if not (has(value, "wkt") and (has(value, "srid") or has(value, "geom_type"))) or not isinstance(value.wkt, str):
+        return None
+    srid = getattr(value, "srid", None)
+    return "geometry", f"SRID={srid};{value.wkt}" if srid else value.wkt
+
+
+LIKENESSES: Sequence[Callable[[Any], tuple[str, Any] | None]] = (money, geometry)
+
+
+@decodes("amount")
+def decode_money(plain: dict[str, str], argument: str) -> SentMoney:
+    return SentMoney(amount=Decimal(plain["amount"]), currency=plain["currency"])
+
+
+@decodes("geometry")
+def decode_geometry(plain: str, argument: str) -> Any:
+    """GeoDjango's type where the project has loaded it, else the text."""
+    geos = sys.modules.get("django.contrib.gis.geos")
+    return geos.GEOSGeometry(plain) if geos is not None and hasattr(geos, "GEOSGeometry") else plain

@@ -1,0 +1,105 @@
+"""Models, and what is made of them: instances, classes, querysets, managers, fields, expressions."""
+
+from functools import cache
+from itertools import islice
+from typing import Any
+
+from django.db.models import F, Field, ForeignObjectRel, Model, Q, QuerySet
+from django.db.models.expressions import BaseExpression
+from django.db.models.manager import BaseManager
+from django.db.models.query import RawQuerySet
+
+from publisher.columns import column_action, columns_of
+from publisher.encoders.objects import encode_redacted
+from publisher.encoders.values import dotted
+from publisher.redact import Redact
+from publisher.redaction import scrubbed
+from publisher.rules import NO_FIELDS, Rule
+from publisher.wire.codec import Encoding, decodes, encodes
+from publisher.wire.sent import SentQuerySet
+
+ANY_RULE = Rule(signal="*")
+# Of a queryset that was evaluated; the whole of it may be of any size.
+MOST_ROWS = 100
+
+
+@cache
+def label_of(model: type[Model]) -> str:
+    """`app_label.model_name`, which Django puts together anew each time it is asked."""
+    return model._meta.label_lower
+
+
+@encodes(Model)
+def encode_model(encoding: Encoding, instance: Model, path: str) -> dict[str, Any]:
+    """`{"model", "pk", "fields"}` as the instance is in memory: a deferred field is left out, not fetched.
+
+    What the JSON encoder writes by itself (decimals, UUIDs, dates) is left as it is.
+    """
+    model = type(instance)
+    label, rule = label_of(model), getattr(encoding, "rule", ANY_RULE)
+    columns = columns_of(model, rule.fields.get(label), rule.omit_fields.get(label, NO_FIELDS), rule.redact)
+    values = instance.__dict__
+    pk = values.get(columns.pk_attname) if columns.pk_attname else instance.pk
+    if type(pk) is not int or rule.redact:
+        pk = encode_key(encoding, model, pk, f"{path}.pk")
+    return {"model": label, "pk": pk, "fields": columns.encoded(encoding, instance, path)}
+
+
+def encode_key(encoding: Encoding, model: type[Model], pk: Any, path: str) -> Any:
+    action = key_action(model, getattr(encoding, "rule", ANY_RULE).redact)
+    return encoding.encode(pk, path) if action == "keep" else encode_redacted(encoding, action, pk, path)
+
+
+@cache
+def key_action(model: type[Model], redact: Redact) -> str:
+    """What becomes of a model's primary key, which may be a secret itself: that of a session is."""
+    pk = model._meta.pk
+    return column_action(pk, redact) if pk in model._meta.concrete_fields else "keep"
+
+
+@encodes(type)
+def encode_class(encoding: Encoding, value: type, path: str) -> Any:
+    """A model as its label, any other class as its dotted path."""
+    if issubclass(value, Model) and hasattr(value, "_meta"):
+        return encoding.tag(path, "model", value._meta.label_lower)
+    return encoding.tag(path, "class", dotted(value))
+
+
+@encodes(QuerySet)
+def encode_queryset(encoding: Encoding, queryset: "QuerySet[Any]", path: str) -> Any:
+    """The model; of one that is evaluated the count too, and the keys of its first rows. It is not evaluated here."""
+    model: type[Model] = queryset.model
+    plain: dict[str, Any] = {"model": label_of(model)}
+    found = queryset._result_cache
+    if found is not None:
+        plain["count"] = len(found)
+        plain["rows"] = [_row(encoding, row, f"{path}.rows.{n}") for n, row in enumerate(islice(found, MOST_ROWS))]
+    return encoding.tag(path, "queryset", plain)
+
+
+def _row(encoding: Encoding, row: Any, path: str) -> Any:
+    return encode_key(encoding, type(row), row.pk, path) if isinstance(row, Model) else encoding.encode(row, path)
+
+
+@encodes(BaseManager, RawQuerySet)
+def encode_manager(encoding: Encoding, value: Any, path: str) -> Any:
+    return encoding.tag(path, "queryset", {"model": label_of(value.model)})
+
+
+@decodes("queryset")
+def decode_queryset(plain: dict[str, Any], argument: str) -> SentQuerySet:
+    return SentQuerySet(model=plain["model"], count=plain.get("count"), rows=tuple(plain.get("rows", ())))
+
+
+@encodes(Field, ForeignObjectRel)
+def encode_field(encoding: Encoding, value: Any, path: str) -> Any:
+    """`app_label.model_name.field`, or the class of a field that belongs to no model."""
+    model = getattr(value, "model", None)
+    name = f"{label_of(model)}.{value.name}" if model is not None else dotted(type(value))
+    return encoding.tag(path, "field", name)
+
+
+@encodes(BaseExpression, F, Q)
+def encode_expression(encoding: Encoding, value: object, path: str) -> Any:
+    """What the database is to work out: as text."""
+    return encoding.tag(path, "expression", scrubbed(str(value)))

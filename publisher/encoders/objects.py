@@ -1,0 +1,192 @@
+"""Objects made of named parts: dataclasses, attrs, named tuples, pydantic models, structs, money; and mappings.
+
+Each is a dict of its parts on the wire, which any language reads. A handler gets the class itself where its process has
+imported it: made without calling any code of it, since a message must not choose what is run.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sequence, Set, ValuesView
+from dataclasses import MISSING, fields, is_dataclass
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import msgspec
+
+from publisher.redaction import TAGS, redacted
+from publisher.wire.codec import DROPPED, Encoding, decodes, encode_mapping, encodes
+from publisher.wire.registry import encodes_shape, imported
+
+
+class Hidden(NamedTuple):
+    """A value that is to leave masked or hashed."""
+
+    action: str
+    value: Any
+
+
+def encode_redacted(encoding: Encoding, action: str, value: Any, path: str) -> str | None:
+    """Nothing for `drop`, and what is left of the value for another action."""
+    encoding.types[path] = TAGS.get(action, DROPPED)
+    return redacted(action, value) if action in TAGS else None
+
+
+@encodes(Hidden)
+def encode_hidden(encoding: Encoding, value: Hidden, path: str) -> str | None:
+    return encode_redacted(encoding, value.action, value.value, path)
+
+
+@encodes(dict)
+def encode_named(encoding: Encoding, value: Mapping[Any, Any], path: str) -> Any:
+    """A mapping without the keys that sound like secrets, and without what is redacted by name."""
+    actions = {key: action for key in value if isinstance(key, str) and (action := encoding.action(key)) != "keep"}
+    if not actions:
+        return encode_mapping(encoding, value, path)
+    kept = {
+        key: Hidden(actions[key], item) if key in actions else item
+        for key, item in value.items()
+        if actions.get(key) != "drop"
+    }
+    encoding.types.update((f"{path}.{key}", DROPPED) for key, action in actions.items() if action == "drop")
+    return encode_mapping(encoding, kept, path)
+
+
+def encode_parts(encoding: Encoding, value: object, names: Iterable[str], path: str) -> Any:
+    """The attributes of these names, under the object's own type."""
+    kind = type(value)
+    plain = {}
+    for name in names:
+        action, its_path = encoding.action(name), f"{path}.{name}"
+        if action == "keep":
+            plain[name] = encoding.encode(getattr(value, name, None), its_path)
+        else:
+            left = encode_redacted(encoding, action, getattr(value, name, None), its_path)
+            if action != "drop":
+                plain[name] = left
+    return encoding.tag(path, f"object:{kind.__module__}:{kind.__qualname__}", plain)
+
+
+@encodes_shape(is_dataclass)
+def encode_dataclass(encoding: Encoding, value: Any, path: str) -> Any:
+    return encode_parts(encoding, value, [field.name for field in fields(value)], path)
+
+
+@encodes_shape(lambda kind: hasattr(kind, "__attrs_attrs__"))
+def encode_attrs(encoding: Encoding, value: Any, path: str) -> Any:
+    return encode_parts(encoding, value, [attribute.name for attribute in value.__attrs_attrs__], path)
+
+
+@encodes_shape(lambda kind: hasattr(kind, "__pydantic_fields__"))
+def encode_pydantic(encoding: Encoding, value: Any, path: str) -> Any:
+    extra = getattr(value, "__pydantic_extra__", None) or ()
+    return encode_parts(encoding, value, [*type(value).__pydantic_fields__, *extra], path)
+
+
+@encodes(msgspec.Struct)
+def encode_struct(encoding: Encoding, value: msgspec.Struct, path: str) -> Any:
+    return encode_parts(encoding, value, value.__struct_fields__, path)
+
+
+@encodes(SimpleNamespace)
+def encode_namespace(encoding: Encoding, value: SimpleNamespace, path: str) -> Any:
+    return encode_parts(encoding, value, vars(value), path)
+
+
+@encodes(tuple)
+def encode_tuple(encoding: Encoding, value: tuple[Any, ...], path: str) -> Any:
+    """A list; of a named tuple without the parts that must not leave."""
+    names = getattr(value, "_fields", None)
+    if names is None:
+        return encoding.tag(path, "tuple", [encoding.encode(item, f"{path}.{n}") for n, item in enumerate(value)])
+    kind = type(value)
+    plain = []
+    for n, (name, item) in enumerate(zip(names, value, strict=True)):
+        action, its_path = encoding.action(name), f"{path}.{n}"
+        keeps = action == "keep"
+        plain.append(encoding.encode(item, its_path) if keeps else encode_redacted(encoding, action, item, its_path))
+    return encoding.tag(path, f"namedtuple:{kind.__module__}:{kind.__qualname__}", plain)
+
+
+@encodes(deque)
+def encode_deque(encoding: Encoding, value: "deque[Any]", path: str) -> Any:
+    return encoding.tag(path, "deque", encoding.encode(list(value), path))
+
+
+@encodes("collections.UserString")
+def encode_user_string(encoding: Encoding, value: object, path: str) -> str:
+    return str(value)
+
+
+# Not every Sequence: a page of a paginator is one, and would run its query.
+@encodes_shape(lambda kind: issubclass(kind, MutableSequence | ValuesView))
+def encode_sequence(encoding: Encoding, value: Iterable[Any], path: str) -> Any:
+    return encoding.encode(list(value), path)
+
+
+@encodes_shape(lambda kind: issubclass(kind, Set))
+def encode_set(encoding: Encoding, value: Iterable[Any], path: str) -> Any:
+    return encoding.encode(set(value), path)
+
+
+encodes_shape(lambda kind: issubclass(kind, Mapping))(encode_named)
+
+
+decodes("deque")(lambda plain, argument: deque(plain))
+
+
+@decodes("namedtuple")
+def decode_namedtuple(plain: list[Any], argument: str) -> tuple[Any, ...]:
+    module, _, qualname = argument.partition(":")
+    kind = imported(module, qualname)
+    if isinstance(kind, type) and issubclass(kind, tuple) and len(getattr(kind, "_fields", ())) == len(plain):
+        return tuple.__new__(kind, plain)
+    return tuple(plain)
+
+
+@decodes("object")
+def decode_object(plain: dict[str, Any], argument: str) -> Any:
+    module, _, qualname = argument.partition(":")
+    kind = imported(module, qualname)
+    if not isinstance(kind, type):
+        return plain
+    make = next((make for is_shape, make in MAKERS if is_shape(kind)), None)
+    return plain if make is None else make(kind, plain)
+
+
+def _of_dataclass(kind: Any, plain: dict[str, Any]) -> Any:
+    defaults = {field.name: None if field.default is MISSING else field.default for field in fields(kind)}
+    return _made(kind, {name: plain.get(name, default) for name, default in defaults.items()})
+
+
+def _of_attrs(kind: Any, plain: dict[str, Any]) -> Any:
+    return _made(kind, {attribute.name: plain.get(attribute.name) for attribute in kind.__attrs_attrs__})
+
+
+def _of_pydantic(kind: Any, plain: dict[str, Any]) -> Any:
+    names = kind.__pydantic_fields__
+    extra = {name: value for name, value in plain.items() if name not in names}
+    allows_extra = kind.model_config.get("extra") == "allow"
+    return _made(
+        kind,
+        {
+            "__dict__": {name: plain.get(name) for name in names},
+            "__pydantic_fields_set__": set(plain).intersection(names),
+            "__pydantic_extra__": extra if allows_extra else None,
+            "__pydantic_private__": None,
+        },
+    )
+
+
+def _made(kind: Any, values: Mapping[str, Any]) -> Any:
+    made = object.__new__(kind)
+    for name, value in values.items():
+        # Not setattr, which may be the class's own, as that of a frozen one is.
+        object.__setattr__(made, name, value)
+    return made
+
+
+MAKERS: Sequence[tuple[Callable[[type], bool], Callable[[Any, dict[str, Any]], Any]]] = (
+    (lambda kind: hasattr(kind, "__attrs_attrs__"), _of_attrs),
+    (lambda kind: hasattr(kind, "__pydantic_fields__") and hasattr(kind, "model_config"), _of_pydantic),
+    (is_dataclass, _of_dataclass),
+    (lambda kind: kind is SimpleNamespace, lambda kind, plain: SimpleNamespace(**plain)),
+)

@@ -1,0 +1,229 @@
+"""One signal dispatch as an event: pure, without I/O."""
+
+import logging
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from django.db.models import Model
+from msgspec import to_builtins
+from msgspec.structs import replace
+
+from publisher.catalogue import KnownSignal
+from publisher.encoders.models import key_action
+from publisher.encoders.objects import encode_redacted
+from publisher.encoders.values import dotted
+from publisher.redact import Redact
+from publisher.redaction import action_of, redacted, scrubbed_all
+from publisher.rules import Rule
+from publisher.serializers import CyclicEncoding, SignalEncoding
+from publisher.wire.errors import EncoderFailed, NotEncodable
+from publisher.wire.event import Event, encode_event, new_event
+from publisher.wire.routing import class_label, routing_key
+
+logger = logging.getLogger(__name__)
+
+# What JSON says as it is, whatever the value.
+PLAIN = frozenset((str, bool, type(None)))
+# Where the object that an event is about is looked for, in this order; then comes the sender.
+SUBJECT_KWARGS = ("instance", "user")
+# Kwargs that name what others are the values of.
+NAMES = frozenset(("setting", "name", "key", "field", "field_name", "option", "variable", "attribute"))
+VALUES = re.compile(r"(?:.*_)?(?:value|old|new|before|after|previous|current|default)s?")
+
+
+class Encoded(NamedTuple):
+    """An event, its routing key and its bytes."""
+
+    event: Event
+    routing_key: str
+    body: bytes
+
+
+def sender_label(sender: object) -> str | None:
+    """`app_label.model_name`, `package.classname`, or None: the last words of a routing key."""
+    if sender is None:
+        return None
+    # Not type(): of a lazy object that is the wrapper.
+    return _label(sender if isinstance(sender, type) else sender.__class__)
+
+
+@lru_cache(maxsize=4096)
+def _label(kind: type) -> str:
+    if issubclass(kind, Model) and hasattr(kind, "_meta"):
+        return kind._meta.label_lower
+    return class_label(kind)
+
+
+class Source:
+    """What is the same for all events of one signal from one kind of sender, under one rule."""
+
+    __slots__ = ("known", "label", "name", "routing_key", "rule", "source")
+
+    def __init__(self, known: KnownSignal, sender: object, rule: Rule, service: str) -> None:
+        self.known = known
+        self.rule = rule
+        self.name = known.name
+        self.label = sender_label(sender)
+        self.source = f"/{service}"
+        self.routing_key = routing_key(known.group, known.word, self.label)
+
+
+def encoded_event(known: KnownSignal, sender: object, kwargs: Mapping[str, Any], rule: Rule, service: str) -> Encoded:
+    """The event of one dispatch. Raises EncoderFailed and, where the rule is strict, NotEncodable."""
+    return encoded_from(Source(known, sender, rule, service), sender, kwargs)
+
+
+def encoded_from(source: Source, sender: object, kwargs: Mapping[str, Any]) -> Encoded:
+    """The same, where the source is at hand."""
+    redact = source.rule.redact
+    encoding = SignalEncoding(source.name, source.rule)
+    paths, hidden, named_values = _paths(tuple(kwargs), redact)
+    plain = {}
+    for name, path in paths:
+        value = kwargs[name]
+        plain[name] = value if type(value) in PLAIN else _encoded(encoding, path, value)
+    for name, path, action in hidden:
+        left = encode_redacted(encoding, action, kwargs[name], path)
+        if action != "drop":
+            plain[name] = left
+    for name, value_name in named_values:
+        _redact_named(encoding, plain, kwargs[name], value_name)
+    data: dict[str, Any] = {"sender": source.label}
+    if isinstance(sender, Model) and not isinstance(sender, type):
+        # A model's method may send a signal with `sender=self`.
+        data["sender_instance"] = _encoded(encoding, "sender_instance", sender)
+    data["kwargs"] = plain
+    data["types"] = encoding.types
+    subject = subject_of(sender, kwargs, redact)
+    event = new_event(
+        source=source.source,
+        type=source.name,
+        subject=subject,
+        partitionkey=subject or source.label or source.name,
+        data=data,
+    )
+    try:
+        body = encode_event(event)
+    except (ValueError, TypeError):
+        if source.rule.strict:
+            raise
+        event = _escaped(event)
+        body = encode_event(event)
+    key = source.routing_key if source.rule.routing_key is None else _formatted_key(source, event)
+    return Encoded(event, key, body)
+
+
+class Paths(NamedTuple):
+    """The kwargs that may leave with their paths; those that may not, or not as they are, with what is done; and those
+    that are values of something which another one names.
+    """
+
+    kept: tuple[tuple[str, str], ...]
+    hidden: tuple[tuple[str, str, str], ...]
+    named_values: tuple[tuple[str, str], ...]
+
+
+@lru_cache(maxsize=1024)
+def _paths(names: tuple[str, ...], redact: Redact) -> Paths:
+    actions = {name: action_of(name, redact) for name in names}
+    return Paths(
+        kept=tuple((name, f"kwargs.{name}") for name, action in actions.items() if action == "keep"),
+        hidden=tuple((name, f"kwargs.{name}", action) for name, action in actions.items() if action != "keep"),
+        named_values=tuple(
+            (name, value) for name in names if name in NAMES for value in names if VALUES.fullmatch(value)
+        ),
+    )
+
+
+def _redact_named(encoding: SignalEncoding, plain: dict[str, Any], name: object, value_name: str) -> None:
+    """`setting="SECRET_KEY", value=...`: the name of a value may be in another kwarg."""
+    if not isinstance(name, str) or value_name not in plain:
+        return
+    action, path = encoding.action(name), f"kwargs.{value_name}"
+    if action == "keep":
+        plain[value_name] = scrubbed_all(to_builtins(plain[value_name]))
+        return
+    _forget(encoding, path)
+    left = encode_redacted(encoding, action, plain.pop(value_name), path)
+    if action != "drop":
+        plain[value_name] = left
+
+
+def subject_of(sender: object, kwargs: Mapping[str, Any], redact: Redact = ()) -> str | None:
+    """`app_label.model_name/pk` of the object that the event is about; a key that must not leave is hashed."""
+    for candidate in (*map(kwargs.get, SUBJECT_KWARGS), sender):
+        # Not isinstance alone: a lazy user answers to Model, and has all that is asked of it here.
+        if candidate is not None and isinstance(candidate, Model) and (pk := candidate.pk) is not None:
+            model = candidate.__class__
+            key = pk if key_action(model, redact) == "keep" else redacted("hash", pk)
+            return f"{_label(model)}/{key}"
+    return None
+
+
+def _encoded(encoding: SignalEncoding, path: str, value: Any) -> Any:
+    try:
+        return encoding.encode(value, path)
+    except NotEncodable:
+        raise
+    except RecursionError:
+        return _encoded_cyclic(encoding, path, value)
+    except Exception as exc:
+        raise EncoderFailed(encoding.signal, path, type(value), exc) from exc
+
+
+def _encoded_cyclic(encoding: SignalEncoding, path: str, value: Any) -> Any:
+    _forget(encoding, path)
+    cyclic = CyclicEncoding(encoding.signal, encoding.rule, encoding.types)
+    try:
+        return cyclic.encode(value, path)
+    except RecursionError:
+        # No cycle then, but too deep for any JSON.
+        _forget(encoding, path)
+        return encoding.project(value, path)
+    except NotEncodable:
+        raise
+    except Exception as exc:
+        raise EncoderFailed(encoding.signal, path, type(value), exc) from exc
+
+
+def _forget(encoding: SignalEncoding, path: str) -> None:
+    """What was written of a value that did not come to an end."""
+    for begun in [known for known in encoding.types if f"{known}.".startswith(f"{path}.")]:
+        del encoding.types[begun]
+
+
+def _formatted_key(source: Source, event: Event) -> str:
+    known = source.known
+    values = {
+        "kwargs": to_builtins(event.data["kwargs"]),
+        "sender": source.label or "",
+        "group": known.group,
+        "signal": known.word,
+        "subject": event.subject or "",
+    }
+    try:
+        return source.rule.formatted_key(values) or source.routing_key
+    except (LookupError, ValueError, AttributeError, TypeError) as exc:
+        if source.rule.strict:
+            raise
+        logger.error("routing key not formed signal=%s error=%r: the default one is used", known.name, exc)
+        return source.routing_key
+
+
+def _escaped(event: Event) -> Event:
+    logger.warning("event has what JSON cannot hold type=%s id=%s: it goes escaped", event.type, event.id)
+    data = _plain(to_builtins(event.data, enc_hook=lambda value: dotted(type(value))))
+    return replace(event, subject=_plain(event.subject), partitionkey=_plain(event.partitionkey), data=data)
+
+
+def _plain(value: Any) -> Any:
+    """Text that is no Unicode (lone surrogates, at any depth) escaped, and what is no JSON by its type."""
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, int | float) else dotted(type(value))

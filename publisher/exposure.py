@@ -1,0 +1,66 @@
+"""What leaves of the user model: a project should have chosen it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.checks import CheckMessage, Warning
+from django.db.models import Model
+
+from publisher import conf
+from publisher.columns import columns_of
+from publisher.rules import NO_FIELDS, Rule, first_match
+
+# By name: to look for all signals would make each command slower to start.
+ABOUT_USERS = (
+    *(f"django.db.models.signals.{when}_{what}" for when in ("pre", "post") for what in ("init", "save", "delete")),
+    "django.db.models.signals.m2m_changed",
+    "django.contrib.auth.signals.user_logged_in",
+    "django.contrib.auth.signals.user_logged_out",
+)
+
+
+def check_user_model() -> Iterator[CheckMessage]:
+    """A warning for each rule that forwards the user model without saying which fields."""
+    user = _user_model()
+    rules = conf.rules()
+    if user is None or not rules:
+        return
+    # Both are about a user: its own signals, and those of its many-to-many relations.
+    related: list[Any] = [relation.remote_field for relation in user._meta.many_to_many]
+    labels = [model._meta.label_lower for model in (user, *(relation.through for relation in related))]
+    deciding = [_deciding(rules, name, label) for name in ABOUT_USERS for label in labels]
+    for rule in rules:
+        is_deciding = any(rule is decided for decided in deciding)
+        if is_deciding and user._meta.label_lower not in rule.fields:
+            yield _warning(user, rule)
+
+
+def _user_model() -> type[Model] | None:
+    try:
+        return apps.get_model(settings.AUTH_USER_MODEL)
+    except (LookupError, ValueError):
+        return None
+
+
+def _deciding(rules: tuple[Rule, ...], signal: str, label: str) -> Rule | None:
+    """The rule, if any, that decides what becomes of this signal when this sender sends it."""
+    return first_match([rule for rule in rules if rule.takes_signal(signal)], label)
+
+
+def leaving(user: type[Model], rule: Rule) -> list[str]:
+    """The fields that leave, with what is done to them first."""
+    label = user._meta.label_lower
+    columns = columns_of(user, rule.fields.get(label), rule.omit_fields.get(label, NO_FIELDS), rule.redact)
+    hidden = {columns.names[index]: action for index, action in columns.hidden}
+    return [f"{name} ({hidden[name]})" if name in hidden else name for name in columns.names]
+
+
+def _warning(user: type[Model], rule: Rule) -> Warning:
+    names = leaving(user, rule)
+    return Warning(
+        f"The rule for {rule.signal!r} forwards {user._meta.label}, with: {', '.join(names) or 'its key alone'}.",
+        hint=f"Name the fields that may leave: 'fields': {{{user._meta.label!r}: ['id']}}, or 'redact' some.",
+        id="publisher.W001",
+    )

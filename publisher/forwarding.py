@@ -1,0 +1,137 @@
+"""What becomes of one dispatch of a signal that a rule forwards."""
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models import Model
+from django.utils.module_loading import import_string
+
+from publisher import ask, conf, counters, direct
+from publisher.catalogue import KnownSignal
+from publisher.changes import changes_of
+from publisher.events import Encoded, Source, encoded_from, sender_label
+from publisher.incidental import not_written
+from publisher.outbox import Row, record, slot_of
+from publisher.rules import Rule
+from publisher.wire.errors import EncoderFailed, NotEncodable
+
+logger = logging.getLogger(__name__)
+
+
+def forwarder(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., Any]:
+    """Forwards a dispatch. It takes everything by name, since a signal's kwargs may be called anything."""
+
+    service = conf.service()
+    sources: dict[type | None, tuple[Source, ...]] = {}
+
+    def sources_of(sender: object) -> tuple[Source, ...]:
+        label = sender_label(sender)
+        return tuple(Source(known, sender, rule, service) for rule in rules if rule.takes_sender(label))
+
+    def forward(**named: Any) -> Any:
+        del named["signal"]
+        sender = named.pop("sender")
+        if named.get("raw") is True and not conf.forwards_raw():
+            return None
+        kind = sender if sender is None or isinstance(sender, type) else sender.__class__
+        candidates = sources.get(kind)
+        if candidates is None:
+            candidates = sources[kind] = sources_of(sender)
+        for source in candidates:
+            rule = source.rule
+            if rule.when is None or is_wanted(rule, sender, named):
+                if rule.changes:
+                    named = with_changes(named)
+                encoded = encoded_or_counted(source, sender, named)
+                if encoded is None:
+                    return rule.on_timeout
+                return DELIVERIES[rule.delivery](encoded, rule, alias_of(sender, named))
+        return None
+
+    return forward
+
+
+def with_changes(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The kwargs of a `post_save`, and what was changed."""
+    instance = kwargs.get("instance")
+    changed = changes_of(instance, kwargs.get("update_fields")) if isinstance(instance, Model) else None
+    return kwargs if changed is None else {**kwargs, "changes": changed}
+
+
+def encoded_or_counted(source: Source, sender: object, kwargs: Mapping[str, Any]) -> Encoded | None:
+    """None for what cannot be encoded, which is counted and logged; where the rule is strict, the sender is told."""
+    try:
+        return encoded_from(source, sender, kwargs)
+    except (EncoderFailed, NotEncodable) as exc:
+        if source.rule.fails_sender:
+            raise
+        if counters.is_news(number := counters.count(counters.ENCODER_FAILED, source.name)):
+            logger.error("event not sent, %d of this signal so far: %s", number, exc)
+        return None
+
+
+def to_outbox(encoded: Encoded, rule: Rule, using: str) -> None:
+    event, key = encoded.event, encoded.event.partitionkey or ""
+    keep = rule.unroutable == "keep"
+    row = Row(event.id, event.type, encoded.routing_key, key, slot_of(key), keep, encoded.body)
+    try:
+        record(row, using)
+    except Exception as exc:
+        if not is_forbidden_by_a_test(exc):
+            raise
+        not_written(event.type, exc)
+
+
+def is_forbidden_by_a_test(exc: BaseException | None) -> bool:
+    """Whether the database was refused to a test that said it would not use it, by Django or by pytest-django."""
+    while exc is not None:
+        refused = type(exc).__name__ == "DatabaseOperationForbidden"
+        if refused or (type(exc) is RuntimeError and "Database access not allowed" in str(exc)):
+            return True
+        exc = exc.__cause__
+    return False
+
+
+def to_broker(encoded: Encoded, rule: Rule, using: str) -> None:
+    event = encoded.event
+    direct.send(direct.DirectEvent(event.id, event.type, encoded.routing_key, encoded.body), using)
+
+
+def to_handler(encoded: Encoded, rule: Rule, using: str) -> Any:
+    """The one delivery that answers its sender, and does not wait for the transaction: its answer may decide it."""
+    event = encoded.event
+    return ask.ask(
+        event.id, event.type, encoded.routing_key, encoded.body, seconds=rule.timeout, default=rule.on_timeout
+    )
+
+
+DELIVERIES: Mapping[str, Callable[[Encoded, Rule, str], Any]] = {
+    "outbox": to_outbox, "direct": to_broker, "ask": to_handler,
+}  # fmt: skip
+
+
+def is_wanted(rule: Rule, sender: object, kwargs: Mapping[str, Any]) -> bool:
+    """What the rule's predicate says. One that fails forwards, unless the rule is strict: rather one event too many."""
+    try:
+        return bool(import_string(rule.when or "")(sender=sender, **kwargs))
+    except Exception as exc:
+        if rule.strict:
+            raise
+        logger.error("predicate failed when=%s error=%s: forwarded", rule.when, type(exc).__name__)
+        return True
+
+
+def alias_of(sender: object, kwargs: Mapping[str, Any]) -> str:
+    """The database of the write that the signal tells of; where it cannot be told, the one the outbox is in."""
+    using = kwargs.get("using")
+    if isinstance(using, str) and using in connections.settings:
+        return using
+    for candidate in (kwargs.get("instance"), sender):
+        with suppress(AttributeError):
+            alias = candidate._state.db  # type: ignore[union-attr]
+            if isinstance(alias, str) and not isinstance(candidate, type):
+                return alias
+    return DEFAULT_DB_ALIAS

@@ -1,0 +1,41 @@
+"""A circuit breaker for questions: where nobody answers, waiting each time would slow every request."""
+
+BLOWS_AFTER = 5
+SHORTEST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+
+
+class Fuse:
+    """Of one signal. Times are `time.monotonic()`; used under its owner's lock."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._pause_seconds = SHORTEST_PAUSE_SECONDS
+        self._blown_until: float | None = None
+
+    @property
+    def is_blown(self) -> bool:
+        return self._blown_until is not None
+
+    def allows(self, now: float) -> bool:
+        """Whether to ask. After a pause one question is let through; the others wait for what becomes of it."""
+        if self._blown_until is None:
+            return True
+        if now < self._blown_until:
+            return False
+        self._blown_until = now + self._pause_seconds
+        return True
+
+    def record(self, is_answered: bool, now: float) -> bool:
+        """Whether this failure blew it."""
+        if is_answered:
+            self._failures, self._pause_seconds, self._blown_until = 0, SHORTEST_PAUSE_SECONDS, None
+            return False
+        self._failures += 1
+        if self._failures < BLOWS_AFTER:
+            return False
+        was_blown = self.is_blown
+        if was_blown:
+            self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS)
+        self._blown_until = now + self._pause_seconds
+        return not was_blown

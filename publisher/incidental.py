@@ -1,0 +1,100 @@
+"""Signals that tell of no write: of requests, connections, settings, templates, migrations, rows read.
+
+They are sent at any time, also when there is no outbox yet, when a test may not use the database, or while the bridge
+itself is at work. What cannot be forwarded then is counted; whoever sent the signal goes on.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from publisher import counters
+from publisher.catalogue import KnownSignal
+from publisher.wire.errors import EncoderFailed, NotEncodable
+
+logger = logging.getLogger(__name__)
+
+CONNECTION_CREATED = "django.db.backends.signals.connection_created"
+SETTING_CHANGED = "django.core.signals.setting_changed"
+INCIDENTAL = frozenset(
+    (
+        CONNECTION_CREATED,
+        SETTING_CHANGED,
+        *(f"django.core.signals.{name}" for name in ("request_started", "request_finished", "got_request_exception")),
+        *(
+            f"django.db.models.signals.{name}"
+            for name in ("class_prepared", "pre_init", "post_init", "pre_migrate", "post_migrate")
+        ),
+        "django.test.signals.template_rendered",
+        "django.utils.autoreload.autoreload_started",
+        "django.utils.autoreload.file_changed",
+    )
+)
+
+Receiver = Callable[..., Any]
+
+_local = threading.local()
+_works = 0
+_lock = threading.Lock()
+
+
+def is_incidental(known: KnownSignal) -> bool:
+    return known.name in INCIDENTAL
+
+
+def harmless(known: KnownSignal, forward: Receiver) -> Receiver:
+    """The receiver, so that nobody notices when it cannot do its work, and its own work does not call it again."""
+
+    def forward_harmlessly(**named: Any) -> Any:
+        if is_own_work(known.name, named) or not _enter(known.name):
+            return None
+        try:
+            return forward(**named)
+        except (EncoderFailed, NotEncodable):
+            raise  # the rule is strict
+        except Exception as exc:
+            not_written(known.name, exc)
+            return None
+        finally:
+            _local.sending.discard(known.name)
+
+    return forward_harmlessly
+
+
+def not_written(signal: str, exc: BaseException) -> None:
+    """Count an event that could not be written, and say so now and then."""
+    if counters.is_news(number := counters.count(counters.NOT_WRITTEN, signal)):
+        logger.warning("not forwarded signal=%s error=%s, %d so far", signal, type(exc).__name__, number)
+
+
+def is_own_work(signal: str, named: dict[str, Any]) -> bool:
+    """Whether it tells of what the bridge does: its connections where it relays and consumes, its own setting."""
+    if signal == CONNECTION_CREATED:
+        return _works > 0
+    return signal == SETTING_CHANGED and named.get("setting") == "SIGNAL_BRIDGE"
+
+
+@contextmanager
+def own_work() -> Iterator[None]:
+    """While this process relays or consumes."""
+    global _works
+    with _lock:
+        _works += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _works -= 1
+
+
+def _enter(name: str) -> bool:
+    """Whether this thread is not at it already: to write an event opens a connection, to encode it may read a row."""
+    sending: set[str] | None = getattr(_local, "sending", None)
+    if sending is None:
+        sending = _local.sending = set()
+    if name in sending:
+        return False
+    sending.add(name)
+    return True

@@ -1,0 +1,98 @@
+"""The catalogue as rows to show: each signal with its receivers, where they run, and the keys it is forwarded under."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from django.dispatch import Signal
+
+from publisher import conf
+from publisher.catalogue import KnownSignal, catalogue
+from publisher.entries import entries, path_of
+from publisher.events import sender_label
+from publisher.profile import last_times
+from publisher.receivers import rules_by_signal, senders_of
+from publisher.rules import Rule, first_match
+from publisher.sending import sent_kwargs
+from publisher.stopwatch import IN_PROCESS, OFFLOADED, runs
+from publisher.wire.routing import routing_key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedSignal:
+    """One row of `manage.py signals`: `receivers` run in process, `took_ms` is of the last profile, each call.
+
+    `kwargs` is what it is sent with, where the source tells.
+    """
+
+    signal: str
+    kwargs: tuple[str, ...]
+    receivers: tuple[str, ...]
+    offloaded: tuple[str, ...]
+    forwarded: bool
+    keys: tuple[str, ...]
+    took_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """The same for people: the signal, below it what it is sent with."""
+
+    signal: tuple[str, ...]
+    in_process: tuple[str, ...]
+    offloaded: tuple[str, ...]
+    forwarded_as: tuple[str, ...]
+
+
+def listed_signals() -> list[ListedSignal]:
+    rules = {id(known.signal): its_rules for known, its_rules in rules_by_signal(conf.rules())}
+    times = last_times()
+    return [_listed(known, rules.get(id(known.signal), ()), times) for known in catalogue()]
+
+
+def _listed(known: KnownSignal, rules: tuple[Rule, ...], times: Mapping[tuple[str, str], float]) -> ListedSignal:
+    receivers = tuple(receivers_of(known.signal, IN_PROCESS))
+    offloaded = tuple(receivers_of(known.signal, OFFLOADED))
+    keys = keys_of(known, rules)
+    return ListedSignal(
+        signal=known.name,
+        kwargs=sent_kwargs(known),
+        receivers=receivers,
+        offloaded=offloaded,
+        forwarded=bool(keys),
+        keys=keys,
+        took_ms={path: times[path, known.name] for path in (*receivers, *offloaded) if (path, known.name) in times},
+    )
+
+
+def at_a_glance(signal: ListedSignal) -> Glance:
+    """With its time beside each receiver that was profiled; Django's own housekeeping is counted, unless it was."""
+
+    def timed(path: str) -> str:
+        return f"{path}  {signal.took_ms[path]:g} ms" if path in signal.took_ms else path
+
+    shown = [path for path in signal.receivers if not path.startswith("django.") or path in signal.took_ms]
+    others = len(signal.receivers) - len(shown)
+    return Glance(
+        signal=(signal.signal, *([f"  ({', '.join(signal.kwargs)})"] if signal.kwargs else [])),
+        in_process=(*map(timed, shown), *([f"{others} of Django's own"] if others else [])),
+        offloaded=tuple(map(timed, signal.offloaded)),
+        forwarded_as=signal.keys,
+    )
+
+
+def receivers_of(signal: Signal, where: str) -> Iterator[str]:
+    """Those that run in process, or those that are offloaded, by their dotted path."""
+    for entry in entries(signal):
+        if (receiver := entry.receiver) is not None and runs(entry) == where:
+            yield path_of(receiver)
+
+
+def keys_of(known: KnownSignal, rules: tuple[Rule, ...]) -> tuple[str, ...]:
+    """The routing keys this signal goes out under: one per model, or a pattern where any sender may send."""
+    keys: dict[str, None] = {}
+    for sender in senders_of(known, rules) if rules else ():
+        label = sender_label(sender)
+        rule = first_match(rules, label) if sender else None
+        for taken in [rule] if rule else rules:
+            keys[taken.routing_key or routing_key(known.group, known.word, label or "#")] = None
+    return tuple(keys)

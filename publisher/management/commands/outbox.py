@@ -1,0 +1,68 @@
+"""Show an outbox; send parked events again, or discard them."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from publisher.ledger import Ledger, ledger
+from publisher.models import OutboxEvent, ParkedEvent, UnroutableKey
+from publisher.querysets import ParkedQuerySet
+from publisher.terminal import add_database, add_format, in_any_order, show
+
+
+class Command(BaseCommand):
+    help = (
+        "Shows what waits in the outbox, what the broker refused and why, what no queue is bound for, and who relays. "
+        "`retry` puts parked events back where they were in the line; `discard` deletes them for good."
+    )
+
+    def create_parser(self, *args: Any, **kwargs: Any) -> CommandParser:
+        return in_any_order(super().create_parser(*args, **kwargs))
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "action", nargs="?", choices=("show", "retry", "discard"), default="show", help="default: %(default)s"
+        )
+        parser.add_argument("id", nargs="*", type=int, metavar="ID", help="parked events, as `show` numbers them")
+        parser.add_argument(
+            "--all", action="store_true", help="all that are parked; `discard --all` also resets the unroutable counts"
+        )
+        add_database(parser)
+        add_format(parser)
+
+    def handle(self, *args: Any, action: str, id: list[int], all: bool, database: str, **options: Any) -> None:
+        if action == "show":
+            self._show(ledger(database), options["format"])
+            return
+        if all == bool(id):
+            raise CommandError(f"Name the events to {action}, or say --all.", returncode=2)
+        rows = ParkedEvent.objects.using(database).filter(**{} if all else {"id__in": id})
+        if missing := set(id) - set(rows.values_list("id", flat=True)):
+            raise CommandError(f"Not parked: {', '.join(map(str, sorted(missing)))}.", returncode=1)
+        self._retry(rows, database) if action == "retry" else self._discard(rows, all, database)
+
+    def _retry(self, rows: ParkedQuerySet, database: str) -> None:
+        count = rows.put_back(OutboxEvent.objects.using(database))
+        self.stdout.write(f"{count} put back into the outbox.")
+
+    def _discard(self, rows: ParkedQuerySet, all: bool, database: str) -> None:
+        count, _ = rows.delete()
+        if all:
+            UnroutableKey.objects.using(database).all().delete()
+        self.stdout.write(f"{count} discarded.")
+
+    def _show(self, state: Ledger, format: str) -> None:
+        if format == "json":
+            self.stdout.write(json.dumps(asdict(state), indent=2, default=str))
+            return
+        oldest = "" if state.oldest_seconds is None else f", the oldest for {state.oldest_seconds:.1f} s"
+        self.stdout.write(f"Outbox of {state.database!r}: {state.pending} pending{oldest}")
+        for title, rows in (
+            ("Relays", state.leases),
+            ("Parked: the broker refuses them", state.parked),
+            ("Unroutable: no queue is bound", state.unroutable),
+        ):
+            if rows:
+                show(rows, format, title=title, stdout=self.stdout)

@@ -1,0 +1,33 @@
+"""Run the relay: the outbox of one database to the exchange."""
+
+from threading import Event as Flag
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from publisher.incidental import own_work
+from publisher.relay import Relay
+from publisher.terminal import add_database
+from publisher.wire.errors import BrokerRefused
+from publisher.wire.lifecycle import EXIT_CONFIG, log_to_stderr, stopping_on_signals
+
+
+class Command(BaseCommand):
+    help = (
+        "Moves events from the outbox of one database to the exchange, and deletes each once the broker confirmed it. "
+        "Another relay of the same database stands by. SIGTERM or Ctrl-C ends it once what is on its way is "
+        "confirmed; the same again ends it at once."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--once", action="store_true", help="empty the outbox and end")
+        add_database(parser)
+
+    def handle(self, *args: Any, once: bool, database: str, **options: Any) -> None:
+        log_to_stderr()
+        stop = Flag()
+        with stopping_on_signals(stop), own_work():
+            try:
+                Relay(database, stop=stop).run(once=once)
+            except BrokerRefused as exc:
+                raise CommandError(str(exc), returncode=EXIT_CONFIG) from exc

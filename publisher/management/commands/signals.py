@@ -1,0 +1,100 @@
+"""List the catalogue: every signal, who receives it and where, and as what it is forwarded; or time the receivers."""
+
+import json
+from argparse import ArgumentTypeError
+from dataclasses import asdict
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from publisher import missed
+from publisher.listing import at_a_glance, listed_signals
+from publisher.profile import Profile, profiled, remember
+from publisher.terminal import add_format, positive, show
+
+
+def pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ArgumentTypeError(f"{text!r} is no NAME=VALUE")
+    return name, value
+
+
+class Command(BaseCommand):
+    help = (
+        "Every signal there is: its receivers in this process, those that are offloaded, and as what it is forwarded. "
+        "With --profile, requests are made to this project, for real, and every receiver that they reach is timed; "
+        "the plain listing shows those times from then on."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add_format(parser)
+        parser.add_argument("--forwarded", action="store_true", help="only those that a rule forwards")
+        parser.add_argument("--offloaded", action="store_true", help="only those with receivers that are offloaded")
+        parser.add_argument("--missed", action="store_true", help="writes of forwarded models that sent nothing")
+        parser.add_argument("command", nargs="*", help="with --missed: run this, and record; `-- test orders`")
+        parser.add_argument("--profile", nargs="+", metavar="URL", help="request these, and time the receivers")
+        parser.add_argument("--repeat", type=positive, default=1, metavar="N", help="request each so often")
+        parser.add_argument("--data", nargs="+", type=pair, metavar="NAME=VALUE", help="POST this, rather than GET")
+        parser.add_argument("--user", metavar="NAME", help="request as this user, logged in")
+
+    def handle(self, *args: Any, format: str, profile: list[str] | None, **options: Any) -> None:
+        if profile:
+            self._profile(profile, format, options)
+            return
+        if options["missed"]:
+            self._missed(options["command"], format)
+            return
+        if options["command"]:
+            raise CommandError(f"Write --missed -- {' '.join(options['command'])} to record it.", returncode=2)
+        signals = [
+            signal
+            for signal in listed_signals()
+            if (signal.keys or not options["forwarded"]) and (signal.offloaded or not options["offloaded"])
+        ]
+        rows = signals if format == "json" else [at_a_glance(signal) for signal in signals]
+        show(rows, format, title=f"Signals: {len(signals)}", stdout=self.stdout)
+
+    def _missed(self, command: list[str], format: str) -> None:
+        try:
+            if command:
+                with missed.recording():
+                    call_command(*command)
+        finally:
+            show(missed.missed(), format, title="Writes that sent no signal", stdout=self.stdout)
+            if not missed.RECORD.exists():
+                self.stderr.write(missed.HOW)
+
+    def _profile(self, urls: list[str], format: str, options: dict[str, Any]) -> None:
+        data = dict(options["data"]) if options["data"] else None
+        profile = profiled(urls, repeat=options["repeat"], data=data, user=user_named(options["user"]))
+        try:
+            remember(profile)
+        except OSError as exc:
+            self.stderr.write(f"The listing will not show these times: {exc}")
+        if format == "json":
+            self.stdout.write(json.dumps(asdict(profile), indent=2))
+        else:
+            self._tell(profile)
+
+    def _tell(self, profile: Profile) -> None:
+        show(profile.requests, "table", title="Requests", stdout=self.stdout)
+        show(profile.receivers, "table", title="Their receivers, the slowest first", stdout=self.stdout)
+        if profile.slowest:
+            self.stdout.write(f'To take the slowest out of the request: "OFFLOAD": ["{profile.slowest}"]')
+
+
+def user_named(name: str | None) -> Any:
+    """Raises CommandError where there is no such user."""
+    if name is None:
+        return None
+    try:
+        model = get_user_model()
+        return model._default_manager.get_by_natural_key(name)
+    except (ImproperlyConfigured, LookupError) as exc:
+        raise CommandError(str(exc), returncode=2) from exc
+    except model.DoesNotExist as exc:
+        raise CommandError(f"There is no user {name!r}.", returncode=2) from exc

@@ -1,0 +1,77 @@
+"""Signals inside a module: its attributes, those of its classes and objects, and what its dicts and lists hold."""
+
+from collections.abc import Iterator, Mapping
+from types import ModuleType
+from typing import Any
+
+from django.dispatch import Signal
+
+MOST_ITEMS = 1000
+DEPTH = 4
+
+
+def signals_in(module: ModuleType, *, deep: bool) -> Iterator[tuple[str, Signal]]:
+    """Each signal with the path to it; the same one may come by several. Without `deep`, of attributes and classes."""
+    yield from _within(vars(module), _Walk(module.__name__, deep=deep), "", DEPTH)
+
+
+def signal_at(module: ModuleType, path: str) -> Signal | None:
+    """What `signals_in` would find under this path."""
+    found: Any = module
+    for part in path.split("."):
+        found = _part(found, part)
+    return found if isinstance(found, Signal) else None
+
+
+def _part(holder: Any, name: str) -> Any:
+    if isinstance(holder, Mapping):
+        return next((value for key, value in holder.items() if str(key) == name), None)
+    if isinstance(holder, list | tuple):
+        return holder[int(name)] if name.isdecimal() and int(name) < len(holder) else None
+    return getattr(holder, name, None)
+
+
+class _Walk:
+    """What is looked into, and what was already."""
+
+    def __init__(self, module: str, *, deep: bool) -> None:
+        self.module = module
+        self.package = module.partition(".")[0]
+        self.deep = deep
+        self.seen: set[int] = set()
+
+    def items(self, value: object) -> Mapping[Any, Any] | None:
+        """What a class, a collection or an object holds by name; None where it is not looked into."""
+        if isinstance(value, type):
+            return vars(value) if value.__module__ == self.module else None
+        if not self.deep:
+            return None
+        if isinstance(value, dict):
+            return value if len(value) <= MOST_ITEMS else None
+        if isinstance(value, list | tuple):
+            return dict(enumerate(value)) if len(value) <= MOST_ITEMS else None
+        return self._attributes(value)
+
+    def _attributes(self, value: object) -> Mapping[str, Any] | None:
+        # Of the package's own classes alone, and without asking the object, which may be lazy.
+        if type(value).__module__.partition(".")[0] != self.package:
+            return None
+        try:
+            attributes = object.__getattribute__(value, "__dict__")
+        except AttributeError:
+            return None
+        return attributes if isinstance(attributes, dict) else None
+
+
+def _within(held: Mapping[Any, Any], walk: _Walk, prefix: str, depth: int) -> Iterator[tuple[str, Signal]]:
+    for key, value in list(held.items()):
+        name = str(key)
+        if isinstance(value, Signal):
+            yield f"{prefix}{name}", value
+        elif depth > 1 and not name.startswith("__") and id(value) not in walk.seen:
+            inside = walk.items(value)
+            if inside:
+                walk.seen.add(id(value))
+                # Below a list's items nothing has a name: it may be data, as a log of calls is.
+                further = 1 if isinstance(value, list | tuple) else depth - 1
+                yield from _within(inside, walk, f"{prefix}{name}.", further)

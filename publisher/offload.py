@@ -1,0 +1,137 @@
+"""OFFLOAD: receivers that exist are taken out of the process, without a change to them.
+
+A stand-in takes the receiver's place in its signal's list and forwards what is sent to a queue of the receiver's own,
+through the outbox; the consumer calls the receiver with it. `Signal.connect` is watched, so that a receiver which is
+connected late is taken too.
+"""
+
+from contextlib import suppress
+from functools import partial, wraps
+from threading import Lock
+from typing import Any
+
+from django.dispatch import Signal
+
+from publisher import atomicity, conf
+from publisher.catalogue import KnownSignal, catalogue
+from publisher.entries import Entry, Receiver, entries, path_of, replace
+from publisher.events import sender_label
+from publisher.offloaded import (
+    Offloaded,
+    can_be_offloaded,
+    identity_of,
+    is_lambda,
+    is_taken,
+    object_at,
+    stays_here,
+    unbound,
+)
+from publisher.receivers import SAVE_SIGNALS
+from publisher.rules import OWN_APPS
+from publisher.stand_in import StandIn
+
+_patterns: tuple[str, ...] = ()
+# What an entry names that is called otherwise where it is defined: by its id, with the entry.
+_targets: dict[int, tuple[object, str]] = {}
+_offloaded: dict[str, Offloaded] = {}
+_signals: dict[int, Signal] = {}
+_lock = Lock()
+
+
+def connect() -> None:
+    """Take what OFFLOAD names out of every signal, and give back what it named before."""
+    global _patterns
+    disconnect()
+    _patterns = conf.offload()
+    if not _patterns:
+        return
+    for pattern in _patterns:
+        # What cannot be imported, or is not there, is a system-check error.
+        with suppress(Exception):
+            target = unbound(object_at(pattern))
+            _targets[id(target)] = (target, pattern)
+    watch_connect()
+    for known in catalogue():
+        take(known.signal, known)
+
+
+def disconnect() -> None:
+    """The receivers back in their places."""
+    global _patterns
+    for signal in _signals.values():
+        replace(signal, lambda entry: entry.held.held if isinstance(entry.held, StandIn) else None)
+    _patterns = ()
+    _targets.clear()
+    _offloaded.clear()
+    _signals.clear()
+
+
+def watch_connect() -> None:
+    """Look at each receiver that is connected from now on. Done once; without patterns it takes nothing."""
+    if hasattr(Signal.connect, "is_watched"):
+        return
+    original = Signal.connect
+
+    @wraps(original)
+    def connect(self: Signal, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        if _patterns:
+            take(self)
+
+    connect.is_watched = True  # type: ignore[attr-defined]
+    Signal.connect = connect  # type: ignore[method-assign]
+
+
+def take(signal: Signal, known: KnownSignal | None = None) -> None:
+    """Put stand-ins in the place of the receivers that OFFLOAD names."""
+    if not can_be_offloaded(signal) or not replace(signal, partial(_stand_in, known)):
+        return
+    _signals[id(signal)] = signal
+    if signal in SAVE_SIGNALS:
+        for entry in entries(signal):
+            if isinstance(entry.held, StandIn):
+                _make_atomic(entry)
+
+
+def all_offloaded() -> tuple[Offloaded, ...]:
+    """The receivers that were taken so far."""
+    return tuple(_offloaded.values())
+
+
+def _stand_in(known: KnownSignal | None, entry: Entry) -> StandIn | None:
+    receiver = entry.receiver
+    if receiver is None or entry.is_the_bridges or isinstance(receiver, StandIn):
+        return None
+    name = _name_of(receiver)
+    return None if name is None else StandIn(_known_as(name, receiver, entry.held), entry.held, receiver, known)
+
+
+def _name_of(receiver: Receiver) -> str | None:
+    """What OFFLOAD calls the receiver; None when it does not name it."""
+    path, function = path_of(receiver), unbound(receiver)
+    if is_lambda(function):
+        return None
+    target, pattern = _targets.get(id(function), (None, ""))
+    if target is function:
+        return pattern
+    return path if is_taken(path, _patterns) else None
+
+
+def _known_as(name: str, receiver: Receiver, held: Any) -> Offloaded:
+    """One and the same for a receiver of several signals; objects that share a path are numbered."""
+    with _lock:
+        number = 1
+        while True:
+            numbered = name if number == 1 else f"{name}~{number}"
+            known = _offloaded.get(numbered)
+            if known is None or known.receiver is None:
+                known = _offloaded[numbered] = Offloaded(path=name, name=numbered, held=held)
+            if identity_of(known.receiver) == identity_of(receiver):
+                return known
+            number += 1
+
+
+def _make_atomic(entry: Entry) -> None:
+    for model in entry.senders():
+        if model._meta.app_label not in OWN_APPS and not stays_here(model, sender_label(model), {}):
+            atomicity.make_saves_atomic(model)

@@ -1,0 +1,134 @@
+"""System checks of OFFLOAD: what is not there, what cannot leave the process, and what would miss something outside."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from django.core.checks import CheckMessage, Error, Warning
+
+from publisher import conf
+from publisher.catalogue import catalogue
+from publisher.entries import Receiver, entries, path_of
+from publisher.hints import near
+from publisher.offload import all_offloaded
+from publisher.offloaded import Offloaded, can_be_offloaded, is_lambda, is_taken, object_at, unbound
+from publisher.reading import findings_of
+from publisher.redaction import action_of
+from publisher.rules import is_glob
+from publisher.stand_in import StandIn, rule
+
+
+class Connected(NamedTuple):
+    """A receiver as it is connected now; `offloaded` when a stand-in has its place."""
+
+    path: str
+    receiver: Receiver
+    signal: str
+    can_be_offloaded: bool
+    offloaded: Offloaded | None
+
+
+def check_offload(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
+    """What is wrong with each entry, then what each receiver that was taken would miss."""
+    value = conf.setting("OFFLOAD")
+    if not isinstance(value, list | tuple) or not all(isinstance(entry, str) for entry in value):
+        hint = "Make it a list of receivers' dotted paths, or globs over them: `manage.py signals` shows them."
+        return [Error(f"SIGNAL_BRIDGE['OFFLOAD'] is {value!r}.", hint=hint, id="publisher.E030")]
+    if not value:
+        return []
+    connected = list(connected_receivers())
+    messages = [message for entry in value for message in _check_entry(entry, connected)]
+    return [*messages, *(message for offloaded in all_offloaded() for message in _check_receiver(offloaded, connected))]
+
+
+def connected_receivers() -> Iterator[Connected]:
+    """Those of every signal, without the bridge's own."""
+    for known in catalogue():
+        for entry in entries(known.signal):
+            stand_in = entry.held if isinstance(entry.held, StandIn) else None
+            receiver = stand_in.receiver if stand_in else entry.receiver
+            if receiver is not None and not entry.is_the_bridges:
+                offloaded = stand_in.offloaded if stand_in else None
+                yield Connected(path_of(receiver), receiver, known.name, can_be_offloaded(known.signal), offloaded)
+
+
+def _check_entry(entry: str, connected: list[Connected]) -> Iterator[CheckMessage]:
+    where = f"SIGNAL_BRIDGE['OFFLOAD']: {entry!r}"
+    meant = [each for each in connected if _is_meant(entry, each)]
+    lambdas = [each for each in meant if is_lambda(unbound(each.receiver))]
+    if any(each.offloaded for each in meant):
+        if lambdas:
+            yield Warning(
+                f"{where} leaves a lambda in process: {lambdas[0].path}.",
+                hint="Write it as a function with a name, or name the receivers one by one.",
+                id="publisher.W034",
+            )
+    elif lambdas:
+        hint = "Write it as a function with a name: a consumer could not tell one lambda from another."
+        yield Error(f"{where} is a lambda.", hint=hint, id="publisher.E032")
+    elif meant:
+        hint = "Such a signal is sent per row read, or before there is an outbox, or has to be answered there and then."
+        yield Error(f"{where} cannot be offloaded from {meant[0].signal}.", hint=hint, id="publisher.E033")
+    else:
+        yield _missing(entry, where, connected)
+
+
+def _is_meant(entry: str, connected: Connected) -> bool:
+    if is_taken(connected.path, (entry,)):
+        return True
+    if is_glob(entry):
+        return False
+    if connected.offloaded:
+        return connected.offloaded.path == entry
+    return _target(entry) is unbound(connected.receiver)
+
+
+def _target(entry: str) -> object:
+    try:
+        return unbound(object_at(entry))
+    except Exception:
+        return None
+
+
+def _missing(entry: str, where: str, connected: list[Connected]) -> CheckMessage:
+    hint = near(entry, dict.fromkeys(each.path for each in connected))
+    try:
+        found = None if is_glob(entry) else object_at(entry)
+        reason = ""
+    except Exception as exc:
+        found, reason = None, f": {type(exc).__name__}: {exc}"
+    if is_lambda(found):
+        return Error(f"{where} is a lambda.", hint="Write it as a function with a name.", id="publisher.E032")
+    if found is not None:
+        hint = f"Connect it when the app is ready, in AppConfig.ready(). {hint}"
+        return Error(f"{where} is connected to no signal.", hint=hint, id="publisher.E034")
+    return Error(f"{where}: there is no such receiver{reason}.", hint=hint, id="publisher.E031")
+
+
+def _check_receiver(offloaded: Offloaded, connected: list[Connected]) -> Iterator[CheckMessage]:
+    receiver = offloaded.receiver
+    if receiver is None:
+        return
+    found = findings_of(receiver)
+    signals = dict.fromkeys(each.signal for each in connected if each.offloaded is offloaded)
+    is_before = any(".pre_" in signal for signal in signals)
+    if found.returns:
+        hint = "Whoever sends the signal gets None. If that matters, leave it in process, or ask: delivery 'ask'."
+        yield Warning(f"{offloaded.name} returns a value{_at(found.returns)}.", hint=hint, id="publisher.W030")
+    if found.mutates:
+        hint = "It gets an instance of its own, after the request" + (
+            ": what it changes there is not saved." if is_before else ": whoever saved does not see the change."
+        )
+        yield Warning(f"{offloaded.name} changes the instance{_at(found.mutates)}.", hint=hint, id="publisher.W031")
+    if found.needs_request:
+        hint = "Method, path, some headers, the client's address and the user's key are all that leaves of a request."
+        message = f"{offloaded.name} needs the real request{_at(found.needs_request)}."
+        yield Warning(message, hint=hint, id="publisher.W032")
+    for name in found.parameters:
+        if action_of(name, rule().redact) != "drop":
+            continue
+        hint = "What sounds like a secret, or REDACT names, does not leave: the call would fail for want of it."
+        yield Warning(f"{offloaded.name} asks for {name!r}.", hint=hint, id="publisher.W033")
+
+
+def _at(lines: tuple[int, ...]) -> str:
+    return f" (line {', '.join(map(str, lines))})"

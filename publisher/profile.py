@@ -1,0 +1,120 @@
+"""Which receivers make requests slow: requests are made to this project, and each receiver that they reach is timed."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.test import Client
+from django.urls import get_resolver
+
+from publisher.stopwatch import FORWARDED, IN_PROCESS, Key, Stopwatch
+
+# Beside manage.py, as coverage keeps its data: the plain listing shows the times from it.
+LAST = Path(".signals-profile.json")
+WORTH_PERCENT = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One request; `receivers_ms` is the part of it that was spent in receivers."""
+
+    url: str
+    status: int
+    ms: float
+    receivers_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """What one receiver of one signal took, with what it sent itself. `percent` is of all requests' time."""
+
+    receiver: str
+    signal: str
+    runs: str
+    calls: int
+    ms_each: float
+    ms: float
+    percent: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Receivers are in the order of what they took, most first."""
+
+    requests: tuple[Visit, ...]
+    receivers: tuple[Timing, ...]
+
+    @property
+    def slowest(self) -> str:
+        """The receiver in process that took most, where that is worth a line of settings; else empty."""
+        is_worth = (each for each in self.receivers if each.runs == IN_PROCESS and each.percent >= WORTH_PERCENT)
+        return next((each.receiver for each in is_worth), "")
+
+
+def profiled(urls: Sequence[str], *, repeat: int, data: Mapping[str, str] | None, user: Any) -> Profile:
+    """Make the requests, for real: GET, or POST with `data`; as `user`, where one is given."""
+    client = Client(raise_request_exception=False)
+    if user is not None:
+        client.force_login(user)
+    # So that the first request is charged for its receivers, not for imports.
+    _ = get_resolver().url_patterns
+    client.handler.load_middleware()
+    watch = Stopwatch()
+    with watch.on_all_receivers():
+        visits = [_visit(client, url, data, watch) for url in urls for _ in range(repeat)]
+    whole = sum(visit.ms for visit in visits)
+    timings = [_timing(key, seconds, whole) for key, seconds in watch.taken.items()]
+    return Profile(requests=tuple(visits), receivers=tuple(sorted(timings, key=lambda each: -each.ms)))
+
+
+def _visit(client: Client, url: str, data: Mapping[str, str] | None, watch: Stopwatch) -> Visit:
+    parts = urlsplit(url)
+    path = parts._replace(scheme="", netloc="").geturl() or "/"
+    named: dict[str, Any] = {"secure": parts.scheme == "https", "HTTP_HOST": parts.netloc or _host()}
+    before, began = watch.outermost, time.perf_counter()
+    response = client.get(path, **named) if data is None else client.post(path, dict(data), **named)
+    ms = (time.perf_counter() - began) * 1000
+    return Visit(
+        url=url,
+        status=response.status_code,
+        ms=round(ms, 2),
+        receivers_ms=round((watch.outermost - before) * 1000, 2),
+    )
+
+
+def _host() -> str:
+    """One that ALLOWED_HOSTS takes."""
+    named = (host.lstrip(".") for host in settings.ALLOWED_HOSTS if host != "*")
+    return next(named, "localhost")
+
+
+def _timing(key: Key, seconds: Sequence[float], whole_ms: float) -> Timing:
+    ms = sum(seconds) * 1000
+    return Timing(
+        receiver="the bridge" if key.runs == FORWARDED else key.receiver,
+        signal=key.signal,
+        runs=key.runs,
+        calls=len(seconds),
+        ms_each=round(ms / len(seconds), 2),
+        ms=round(ms, 2),
+        percent=round(100 * ms / whole_ms, 1) if whole_ms else 0.0,
+    )
+
+
+def remember(profile: Profile) -> None:
+    """For the plain listing. Raises OSError where the current directory cannot be written to."""
+    LAST.write_text(json.dumps(asdict(profile)))
+
+
+def last_times() -> dict[tuple[str, str], float]:
+    """Milliseconds a call, by receiver and signal, of the last profile; empty when there is none."""
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        rows = json.loads(LAST.read_text())["receivers"]
+        return {(row["receiver"], row["signal"]): float(row["ms_each"]) for row in rows}
+    return {}

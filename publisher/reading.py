@@ -1,0 +1,105 @@
+"""What can be told of a receiver from its source: whether it can do its work after the request, in another process."""
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from publisher.entries import Receiver
+from publisher.offloaded import unbound
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+# What a handler gets of a request as it was; its `user` is a primary key there.
+REQUEST_HAS = frozenset(("method", "path", "headers", "client"))
+INSTANCE, REQUEST = "instance", "request"
+
+
+class Findings(NamedTuple):
+    """Lines of the source file that a person should look at. `parameters` are those it asks for by name."""
+
+    returns: tuple[int, ...] = ()
+    mutates: tuple[int, ...] = ()
+    needs_request: tuple[int, ...] = ()
+    parameters: tuple[str, ...] = ()
+
+
+def findings_of(receiver: Receiver) -> Findings:
+    """Empty where there is no source to read."""
+    function = unbound(receiver)
+    if not inspect.isroutine(function):
+        function = type(function).__call__
+    try:
+        lines, first = inspect.getsourcelines(inspect.unwrap(function))
+        tree = ast.parse(textwrap.dedent("".join(lines)))
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return Findings()
+    found = next((node for node in ast.walk(tree) if isinstance(node, Function)), None)
+    return Findings() if found is None else findings_in(found, first - 1)
+
+
+def findings_in(function: Function, offset: int = 0) -> Findings:
+    """Pure: of a parsed function, whose first line is the file's `offset` + 1."""
+    nodes = list(_own(function))
+    names = {name: frozenset(_names_of(name, nodes)) for name in (INSTANCE, REQUEST)}
+    return Findings(
+        returns=_lines((node for node in nodes if _returns(node)), offset),
+        mutates=_lines((node for node in nodes if _mutates(node, names[INSTANCE])), offset),
+        needs_request=_lines(_uses(nodes, names[REQUEST]), offset),
+        parameters=tuple(each.arg for each in (*function.args.args, *function.args.kwonlyargs)),
+    )
+
+
+def _own(function: ast.AST) -> Iterator[ast.AST]:
+    """What the function does itself: not what functions inside it do."""
+    for node in ast.iter_child_nodes(function):
+        if not isinstance(node, Function | ast.Lambda | ast.ClassDef):
+            yield node
+            yield from _own(node)
+
+
+def _lines(nodes: Iterator[ast.AST], offset: int) -> tuple[int, ...]:
+    return tuple(sorted({node.lineno + offset for node in nodes if isinstance(node, ast.stmt | ast.expr)}))
+
+
+def _returns(node: ast.AST) -> bool:
+    is_none = isinstance(node, ast.Return) and isinstance(node.value, ast.Constant) and node.value.value is None
+    return isinstance(node, ast.Return) and node.value is not None and not is_none
+
+
+def _names_of(name: str, nodes: list[ast.AST]) -> Iterator[str]:
+    """The parameter, and what `kwargs["name"]` or `kwargs.get("name")` was assigned to."""
+    yield name
+    for node in nodes:
+        if isinstance(node, ast.Assign) and _is_kwarg(node.value, name):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+
+
+def _is_kwarg(node: ast.expr, name: str) -> bool:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("get", "pop"):
+        key = node.args[0] if node.args else None
+    else:
+        key = node.slice if isinstance(node, ast.Subscript) else None
+    return isinstance(key, ast.Constant) and key.value == name
+
+
+def _is_one_of(node: ast.AST, names: frozenset[str], kwarg: str) -> bool:
+    return (isinstance(node, ast.Name) and node.id in names) or (isinstance(node, ast.expr) and _is_kwarg(node, kwarg))
+
+
+def _mutates(node: ast.AST, names: frozenset[str]) -> bool:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("setattr", "delattr"):
+        return bool(node.args) and _is_one_of(node.args[0], names, INSTANCE)
+    is_written = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del)
+    return is_written and _is_one_of(node.value, names, INSTANCE)  # type: ignore[attr-defined]
+
+
+def _uses(nodes: list[ast.AST], names: frozenset[str]) -> Iterator[ast.AST]:
+    """Where the request is asked for what did not leave, or handed on to something that may."""
+    for node in nodes:
+        if isinstance(node, ast.Attribute):
+            if node.attr not in REQUEST_HAS and _is_one_of(node.value, names, REQUEST):
+                yield node
+        elif isinstance(node, ast.Call):
+            handed = [*node.args, *(keyword.value for keyword in node.keywords)]
+            yield from (value for value in handed if _is_one_of(value, names, REQUEST))

@@ -1,0 +1,132 @@
+"""Connects a receiver to each signal that a rule forwards, and to no other."""
+
+import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any
+
+from django.apps import apps
+from django.core.signals import request_finished
+from django.db.models import Model
+from django.db.models.signals import ModelSignal, post_save, pre_save
+from django.dispatch import Signal
+
+from publisher import atomicity, conf, newcomers
+from publisher.catalogue import KnownSignal, matching
+from publisher.entries import UID
+from publisher.incidental import harmless, is_incidental
+from publisher.rules import Rule, first_match, is_glob
+
+CHANGES = "publisher.changes"
+SAVE_SIGNALS = (pre_save, post_save)
+
+_connected: list[tuple[Signal, object, str]] = []
+
+
+def connect() -> None:
+    """Connect what the rules of now ask for, and disconnect what those of before did."""
+    disconnect()
+    rules = conf.rules()
+    if any(rule.delivery == "direct" for rule in rules):
+        # It imports pika, which is better done now than in a request, or half done when the process forks.
+        import_module("publisher.outlet")
+    taken = rules_by_signal(rules)
+    if any(rule.changes for rule in rules):
+        track_changes(taken)
+    for known, its_rules in taken:
+        connect_signal(known, its_rules)
+    globs = tuple(rule.signal for rule in rules if is_glob(rule.signal))
+    if globs:
+        newcomers.watch(lambda known: welcome(known, rules), globs)
+
+
+def track_changes(taken: list[tuple[KnownSignal, tuple[Rule, ...]]]) -> None:
+    """Before saves are made atomic: what was there before is read inside the transaction."""
+    track = import_module(CHANGES).track
+    for known, rules in taken:
+        if known.signal is post_save:
+            for model in senders_of(known, tuple(rule for rule in rules if rule.changes)):
+                track(model)
+
+
+def connect_signal(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., None]:
+    """Connect to those who send it, and answer the receiver."""
+    forward = forwarder(known, rules)
+    if is_incidental(known):
+        forward = harmless(known, forward)
+    for sender in senders_of(known, rules):
+        uid = UID + known.name
+        known.signal.connect(forward, sender=sender, weak=False, dispatch_uid=uid)
+        _connected.append((known.signal, sender, uid))
+        if known.signal in SAVE_SIGNALS and isinstance(sender, type):
+            atomicity.make_saves_atomic(sender)
+    if known.signal is request_finished:
+        _call_first(request_finished)
+    return forward
+
+
+def _call_first(signal: Signal) -> None:
+    """What was connected last, before the others: one of them closes the connections that a request leaves behind."""
+    with signal.lock:
+        signal.receivers = [signal.receivers[-1], *signal.receivers[:-1]]
+        signal.sender_receivers_cache.clear()
+
+
+def welcome(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., None] | None:
+    """Connect a signal that was made later. Its receiver; None where no rule takes it, or it is connected already."""
+    its_rules = tuple(rule for rule in rules if is_glob(rule.signal) and rule.takes_signal(known.name))
+    if not its_rules or any(signal is known.signal for signal, _, _ in _connected):
+        return None
+    return connect_signal(known, its_rules)
+
+
+def disconnect() -> None:
+    newcomers.stop()
+    for signal, sender, uid in _connected:
+        signal.disconnect(sender=sender, dispatch_uid=uid)
+    _connected.clear()
+    atomicity.restore_saves()
+    if CHANGES in sys.modules:
+        import_module(CHANGES).restore()
+
+
+def is_connected(signal: Signal, sender: object) -> bool:
+    """Whether what this sender sends is forwarded."""
+    return any(known is signal and one in (None, sender) for known, one, _ in _connected)
+
+
+def rules_by_signal(rules: tuple[Rule, ...]) -> list[tuple[KnownSignal, tuple[Rule, ...]]]:
+    """Each signal that some rule takes, with those rules in their order."""
+    taken: dict[int, tuple[KnownSignal, list[Rule]]] = {}
+    for rule in rules:
+        for known in matching(rule.signal):
+            # A path may be an alias: it names the signal all the same.
+            if rule.takes_signal(known.name) or not is_glob(rule.signal):
+                taken.setdefault(id(known.signal), (known, []))[1].append(rule)
+    return [(known, tuple(its_rules)) for known, its_rules in taken.values()]
+
+
+def senders_of(known: KnownSignal, rules: tuple[Rule, ...]) -> Iterator[type[Model] | None]:
+    """The senders to connect to: of a model signal the models that a rule takes, else whoever sends.
+
+    Django deletes rows without loading them only where a model's delete signals have no receiver at all,
+    so a receiver for every sender would slow the deletion of models that nobody forwards.
+    """
+    if not isinstance(known.signal, ModelSignal):
+        yield None
+        return
+    for model in apps.get_models(include_auto_created=True):
+        if first_match(rules, model._meta.label_lower):
+            yield model
+
+
+def forwarder(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., Any]:
+    """The receiver. What it needs is imported with the first event: a small project starts in half the time of that."""
+    made: list[Callable[..., Any]] = []
+
+    def forward(**named: Any) -> Any:
+        if not made:
+            made.append(import_module("publisher.forwarding").forwarder(known, rules))
+        return made[0](**named)
+
+    return forward

@@ -1,0 +1,114 @@
+"""What must not leave as it is: names that sound like secrets, and what REDACT and a rule's `redact` name."""
+
+import re
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import Any
+
+from django.db.models import Model
+from django.utils.crypto import salted_hmac
+
+from publisher.redact import Redact
+from publisher.wire.redacted import HASHED, MASKED
+
+TAGS = {"mask": MASKED, "hash": HASHED}
+STARS = "***"
+HASH_CHARACTERS = 32
+
+SECRET = re.compile(
+    r"passw(?:or)?d|passphrase|passcode|token|api_?key|(?:private|secret|access|signing|encryption)_?key|"
+    r"session_?(?:key|id|data)|credential|authorization|csrf|xsrf|"
+    r"(?:^|_)(?:secrets?|otp|totp|pin|pwd|salt|signature|bearer|jwt|cvv|cvc|cookies?)(?:_|$)",
+    re.IGNORECASE,
+)
+# A model of such a name exists for the sake of a secret, however the column is called that holds it.
+SECRET_MODEL = re.compile(
+    r"(?:^|_)(?:tokens?|sessions?|secrets?|credentials?|api_?keys?|confirmations?|invit(?:e|ation)s?|otp|totp|"
+    r"nonces?|authenticators?|recovery)(?:_|$)",
+    re.IGNORECASE,
+)
+BEARERS = frozenset(("key", "value", "code", "data", "hash", "digest", "seed"))
+CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+# In text that somebody wrote for people: `password=...`, `'token': '...'`, `Bearer ...`, `://user:...@`.
+NAMED_IN_TEXT = re.compile(
+    r"""(?P<name>[\w-]*(?:passw(?:or)?d|passphrase|token|secret|api[_-]?key|session[_-]?(?:key|id)|credential|"""
+    r"""csrf|cookie|signature)[\w-]*["']?\s*(?:=|:)\s*)(?P<value>"[^"]*"|'[^']*'|[^\s,;&)}\]>"']+)""",
+    re.IGNORECASE,
+)
+SCHEME_IN_TEXT = re.compile(r"\b(?P<name>(?:Bearer|Basic|Token|Digest)\s+)[\w.~+/=-]{6,}")
+USERINFO_IN_TEXT = re.compile(r"(?P<name>://[^/\s:@]*:)[^/\s@]+(?=@)")
+
+
+@lru_cache(maxsize=4096)
+def is_secret(name: str) -> bool:
+    """Whether a field, kwarg or key of this name is dropped unless a rule names it outright.
+
+    >>> [is_secret(name) for name in ("password", "apiKey", "client-secret", "passenger", "author")]
+    [True, True, True, False, False]
+    """
+    return SECRET.search(_words(name)) is not None
+
+
+@lru_cache(maxsize=4096)
+def is_secret_column(model: type[Model], name: str) -> bool:
+    """The same of a model's field: the `key` of an AuthToken is one, that of a Setting is not."""
+    return is_secret(name) or (name in BEARERS and SECRET_MODEL.search(_words(model.__name__)) is not None)
+
+
+@lru_cache(maxsize=4096)
+def named_action(name: str, redact: Redact) -> str | None:
+    """What `redact` says of a name; None when it says nothing."""
+    lower = name.lower()
+    return next((action for glob, action in redact if fnmatchcase(lower, glob)), None)
+
+
+@lru_cache(maxsize=4096)
+def action_of(name: str, redact: Redact) -> str:
+    """What becomes of a kwarg, of a dict's key or of an object's attribute."""
+    return named_action(name, redact) or ("drop" if is_secret(name) else "keep")
+
+
+def redacted(action: str, value: object) -> str | None:
+    """What leaves instead of a value: `mask` shows that it is there, `hash` whether it is the same as another."""
+    if value is None:
+        return None
+    return _hashed(value) if action == "hash" else _masked(value)
+
+
+def scrubbed(text: str) -> str:
+    """A repr or a message without what it calls a password, a token or the like.
+
+    >>> scrubbed("<Login user='ada' password='x'>")
+    "<Login user='ada' password=***>"
+    """
+    for pattern in (NAMED_IN_TEXT, SCHEME_IN_TEXT, USERINFO_IN_TEXT):
+        text = pattern.sub(rf"\g<name>{STARS}", text)
+    return text
+
+
+def scrubbed_all(plain: Any) -> Any:
+    """The same of all text in plain JSON: a setting may hold `redis://:password@host`."""
+    if isinstance(plain, str):
+        return scrubbed(plain)
+    if isinstance(plain, dict):
+        return {key: scrubbed_all(item) for key, item in plain.items()}
+    return [scrubbed_all(item) for item in plain] if isinstance(plain, list) else plain
+
+
+def _words(name: str) -> str:
+    return CAMEL.sub("_", name).replace("-", "_").replace(" ", "_")
+
+
+def _masked(value: object) -> str:
+    text = value if isinstance(value, str) else ""
+    local, at, domain = text.rpartition("@")
+    if at:
+        return f"{local[:1]}{STARS}@{domain}"
+    return f"{text[:1]}{STARS}" if len(text) > len(STARS) else STARS
+
+
+def _hashed(value: Any) -> str:
+    # With the project's key: that of an e-mail address alone could be found by trying.
+    text = str(value).encode(errors="backslashreplace")
+    return salted_hmac("publisher.redaction", text, algorithm="sha256").hexdigest()[:HASH_CHARACTERS]

@@ -1,0 +1,202 @@
+"""The relay's life: a lease, a connection, and a session over them, again and again."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from threading import Event as Flag
+
+from django.db import Error as DatabaseTrouble
+from django.db import connections
+
+from publisher import conf
+from publisher.care import Care
+from publisher.leases import STANDBY_SECONDS, Leases
+from publisher.models import OutboxEvent
+from publisher.querysets import WaitingRow
+from publisher.session import DELETE_SECONDS, Session
+from publisher.wakeup import Wakeup, wakeup
+from publisher.wire.errors import BrokerUnavailable, MessageRefused
+from publisher.wire.lifecycle import connect_patiently
+from publisher.wire.loop import Loop
+from publisher.wire.sender import WINDOW, Outcome, Sender
+from publisher.wire.topology import published_to
+
+logger = logging.getLogger(__name__)
+
+BUSY_SECONDS = 0.02
+IDLE_SECONDS = 0.5
+TROUBLE_SECONDS = 1.0
+CONFIRM_SECONDS = 30.0
+DRY_SECONDS = 0.2
+REPORT_SECONDS = 30.0
+
+
+class Relay:
+    """The relay of one database. `stop` may be set from a signal handler or from another thread."""
+
+    def __init__(self, using: str, *, stop: Flag | None = None) -> None:
+        self.using = using
+        self.stop = stop or Flag()
+        self.tally: Counter[Outcome] = Counter()
+        self.loop = Loop()
+        self.leases = Leases(using, conf.shards())
+        self.care = Care(most=WINDOW, window=WINDOW)
+        self._reported: Counter[Outcome] = Counter()
+        self._reported_at = self._rated_at = time.monotonic()
+        self._rated = 0
+
+    def run(self, *, once: bool = False) -> None:
+        """Relays until `stop` is set or, with `once`, until the outbox is empty.
+
+        A broker or a database that is away is waited for, and so is a lease that another relay holds. Raises
+        BrokerRefused when waiting would not help.
+        """
+        try:
+            self._run(self._is_empty if once else lambda: False)
+        finally:
+            self._give_up()
+            self.loop.close()
+
+    def _run(self, is_done: Callable[[], bool]) -> None:
+        while not self.stop.is_set():
+            try:
+                if self._stand_by() and self._relay(is_done):
+                    break
+            except BrokerUnavailable as exc:
+                logger.warning("connection lost: %s", exc)
+            except DatabaseTrouble as exc:
+                logger.warning("waiting for the database: %s", exc)
+                self._after_database_trouble()
+        self._report()
+
+    def _stand_by(self) -> bool:
+        """Waits for a lease; whether there is one."""
+        waiting = False
+        while not self.stop.is_set():
+            self.leases.renew()
+            if self.leases.held:
+                logger.info("lease held=%s of=%d database=%s", sorted(self.leases.held), self.leases.shards, self.using)
+                return True
+            if not waiting:
+                logger.info("standing by: another relay has the lease database=%s", self.using)
+                waiting = True
+            self.stop.wait(STANDBY_SECONDS)
+        return False
+
+    def _relay(self, is_done: Callable[[], bool]) -> bool:
+        """Connects and relays. True when the work is over, rather than the connection or the lease."""
+        connection = connect_patiently(conf.broker_url, "relay", stop=self.stop, loop=self.loop)
+        if connection is None:
+            return True
+        news: Wakeup | None = None
+        try:
+            connection.declare(published_to(conf.exchange(), has_offloaded=bool(conf.offload())))
+            news = wakeup(self.using, self.loop)
+            sender: Sender[WaitingRow] = Sender(connection, conf.exchange())
+            session = Session(self.using, self.leases.mine, sender, self.care)
+            return self._serve(session, news, is_done)
+        finally:
+            if news is not None:
+                news.close()
+            connection.close()
+
+    def _serve(self, session: Session, news: Wakeup, is_done: Callable[[], bool]) -> bool:
+        try:
+            while not self.stop.is_set():
+                if not self._keep_lease(session):
+                    return False
+                has_more = session.send_waiting()
+                if not has_more and not session.sender.in_flight and is_done():
+                    return True
+                session.sender.poll(0 if has_more else self._pause_seconds(session, news))
+                session.settle()
+                self._report_when_due(session)
+            self._drain(session)
+            return True
+        except MessageRefused as exc:
+            self._blame(session, exc)
+            return False
+        except BrokerUnavailable:
+            # What was confirmed before need not be sent again.
+            session.settle()
+            session.delete()
+            raise
+        finally:
+            self.care = session.care
+            self.tally += session.tally
+            session.tally.clear()
+
+    def _keep_lease(self, session: Session) -> bool:
+        """Renews it in time; False when it, or a part of it, is gone or promised: then a new session begins."""
+        if not self.leases.is_due and self.leases.is_certain:
+            return True
+        before = self.leases.held
+        if not self.leases.renew(self._rate(session)):
+            logger.warning("lease lost database=%s", self.using)
+            return False
+        claimed = self.leases.claimed()
+        if claimed:
+            self._drain(session)
+            self.leases.hand_over(claimed)
+        return self.leases.held == before
+
+    def _drain(self, session: Session) -> None:
+        session.sender.flush(CONFIRM_SECONDS)
+        session.settle()
+        session.delete()
+
+    def _blame(self, session: Session, refused: MessageRefused) -> None:
+        """Parks the row that the broker will never take, or goes on with fewer at a time until it is found."""
+        session.settle()
+        session.delete()
+        rows: list[WaitingRow] = list(refused.tokens)
+        if len(rows) == 1:
+            session.park(rows[0], str(refused))
+        else:
+            session.care = session.care.refused([row.id for row in rows])
+            logger.warning("one of %d messages was refused, looking for it: %s", len(rows), refused)
+
+    def _pause_seconds(self, session: Session, news: Wakeup) -> float:
+        """How long to wait for something to do: where nothing tells, the longer nothing came, the longer."""
+        if session.has_deletions:
+            return DELETE_SECONDS
+        if news.is_instant or session.sender.in_flight:
+            return IDLE_SECONDS
+        return min(max((time.monotonic() - session.worked_at) / 10, BUSY_SECONDS), IDLE_SECONDS)
+
+    def _is_empty(self) -> bool:
+        return not OutboxEvent.objects.using(self.using).exists()
+
+    def _rate(self, session: Session) -> float:
+        now, total = time.monotonic(), self._total(session)
+        rate = (total - self._rated) / max(now - self._rated_at, 0.001)
+        self._rated, self._rated_at = total, now
+        return rate
+
+    def _total(self, session: Session) -> int:
+        return self.tally[Outcome.CONFIRMED] + session.tally[Outcome.CONFIRMED]
+
+    def _report_when_due(self, session: Session) -> None:
+        """Once the outbox ran dry, and now and then while it does not."""
+        self.tally += session.tally
+        session.tally.clear()
+        now = time.monotonic()
+        is_dry = not session.sender.in_flight and now - session.worked_at > DRY_SECONDS
+        if self.tally != self._reported and (is_dry or now - self._reported_at > REPORT_SECONDS):
+            self._report()
+
+    def _report(self) -> None:
+        self._reported_at, self._reported = time.monotonic(), self.tally.copy()
+        counts = " ".join(f"{outcome.value}={self.tally[outcome]}" for outcome in Outcome)
+        logger.info("relayed %s database=%s", counts, self.using)
+
+    def _after_database_trouble(self) -> None:
+        connections[self.using].close()
+        self.stop.wait(TROUBLE_SECONDS)
+
+    def _give_up(self) -> None:
+        try:
+            self.leases.give_up()
+        except DatabaseTrouble as exc:
+            logger.warning("lease not given up, it expires by itself: %s", exc)

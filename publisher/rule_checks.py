@@ -1,0 +1,163 @@
+"""System checks of one rule of FORWARD; small functions, one for each thing that can be wrong."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from importlib.util import find_spec
+from string import Formatter
+
+from django.apps import apps
+from django.core.checks import CheckMessage, Error, Warning
+from django.db.models.signals import ModelSignal
+from django.utils.module_loading import import_string
+
+from publisher.ask_checks import check_ask
+from publisher.catalogue import catalogue, matching
+from publisher.hints import MOST_HINTS, near
+from publisher.rules import DELIVERIES, SENDERS_UNLESS_NAMED, UNLESS_NAMED, UNROUTABLES, Rule, is_glob
+
+POST_SAVE = "django.db.models.signals.post_save"
+KEY_NAMES = ("kwargs", "sender", "group", "signal", "subject")
+
+
+def _check_signal(rule: Rule, where: str) -> Iterator[CheckMessage]:
+    found = matching(rule.signal)
+    if found and is_glob(rule.signal) and not any(rule.takes_signal(known.name) for known in found):
+        yield Error(
+            f"{where}: {rule.signal!r} takes no signal that is forwarded by a glob.",
+            hint=f"Name it outright: {' or '.join(repr(known.name) for known in found[:MOST_HINTS])}.",
+            id="publisher.E006",
+        )
+    if not found:
+        names = [known.name for known in catalogue()]
+        yield Error(
+            f"{where}: there is no signal {rule.signal!r}.",
+            hint=near(rule.signal, names),
+            id="publisher.E006",
+        )
+
+
+def _check_flood(rule: Rule, where: str) -> Iterator[CheckMessage]:
+    if rule.signal in UNLESS_NAMED and not rule.senders and rule.when is None:
+        yield Warning(
+            f"{where}: {rule.signal!r} is sent for every row that is read, or for every model class.",
+            hint="Give the rule 'senders' or 'when': each event is a row in the outbox.",
+            id="publisher.W002",
+        )
+
+
+def _check_senders(rule: Rule, where: str) -> Iterator[CheckMessage]:
+    labels = [model._meta.label_lower for model in apps.get_models(include_auto_created=True)]
+    models_alone = all(isinstance(known.signal, ModelSignal) for known in matching(rule.signal))
+    for pattern in (*rule.senders, *rule.exclude):
+        is_known = any(fnmatchcase(label, pattern) for label in labels)
+        if not is_known and (models_alone or not _may_be_class(pattern)):
+            yield Error(f"{where}: there is no model {pattern!r}.", hint=near(pattern, labels), id="publisher.E007")
+    for pattern in rule.senders:
+        labels_taken = [label for label in labels if fnmatchcase(label, pattern)]
+        if labels_taken and not any(map(Rule(signal="*", senders=(pattern,)).takes_sender, labels_taken)):
+            yield Error(
+                f"{where}: {pattern!r} takes no sender: sessions are named outright, and the bridge's models never.",
+                hint=f"Write {', '.join(map(repr, sorted(SENDERS_UNLESS_NAMED)))} for sessions, which hold secrets.",
+                id="publisher.E007",
+            )
+
+
+def _may_be_class(pattern: str) -> bool:
+    """Whether it can name a sender that is no model, as `package.classname`; an app's label names models."""
+    package, _, name = pattern.partition(".")
+    if not package or not name or "." in name or package in apps.app_configs:
+        return False
+    return is_glob(package) or package in sys.modules or find_spec(package) is not None
+
+
+def _check_fields(rule: Rule, where: str) -> Iterator[CheckMessage]:
+    for key, by_model in (("fields", rule.fields), ("omit_fields", rule.omit_fields)):
+        for label, names in by_model.items():
+            yield from _check_field_names(label, names, f"{where}[{key!r}]")
+
+
+def _check_field_names(label: str, names: frozenset[str], where: str) -> Iterator[CheckMessage]:
+    try:
+        model = apps.get_model(label)
+    except (LookupError, ValueError):
+        labels = [model._meta.label_lower for model in apps.get_models(include_auto_created=True)]
+        yield Error(f"{where}: there is no model {label!r}.", hint=near(label, labels), id="publisher.E007")
+        return
+    known = [field.name for field in model._meta.concrete_fields]
+    for name in sorted(names.difference(known)):
+        yield Error(
+            f"{where}: {model._meta.label} has no field {name!r}.",
+            hint=near(name, known),
+            id="publisher.E008",
+        )
+
+
+def _check_routing_key(rule: Rule, where: str) -> Iterator[CheckMessage]:
+    hint = f"Write words and dots, with {{...}} for one of {', '.join(KEY_NAMES)}: 'moderation.{{kwargs[reason]}}'."
+    if rule.routing_key is None:
+        return
+    try:
+        roots = [
+            name.partition("[")[0].partition(".")[0]
+            for _, name, _, _ in Formatter().parse(rule.routing_key)
+            if name is not None
+        ]
+    except (ValueError, TypeError) as exc:
+        yield Error(f"{where}: bad routing key {rule.routing_key!r}: {exc}.", hint=hint, id="publisher.E009")
+        return
+    for root in roots:
+        if root not in KEY_NAMES:
+            yield Error(
+                f"{where}: bad routing key {rule.routing_key!r}: it names {root!r}.",
+                hint=hint,
+                id="publisher.E009",
+            )
+    if not rule.routing_key:
+        yield Error(f"{where}: the routing key is empty.", hint=hint, id="publisher.E009")
+
+
+def _check_when(rule: Rule, where: str) -> Iterator[CheckMessage]:
+    if rule.when is None:
+        return
+    try:
+        predicate = import_string(rule.when)
+    except (ImportError, AttributeError) as exc:
+        predicate, reason = None, str(exc)
+    else:
+        reason = "it is not callable"
+    if not callable(predicate):
+        hint = "Give the dotted path of a function that takes (sender, **kwargs) and answers whether to forward."
+        yield Error(f"{where}: no predicate {rule.when!r}: {reason}.", hint=hint, id="publisher.E010")
+
+
+def _check_delivery(rule: Rule, where: str) -> Iterator[CheckMessage]:
+    if rule.delivery not in DELIVERIES:
+        hint = f"Use one of: {', '.join(DELIVERIES)}."
+        yield Error(f"{where}: unknown delivery {rule.delivery!r}.", hint=hint, id="publisher.E011")
+
+
+def _check_unroutable(rule: Rule, where: str) -> Iterator[CheckMessage]:
+    if rule.unroutable not in UNROUTABLES:
+        hint = f"Use one of: {', '.join(UNROUTABLES)}."
+        yield Error(f"{where}: unknown choice for unroutable: {rule.unroutable!r}.", hint=hint, id="publisher.E012")
+
+
+def _check_changes(rule: Rule, where: str) -> Iterator[CheckMessage]:
+    if rule.changes and not rule.takes_signal(POST_SAVE):
+        hint = f"Leave 'changes' out, or use it in a rule for {POST_SAVE!r}."
+        yield Error(f"{where}: {rule.signal!r} tells of no changes.", hint=hint, id="publisher.E017")
+
+
+RULE_CHECKS: Sequence[Callable[[Rule, str], Iterator[CheckMessage]]] = (
+    _check_signal,
+    _check_flood,
+    _check_senders,
+    _check_fields,
+    _check_routing_key,
+    _check_when,
+    _check_delivery,
+    _check_unroutable,
+    _check_changes,
+    check_ask,
+)

@@ -1,0 +1,151 @@
+"""Rules: which signals of which senders are forwarded, and as what. The first that matches decides."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from publisher.redact import Redact, redact_from
+from publisher.wire.routing import shortened
+
+DELIVERIES = ("outbox", "direct", "ask")
+UNROUTABLES = ("drop", "keep")
+KEYS = (
+    "signal", "senders", "exclude", "fields", "omit_fields", "redact", "routing_key", "when", "delivery", "unroutable",
+    "strict", "traceback", "changes", "timeout", "on_timeout",
+)  # fmt: skip
+ASK_SECONDS = 1.0
+WILDCARDS = frozenset("*?[")
+
+# Sent per row read, or before the apps are ready: forwarded only when named outright.
+UNLESS_NAMED = frozenset(f"django.db.models.signals.{name}" for name in ("pre_init", "post_init", "class_prepared"))
+# Sessions hold secrets, and the bridge must not forward its own work.
+SENDERS_UNLESS_NAMED = frozenset(("sessions.session",))
+OWN_APPS = frozenset(("publisher", "consumers"))
+NO_FIELDS: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One entry of FORWARD. Senders are lower-case globs over labels; no senders means all of them.
+
+    `redact` has what the rule says before what the project says. `strict` is for what cannot be encoded, or not formed:
+    an error then, where otherwise something stands for it.
+    `timeout` is in seconds, and `on_timeout` what the sender gets when it is over: both are of `delivery: "ask"`.
+    """
+
+    signal: str
+    senders: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    fields: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    omit_fields: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    redact: Redact = ()
+    routing_key: str | None = None
+    when: str | None = None
+    delivery: str = "outbox"
+    unroutable: str = "drop"
+    strict: bool = False
+    traceback: bool = False
+    changes: bool = False
+    timeout: float = ASK_SECONDS
+    on_timeout: Any = None
+
+    @property
+    def fails_sender(self) -> bool:
+        """Whether the sender is told that its event could not be encoded: the transaction must not commit then."""
+        return self.strict and self.delivery == "outbox"
+
+    def takes_signal(self, name: str) -> bool:
+        if name in UNLESS_NAMED:
+            return self.signal == name
+        return fnmatchcase(name, self.signal)
+
+    def takes_sender(self, label: str | None) -> bool:
+        """Whether the rule is for this sender, given as `app_label.model_name` or `package.classname`."""
+        if label is None:
+            return not self.senders
+        if label.partition(".")[0] in OWN_APPS:
+            return False
+        if label in SENDERS_UNLESS_NAMED:
+            return label in self.senders
+        taken = not self.senders or any(fnmatchcase(label, glob) for glob in self.senders)
+        return taken and not any(fnmatchcase(label, glob) for glob in self.exclude)
+
+    def formatted_key(self, values: Mapping[str, Any]) -> str | None:
+        """The routing key this rule asks for; None for the default one. Raises what `str.format` raises."""
+        return None if self.routing_key is None else shortened(self.routing_key.format_map(dict(values)))
+
+
+def is_glob(pattern: str) -> bool:
+    return not WILDCARDS.isdisjoint(pattern)
+
+
+def rule_from(entry: object, *, redact: Redact = (), strict: bool = False) -> Rule:
+    """`redact` and `strict` are the project's. Raises ValueError, TypeError or AttributeError for what is no rule."""
+    if isinstance(entry, str):
+        return Rule(signal=entry, redact=redact, strict=strict)
+    if not isinstance(entry, Mapping):
+        raise TypeError(f"a rule is a signal's path or a dict, not {entry!r}")
+    unknown = [key for key in entry if key not in KEYS]
+    if unknown or "signal" not in entry:
+        raise ValueError(f"unknown keys {unknown}" if unknown else "a rule needs the key 'signal'")
+    return Rule(
+        signal=_text(entry["signal"]),
+        senders=_globs(entry.get("senders", ())),
+        exclude=_globs(entry.get("exclude", ())),
+        fields=_fields(entry.get("fields", {})),
+        omit_fields=_fields(entry.get("omit_fields", {})),
+        redact=redact_from(entry.get("redact", {})) + redact,
+        routing_key=entry.get("routing_key"),
+        when=entry.get("when"),
+        delivery=entry.get("delivery", "outbox"),
+        unroutable=entry.get("unroutable", "drop"),
+        strict=_flag(entry.get("strict", strict)),
+        traceback=_flag(entry.get("traceback", False)),
+        changes=_flag(entry.get("changes", False)),
+        timeout=entry.get("timeout", ASK_SECONDS),
+        on_timeout=entry.get("on_timeout"),
+    )
+
+
+def rules_from(entries: object, *, redact: Redact = (), strict: bool = False) -> tuple[Rule, ...]:
+    """The rules that can be read; a bad entry forwards nothing, and is a system-check error."""
+    rules = []
+    for entry in entries if isinstance(entries, list | tuple) else ():
+        try:
+            rules.append(rule_from(entry, redact=redact, strict=strict))
+        except (ValueError, TypeError, AttributeError):
+            continue
+    return tuple(rules)
+
+
+def first_match(rules: Iterable[Rule], sender: str | None) -> Rule | None:
+    return next((rule for rule in rules if rule.takes_sender(sender)), None)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected a string, not {value!r}")
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"expected True or False, not {value!r}")
+    return value
+
+
+def _texts(values: object) -> tuple[str, ...]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"expected a list of strings, not {values!r}")
+    return tuple(_text(value) for value in values)
+
+
+def _globs(values: object) -> tuple[str, ...]:
+    return tuple(text.lower() for text in _texts(values))
+
+
+def _fields(values: object) -> dict[str, frozenset[str]]:
+    if not isinstance(values, Mapping):
+        raise TypeError(f"expected a dict of model label to field names, not {values!r}")
+    return {_text(label).lower(): frozenset(_texts(names)) for label, names in values.items()}

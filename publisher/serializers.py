@@ -1,0 +1,86 @@
+"""The encoding of one signal's kwargs under its rule: what is redacted, and what becomes of the rest."""
+
+import logging
+from typing import Any
+
+from publisher import counters
+from publisher.encoders.likenesses import likeness_of
+from publisher.encoders.values import dotted
+from publisher.redaction import action_of, scrubbed
+from publisher.rules import Rule
+from publisher.wire.codec import Encoding
+from publisher.wire.errors import NotEncodable
+
+logger = logging.getLogger(__name__)
+
+REPR_CHARACTERS = 200
+# What contains nothing, so that no cycle can go through it.
+ATOMS = (str, bytes, int, float, bool, type(None), type)
+
+
+class SignalEncoding(Encoding):
+    """One event's values under the rule that forwards it."""
+
+    __slots__ = ("rule", "signal")
+
+    def __init__(self, signal: str, rule: Rule) -> None:
+        super().__init__()
+        self.signal = signal
+        self.rule = rule
+
+    @property
+    def wants_traceback(self) -> bool:
+        return self.rule.traceback
+
+    def action(self, name: str) -> str:
+        return action_of(name, self.rule.redact)
+
+    def project(self, value: Any, path: str) -> Any:
+        """`{"type", "repr"}` for what has no encoder, or, where the rule is strict, NotEncodable."""
+        if (likeness := likeness_of(value)) is not None:
+            return self.tag(path, *likeness)
+        kind = type(value)
+        if self.rule.strict:
+            raise NotEncodable(path, kind, self.signal)
+        if counters.count(counters.PROJECTED, dotted(kind)) == 1:
+            logger.warning(
+                "no encoder type=%s signal=%s path=%s: forwarded as its repr",
+                dotted(kind),
+                self.signal,
+                path,
+            )
+        return self.tag(path, "repr", projection(value))
+
+
+class CyclicEncoding(SignalEncoding):
+    """The same for values that contain themselves: where they come round again, the path of the first is named.
+
+    Looking out for that costs, so it is done only for what did not come to an end without.
+    """
+
+    __slots__ = ("_open",)
+
+    def __init__(self, signal: str, rule: Rule, types: dict[str, str]) -> None:
+        super().__init__(signal, rule)
+        self.types = types
+        self._open: dict[int, str] = {}
+
+    def encode(self, value: Any, path: str) -> Any:
+        if isinstance(value, ATOMS):
+            return super().encode(value, path)
+        first = self._open.setdefault(id(value), path)
+        if first is not path:
+            return self.tag(path, f"cycle:{first}", None)
+        try:
+            return super().encode(value, path)
+        finally:
+            del self._open[id(value)]
+
+
+def projection(value: object) -> dict[str, str]:
+    """A value that cannot be sent, as its type and the beginning of its repr."""
+    try:
+        text = scrubbed(ascii(value))[:REPR_CHARACTERS]
+    except Exception as exc:
+        text = f"<repr raised {type(exc).__name__}>"
+    return {"type": dotted(type(value)), "repr": text}

@@ -1,0 +1,189 @@
+"""One connection's worth of relaying: read, send, and settle what the broker said of each row."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from publisher import conf
+from publisher.care import Care
+from publisher.models import OutboxEvent, ParkedEvent, UnroutableKey
+from publisher.querysets import OutboxQuerySet, ParkedQuerySet, Shards, WaitingRow
+from publisher.wire.errors import MessageRefused
+from publisher.wire.event import CONTENT_TYPE, seconds_of
+from publisher.wire.frames import Message
+from publisher.wire.sender import Outcome, Sender
+from publisher.wire.topology import addressed
+
+logger = logging.getLogger(__name__)
+
+BATCH_ROWS = 500
+DELETE_ROWS = 500
+DELETE_SECONDS = 0.05
+PROBE_SECONDS = 2.0
+NACKED_SECONDS = 30.0
+
+
+class Session:
+    """What one sender has on its way, and what is known of the rows it sent.
+
+    Rows whose broker connection was lost are read again by the next session, from the lowest id on: nothing overtakes.
+    """
+
+    def __init__(self, using: str, shards: Shards, sender: Sender[WaitingRow], care: Care) -> None:
+        self.sender = sender
+        self.shards = shards
+        self.care = care
+        self.tally: Counter[Outcome] = Counter()
+        self.worked_at = time.monotonic()
+        self._using = using
+        self._done: list[int] = []
+        self._dropped: Counter[str] = Counter()
+        self._deleted_at = time.monotonic()
+        self._nacked_at = float("-inf")
+        self._kept = self._parked_unroutable().first_of_each_key()
+        self._probes: set[int] = set()
+        self._probed_at = time.monotonic()
+
+    def send_waiting(self) -> bool:
+        """Send what is waiting, as far as there is room; whether there may be more."""
+        if not self._has_room:
+            return False
+        self._probe()
+        rows = self._read()
+        if rows:
+            self.worked_at = time.monotonic()
+            self._send(rows)
+        return len(rows) >= self._most
+
+    def _send(self, rows: Iterable[WaitingRow]) -> None:
+        exchange, service = self.sender.exchange, conf.service()
+        try:
+            self.sender.send_all((row, message_of(row, exchange, service)) for row in self._sendable(rows))
+        except MessageRefused as exc:
+            if not self.sender.is_open:
+                raise
+            self.park(exc.tokens[0], str(exc))
+
+    @property
+    def _has_room(self) -> bool:
+        room = min(self.care.window, self.sender.window) - len(self.sender.in_flight)
+        return self.sender.has_room and room >= self._most
+
+    @property
+    def _most(self) -> int:
+        return min(BATCH_ROWS, self.care.window)
+
+    def _read(self) -> list[WaitingRow]:
+        on_their_way = [row.id for row, _ in self.sender.in_flight.values()]
+        return self._outbox.waiting([*on_their_way, *self._done], self._most, self.shards)
+
+    def _sendable(self, rows: Iterable[WaitingRow]) -> Iterator[WaitingRow]:
+        """Without those under a key that is known to lead nowhere, which wait in their order beside the line."""
+        careful = time.monotonic() - self._nacked_at < NACKED_SECONDS
+        busy = {row.partitionkey for row, _ in self.sender.in_flight.values()} if careful else set()
+        parked = []
+        for row in rows:
+            if row.keep_unroutable and row.routing_key in self._kept and row.id not in self._probes:
+                parked.append(row.id)
+            elif row.partitionkey not in busy:
+                if careful:
+                    busy.add(row.partitionkey)
+                yield row
+        self._park(parked, ParkedEvent.Kind.UNROUTABLE, "no queue is bound")
+
+    @property
+    def has_deletions(self) -> bool:
+        """Whether confirmed rows wait to be deleted."""
+        return bool(self._done)
+
+    def settle(self) -> None:
+        """Delete what the broker took, and keep or count what it could not route."""
+        while self.sender.settled:
+            row, outcome = self.sender.settled.popleft()
+            self.tally[outcome] += 1
+            if outcome is Outcome.NACKED:
+                # It is read again; from now on one row of a key at a time, so that no later one overtakes it.
+                self._nacked_at = time.monotonic()
+            elif outcome is Outcome.UNROUTABLE:
+                self._unroutable(row)
+            else:
+                self._done.append(row.id)
+                if row.id in self._probes:
+                    self._release(row)
+        if len(self._done) >= DELETE_ROWS or self._is_time_to_delete:
+            self.delete()
+
+    def delete(self) -> None:
+        """Delete what was confirmed."""
+        self._outbox.delete_by_id(self._done)
+        self.care = self.care.settled(self._done)
+        self._done.clear()
+        self._deleted_at = time.monotonic()
+        if self._dropped:
+            UnroutableKey.objects.using(self._using).add(self._dropped)
+            self._dropped.clear()
+
+    def park(self, row: WaitingRow, reason: str) -> None:
+        """Out of the line: the broker will never take this one."""
+        logger.error("parked id=%s event=%s key=%s: %s", row.id, row.message_id, row.routing_key, reason)
+        self._park([row.id], ParkedEvent.Kind.REFUSED, reason)
+        self.care = self.care.settled([row.id])
+
+    def _unroutable(self, row: WaitingRow) -> None:
+        if row.keep_unroutable:
+            self._kept.setdefault(row.routing_key, row.id)
+            self._probes.discard(row.id)
+            self._park([row.id], ParkedEvent.Kind.UNROUTABLE, "no queue is bound")
+            return
+        if row.routing_key not in self._dropped:
+            logger.warning("unroutable key=%s event=%s: dropped, no queue is bound", row.routing_key, row.message_id)
+        self._dropped[row.routing_key] += 1
+        self._done.append(row.id)
+
+    def _probe(self) -> None:
+        """Try the oldest event of each key that led nowhere: its binding may have appeared."""
+        if not self._kept or time.monotonic() - self._probed_at < PROBE_SECONDS:
+            return
+        self._probed_at = time.monotonic()
+        self._kept = self._parked_unroutable().first_of_each_key()
+        oldest = list(self._kept.values())
+        self._probes.update(oldest)
+        self._parked_unroutable().filter(id__in=oldest).put_back(self._outbox)
+
+    def _release(self, row: WaitingRow) -> None:
+        self._probes.discard(row.id)
+        self._kept.pop(row.routing_key, None)
+        count = self._parked_unroutable().filter(routing_key=row.routing_key).put_back(self._outbox)
+        logger.info("bound again key=%s: %d kept events go out", row.routing_key, count + 1)
+
+    def _park(self, ids: list[int], kind: str, reason: str) -> None:
+        self._outbox.park(ParkedEvent.objects.using(self._using), ids, kind, reason)
+
+    def _parked_unroutable(self) -> ParkedQuerySet:
+        parked = ParkedEvent.objects.using(self._using).filter(kind=ParkedEvent.Kind.UNROUTABLE)
+        return parked.in_shards(self.shards)
+
+    @property
+    def _is_time_to_delete(self) -> bool:
+        # Not at once: the next event would wait behind the commit of the deletion.
+        return bool(self._done) and time.monotonic() - self._deleted_at > DELETE_SECONDS
+
+    @property
+    def _outbox(self) -> OutboxQuerySet:
+        return OutboxEvent.objects.using(self._using)
+
+
+def message_of(row: WaitingRow, exchange: str, service: str) -> Message:
+    """The message of a row: the body as it is, and what brokers and tools look at beside it."""
+    exchange, key = addressed(exchange, row.routing_key)
+    return Message(
+        exchange=exchange,
+        routing_key=key,
+        body=bytes(row.body),
+        content_type=CONTENT_TYPE,
+        message_id=row.message_id,
+        type=row.type,
+        app_id=service,
+        timestamp=seconds_of(row.message_id),
+    )

@@ -1,0 +1,49 @@
+"""The trace and the id of a request: what its headers say, for the events that are made while it runs."""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.decorators import sync_and_async_middleware
+
+from publisher.wire.origin import Origin, current_origin, originating
+
+# https://www.w3.org/TR/trace-context/#traceparent-header
+TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+# Whoever sends the request chooses it.
+REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+# Not a receiver of `request_started`: under ASGI that runs in a context of its own.
+@sync_and_async_middleware
+def middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """For MIDDLEWARE, at its top: events carry the request's `traceparent` and `X-Request-ID`."""
+    if not iscoroutinefunction(get_response):
+
+        def traced(request: HttpRequest) -> HttpResponseBase:
+            with originating(origin_of(request)):
+                response: HttpResponseBase = get_response(request)
+                return response
+
+        return traced
+
+    async def traced_later(request: HttpRequest) -> HttpResponseBase:
+        with originating(origin_of(request)):
+            awaitable: Awaitable[HttpResponseBase] = get_response(request)
+            return await awaitable
+
+    return traced_later
+
+
+def origin_of(request: HttpRequest) -> Origin:
+    """What the headers say, where it is well-formed. A request within a handler (a test client's) is the handler's."""
+    origin = current_origin()
+    if origin.causationid:
+        return origin
+    traceparent, request_id = request.headers.get("traceparent", ""), request.headers.get("x-request-id", "")
+    return Origin(
+        traceparent=traceparent if TRACEPARENT.fullmatch(traceparent) else None,
+        correlationid=request_id if REQUEST_ID.fullmatch(request_id) else None,
+    )

@@ -1,0 +1,154 @@
+"""Questions and their answers, over direct reply-to: an answer finds the channel that asked, and needs no queue.
+
+https://www.rabbitmq.com/docs/direct-reply-to
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from struct import Struct
+from typing import Any, NamedTuple
+
+from pika import BasicProperties
+from pika.spec import Basic
+
+from publisher.wire.connection import Connection
+from publisher.wire.event import CONTENT_TYPE
+from publisher.wire.frames import Message, publish, short
+from publisher.wire.intake import Delivery
+from publisher.wire.properties import Unreadable, read
+from publisher.wire.reading import Names, is_read_elsewhere
+
+logger = logging.getLogger(__name__)
+
+REPLY_TO = "amq.rabbitmq.reply-to"
+DEADLINE = "x-deadline"
+ANSWER_TYPE = "application/json"
+
+# In the order in which AMQP has them. A question is not kept: whoever asks has no use for it after a restart.
+_FLAGS = (
+    BasicProperties.FLAG_CONTENT_TYPE
+    | BasicProperties.FLAG_HEADERS
+    | BasicProperties.FLAG_DELIVERY_MODE
+    | BasicProperties.FLAG_CORRELATION_ID
+    | BasicProperties.FLAG_REPLY_TO
+    | BasicProperties.FLAG_MESSAGE_ID
+    | BasicProperties.FLAG_TYPE
+    | BasicProperties.FLAG_APP_ID
+)
+_ANSWER_FLAGS = (
+    BasicProperties.FLAG_CONTENT_TYPE | BasicProperties.FLAG_DELIVERY_MODE | BasicProperties.FLAG_CORRELATION_ID
+)
+_TRANSIENT = b"\x01"
+_LONG_LONG = b"l"
+_flags = Struct(">H").pack
+_deadline = Struct(">q").pack
+_size = Struct(">L").pack
+_HEADER = short(DEADLINE) + _LONG_LONG
+
+
+class Question(NamedTuple):
+    """An event that is asked about. `deadline_ms` is since the epoch: nobody wants an answer that comes later."""
+
+    id: str
+    type: str
+    routing_key: str
+    body: bytes
+    service: str
+    deadline_ms: int
+
+
+class Asker:
+    """Publishes questions on one channel, and hands over what comes back, in the connection's thread.
+
+    `on_answer` gets a question's id and the answer's body; `on_unroutable` the id of one that no queue took.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        exchange: str,
+        *,
+        on_answer: Callable[[str, bytes], None],
+        on_unroutable: Callable[[str], None],
+    ) -> None:
+        self.connection = connection
+        self.exchange = exchange
+        self._on_answer = on_answer
+        self._on_unroutable = on_unroutable
+        channel = connection.open_channel()
+        self._number = channel.channel_number
+        connection.read_contents(channel, self._arrived)
+        channel.add_on_return_callback(self._returned)
+        ready: list[object] = []
+        channel.basic_consume(REPLY_TO, is_read_elsewhere, auto_ack=True, callback=ready.append)
+        connection.wait_for(lambda: ready)
+
+    def ask(self, questions: Iterable[Question]) -> None:
+        """Raises ValueError for one that AMQP cannot carry."""
+        body_max = self.connection.body_max
+        messages = map(_message, questions)
+        self.connection.emit([publish(self._number, self.exchange, message, body_max) for message in messages])
+
+    def _arrived(
+        self, consumer: bytes, tag: int, is_redelivered: bool, names: Names, properties: bytes, body: bytes
+    ) -> None:
+        try:
+            correlation_id: Any = read(properties).correlation_id
+        except Unreadable as exc:
+            logger.warning("answer ignored: %s", exc)
+            return
+        self._on_answer(str(correlation_id), body)
+
+    def _returned(self, channel: object, method: Basic.Return, properties: BasicProperties, body: bytes) -> None:
+        self._on_unroutable(str(properties.correlation_id))
+
+
+class Answer(NamedTuple):
+    """What goes back to whoever asked."""
+
+    reply_to: str
+    correlation_id: str
+    body: bytes
+
+
+class Answerer:
+    """Publishes answers on one channel. One whose asker is gone is lost, which is as well."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        channel = connection.open_channel()
+        self._number = channel.channel_number
+        channel.add_on_return_callback(lambda *_: None)
+
+    def answer(self, answers: Iterable[Answer]) -> None:
+        body_max = self.connection.body_max
+        self.connection.emit([publish(self._number, "", _reply(answer), body_max) for answer in answers])
+
+
+def answer_to(delivery: Delivery, body: bytes) -> Answer | None:
+    """None where nobody waits for one."""
+    reply_to: Any = delivery.properties.reply_to
+    correlation_id: Any = delivery.properties.correlation_id
+    return Answer(reply_to, str(correlation_id or ""), body) if isinstance(reply_to, str) and reply_to else None
+
+
+def deadline_of(delivery: Delivery) -> float:
+    """In seconds since the epoch; without end where the question names none."""
+    milliseconds = delivery.headers.get(DEADLINE)
+    return milliseconds / 1000 if isinstance(milliseconds, int) else float("inf")
+
+
+def _message(question: Question) -> Message:
+    headers = _HEADER + _deadline(question.deadline_ms)
+    properties = b"".join(
+        (
+            _flags(_FLAGS), short(CONTENT_TYPE), _size(len(headers)), headers, _TRANSIENT, short(question.id),
+            short(REPLY_TO), short(question.id), short(question.type), short(question.service),
+        )
+    )  # fmt: skip
+    return Message(routing_key=question.routing_key, body=question.body, properties=properties)
+
+
+def _reply(answer: Answer) -> Message:
+    properties = _flags(_ANSWER_FLAGS) + short(ANSWER_TYPE) + _TRANSIENT + short(answer.correlation_id)
+    return Message(routing_key=answer.reply_to, body=answer.body, properties=properties)

@@ -1,0 +1,154 @@
+"""Python's own values as plain JSON, with a sidecar that names by path what JSON cannot say."""
+
+import math
+import uuid
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum, Flag
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from publisher.wire.registry import (
+    DROPPED,
+    INT64_MAX,
+    INT64_MIN,
+    MODEL_KEYS,
+    PARTIAL,
+    Encoder,
+    Encoding,
+    decode,
+    decodes,
+    encodes,
+    imported,
+)
+
+__all__ = [
+    "DROPPED", "INT64_MAX", "INT64_MIN", "PARTIAL", "Encoding", "decode", "decodes", "encode_mapping", "encodes",
+]  # fmt: skip
+
+
+def _text(encoding: Encoding, value: str, path: str) -> str:
+    return str.__str__(value)
+
+
+def _int(encoding: Encoding, value: int, path: str) -> Any:
+    plain = int(value)
+    return plain if INT64_MIN <= plain <= INT64_MAX else encoding.tag(path, "int", _digits(plain))
+
+
+def _digits(value: int) -> str:
+    try:
+        return str(value)
+    except ValueError:
+        # Python reads and writes a number of any length in hexadecimal alone.
+        return hex(value)
+
+
+def _float(encoding: Encoding, value: float, path: str) -> Any:
+    plain = float(value)
+    return plain if math.isfinite(plain) else encoding.tag(path, "float", str(plain))
+
+
+def _datetime(encoding: Encoding, value: datetime, path: str) -> str:
+    text = value.isoformat()
+    if value.tzinfo is UTC or (text.endswith("+00:00") and not isinstance(value.tzinfo, ZoneInfo)):
+        return encoding.tag(path, "datetime", text[:-6] + "Z")  # type: ignore[no-any-return]
+    zone = value.tzinfo.key if isinstance(value.tzinfo, ZoneInfo) else None
+    return encoding.tag(path, f"datetime:{zone}" if zone else "datetime", text)  # type: ignore[no-any-return]
+
+
+def _timedelta(encoding: Encoding, value: timedelta, path: str) -> Any:
+    # Three integers: a float of seconds would lose microseconds of long spans.
+    return encoding.tag(path, "timedelta", [value.days, value.seconds, value.microseconds])
+
+
+def _bytes(encoding: Encoding, value: bytes | bytearray | memoryview, path: str) -> Any:
+    return encoding.tag(path, "bytes", b64encode(value).decode())
+
+
+def _items(encoding: Encoding, value: Any, path: str) -> list[Any]:
+    return [encoding.encode(item, f"{path}.{index}") for index, item in enumerate(value)]
+
+
+def _tagged_items(tag: str) -> Encoder:
+    def encoder(encoding: Encoding, value: Any, path: str) -> Any:
+        return encoding.tag(path, tag, _items(encoding, value, path))
+
+    return encoder
+
+
+def encode_mapping(encoding: Encoding, value: Mapping[Any, Any], path: str) -> Any:
+    odd = any(type(key) is not str or "." in key for key in value) or value.keys() >= MODEL_KEYS
+    if odd:
+        # Keys that are no JSON names, or would make a path or a shape ambiguous: a list of pairs.
+        return encoding.tag(
+            path, "mapping", [_items(encoding, pair, f"{path}.{n}") for n, pair in enumerate(value.items())]
+        )
+    return {key: encoding.encode(item, f"{path}.{key}") for key, item in value.items()}
+
+
+def _enum(encoding: Encoding, value: Enum, path: str) -> Any:
+    kind = type(value)
+    plain = encoding.encode(value.value, path)
+    encoding.types.pop(path, None)
+    return encoding.tag(path, f"enum:{kind.__module__}:{kind.__qualname__}:{value.name}", plain)
+
+
+def _decode_enum(plain: Any, argument: str) -> Any:
+    module, _, names = argument.partition(":")
+    qualname, _, name = names.partition(":")
+    kind = imported(module, qualname)
+    if not isinstance(kind, type) or not issubclass(kind, Enum):
+        return plain
+    if issubclass(kind, Flag):
+        # A combination has no name of its own.
+        with suppress(ValueError, TypeError):
+            return kind(plain)
+    return kind.__members__.get(name, plain)
+
+
+def _decode_datetime(plain: str, zone: str) -> datetime:
+    value = datetime.fromisoformat(plain)
+    try:
+        return value.astimezone(ZoneInfo(zone)) if zone else value
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        # ZoneInfo refuses a name that leaves its folder with ValueError, and trips over one that is a folder.
+        return value
+
+
+def _simple(kind: type, tag: str, plain: Callable[[Any], Any], value: Callable[[Any], Any]) -> None:
+    encodes(kind)(lambda encoding, item, path: encoding.tag(path, tag, plain(item)))
+    decodes(tag)(lambda item, argument: value(item))
+
+
+encodes(str)(_text)
+encodes(int)(_int)
+encodes(float)(_float)
+encodes(complex)(lambda encoding, value, path: encoding.tag(path, "complex", [value.real, value.imag]))
+encodes(datetime)(_datetime)
+encodes(timedelta)(_timedelta)
+encodes(bytes, bytearray, memoryview)(_bytes)
+encodes(list)(_items)
+encodes(tuple)(_tagged_items("tuple"))
+encodes(set)(_tagged_items("set"))
+encodes(frozenset)(_tagged_items("frozenset"))
+encodes(dict)(encode_mapping)
+encodes(Enum)(_enum)
+_simple(Decimal, "decimal", str, Decimal)
+_simple(uuid.UUID, "uuid", str, uuid.UUID)
+_simple(date, "date", date.isoformat, date.fromisoformat)
+_simple(time, "time", time.isoformat, time.fromisoformat)
+decodes("int")(lambda plain, argument: int(plain, 0))
+decodes("complex")(lambda plain, argument: complex(*plain))
+decodes("float")(lambda plain, argument: float(plain))
+decodes("datetime")(_decode_datetime)
+decodes("timedelta")(lambda plain, argument: timedelta(*plain))
+decodes("bytes")(lambda plain, argument: b64decode(plain))
+decodes("tuple")(lambda plain, argument: tuple(plain))
+decodes("set")(lambda plain, argument: set(plain))
+decodes("frozenset")(lambda plain, argument: frozenset(plain))
+decodes("mapping")(lambda plain, argument: dict(plain))
+decodes("enum")(_decode_enum)

@@ -1,0 +1,145 @@
+"""The event: one signal dispatch as a CloudEvent 1.0 in structured JSON.
+
+https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from uuid_utils import UUID, uuid7
+
+from publisher.wire import codec
+from publisher.wire.errors import MalformedEvent
+from publisher.wire.origin import current_origin
+
+CONTENT_TYPE = "application/cloudevents+json"
+NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
+# An Integer of CloudEvents has 32 bits.
+Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A CloudEvent. `time` is when the signal was sent; `routing_key` is known once it was received.
+
+    `traceparent` and `correlationid` are the trace and the id of the request that it all began with.
+    `causationid` is the id of the event whose handler sent the signal, and `hops` how many such events came before.
+    """
+
+    specversion: Literal["1.0"]
+    id: NonEmpty
+    source: NonEmpty
+    type: NonEmpty
+    subject: str | None = None
+    time: datetime | None = None
+    datacontenttype: str | None = None
+    partitionkey: str | None = None
+    traceparent: str | None = None
+    correlationid: str | None = None
+    causationid: str | None = None
+    hops: Count = 0
+    data: Any = None
+    routing_key: str = ""
+
+    @property
+    def sender(self) -> str | None:
+        """The signal's sender as `app_label.model_name` or `package.classname`; None when it had none."""
+        return self.data.get("sender") if isinstance(self.data, dict) else None
+
+    @property
+    def sender_instance(self) -> Any:
+        """The sender, decoded, where it was an instance of a model; else None. Raises MalformedEvent."""
+        sent = self.data.get("sender_instance") if isinstance(self.data, dict) else None
+        return None if sent is None else self._decoded(sent, "sender_instance")
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """What the signal was sent with, decoded to the types it was sent in. Empty for a foreign event.
+
+        Raises MalformedEvent where a value is not of the type that the event says it is.
+        """
+        if not isinstance(self.data, dict) or not isinstance(self.data.get("kwargs"), dict):
+            return {}
+        decoded: dict[str, Any] = self._decoded(self.data["kwargs"], "kwargs")
+        return decoded
+
+    def _decoded(self, plain: Any, path: str) -> Any:
+        try:
+            return codec.decode(plain, self.data.get("types") or {}, path)
+        except Exception as exc:
+            # A decoder may raise anything, given what it was not made for.
+            raise MalformedEvent(f"{path} cannot be decoded: {type(exc).__name__}: {exc}") from exc
+
+
+class _Key(msgspec.Struct):
+    partitionkey: str | None = None
+
+
+def _as_base(value: object) -> object:
+    """A subclass of text or of a number as what it extends: an encoder may well have left one."""
+    for base in (str, int, float):
+        if isinstance(value, base):
+            return base.__str__(value) if base is str else base(value)
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_as_base)
+_key_decoder = msgspec.json.Decoder(_Key)
+_decoder = msgspec.json.Decoder(Event)
+
+
+def new_event(*, source: str, type: str, data: dict[str, Any], subject: str | None, partitionkey: str | None) -> Event:
+    """An event of now, with a fresh uuid7 as its id, caused by the event that is being handled here."""
+    causationid, hops, correlationid, traceparent = current_origin()
+    return Event(
+        specversion="1.0",
+        id=str(uuid7()),
+        source=source,
+        type=type,
+        subject=subject,
+        time=datetime.now(UTC),
+        datacontenttype="application/json",
+        partitionkey=partitionkey,
+        traceparent=traceparent,
+        correlationid=correlationid,
+        causationid=causationid,
+        hops=hops,
+        data=data,
+    )
+
+
+def encode_event(event: Event) -> bytes:
+    """The message body. Raises ValueError or TypeError for data that is not plain JSON."""
+    return _encoder.encode(event)
+
+
+def decode_event(body: bytes, routing_key: str = "") -> Event:
+    """Raises MalformedEvent, with the reason, for whatever is not a CloudEvent."""
+    try:
+        event = _decoder.decode(body)
+    except (ValueError, RecursionError) as exc:
+        raise MalformedEvent(f"not a CloudEvent: {exc}") from exc
+    return msgspec.structs.replace(event, routing_key=routing_key)
+
+
+def partitionkey_of(body: bytes) -> str:
+    """The key that order is kept by; empty where the body has none, or is no event."""
+    try:
+        return _key_decoder.decode(body).partitionkey or ""
+    except (ValueError, RecursionError):
+        return ""
+
+
+def milliseconds_of(event_id: str) -> int | None:
+    """When a uuid7 was made, in milliseconds since the epoch; None for any other id."""
+    try:
+        made = UUID(event_id)
+        return int(made.timestamp) if made.version == 7 else None
+    except ValueError:
+        return None
+
+
+def seconds_of(event_id: str) -> int | None:
+    """The same in seconds, as AMQP has its timestamps."""
+    milliseconds = milliseconds_of(event_id)
+    return None if milliseconds is None else milliseconds // 1000

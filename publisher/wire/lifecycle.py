@@ -1,0 +1,79 @@
+"""The life of a process that talks to the broker: patient connecting, and an orderly end."""
+
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event as Flag
+from types import FrameType
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_when_event_set,
+    wait_random_exponential,
+)
+
+from publisher.wire.connection import Connection
+from publisher.wire.errors import BrokerUnavailable
+from publisher.wire.loop import Loop
+from publisher.wire.url import address_of
+
+logger = logging.getLogger(__name__)
+
+LONGEST_PAUSE_SECONDS = 4.0
+EXIT_CONFIG = 78  # sysexits.h: only a person can mend it
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
+def log_to_stderr() -> None:
+    """Where the project has set up no logging: a process that says nothing cannot be told from one that hangs."""
+    if not logging.getLogger().handlers:
+        logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+
+
+def connect_patiently(
+    url: Callable[[], str], name: str, *, stop: Flag, loop: Loop, on_attempt: Callable[[], None] = lambda: None
+) -> Connection | None:
+    """A connection, however long that takes; None once `stop` is set. The URL is read anew for each attempt.
+
+    Says once that it waits, and once that the wait is over. Raises BrokerRefused when waiting would not help.
+    """
+    attempts = Retrying(
+        retry=retry_if_exception_type(BrokerUnavailable),
+        wait=wait_random_exponential(multiplier=0.25, max=LONGEST_PAUSE_SECONDS),
+        sleep=sleep_using_event(stop),
+        stop=stop_when_event_set(stop),
+        before=lambda state: on_attempt(),
+        before_sleep=_say_once_that_it_waits,
+        retry_error_callback=lambda state: None,
+    )
+    connection: Connection | None = attempts(lambda: Connection(url(), name, loop))
+    if connection is not None:
+        logger.info("connected broker=%s as=%s", address_of(url()), name)
+    return connection
+
+
+def _say_once_that_it_waits(state: RetryCallState) -> None:
+    if state.attempt_number == 1 and state.outcome is not None:
+        logger.warning("waiting for the broker: %s", state.outcome.exception())
+
+
+@contextmanager
+def stopping_on_signals(stop: Flag) -> Iterator[None]:
+    """SIGTERM and SIGINT set `stop`, for an orderly end; a second one ends the process at once."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

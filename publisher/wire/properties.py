@@ -1,0 +1,174 @@
+"""A message's properties as bytes: read without trust, and copied without being understood.
+
+pika decodes all of a header as soon as it comes, makes integers of floats, and loses the connection over what it cannot
+decode. Here a stranger's header is looked at when somebody asks for it, and what is copied is copied byte by byte.
+https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf, section 4.2.6.1; https://www.rabbitmq.com/docs/amqp-0-9-1-errata
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from struct import Struct, error
+from typing import Any
+
+from pika import BasicProperties
+from pika.data import encode_table
+
+MORE_FLAGS = 1
+TEXT, TABLE, OCTET, TIME = "text", "table", "octet", "time"
+HEADERS, DELIVERY_MODE = BasicProperties.FLAG_HEADERS, BasicProperties.FLAG_DELIVERY_MODE
+# In the order in which they follow each other.
+KINDS = {
+    BasicProperties.FLAG_CONTENT_TYPE: TEXT,
+    BasicProperties.FLAG_CONTENT_ENCODING: TEXT,
+    BasicProperties.FLAG_HEADERS: TABLE,
+    BasicProperties.FLAG_DELIVERY_MODE: OCTET,
+    BasicProperties.FLAG_PRIORITY: OCTET,
+    BasicProperties.FLAG_CORRELATION_ID: TEXT,
+    BasicProperties.FLAG_REPLY_TO: TEXT,
+    BasicProperties.FLAG_EXPIRATION: TEXT,
+    BasicProperties.FLAG_MESSAGE_ID: TEXT,
+    BasicProperties.FLAG_TIMESTAMP: TIME,
+    BasicProperties.FLAG_TYPE: TEXT,
+    BasicProperties.FLAG_USER_ID: TEXT,
+    BasicProperties.FLAG_APP_ID: TEXT,
+    BasicProperties.FLAG_CLUSTER_ID: TEXT,
+}
+# What a copy is without: who sent it is somebody else now, and an expiry or a priority meant the place it was in.
+LEFT_OUT = (
+    BasicProperties.FLAG_PRIORITY
+    | BasicProperties.FLAG_REPLY_TO
+    | BasicProperties.FLAG_EXPIRATION
+    | BasicProperties.FLAG_USER_ID
+    | BasicProperties.FLAG_CLUSTER_ID
+)
+TEXTS = (
+    "content_type", "content_encoding", "correlation_id", "reply_to", "expiration", "message_id", "type", "user_id",
+    "app_id", "cluster_id",
+)  # fmt: skip
+PERSISTENT = b"\x02"
+# How many bytes a header's value has, by the letter of its kind; those of the last line say so themselves.
+SIZES = {
+    **dict.fromkeys(b"V", 0),
+    **dict.fromkeys(b"tbB", 1),
+    **dict.fromkeys(b"Uus", 2),
+    **dict.fromkeys(b"Iif", 4),
+    **dict.fromkeys(b"D", 5),
+    **dict.fromkeys(b"LldT", 8),
+}
+SIZED = frozenset(b"SxAF")
+
+_flags = Struct(">H")
+_size = Struct(">L")
+
+
+class Unreadable(ValueError):
+    """The properties cannot be decoded: whoever sent them is broken, or does not mean well."""
+
+
+def read(raw: bytes) -> BasicProperties:
+    """Raises Unreadable, whatever a stranger may have put there."""
+    properties = BasicProperties()
+    try:
+        properties.decode(raw)
+        # pika overlooks it when something is longer than it is, or shorter.
+        for flag, start, end in _fields(raw):
+            if flag == HEADERS:
+                list(_entries(raw, start + _size.size, end))
+    except Exception as exc:
+        # pika raises what comes up: recursion too deep, a year too far, a NaN that is no integer, an unknown kind.
+        raise Unreadable(f"{type(exc).__name__}: {exc}"[:200]) from exc
+    for name in TEXTS:
+        if isinstance(getattr(properties, name), bytes):
+            raise Unreadable(f"{name} is not text")
+    return properties
+
+
+def has_headers(raw: bytes) -> bool:
+    return bool(raw and raw[0] << 8 & HEADERS)
+
+
+def check(raw: bytes) -> None:
+    """Raises Unreadable where `read` does, and is quick about properties without headers."""
+    if has_headers(raw):
+        read(raw)
+        return
+    try:
+        for flag, start, end in _fields(raw):
+            if KINDS[flag] is TEXT:
+                raw[start + 1 : end].decode()
+    except (ValueError, error, IndexError) as exc:
+        raise Unreadable(f"{type(exc).__name__}: {exc}") from exc
+
+
+def copied(raw: bytes, headers: Mapping[str, Any], without: tuple[bytes, ...] = ()) -> bytes:
+    """What is readable, made persistent, with these headers (None: removed); the others stay as they are.
+
+    Old headers whose names begin with one of `without` are left out.
+    """
+    replaced = {name.encode() for name in headers}
+    parts, kept = {}, []
+    for flag, start, end in _fields(raw):
+        if flag == HEADERS:
+            entries = _entries(raw, start + _size.size, end)
+            kept = [entry for name, entry in entries if name not in replaced and not name.startswith(without)]
+        elif not flag & LEFT_OUT:
+            parts[flag] = raw[start:end]
+    return _list(parts, b"".join((*kept, _encoded(headers))))
+
+
+def made(headers: Mapping[str, Any]) -> bytes:
+    """Persistent properties of these alone."""
+    return _list({}, _encoded(headers))
+
+
+def _list(parts: dict[int, bytes], headers: bytes) -> bytes:
+    parts = {**parts, DELIVERY_MODE: PERSISTENT}
+    if headers:
+        parts[HEADERS] = _size.pack(len(headers)) + headers
+    return b"".join((_flags.pack(sum(parts)), *(parts[flag] for flag in KINDS if flag in parts)))
+
+
+def _encoded(headers: Mapping[str, Any]) -> bytes:
+    """The entries of a table, without its size."""
+    pieces: list[bytes] = []
+    encode_table(pieces, {name: value for name, value in headers.items() if value is not None})
+    return b"".join(pieces[1:])
+
+
+def _fields(raw: bytes) -> Iterator[tuple[int, int, int]]:
+    """Flag, begin and end of each property that is there."""
+    (flags,) = _flags.unpack_from(raw)
+    at = _flags.size
+    for flag, kind in _present(flags):
+        if kind is TEXT:
+            end = at + 1 + raw[at]
+        elif kind is TABLE:
+            end = at + _size.size + _size.unpack_from(raw, at)[0]
+        else:
+            end = at + (1 if kind is OCTET else 8)
+        if end > len(raw):
+            raise Unreadable("they end before they should")
+        yield flag, at, end
+        at = end
+
+
+@lru_cache(maxsize=256)
+def _present(flags: int) -> tuple[tuple[int, str], ...]:
+    if flags & MORE_FLAGS:
+        raise Unreadable("there are flags that AMQP 0-9-1 does not know")
+    return tuple((flag, kind) for flag, kind in KINDS.items() if flags & flag)
+
+
+def _entries(raw: bytes, at: int, end: int) -> Iterator[tuple[bytes, bytes]]:
+    """A table's names, and with each the bytes of the whole entry; what is inside a value is not looked at."""
+    while at < end:
+        value = at + 1 + raw[at]
+        kind, after = raw[value], value + 1
+        if kind in SIZED:
+            after += _size.size + _size.unpack_from(raw, after)[0]
+        else:
+            after += SIZES[kind]
+        yield raw[at + 1 : value], raw[at:after]
+        at = after
+    if at > end:
+        raise Unreadable("a header is longer than all of them")

@@ -1,0 +1,60 @@
+"""Routing keys and the patterns that match them, as RabbitMQ's topic exchange reads them."""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+KEY_BYTES = 255
+
+
+@lru_cache(maxsize=4096)
+def routing_key(group: str, signal: str, sender: str | None) -> str:
+    """`<group>.<signal>[.<sender>]` in lower case, at most 255 bytes.
+
+    >>> routing_key("db", "post_save", "blog.Comment")
+    'db.post_save.blog.comment'
+    """
+    return shortened(".".join(word for word in (group, signal, sender) if word).lower())
+
+
+def shortened(key: str) -> str:
+    """AMQP's short string holds 255 bytes; a longer key is cut there."""
+    return key.encode()[:KEY_BYTES].decode(errors="ignore")
+
+
+def class_label(kind: type) -> str:
+    """`package.classname`, for a sender that is no model: `django.wsgihandler`."""
+    return f"{kind.__module__.partition('.')[0]}.{kind.__name__}".lower()
+
+
+def group_of(module: str, app_label: str | None) -> str:
+    """The first word of a signal's key: Django's own part (`db`, `auth`, `core`, ...), else the app that defines it."""
+    words = module.split(".")
+    if words[:2] == ["django", "contrib"] and len(words) > 2:
+        return words[2]
+    if words[0] == "django" and len(words) > 1:
+        return words[1]
+    return (app_label or words[0]).lower()
+
+
+@lru_cache(maxsize=1024)
+def _matcher(pattern: str) -> Callable[[str], object]:
+    # `*` is one word, `#` is any number of words, none included, with the dots between them.
+    body = ""
+    for word in _words(pattern):
+        body += {"#": r"(?:\.[^.]*)*", "*": r"\.[^.]*"}.get(word, r"\." + re.escape(word))
+    return re.compile(body).fullmatch
+
+
+def matches(pattern: str, key: str) -> bool:
+    """Whether a binding's pattern takes a key.
+
+    >>> matches("db.*.blog.comment", "db.post_save.blog.comment"), matches("auth.#", "auth")
+    (True, True)
+    """
+    return bool(_matcher(pattern)("".join(f".{word}" for word in _words(key))))
+
+
+def _words(key: str) -> list[str]:
+    # RabbitMQ finds no word in an empty key, and two, one of them empty, in "a.".
+    return key.split(".") if key else []

@@ -1,0 +1,61 @@
+"""Looks through a queue and leaves it as it was, but for what is taken out of it."""
+
+import logging
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+from pika import BasicProperties
+
+from publisher.wire.connection import Connection
+from publisher.wire.errors import BrokerUnavailable
+from publisher.wire.intake import Delivery, Intake
+
+logger = logging.getLogger(__name__)
+
+GLANCE_SECONDS = 5.0
+# What a queue hands out to one who gives nothing back; AMQP counts it in two bytes.
+PREFETCH = 60_000
+
+
+class Shelf:
+    """The messages of one queue, each delivered once and given back when the shelf is closed, unless it was removed."""
+
+    def __init__(self, connection: Connection, queue: str) -> None:
+        self.connection = connection
+        self.queue = queue
+        self._arrived: list[Delivery] = []
+        self._intake = Intake(connection, self._arrived.append)
+
+    def __iter__(self) -> Iterator[Delivery]:
+        """As many as were there at the beginning. Raises BrokerUnavailable when they do not come."""
+        waiting = self.connection.count_messages(self.queue) or 0
+        if not waiting:
+            return
+        self._intake.consume(self.queue, min(waiting, PREFETCH))
+        seen = 0
+        while seen < waiting:
+            if len(self._intake.unacked) >= PREFETCH:
+                logger.warning("looked at the first %d of %d messages queue=%s", seen, waiting, self.queue)
+                return
+            self._wait(seen, waiting)
+            arrived, self._arrived[:] = self._arrived.copy(), []
+            seen += len(arrived)
+            yield from arrived
+
+    def _wait(self, seen: int, waiting: int) -> None:
+        try:
+            self.connection.wait_for(lambda: self._arrived, GLANCE_SECONDS)
+        except BrokerUnavailable as exc:
+            self.connection.check()
+            text = f"{seen} of {waiting} messages of {self.queue} came: does another command look at them?"
+            raise BrokerUnavailable(text) from exc
+
+    def remove(self, delivery: Delivery) -> None:
+        self._intake.ack([delivery.tag])
+
+
+def letter_id(properties: BasicProperties, body: bytes) -> str:
+    """What a message is called: its id, or a digest where a stranger gave it none."""
+    message_id: Any = properties.message_id
+    return message_id if isinstance(message_id, str) and message_id else sha256(body).hexdigest()[:16]

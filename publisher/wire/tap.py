@@ -1,0 +1,36 @@
+"""Copies of what passes an exchange, in a temporary queue that takes nothing from anybody."""
+
+from collections.abc import Callable, Iterable
+
+from publisher.wire.connection import Connection
+from publisher.wire.reading import Names, is_read_elsewhere
+
+# Classic, whatever the vhost's default is: it is gone with its connection. A reader that cannot keep up misses the
+# oldest, instead of filling the broker.
+ARGUMENTS = {"x-queue-type": "classic", "x-max-length": 10_000}
+
+
+class Tap:
+    """`on_message` is called with routing key and body, in the connection's thread, while it is polled."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        exchange: str,
+        patterns: Iterable[str],
+        *,
+        queue: str,
+        on_message: Callable[[str, bytes], None],
+    ) -> None:
+        def arrived(consumer: bytes, tag: int, is_redelivered: bool, names: Names, raw: bytes, body: bytes) -> None:
+            on_message(names.routing_key, body)
+
+        channel = connection.open_channel()
+        connection.read_contents(channel, arrived)
+        answers: list[object] = []
+        channel.queue_declare(queue, exclusive=True, auto_delete=True, arguments=ARGUMENTS, callback=answers.append)
+        keys = tuple(patterns)
+        for key in keys:
+            channel.queue_bind(queue, exchange, key, callback=answers.append)
+        channel.basic_consume(queue, is_read_elsewhere, auto_ack=True, exclusive=True, callback=answers.append)
+        connection.wait_for(lambda: len(answers) == len(keys) + 2)

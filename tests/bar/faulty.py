@@ -1,0 +1,114 @@
+"""Handlers that fail in every way there is. They note what they began in a file, which no rollback undoes."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from consumers import Backoff, BatchFailed, Event, Reject, Retry, subscribe
+from tests.bar.consumers import see
+
+QUICK = Backoff(delays=(0.2, 0.2), jitter=0)
+
+
+def note(text: str) -> None:
+    with Path(os.environ["TEST_NOTES"]).open("a") as file:
+        file.write(f"{text}\n")
+
+
+def noted(text: str) -> int:
+    path = Path(os.environ["TEST_NOTES"])
+    return path.read_text().splitlines().count(text) if path.exists() else 0
+
+
+@subscribe("t.plain", retry=QUICK)
+def plain(event: Event):
+    see("plain", event.data["n"])
+
+
+@subscribe("t.flaky", retry=QUICK)
+def flaky(event: Event):
+    see("flaky", event.data["n"])
+    note(f"flaky {event.data['n']}")
+    if noted(f"flaky {event.data['n']}") <= event.data.get("failures", 0):
+        raise ConnectionError("the other service is away")
+
+
+@subscribe("t.later", retry=QUICK)
+def later(event: Event):
+    note("later")
+    if noted("later") == 1:
+        raise Retry("not yet", after=1)
+    see("later", event.routing_key)
+
+
+@subscribe("t.typed", retry=Backoff(delays=(0.1,), permanent=(KeyError,)))
+def typed(event: Event):
+    note("typed")
+    raise KeyError("never again")
+
+
+@subscribe("t.killer", retry=Backoff(delays=(0.1, 0.1), jitter=0))
+def killer(event: Event):
+    note(f"killer {event.data['n']}")
+    if event.data.get("kill"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.05)
+    see("killer", event.data["n"])
+
+
+@subscribe("t.ordered", ordered=True, retry=Backoff(delays=(0.3, 0.3), jitter=0))
+def ordered(event: Event):
+    note(f"ordered {event.partitionkey} {event.data['n']}")
+    if noted(f"ordered {event.partitionkey} {event.data['n']}") <= event.data.get("failures", 0):
+        raise ConnectionError
+    see("ordered", f"{event.partitionkey} {event.data['n']}")
+
+
+@subscribe("t.batch", batch=10, batch_seconds=0.3, retry=QUICK)
+def together(events: list[Event]):
+    note(f"batch {len(events)}")
+    for event in events:
+        see("batch", event.data["n"])
+        if event.data.get("kill"):
+            os.kill(os.getpid(), signal.SIGKILL)
+    bad = {event.id: ValueError("bad one") for event in events if event.data.get("bad")}
+    if bad:
+        raise BatchFailed(bad)
+
+
+@subscribe("t.async", retry=QUICK)
+async def asynchronous(event: Event):
+    from tests.bar.models import Seen
+
+    await Seen.objects.acreate(handler="async", text=event.data["n"], pid=os.getpid())
+    note(f"async {event.data['n']}")
+    if noted(f"async {event.data['n']}") <= event.data.get("failures", 0):
+        raise ConnectionError
+
+
+@subscribe("t.slow", soft_seconds=0.5, hard_seconds=1.5, retry=Backoff(delays=()))
+def slow(event: Event):
+    note("slow")
+    for _ in range(100):
+        time.sleep(0.1)
+    see("slow", "never")
+
+
+@subscribe("t.reject")
+def rejected(event: Event):
+    raise Reject("not for me")
+
+
+@subscribe("t.long", retry=QUICK)
+def long(event: Event):
+    note("long")
+    time.sleep(event.data["seconds"])
+    see("long", event.data["n"])
+
+
+@subscribe("t.free", retry=QUICK, inbox=False)
+def free(event: Event):
+    note("free")
+    time.sleep(event.data["seconds"])
+    see("free", event.data["n"])

@@ -1,0 +1,114 @@
+"""Broken promises on purpose: with each of these a run must not be clean, or the checker is blind to it.
+
+`python -m tests.chaos --size short --sabotage NAME`. The names say what the product does wrong then.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+VARIABLE = "CHAOS_SABOTAGE"
+
+
+def replace(owner: Any, name: str, made: Callable[[Any], Any]) -> None:
+    """Put what `made` makes of the original in its place."""
+    setattr(owner, name, made(getattr(owner, name)))
+
+
+def deletes_before_the_confirm() -> None:
+    from publisher.session import Session
+
+    def early(send: Any) -> Any:
+        def send_and_forget(self: Any, rows: Any) -> None:
+            send(self, rows)
+            self._done += [row.id for row in rows]
+
+        return send_and_forget
+
+    replace(Session, "_send", early)
+
+
+def writes_the_event_after_the_commit() -> None:
+    from django.db import connections, transaction
+
+    from publisher import forwarding, outbox
+
+    def late(record: Any) -> Any:
+        return lambda row, using: transaction.on_commit(lambda: outbox.insert(connections[using], [row]), using=using)
+
+    replace(forwarding, "record", late)
+
+
+def reads_from_the_last_id_on() -> None:
+    from publisher.session import Session
+
+    def beyond(read: Any) -> Any:
+        def read_on(self: Any) -> Any:
+            last = getattr(self, "last", 0)
+            rows = [row for row in read(self) if row.id > last]
+            self.last = max([last, *(row.id for row in rows)])
+            return rows
+
+        return read_on
+
+    replace(Session, "_read", beyond)
+
+
+def publishes_without_the_lease() -> None:
+    from publisher.leases import Leases
+
+    def all_of_them(renew: Any) -> Any:
+        def take(self: Any, rate: float = 0.0) -> bool:
+            renew(self, rate)
+            self.held = frozenset(range(self.shards))
+            return True
+
+        return take
+
+    replace(Leases, "renew", all_of_them)
+
+
+def acknowledges_before_the_handler() -> None:
+    from consumers.session import Session
+
+    def early(begin: Any) -> Any:
+        def acknowledge_and_begin(self: Any, job: Any) -> None:
+            self._finished.extend(delivery.tag for delivery in job.deliveries)
+            begin(self, job)
+
+        return acknowledge_and_begin
+
+    replace(Session, "_begin", early)
+
+
+def forgets_what_was_handled() -> None:
+    from consumers.querysets import InboxQuerySet
+
+    def always(admit: Any) -> Any:
+        return lambda self, subscription, event_id: admit(self, subscription, event_id) or True
+
+    replace(InboxQuerySet, "admit", always)
+
+
+def ignores_the_lanes() -> None:
+    from consumers.lanes import Lanes
+
+    replace(Lanes, "enter", lambda enter: lambda self, key, item: True)
+    replace(Lanes, "leave", lambda leave: lambda self, key: None)
+
+
+PUBLISHER = (
+    deletes_before_the_confirm,
+    writes_the_event_after_the_commit,
+    reads_from_the_last_id_on,
+    publishes_without_the_lease,
+)
+CONSUMERS = (acknowledges_before_the_handler, forgets_what_was_handled, ignores_the_lanes)
+SABOTAGES = {"publisher": PUBLISHER, "consumers": CONSUMERS}
+NAMES = {sabotage.__name__: (scenario, sabotage) for scenario, those in SABOTAGES.items() for sabotage in those}
+
+
+def commit() -> None:
+    """What the environment asks for, in this process."""
+    if name := os.environ.get(VARIABLE):
+        NAMES[name][1]()

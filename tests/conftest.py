@@ -1,0 +1,128 @@
+"""A real broker for the tests that need one, and names of their own on it."""
+
+import uuid
+
+import pytest
+
+from consumers.bindings import topology_of
+from consumers.discovery import discover
+from publisher import direct
+from publisher.wire.connection import Connection
+from tests import services
+from tests.databases import Databases
+from tests.proxy import Proxy
+from tests.queues import Queues
+from tests.stage import Stage
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _discovered():
+    """A module registers its handlers once: not while some test has put a registry of its own in their place."""
+    discover()
+
+
+@pytest.fixture(scope="session")
+def broker():
+    """The broker of this session; where there can be none the test is skipped, or fails when CI is set."""
+    try:
+        with services.broker() as service:
+            yield service
+    except services.Unavailable as exc:
+        services.give_up(f"no broker: {exc}")
+
+
+@pytest.fixture(autouse=True)
+def nothing_waits_to_be_sent_directly():
+    """The thread behind direct delivery outlives its test, and would send to the next one's broker."""
+    yield
+    if direct._buffer is not None:
+        direct.buffer().close()
+        direct._forget()
+
+
+@pytest.fixture(scope="session")
+def broker_url(broker):
+    return broker.url
+
+
+@pytest.fixture
+def late_broker(broker_url):
+    """A broker that is not there, until the test opens the way to it."""
+    proxy = Proxy(broker_url)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture(scope="session")
+def strict_node(tmp_path_factory):
+    """A node that takes no message over 64 KiB, and waits three seconds for an acknowledgement."""
+    config = ("max_message_size = 65536", "consumer_timeout = 3000")
+    try:
+        with services.node(tmp_path_factory.mktemp("strict"), config=config) as node:
+            node.ctl("eval", "application:set_env(rabbit, channel_tick_interval, 500).")
+            yield node
+    except services.Unavailable as exc:
+        services.give_up(exc)
+
+
+@pytest.fixture
+def names():
+    """An exchange and a service that no other test uses."""
+    unique = uuid.uuid4().hex[:12]
+    return {"EXCHANGE": f"test-{unique}", "SERVICE": f"test-{unique}"}
+
+
+@pytest.fixture
+def bridge(settings, broker_url, names):
+    """Settings for a test that talks to the broker in its own process."""
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "BROKER_URL": broker_url, **names}
+    yield settings.SIGNAL_BRIDGE
+    clean_up(broker_url, topology_of(discover()))
+
+
+def clean_up(broker_url, topology):
+    """Delete the exchanges and queues of a test."""
+    with Connection(broker_url, "clean-up") as connection:
+        channel = connection.open_channel()
+        for queue in topology.queues:
+            channel.queue_delete(queue.name)
+        for exchange in topology.exchanges:
+            channel.exchange_delete(exchange.name)
+        channel.close()
+        connection.wait_for(lambda: channel.is_closed)
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory, django_db_blocker):
+    databases = Databases(tmp_path_factory.mktemp("databases"))
+    yield databases
+    with django_db_blocker.unblock():
+        databases.close()
+
+
+@pytest.fixture
+def engine():
+    """Parametrise with `sqlite`, `postgres` or `mariadb` for a stage on another database."""
+    return "sqlite"
+
+
+@pytest.fixture
+def stage(tmp_path, databases, engine, bridge, names, django_db_blocker):
+    """Processes over a database and names of their own."""
+    try:
+        with django_db_blocker.unblock(), databases.fresh(engine) as database:
+            stage = Stage(tmp_path, database, bridge["BROKER_URL"], names)
+            try:
+                yield stage
+            finally:
+                stage.close()
+    except services.Unavailable as exc:
+        services.give_up(exc)
+
+
+@pytest.fixture
+def queues(bridge, names):
+    """The queues of this test, seen from outside with plain pika."""
+    queues = Queues(bridge["BROKER_URL"], names)
+    yield queues
+    queues.close()

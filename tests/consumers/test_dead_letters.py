@@ -1,0 +1,257 @@
+"""Dead letters in a real broker: looked at where they lie, replayed and discarded one by one."""
+
+import json
+import signal
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from consumers import BatchFailed, Event, registry, subscribe
+from consumers.bindings import topology_of
+from consumers.discovery import discover
+from consumers.rehearsal import rehearse
+from consumers.testing import event_from
+from publisher.wire.connection import Connection
+from publisher.wire.event import encode_event
+from tests.bar.models import Seen
+from tests.foo.models import Article
+from tests.foo.signals import article_flagged
+from tests.stage import eventually
+
+MINUTES_AGO = {
+    minutes: (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat() for minutes in (1, 10, 100)
+}  # fmt: skip
+
+
+@pytest.fixture
+def declared(bridge, queues):
+    """The queues of all handlers of tests.bar, empty."""
+    with Connection(bridge["BROKER_URL"], "test") as connection:
+        connection.declare(topology_of(discover()))
+    return queues
+
+
+@pytest.fixture
+def bury(declared):
+    def bury(handler, id, *, reason="failed", exception="builtins.ValueError", minutes=1, key="a.key"):
+        headers = {
+            "x-reason": reason, "x-exception": exception, "x-text": f"text of {id}", "x-attempts": 5, "x-host": "web1",
+            "x-last-failed-at": MINUTES_AGO[minutes], "x-first-failed-at": MINUTES_AGO[100], "x-routing-key": key,
+            "own": "header",
+        }  # fmt: skip
+        declared.publish_to(f"{handler}.dead", b'{"id": "%s"}' % id.encode(), message_id=id, headers=headers)
+
+    return bury
+
+
+@pytest.fixture
+def buried(bury):
+    bury("index", "i1")
+    bury("index", "i2", exception="builtins.KeyError", minutes=10)
+    bury("index", "i3", reason="rejected", minutes=100)
+    bury("log", "l1")
+    bury("log", "l2", minutes=100)
+
+
+@pytest.fixture
+def command(capsys):
+    def run(*arguments):
+        try:
+            call_command("deadletters", *arguments)
+        finally:
+            out = capsys.readouterr().out
+        return out
+
+    return run
+
+
+def ids(command, *arguments):
+    return [letter["id"] for letter in json.loads(command("list", "--format", "json", *arguments))]
+
+
+def own(headers):
+    """Those that the broker does not write by itself."""
+    return {name: value for name, value in headers.items() if name not in ("x-delivery-count", "x-acquired-count")}
+
+
+def test_list_groups_the_letters_by_reason(buried, command):
+    lines = [line.split() for line in command().splitlines()]
+    assert lines[0] == ["5", "dead", "letters,", "by", "reason"]
+    assert ["log", "failed", "builtins.ValueError", "2"] in lines
+    assert ["index", "failed", "builtins.KeyError", "1"] in lines
+    assert ["index", "rejected", "builtins.ValueError", "1"] in lines
+    assert any(line[:4] == ["i1", "index", "failed", "5"] for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ([], ["i1", "i2", "i3", "l1", "l2"]),
+        (["--handler", "log"], ["l1", "l2"]),
+        (["--handler", "log", "--handler", "index"], ["i1", "i2", "i3", "l1", "l2"]),
+        (["--reason", "rejected"], ["i3"]),
+        (["--since", "0:30:00"], ["i1", "i2", "l1"]),
+        (["--since", MINUTES_AGO[10]], ["i1", "i2", "l1"]),
+        (["--since", "0:30:00", "--reason", "failed", "--handler", "index"], ["i1", "i2"]),
+        (["i2", "l2"], ["i2", "l2"]),
+    ],
+)
+def test_filters_choose_and_all_of_them_hold(buried, command, filters, found):
+    assert sorted(ids(command, *filters)) == found
+
+
+def test_looking_leaves_the_letters_as_they_were(buried, command, declared):
+    for _ in range(25):  # more than RabbitMQ 4's own limit of deliveries
+        command("list")
+    assert [letter.properties.message_id for letter in declared.peek("index.dead")] == ["i1", "i2", "i3"]
+
+
+def test_show_prints_one_letter_whole(buried, command):
+    shown = json.loads(command("show", "i2"))
+    assert (shown["id"], shown["handler"], shown["exception"]) == ("i2", "index", "builtins.KeyError")
+    assert (shown["event"], shown["host"], shown["text"]) == ({"id": "i2"}, "web1", "text of i2")
+
+
+def test_replay_brings_one_back_as_new_and_leaves_the_others_where_they_were(buried, command, declared):
+    assert command("replay", "i2") == "1 replayed.\n"
+    assert [letter.properties.message_id for letter in declared.peek("index.dead")] == ["i1", "i3"]
+    (back,) = declared.take("index")
+    assert (back.body, back.properties.message_id) == (b'{"id": "i2"}', "i2")
+    assert own(back.headers) == {"own": "header", "x-routing-key": "a.key"}
+
+
+def test_replay_all_takes_what_the_filters_leave(buried, command, declared):
+    assert command("replay", "--all", "--reason", "failed", "--handler", "index") == "2 replayed.\n"
+    assert {letter.properties.message_id for letter in declared.peek("index")} == {"i1", "i2"}
+    assert sorted(ids(command)) == ["i3", "l1", "l2"]
+
+
+def test_replay_leaves_a_letter_where_it_is_when_its_handlers_queue_is_gone(buried, command, declared):
+    declared.delete("index")
+    with pytest.raises(CommandError, match="2 stay: the broker did not take them for the queue of index"):
+        command("replay", "--all", "--reason", "failed", "--handler", "index")
+    assert sorted(ids(command, "--handler", "index")) == ["i1", "i2", "i3"]
+
+
+def test_discard_removes_what_is_named_and_nothing_else(buried, command, declared):
+    assert command("discard", "i1", "l2") == "2 discarded.\n"
+    assert sorted(ids(command)) == ["i2", "i3", "l1"]
+    assert declared.count("index") == declared.count("log") == 0
+
+
+def test_letter_that_the_broker_buried_comes_back_under_its_own_key(declared, command):
+    declared.publish("db.post_save.foo.article", b"{}", message_id="x")
+    method, _, _ = declared.channel.basic_get(declared.name("index"))
+    declared.channel.basic_reject(method.delivery_tag, requeue=False)
+    eventually(lambda: declared.count("index.dead") == 1)
+    (letter,) = json.loads(command("list", "--format", "json"))
+    assert (letter["id"], letter["handler"], letter["reason"]) == ("x", "index", "rejected")
+    command("replay", "x")
+    (back,) = declared.take("index")
+    assert own(back.headers) == {"x-routing-key": "db.post_save.foo.article"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["replay"], 2, "say --all"),
+        (["discard"], 2, "say --all"),
+        (["replay", "i1", "--all"], 2, "say --all"),
+        (["show"], 2, "the one letter"),
+        (["show", "i1", "i2"], 2, "the one letter"),
+        (["show", "nothing"], 1, "No such dead letter: nothing"),
+        (["replay", "nothing", "i1"], 1, "No such dead letter: nothing"),
+        (["discard", "i1", "--rehearse"], 2, "nothing else"),
+        (["list", "--handler", "indx"], 2, "There is no handler 'indx'"),
+    ],
+    ids=str,
+)
+def test_wrong_usage_is_told(buried, command, arguments, code, text):
+    with pytest.raises(CommandError, match=text) as caught:
+        command(*arguments)
+    assert caught.value.returncode == code
+
+
+def test_two_commands_at_once_are_told_of_each_other(buried, command, bridge, monkeypatch):
+    monkeypatch.setattr("publisher.wire.shelf.GLANCE_SECONDS", 0.5)
+    # What the first command counted was taken by another one meanwhile.
+    monkeypatch.setattr(Connection, "count_messages", lambda self, queue: 4)
+    with pytest.raises(CommandError, match=r"3 of 4 messages of .* does another command look at them\?"):
+        command("list", "--handler", "index")
+
+
+def test_nothing_is_lost_when_a_replay_is_killed_in_the_middle(stage, declared):
+    count = 3000
+    for n in range(count):
+        declared.publish_to("log.dead", b"{}", message_id=str(n))
+    for _ in range(20):
+        replay = stage.start("deadletters", "replay", "--all", "--handler", "log")
+        eventually(lambda: declared.count("log") or replay.poll() is not None)  # noqa: B023
+        replay.send_signal(signal.SIGKILL)
+        if replay.wait() == -signal.SIGKILL:
+            break
+        # It was faster than the eye: once more.
+        for letter in declared.take("log"):
+            declared.publish_to("log.dead", b"{}", message_id=letter.properties.message_id)
+    # What it had in hand comes back when the broker notices that it is gone.
+    assert eventually(lambda: declared.count("log.dead") + declared.count("log") >= count)
+    stage.manage("deadletters", "replay", "--all", "--handler", "log")
+    assert declared.count("log.dead") == 0
+    assert {letter.properties.message_id for letter in declared.take("log")} == {str(n) for n in range(count)}
+
+
+@pytest.fixture
+def own_registry(monkeypatch):
+    monkeypatch.setattr(registry, "_handlers", dict(registry._handlers))
+
+
+def rehearsed(function, **kwargs):
+    (handler,) = (one for one in registry.handlers() if one.function is function)
+    event = event_from(article_flagged, **kwargs)
+    return rehearse(handler, "x", encode_event(event), event.routing_key)
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_rehearsal_shows_the_rows_it_would_write_and_writes_none(own_registry):
+    @subscribe("foo.#")
+    def writes(event):
+        Seen.objects.create(handler="writes", text=event.kwargs["n"], pid=7)
+        Seen.objects.filter(pid=7).update(text="changed")
+        Article.objects.using("other").create(title="secretive", api_token="planted")
+
+    rehearsal = rehearsed(writes, n=3)
+    insert, update, other = rehearsal.writes
+    assert (insert.database, insert.rows, insert.values) == ("default", 1, "'writes', '3', 7")
+    assert (update.rows, update.values) == (1, "'changed', 7")
+    assert (other.database, other.values) == ("other", "not shown: one is a secret")
+    assert (rehearsal.exception, rehearsal.where) == ("", "")
+    assert "not undone" in rehearsal.warning
+    assert not Seen.objects.exists()
+    assert not Article.objects.using("other").exists()
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_rehearsal_shows_what_the_handler_raises_and_undoes_what_it_wrote(own_registry):
+    @subscribe("foo.#")
+    def fails(event):
+        Seen.objects.create(handler="fails", text="", pid=7)
+        raise LookupError("nothing there")
+
+    rehearsal = rehearsed(fails)
+    assert rehearsal.exception == "builtins.LookupError: nothing there"
+    assert rehearsal.where.startswith("test_dead_letters.py:")
+    assert len(rehearsal.writes) == 1
+    assert not Seen.objects.exists()
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_rehearsal_gives_a_batch_handler_a_list(own_registry):
+    @subscribe("foo.#", batch=10)
+    def together(events: list[Event]):
+        Seen.objects.create(handler="together", text=len(events), pid=0)
+        raise BatchFailed({events[0].id: KeyError("bad")})
+
+    rehearsal = rehearsed(together)
+    assert rehearsal.writes[0].values == "'together', '1', 0"
+    assert rehearsal.exception == "builtins.KeyError: 'bad'"

@@ -1,0 +1,260 @@
+"""Retries, crashes, order and batches: with a real broker, a real database and processes that really die."""
+
+import json
+import signal
+
+import pytest
+
+from tests.stage import eventually
+
+ENGINES = pytest.mark.parametrize("engine", ["sqlite", "postgres", "mariadb"])
+
+
+@pytest.fixture
+def faulty(stage):
+    """A stage with the faulty handlers declared; `consume` starts a worker of some of them."""
+    stage.env |= {"TEST_HANDLERS": "tests.bar.faulty", "TEST_NOTES": str(stage.folder / "notes")}
+    stage.manage("topology", "--declare")
+
+    def consume(*arguments):
+        worker = stage.start("consume", *arguments)
+        eventually(lambda: "consuming" in worker.log.read_text() or worker.poll() is not None)
+        return worker
+
+    def notes():
+        path = stage.folder / "notes"
+        return path.read_text().splitlines() if path.exists() else []
+
+    stage.consume, stage.notes = consume, notes
+    return stage
+
+
+def letters(stage, handler):
+    return json.loads(stage.manage("deadletters", "list", "--handler", handler, "--format", "json").stdout)
+
+
+def texts(stage, handler):
+    return [text for _, text, _ in stage.seen(handler)]
+
+
+@ENGINES
+def test_event_that_comes_twice_is_handled_once(faulty, queues):
+    faulty.consume("plain")
+    for _ in range(3):
+        queues.event("t.plain", {"n": 1}, id="same")
+    queues.event("t.plain", {"n": 2})
+    eventually(lambda: "2" in texts(faulty, "plain"))
+    eventually(lambda: queues.count("plain") == 0)
+    assert sorted(texts(faulty, "plain")) == ["1", "2"]
+
+
+@ENGINES
+def test_failing_handler_is_tried_again_and_its_writes_happen_once(faulty, queues):
+    faulty.consume("flaky")
+    queues.event("t.flaky", {"n": 1, "failures": 2})
+    queues.event("t.flaky", {"n": 2})
+    eventually(lambda: sorted(texts(faulty, "flaky")) == ["1", "2"])
+    assert faulty.notes().count("flaky 1") == 3
+    assert letters(faulty, "flaky") == []
+
+
+def test_handler_that_always_fails_leaves_a_letter_with_its_history(faulty, queues):
+    faulty.consume("flaky")
+    event = queues.event("t.flaky", {"n": 1, "failures": 9})
+    (letter,) = eventually(lambda: letters(faulty, "flaky"))
+    assert (letter["id"], letter["reason"], letter["attempts"]) == (event, "failed", 3)
+    assert letter["exception"] == "builtins.ConnectionError"
+    assert letter["first_failed_at"] < letter["last_failed_at"]
+    assert letter["where"].startswith("faulty.py:")
+    assert texts(faulty, "flaky") == []
+
+
+def test_retry_after_and_the_key_survive_the_wait(faulty, queues):
+    faulty.consume("later")
+    queues.event("t.later", {})
+    eventually(lambda: texts(faulty, "later") == ["t.later"])
+
+
+def test_permanent_exception_is_not_tried_again(faulty, queues):
+    faulty.consume("typed")
+    queues.event("t.typed", {})
+    (letter,) = eventually(lambda: letters(faulty, "typed"))
+    assert (letter["reason"], letter["attempts"]) == ("permanent", 1)
+    assert faulty.notes() == ["typed"]
+
+
+def consume_until_letter(stage, handler):
+    """Start a worker again each time it dies, until there is a dead letter."""
+    for _ in range(8):
+        worker = stage.running[-1]
+        eventually(lambda worker=worker: worker.poll() or len(letters(stage, handler)))
+        if worker.poll() is None:
+            break
+        assert worker.returncode == -signal.SIGKILL
+        stage.consume(handler, "--threads", "2")
+    (letter,) = eventually(lambda: letters(stage, handler))
+    return letter
+
+
+@ENGINES
+def test_event_that_kills_its_process_ends_in_the_letters_and_its_neighbours_do_not(faulty, queues):
+    queues.event("t.killer", {"n": "good 0"})
+    queues.event("t.killer", {"n": "bad", "kill": True})
+    for n in range(1, 6):
+        queues.event("t.killer", {"n": f"good {n}"})
+    faulty.consume("killer", "--processes", "1", "--threads", "2")
+    assert consume_until_letter(faulty, "killer")["reason"] == "crashed"
+    eventually(lambda: sorted(texts(faulty, "killer")) == [f"good {n}" for n in range(6)])
+    assert faulty.database.value("SELECT count(*) FROM consumers_attempt") == 0
+
+
+def test_event_that_kills_the_process_of_a_batch_handler_ends_in_the_letters(faulty, queues):
+    for n in range(6):
+        queues.event("t.batch", {"n": n, "kill": n == 3})
+    faulty.consume("together", "--threads", "2")
+    assert consume_until_letter(faulty, "together")["reason"] == "crashed"
+    eventually(lambda: sorted(texts(faulty, "batch")) == ["0", "1", "2", "4", "5"])
+
+
+def test_supervisor_starts_a_dead_worker_again_and_ends_with_its_children(faulty, queues):
+    supervisor = faulty.consume("killer", "--processes", "2", "--threads", "1")
+    eventually(lambda: supervisor.log.read_text().count("consuming") == 2)
+    queues.event("t.killer", {"n": "bad", "kill": True})
+    (letter,) = eventually(lambda: letters(faulty, "killer"), seconds=30)
+    assert letter["reason"] == "crashed"
+    assert "again in" in supervisor.log.read_text()
+    supervisor.send_signal(signal.SIGTERM)
+    assert supervisor.wait(15) == 0
+
+
+@ENGINES
+def test_ordered_handler_keeps_the_order_of_each_key_across_retries(faulty, queues):
+    for n in range(5):
+        queues.event("t.ordered", {"n": n, "failures": 2 if n == 1 else 0}, partitionkey="a")
+        queues.event("t.ordered", {"n": n}, partitionkey="b")
+    faulty.consume("ordered", "--threads", "4")
+    eventually(lambda: len(texts(faulty, "ordered")) == 10)
+    seen = texts(faulty, "ordered")
+    assert [text for text in seen if text.startswith("a")] == [f"a {n}" for n in range(5)]
+    assert [text for text in seen if text.startswith("b")] == [f"b {n}" for n in range(5)]
+    assert seen.index("b 4") < seen.index("a 1"), "a failed event holds back its own key only"
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_ordered_handler_keeps_the_order_when_another_process_takes_over(faulty, queues, end):
+    count = 150
+    for n in range(count):
+        for key in "ab":
+            queues.event("t.ordered", {"n": n, "failures": n % 10 == 9}, partitionkey=key)
+    workers = [faulty.consume("ordered", "--threads", "3")]
+    for round in range(1, 4):
+        workers.append(faulty.consume("ordered", "--threads", "3"))
+        eventually(lambda round=round: len(texts(faulty, "ordered")) > 40 * round)
+        workers[-2].send_signal(end)
+    eventually(lambda: len(texts(faulty, "ordered")) >= 2 * count, seconds=60)
+    assert [worker.wait(15) for worker in workers[:-1]] == [0 if end == signal.SIGTERM else -end] * 3
+    seen = texts(faulty, "ordered")
+    assert [text for text in seen if text.startswith("a")] == [f"a {n}" for n in range(count)]
+    assert [text for text in seen if text.startswith("b")] == [f"b {n}" for n in range(count)]
+
+
+def test_ordered_queue_stays_with_its_process_when_its_handler_is_paused(faulty, queues):
+    worker = faulty.consume("ordered")
+    standby = faulty.consume("ordered")
+    for n in range(100):
+        queues.event("t.ordered", {"n": n, "failures": 9}, partitionkey=str(n))
+    eventually(lambda: "paused queue" in worker.log.read_text())
+    count = len(faulty.notes())
+    with pytest.raises(AssertionError):
+        eventually(lambda: "attempt=" in standby.log.read_text(), seconds=2)
+    assert len(faulty.notes()) <= count + 4
+
+
+def test_dead_letter_of_an_ordered_handler_lets_its_key_go_on(faulty, queues):
+    for n in range(3):
+        queues.event("t.ordered", {"n": n, "failures": 9 if n == 0 else 0}, partitionkey="a")
+    faulty.consume("ordered")
+    eventually(lambda: texts(faulty, "ordered") == ["a 1", "a 2"])
+    assert letters(faulty, "ordered")[0]["attempts"] == 3
+
+
+@ENGINES
+def test_batch_is_handled_together_and_its_bad_events_by_themselves(faulty, queues):
+    for n in range(25):
+        queues.event("t.batch", {"n": n, "bad": n == 7})
+    faulty.consume("together")
+    (letter,) = eventually(lambda: letters(faulty, "together"))
+    assert letter["text"] == "bad one"
+    eventually(lambda: len(texts(faulty, "batch")) >= 25)
+    counts = {text: texts(faulty, "batch").count(text) for text in texts(faulty, "batch")}
+    assert {counts[str(n)] for n in range(25) if n != 7} == {1}
+    assert "batch 10" in faulty.notes()
+
+
+@ENGINES
+def test_async_handler_writes_in_its_transaction(faulty, queues):
+    faulty.consume("asynchronous")
+    queues.event("t.async", {"n": 1, "failures": 1})
+    queues.event("t.async", {"n": 2})
+    eventually(lambda: sorted(texts(faulty, "async")) == ["1", "2"])
+    assert faulty.notes().count("async 1") == 2
+
+
+def test_subscription_pauses_when_nearly_all_of_its_attempts_fail_and_others_go_on(faulty, queues):
+    worker = faulty.consume("typed", "plain")
+    for n in range(25):
+        queues.event("t.typed", {"n": n})
+    eventually(lambda: "paused queue=" in worker.log.read_text())
+    for n in range(5):
+        queues.event("t.typed", {"n": n})
+        queues.event("t.plain", {"n": n})
+    eventually(lambda: len(texts(faulty, "plain")) == 5)
+    assert queues.count("typed") >= 5
+
+
+def test_slow_handler_is_warned_of_and_ended_at_its_hard_limit(faulty, queues):
+    worker = faulty.consume("slow")
+    queues.event("t.slow", {})
+    (letter,) = eventually(lambda: letters(faulty, "slow"))
+    assert letter["exception"] == "consumers.exceptions.HandlerTooSlow"
+    assert "slow handler=slow" in worker.log.read_text()
+
+
+def test_letters_are_replayed_one_by_one_rehearsed_and_discarded(faulty, queues):
+    worker = faulty.consume("flaky")
+    first, second, third = (queues.event("t.flaky", {"n": n, "failures": 3}) for n in range(3))
+    eventually(lambda: len(letters(faulty, "flaky")) == 3)
+    assert "3 dead letters, by reason" in faulty.manage("deadletters", "list", "--handler", "flaky").stdout
+    assert '"event"' in faulty.manage("deadletters", "show", first, "--handler", "flaky").stdout
+
+    rehearsal = faulty.manage("deadletters", "replay", first, "--rehearse", "--handler", "flaky").stdout
+    assert "succeeds" in rehearsal
+    assert "bar_seen" in rehearsal
+    assert "not undone" in rehearsal
+    assert texts(faulty, "flaky") == []
+    assert len(letters(faulty, "flaky")) == 3
+
+    faulty.manage("deadletters", "replay", first, "--handler", "flaky")
+    eventually(lambda: texts(faulty, "flaky") == ["0"])
+    assert {letter["id"] for letter in letters(faulty, "flaky")} == {second, third}
+
+    faulty.manage("deadletters", "discard", second, "--handler", "flaky")
+    assert [letter["id"] for letter in letters(faulty, "flaky")] == [third]
+    unknown = faulty.manage("deadletters", "replay", "nope", "--handler", "flaky", check=False)
+    assert (unknown.returncode, "No such dead letter: nope" in unknown.stderr) == (1, True)
+    faulty.manage("deadletters", "replay", "--all", "--handler", "flaky")
+    eventually(lambda: texts(faulty, "flaky") == ["0", "2"])
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(10) == 0
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_nothing_is_lost_or_done_twice_when_terminated_under_load(faulty, queues, number):
+    for n in range(200):
+        queues.event("t.plain", {"n": n})
+    for _ in range(3):
+        worker = faulty.consume("plain")
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(15) == 0, worker.log.read_text()
+    faulty.manage("consume", "plain", "--until-empty")
+    assert sorted(map(int, texts(faulty, "plain"))) == list(range(200))

@@ -1,0 +1,257 @@
+"""One delivery to one handler: called as a receiver is, or a dead letter with the reason."""
+
+import json
+from threading import Event as Flag
+
+import pytest
+from django.db.models.signals import post_delete, post_save
+
+from consumers.exceptions import Reject, Retry
+from consumers.handling import Handling
+from consumers.models import InboxEvent
+from consumers.received import Received
+from consumers.registry import Handler
+from consumers.results import Dead, Failed, Handled
+from consumers.retry import NEVER, Backoff
+from publisher.catalogue import named
+from publisher.events import encoded_event
+from publisher.rules import Rule
+from publisher.wire.event import Event
+from tests.foo.models import Article, Draft, Tag
+from tests.foo.signals import article_published, user_login
+
+SAVE = "django.db.models.signals.post_save"
+LOGIN = "tests.foo.signals.user_login"
+
+
+def body(sender, path=LOGIN, **kwargs):
+    return encoded_event(named(path), sender, kwargs, Rule(signal=path), "blog").body
+
+
+def foreign(**changes):
+    return json.dumps({"specversion": "1.0", "id": "1", "source": "/x", "type": LOGIN, **changes}).encode()
+
+
+class Calls(list):
+    """A handler that remembers what it got."""
+
+    def __call__(self, /, *args, **kwargs):
+        self.append((args, kwargs))
+
+
+def handling(*signals, function=None, **more):
+    """A handler without a database and without a second attempt, and what it is called with."""
+    function = function if function is not None else Calls()
+    handler = Handler(**{"name": "handle", "function": function, "signals": signals, "retry": NEVER, **more})
+    handle = Handling(handler, "blog.handle", stop=Flag(), has_database=False)
+    return lambda body, key: handle(Received(body=body, routing_key=key)), function
+
+
+def test_receiver_is_called_as_a_local_one_is():
+    handle, calls = handling(post_save)
+    result = handle(body(Article, SAVE, instance=Article(pk=1, title="a"), created=True, update_fields=None), "a.key")
+    ((args, kwargs),) = calls
+    assert args == ()
+    assert kwargs.keys() == {"sender", "signal", "instance", "created", "update_fields", "event"}
+    assert (kwargs["sender"], kwargs["signal"], kwargs["created"]) == (Article, post_save, True)
+    assert (kwargs["instance"].pk, kwargs["instance"].title) == (1, "a")
+    assert kwargs["event"].routing_key == "a.key"
+    assert isinstance(result, Handled)
+    assert result.event == kwargs["event"]
+
+
+@pytest.mark.parametrize(
+    ("sender", "arrives"),
+    [(None, None), (Article, Article), ("text", "builtins.str"), (len, "builtins.builtin_function_or_method")],
+)
+def test_sender_is_the_class_or_its_label(sender, arrives):
+    handle, calls = handling(user_login)
+    assert isinstance(handle(body(sender), ""), Handled)
+    assert calls[0][1]["sender"] == arrives
+
+
+def test_sender_is_the_instance_when_it_was_self():
+    handle, calls = handling(article_published)
+    handle(body(Article(pk=3, title="a"), "tests.foo.signals.article_published"), "")
+    assert (calls[0][1]["sender"].pk, calls[0][1]["sender"].title) == (3, "a")
+
+
+def test_subscriber_gets_the_event_and_nothing_else():
+    handle, calls = handling(patterns=("#",))
+    result = handle(foreign(type="other.system.happened", data={"a": 1}), "x.y")
+    (((event,), kwargs),) = calls
+    assert isinstance(event, Event)
+    assert (kwargs, event.type, event.data, event.routing_key) == ({}, "other.system.happened", {"a": 1}, "x.y")
+    assert result == Handled(event=event, began=result.began)
+
+
+@pytest.mark.parametrize(
+    ("signals", "sender", "message"),
+    [
+        ((post_delete,), None, body(Article, SAVE, instance=Article(pk=1))),
+        ((post_save,), "foo.Article", body(Draft, SAVE, instance=Draft(pk=1))),
+        ((post_save,), Article, body(Draft, SAVE, instance=Draft(pk=1))),
+        ((user_login,), "foo.Article", body(None)),
+    ],
+    ids=range(4),
+)
+def test_event_is_passed_over_when_it_is_not_for_this_handler(signals, sender, message):
+    handle, calls = handling(*signals, sender=sender)
+    result = handle(message, "")
+    assert isinstance(result, Handled)
+    assert result.event is None
+    assert calls == []
+
+
+@pytest.mark.parametrize("name", ["args", "kwargs", "self", "name", "body", "handler", "function", "event", "data"])
+def test_handler_is_called_when_a_kwarg_has_this_name(name):
+    handle, calls = handling(user_login)
+    assert isinstance(handle(foreign(data={"sender": None, "kwargs": {name: "value"}, "types": {}}), ""), Handled)
+    assert calls[0][1][name] == "value"
+
+
+@pytest.mark.parametrize("name", ["sender", "signal"])
+def test_foreign_kwargs_do_not_replace_sender_and_signal(name):
+    handle, calls = handling(user_login)
+    handle(foreign(data={"sender": None, "kwargs": {name: "planted"}}), "")
+    assert calls[0][1][name] in (None, user_login)
+
+
+def raising(exc):
+    def handle(**kwargs):
+        raise exc
+
+    return handle
+
+
+@pytest.mark.parametrize(
+    ("exc", "reason", "name"),
+    [
+        (ValueError("no"), "failed", "builtins.ValueError"),
+        (KeyError("k"), "failed", "builtins.KeyError"),
+        (Reject("never"), "rejected", "consumers.exceptions.Reject"),
+        (Retry("later"), "failed", "consumers.exceptions.Retry"),
+        (RecursionError(), "failed", "builtins.RecursionError"),
+        (MemoryError(), "failed", "builtins.MemoryError"),
+    ],
+    ids=repr,
+)
+def test_dead_letter_says_why_when_the_handler_raises(exc, reason, name):
+    handle, _ = handling(user_login, function=raising(exc))
+    result = handle(body(None), "")
+    assert isinstance(result, Dead)
+    assert result.reason == result.headers["x-reason"] == reason
+    assert result.headers["x-exception"] == name
+    assert result.headers["x-handler"] == "handle"
+    assert result.headers["x-where"].startswith("test_handling.py:")
+    assert result.headers["x-attempts"] == 1
+    assert result.headers["x-first-failed-at"] <= result.headers["x-last-failed-at"]
+    assert result.headers["x-text"] == str(exc)
+
+
+def test_event_waits_for_another_attempt_when_the_policy_has_one():
+    handle, _ = handling(user_login, function=raising(ValueError("no")), retry=Backoff(delays=(5.0,), jitter=0.0))
+    result = handle(body(None), "")
+    assert isinstance(result, Failed)
+    assert result.after == 5.0
+
+
+def test_dead_letters_text_is_cut_when_it_is_long():
+    handle, _ = handling(user_login, function=raising(ValueError("x" * 10_000)))
+    assert len(handle(body(None), "").headers["x-text"]) == 500
+
+
+@pytest.mark.parametrize("exc", [SystemExit(3), KeyboardInterrupt()], ids=repr)
+def test_dead_letter_is_made_when_the_handler_wants_to_end_the_process(exc):
+    """In a pool's thread it would end the thread alone, and the delivery would wait for ever."""
+    handle, _ = handling(user_login, function=raising(exc))
+    assert isinstance(handle(body(None), ""), Dead)
+
+
+def test_dead_letters_text_is_unicode_when_the_exceptions_is_not():
+    handle, _ = handling(user_login, function=raising(ValueError("\udcff")))
+    assert handle(body(None), "").headers["x-text"] == "\\udcff"
+
+
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+
+def test_dead_letter_is_made_when_the_exception_cannot_be_shown():
+    handle, _ = handling(user_login, function=raising(Mute()))
+    assert isinstance(handle(body(None), ""), Dead)
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (b"", "malformed"),
+        (b"\xff not json", "malformed"),
+        (b"{}", "malformed"),
+        (b"[" * 50_000, "malformed"),
+        (foreign(specversion="0.3"), "malformed"),
+        (foreign(type="no.such.signal"), "unknown type"),
+        (foreign(type="django.db.models.signals.post_sav"), "unknown type"),
+        (foreign(data={"kwargs": {"a": "x"}, "types": {"kwargs.a": "decimal"}}), "malformed"),
+        (foreign(data={"kwargs": {"a": "x"}, "types": ["decimal"]}), "malformed"),
+        (foreign(data={"kwargs": {"a": {"model": 5, "pk": 1, "fields": {}}}}), "malformed"),
+        (foreign(data={"kwargs": {}, "sender_instance": {"model": [], "pk": 1, "fields": {}}}), "malformed"),
+    ],
+    ids=range(11),
+)
+def test_dead_letter_says_why_when_the_message_is_bad(message, reason):
+    handle, calls = handling(user_login)
+    result = handle(message, "")
+    assert isinstance(result, Dead)
+    assert result.reason == reason
+    assert calls == []
+
+
+@pytest.mark.parametrize("sender", [5, [], {"a": 1}, True], ids=repr)
+def test_delivery_ends_somewhere_when_the_sender_is_hostile(sender):
+    handle, _ = handling(user_login)
+    assert isinstance(handle(foreign(data={"sender": sender, "kwargs": {}}), ""), Handled | Dead)
+
+
+def test_handler_that_takes_no_such_kwargs_is_a_dead_letter():
+    def handle(sender, instance):
+        pass
+
+    one, _ = handling(user_login, function=handle)
+    result = one(body(None, user=Tag(pk=1)), "")
+    assert (result.reason, result.headers["x-exception"]) == ("failed", "builtins.TypeError")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("late_inbox", [False, True])
+def test_event_is_handled_once_wherever_the_inbox_is_written(late_inbox):
+    def function(event):
+        calls.append(event.id)
+        Draft.objects.create(text=event.id)
+        if len(calls) == 1:
+            raise ValueError("the first time")
+
+    calls = []
+    handler = Handler(name="handle", function=function, patterns=("#",), late_inbox=late_inbox)
+    handle = Handling(handler, "blog.handle", stop=Flag())
+    received = Received(body=foreign(), routing_key="x")
+    results = [handle(received) for _ in range(4)]
+    assert [type(result) for result in results] == [Failed, Handled, Handled, Handled]
+    assert [result.event is not None for result in results[1:]] == [True, False, False]
+    assert Draft.objects.filter(text="1").count() == 1
+    assert calls == ["1", "1"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_handler_called_twice_at_once_has_one_effect_though_the_inbox_is_written_last():
+    def function(event):
+        Draft.objects.create(text=event.id)
+        if not InboxEvent.objects.exists():
+            InboxEvent.objects.admit("blog.handle", event.id)  # the other one was quicker
+
+    handler = Handler(name="handle", function=function, patterns=("#",), late_inbox=True)
+    result = Handling(handler, "blog.handle", stop=Flag())(Received(body=foreign(), routing_key="x"))
+    assert isinstance(result, Handled)
+    assert result.event is None
+    assert not Draft.objects.exists()

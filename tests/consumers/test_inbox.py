@@ -1,0 +1,29 @@
+"""What is remembered of events, and for how long."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from consumers.models import Attempt, InboxEvent
+
+
+@pytest.mark.django_db
+def test_old_inbox_rows_are_forgotten(capsys):
+    for days, name in ((1, "new"), (29, "younger"), (31, "older")):
+        row = InboxEvent.objects.create(subscription="h", event_id=name)
+        InboxEvent.objects.filter(pk=row.pk).update(handled_at=timezone.now() - timedelta(days=days))
+    call_command("prune_inbox")
+    assert capsys.readouterr().out == "1 forgotten, older than 30 days.\n"
+    assert {row.event_id for row in InboxEvent.objects.all()} == {"new", "younger"}
+    call_command("prune_inbox", "--days", "2")
+    assert {row.event_id for row in InboxEvent.objects.all()} == {"new"}
+
+
+@pytest.mark.django_db
+def test_attempts_are_counted_for_good_and_forgotten_together():
+    assert [Attempt.objects.begin("h", "e" * 500) for _ in range(3)] == [1, 2, 3]
+    assert Attempt.objects.begin("other", "e" * 500) == 1
+    Attempt.objects.end("h", "e" * 500)
+    assert Attempt.objects.count() == 1

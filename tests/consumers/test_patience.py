@@ -1,0 +1,140 @@
+"""Trouble with the database is waited out, and is not the event's fault."""
+
+from threading import Event as Flag
+
+import pytest
+from django.db import OperationalError, connection
+
+from consumers.handling import Handling
+from consumers.models import Attempt, InboxEvent
+from consumers.patience import TRIES
+from consumers.received import Received
+from consumers.registry import Handler
+from consumers.results import Failed, GivenBack, Handled
+from consumers.retry import Backoff
+from tests.bar.models import Seen
+from tests.proxy import Proxy
+from tests.stage import eventually
+
+EVENT = b'{"specversion":"1.0","id":"e1","source":"/x","type":"t"}'
+
+
+@pytest.fixture
+def handle():
+    """Deliver one event to a function; what became of it."""
+
+    def handle(function, stop=None, is_suspect=False):
+        handler = Handler(name="h", function=function, patterns=("#",), retry=Backoff(delays=(1.0,)))
+        message = Received(body=EVENT, routing_key="a", is_suspect=is_suspect)
+        return Handling(handler, "blog.h", stop=stop or Flag())(message)
+
+    return handle
+
+
+@pytest.mark.django_db(transaction=True)
+def test_locked_database_is_tried_again_in_place_and_uses_up_no_attempt(handle):
+    calls = []
+
+    def locked_twice(event):
+        Seen.objects.create(handler="h", text=len(calls), pid=0)
+        calls.append(event)
+        if len(calls) < 3:
+            raise OperationalError("database is locked")
+
+    assert isinstance(handle(locked_twice), Handled)
+    assert [seen.text for seen in Seen.objects.all()] == ["2"]
+    assert InboxEvent.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_database_that_stays_locked_is_an_attempt_in_the_end(handle):
+    calls = []
+
+    def locked(event):
+        calls.append(event)
+        raise OperationalError("database is locked")
+
+    assert isinstance(handle(locked), Failed)
+    assert len(calls) == TRIES
+    assert not InboxEvent.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_event_goes_back_when_the_process_is_to_end_meanwhile(handle):
+    stop = Flag()
+
+    def locked(event):
+        stop.set()
+        raise OperationalError("database is locked")
+
+    assert isinstance(handle(locked, stop), GivenBack)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_trouble_with_the_count_of_an_events_starts_uses_up_no_attempt(handle):
+    failures = 4
+
+    def failing(execute, sql, params, many, context):
+        nonlocal failures
+        if Attempt._meta.db_table in sql and failures:
+            failures -= 1
+            raise OperationalError("the connection is closed")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(failing):
+        assert isinstance(handle(lambda event: None, is_suspect=True), Handled)
+    assert not failures
+    assert not Attempt.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_starts_are_counted_until_one_ends():
+    assert [Attempt.objects.begin("blog.h", "e1") for _ in range(3)] == [1, 2, 3]
+    assert Attempt.objects.begin("blog.h", "e2") == 1
+    Attempt.objects.end("blog.h", "e1")
+    assert Attempt.objects.begin("blog.h", "e1") == 1
+
+
+@pytest.mark.parametrize("engine", ["postgres"])
+def test_starts_are_counted_when_many_are_at_one_event(stage):
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+from django.db import connections
+from consumers.models import Attempt
+def work(_):
+    for _ in range(50):
+        Attempt.objects.begin("blog.h", "e1")
+        Attempt.objects.end("blog.h", "e1")
+    connections.close_all()
+with ThreadPoolExecutor(4) as pool:
+    list(pool.map(work, range(4)))
+print(Attempt.objects.count())
+"""
+    assert stage.python(code).split() == ["0"]
+
+
+@pytest.mark.parametrize("engine", ["postgres"])
+def test_nothing_is_lost_or_counted_while_the_database_is_away(stage, queues):
+    stage.env |= {"TEST_HANDLERS": "tests.bar.faulty", "TEST_NOTES": str(stage.folder / "notes")}
+    database = Proxy(stage.database.url)
+    database.open()
+    try:
+        worker = stage.start("consume", "plain", TEST_DATABASE_URL=database.url)
+        eventually(lambda: "consuming" in worker.log.read_text())
+        queues.event("t.plain", {"n": 0})
+        eventually(lambda: stage.seen("plain"))
+        database.close()
+        for n in range(1, 20):
+            queues.event("t.plain", {"n": n})
+        eventually(lambda: "waiting for the database" in worker.log.read_text())
+        with pytest.raises(AssertionError):
+            eventually(lambda: "failed" in worker.log.read_text() or worker.poll() is not None, seconds=1)
+        database.open()
+        eventually(lambda: len(stage.seen("plain")) == 20)
+        assert sorted(int(text) for _, text, _ in stage.seen("plain")) == list(range(20))
+        assert "failed" not in worker.log.read_text()
+        assert queues.count("plain.dead") == 0
+        worker.terminate()
+        assert worker.wait(15) == 0
+    finally:
+        database.close()

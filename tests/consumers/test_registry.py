@@ -1,0 +1,97 @@
+"""What the decorators leave behind."""
+
+import pytest
+from django.db.models.signals import post_delete, post_save
+
+import consumers
+from consumers import receiver, registry, subscribe
+from consumers.exceptions import HandlerNameTaken
+from consumers.registry import handlers
+from tests.foo.models import Article
+
+
+@pytest.fixture(autouse=True)
+def _empty_registry(monkeypatch):
+    monkeypatch.setattr(registry, "_handlers", {})
+
+
+def test_receiver_is_registered_and_still_a_function():
+    @receiver(post_save, sender=Article)
+    def handle(sender, **kwargs):
+        return "called"
+
+    (handler,) = handlers()
+    assert handle(None) == "called"
+    assert (handler.name, handler.function, handler.sender) == ("handle", handle, Article)
+    assert (handler.signals, handler.patterns) == ((post_save,), ())
+    assert handler.path == f"{__name__}.{handle.__qualname__}"
+
+
+@pytest.mark.parametrize("signals", [[post_save, post_delete], (post_save, post_delete)])
+def test_receiver_takes_several_signals_as_djangos_does(signals):
+    receiver(signals, sender="foo.Article", name="both")(lambda **kwargs: None)
+    (handler,) = handlers()
+    assert (handler.name, handler.signals, handler.sender) == ("both", (post_save, post_delete), "foo.Article")
+
+
+def test_subscribe_takes_patterns():
+    @subscribe("db.*.foo.article", "auth.#")
+    def log(event):
+        pass
+
+    (handler,) = handlers()
+    assert (handler.name, handler.patterns, handler.signals) == ("log", ("db.*.foo.article", "auth.#"), ())
+
+
+def test_handlers_are_in_the_order_they_were_registered():
+    for name in "cab":
+        subscribe("#", name=name)(lambda event: None)
+    assert [handler.name for handler in handlers()] == ["c", "a", "b"]
+
+
+def test_name_is_taken_when_two_functions_share_it():
+    @subscribe("#")
+    def handle(event):
+        pass
+
+    def other(event):
+        pass
+
+    with pytest.raises(HandlerNameTaken, match="both called 'handle'") as caught:
+        subscribe("#", name="handle")(other)
+    assert "handle" in str(caught.value)
+    assert other.__qualname__ in str(caught.value)
+    assert handlers()[0].function is handle
+
+
+def test_name_is_taken_when_a_function_of_another_module_is_called_alike():
+    def make(module):
+        def handle(event):
+            pass
+
+        handle.__qualname__ = "handle"
+        handle.__module__ = module
+        return handle
+
+    subscribe("a.#")(make("blog.consumers"))
+    with pytest.raises(HandlerNameTaken):
+        subscribe("b.#")(make("shop.consumers"))
+
+
+def test_function_replaces_itself_when_its_module_runs_as_a_script():
+    def make(module):
+        def handle(event):
+            pass
+
+        handle.__qualname__ = "handle"
+        handle.__module__ = module
+        return handle
+
+    subscribe("#")(make("blog.consumers"))
+    subscribe("#")(main := make("__main__"))
+    assert [handler.function for handler in handlers()] == [main]
+
+
+def test_package_offers_what_a_handler_module_imports():
+    assert set(consumers.__all__) >= {"Event", "Reject", "Retry", "receiver", "run", "subscribe"}
+    assert all(hasattr(consumers, name) for name in consumers.__all__)

@@ -1,0 +1,56 @@
+"""A worker under development, while its handlers are written."""
+
+import signal
+from contextlib import suppress
+
+import pytest
+
+from tests.stage import eventually
+
+HANDLERS = """
+from consumers import subscribe
+from tests.bar.consumers import see
+
+@subscribe("t.reloaded")
+def reloaded(event):
+    see({text!r}, event.data["n"])
+"""
+
+
+@pytest.fixture
+def reloading(stage):
+    """A stage with a worker that reloads; `change` writes its handlers until something is so."""
+    stage.env |= {"TEST_HANDLERS": "reloaded_handlers", "PYTHONPATH": str(stage.folder)}
+
+    def change(text, is_so):
+        for _ in range(6):
+            # Django's reloader does not notice what changes within a second of its import.
+            (stage.folder / "reloaded_handlers.py").write_text(text)
+            with suppress(AssertionError):
+                return eventually(is_so, seconds=5)
+        raise AssertionError(stage.worker.log.read_text())
+
+    stage.change = change
+    (stage.folder / "reloaded_handlers.py").write_text(HANDLERS.format(text="first"))
+    stage.worker = stage.start("consume", "reloaded", "--reload")
+    eventually(lambda: "consuming" in stage.worker.log.read_text())
+    return stage
+
+
+def test_worker_starts_again_when_a_handler_changes_and_waits_while_it_is_broken(reloading, queues):
+    queues.event("t.reloaded", {"n": 1})
+    eventually(lambda: reloading.seen("first"))
+    reloading.change("def (", lambda: "SyntaxError" in reloading.worker.log.read_text())
+    queues.event("t.reloaded", {"n": 2})
+    reloading.change(HANDLERS.format(text="second"), lambda: reloading.seen("second"))
+    reloading.worker.send_signal(signal.SIGTERM)
+    assert reloading.worker.wait(15) == 0, reloading.worker.log.read_text()
+    assert [(handler, text) for handler, text, _ in reloading.seen()] == [("first", "1"), ("second", "2")]
+    assert queues.count("reloaded") == 0
+
+
+@pytest.mark.parametrize("option", [("--processes", "2"), ("--until-empty",)], ids=["processes", "until-empty"])
+def test_reload_is_refused_with_what_does_not_go_with_it(stage, option):
+    done = stage.manage("consume", "--reload", *option, check=False)
+    assert done.returncode == 2
+    assert "--reload" in done.stderr

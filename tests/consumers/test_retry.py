@@ -1,0 +1,64 @@
+"""Retry or dead letter, from the attempt and the exception alone; and the queues that a wait takes."""
+
+import pytest
+
+from consumers.delays import TIERS_SECONDS, is_due, tier_for
+from consumers.exceptions import Reject, Retry
+from consumers.retry import NEVER, Again, Backoff, Bury, UnknownType, decide
+from publisher.wire.errors import MalformedEvent
+
+PATIENT = Backoff(delays=(1, 10), jitter=0, permanent=(KeyError,))
+
+
+@pytest.mark.parametrize(
+    ("attempt", "exc", "policy", "becomes"),
+    [
+        (1, ValueError(), PATIENT, Again(after=1)),
+        (2, ValueError(), PATIENT, Again(after=10)),
+        (3, ValueError(), PATIENT, Bury(reason="failed")),
+        (99, ValueError(), PATIENT, Bury(reason="failed")),
+        (1, ValueError(), NEVER, Bury(reason="failed")),
+        (1, KeyError(), PATIENT, Bury(reason="permanent")),
+        (1, ValueError(), Backoff(transient=(OSError,)), Bury(reason="permanent")),
+        (1, ConnectionError(), Backoff(transient=(OSError,), jitter=0), Again(after=1)),
+        (1, SystemExit(3), PATIENT, Again(after=1)),
+        (1, Retry(), PATIENT, Again(after=1)),
+        (1, Retry(after=7), PATIENT, Again(after=7)),
+        (3, Retry(after=7), PATIENT, Bury(reason="failed")),
+        (1, Retry(after=7), Backoff(transient=(OSError,)), Again(after=7)),
+        (1, Reject("no"), PATIENT, Bury(reason="rejected")),
+        (1, MalformedEvent("no"), PATIENT, Bury(reason="malformed")),
+        (1, UnknownType("no"), PATIENT, Bury(reason="unknown type")),
+    ],
+    ids=repr,
+)
+def test_event_is_tried_again_or_buried(attempt, exc, policy, becomes):
+    assert decide(attempt, exc, policy) == becomes
+
+
+def test_delays_are_spread_by_their_jitter():
+    spread = [decide(2, ValueError(), Backoff(delays=(1, 10), jitter=0.2)).after for _ in range(200)]
+    assert 8 <= min(spread) < 9 < 11 < max(spread) <= 12
+
+
+def test_default_is_five_attempts_over_ten_minutes():
+    assert Backoff().attempts == 5
+    assert sum(Backoff().delays) == 671
+
+
+@pytest.mark.parametrize("wrong", [{"delays": (-1,)}, {"jitter": 2}, {"jitter": -0.1}], ids=repr)
+def test_policy_that_makes_no_sense_is_refused(wrong):
+    with pytest.raises(ValueError, match="delays are seconds"):
+        Backoff(**wrong)
+
+
+@pytest.mark.parametrize("seconds", [0.7, 1, 7, 12, 61, 599, 3600, 86_400])
+def test_wait_goes_through_queues_that_do_not_outlast_it(seconds):
+    left, hops = float(seconds), 0
+    while not is_due(left, 0.0):
+        tier = tier_for(left)
+        assert tier <= max(left, TIERS_SECONDS[0])
+        left -= tier
+        hops += 1
+    assert left > -1
+    assert hops <= seconds / 600 + 25

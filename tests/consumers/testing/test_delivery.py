@@ -1,0 +1,148 @@
+"""Events made in a test and delivered by the real path, without a broker."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import OperationalError
+from django.db.models.signals import post_save
+from django.test import TestCase
+
+from consumers import Backoff, BatchFailed, Event, Reject, Retry, receiver, registry, subscribe
+from consumers.exceptions import UnknownHandler
+from consumers.models import Attempt, InboxEvent
+from consumers.testing import NotBound, deliver, deliver_batch, event_from
+from publisher.testing import forwarded_events
+from tests.bar.consumers import greet, index
+from tests.bar.models import Seen
+from tests.foo.models import Article, Draft
+from tests.foo.signals import article_flagged, user_login
+
+SAVED = {"created": True, "update_fields": None, "raw": False, "using": "default"}
+
+
+@pytest.fixture
+def own_registry(monkeypatch):
+    monkeypatch.setattr(registry, "_handlers", dict(registry._handlers))
+
+
+def seen():
+    return list(Seen.objects.values_list("handler", "text"))
+
+
+class UnderTestCase(TestCase):
+    def test_saved_instance_is_handled_once_with_its_inbox(self):
+        with forwarded_events() as events:
+            Article.objects.create(title="one")
+        assert deliver(index, events[0]).became == "handled"
+        assert deliver("index", events[0], redelivered=True).became == "skipped"
+        assert deliver("index", events[0]).became == "skipped"
+        assert [text for _, text in seen()] == [f"Article {events[0].kwargs['instance'].pk} one True"]
+        assert InboxEvent.objects.get().event_id == events[0].id
+        assert Attempt.objects.count() == 0
+
+
+@pytest.mark.django_db
+def test_event_is_built_as_the_publisher_builds_it(rf):
+    request, user = rf.get("/in/"), User(pk=5, username="ada")
+    event = event_from(user_login, request=request, user=user)
+    assert (event.type, event.routing_key) == ("tests.foo.signals.user_login", "foo.user_login")
+    assert (event.subject, event.kwargs["user"].username) == ("auth.user/5", "ada")
+    assert deliver(greet, event).became == "handled"
+    assert seen() == [("greet", "ada 5 /in/ True")]
+
+
+def test_event_has_the_key_of_this_projects_rule(settings):
+    rule = {"signal": "tests.foo.signals.*", "routing_key": "moderation.{kwargs[reason]}"}
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "FORWARD": [rule]}
+    assert event_from(article_flagged, reason="rude").routing_key == "moderation.rude"
+
+
+@pytest.mark.django_db
+def test_exception_of_the_handler_is_raised_and_its_writes_are_not_there(own_registry):
+    @receiver(post_save, sender=Article, retry=Backoff(delays=(7.0,), jitter=0))
+    def careless(sender, instance, **kwargs):
+        Seen.objects.create(handler="careless", text="half", pid=0)
+        raise ValueError("cannot")
+
+    event = event_from(post_save, Article, instance=Article(pk=1), **SAVED)
+    with pytest.raises(ValueError, match="cannot"):
+        deliver(careless, event)
+    first = deliver(careless, event, raise_exceptions=False)
+    assert (first.became, first.after, str(first.exception)) == ("retried", 7.0, "cannot")
+    last = deliver(careless, event, attempt=2, raise_exceptions=False)
+    assert (last.became, last.reason, last.after) == ("dead", "failed", None)
+    assert seen() == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("exc", "became", "after", "reason"),
+    [(Retry("later", after=30), "retried", 30, ""), (Reject("never"), "dead", None, "rejected")],
+    ids=["retry", "reject"],
+)
+def test_answer_of_the_handler_is_told_and_not_raised(own_registry, exc, became, after, reason):
+    @receiver(article_flagged)
+    def answers(**kwargs):
+        raise exc
+
+    delivered = deliver(answers, event_from(article_flagged))
+    assert (delivered.became, delivered.after, delivered.reason) == (became, after, reason)
+    assert delivered.exception is exc
+
+
+@pytest.mark.django_db
+def test_trouble_with_the_database_is_raised_and_leaves_the_tests_transaction_open(own_registry):
+    @receiver(article_flagged)
+    def troubled(**kwargs):
+        raise OperationalError("gone")
+
+    Seen.objects.create(handler="before", text="", pid=0)
+    with pytest.raises(OperationalError):
+        deliver(troubled, event_from(article_flagged))
+    assert seen() == [("before", "")]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        event_from(post_save, Draft, instance=Draft(pk=1), **SAVED),
+        event_from(user_login),
+    ],
+    ids=["another sender", "another signal"],
+)
+def test_event_that_would_not_come_to_the_handler_is_refused(event):
+    with pytest.raises(NotBound, match=r"index is bound to db\.post_save\.foo\.article, not to "):
+        deliver(index, event)
+
+
+@pytest.mark.parametrize("handler", [print, "nothing"])
+def test_what_is_no_handler_is_refused(handler):
+    with pytest.raises(UnknownHandler):
+        deliver(handler, event_from(user_login))
+
+
+@pytest.mark.django_db
+def test_batch_handler_gets_a_list_and_its_failures_are_told_one_by_one(own_registry):
+    @subscribe("foo.#", batch=10)
+    def together(events: list[Event]):
+        for event in events:
+            Seen.objects.create(handler="together", text=event.kwargs["n"], pid=len(events))
+        raise BatchFailed({events[1].id: KeyError("bad")})
+
+    events = [event_from(article_flagged, n=n) for n in range(3)]
+    delivered = deliver_batch(together, events, raise_exceptions=False)
+    assert [one.became for one in delivered] == ["handled", "retried", "handled"]
+    assert isinstance(delivered[1].exception, KeyError)
+    assert list(Seen.objects.values_list("text", "pid")) == [("0", 3), ("1", 3), ("2", 3)]
+    deliver_batch(together, [events[0]])
+    assert Seen.objects.count() == 3
+
+
+def test_handler_without_an_inbox_needs_no_database(own_registry):
+    got = []
+
+    @subscribe("#", inbox=False)
+    def free(event):
+        got.append((event.kwargs["n"], event.routing_key))
+
+    assert deliver(free, event_from(article_flagged, n=1)).became == "handled"
+    assert got == [(1, "foo.article_flagged")]

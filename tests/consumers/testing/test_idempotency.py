@@ -1,0 +1,154 @@
+"""The assertion holds for handlers that may be called twice, and finds those that may not."""
+
+import pytest
+from django.db import transaction
+
+from consumers import receiver, registry, subscribe
+from consumers.testing import assert_idempotent, event_from
+from tests.bar.models import Seen
+from tests.foo.models import Article, Tag
+from tests.foo.signals import article_flagged
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _own_registry(monkeypatch):
+    monkeypatch.setattr(registry, "_handlers", dict(registry._handlers))
+
+
+def events(count=2):
+    return [event_from(article_flagged, n=n) for n in range(count)]
+
+
+def add(text, pid=0):
+    Seen.objects.create(handler="h", text=text, pid=pid)
+
+
+def test_handler_with_an_inbox_is_idempotent_and_leaves_nothing_behind():
+    @receiver(article_flagged)
+    def twice(n, **kwargs):
+        add(n)
+        add(f"{n} again")
+
+    assert_idempotent(twice, *events())
+    assert Seen.objects.count() == 0
+
+
+def test_handler_without_an_inbox_is_found_when_its_events_come_twice():
+    @receiver(article_flagged, inbox=False)
+    def adds(n, **kwargs):
+        add(n)
+
+    with pytest.raises(AssertionError, match=r"adds: when each event comes twice,\n  bar.Seen: too much: .*'0'"):
+        assert_idempotent(adds, *events())
+
+
+def test_handler_without_an_inbox_is_idempotent_when_it_looks_first():
+    @receiver(article_flagged, inbox=False)
+    def sets(n, **kwargs):
+        Seen.objects.update_or_create(handler=f"h{n}", defaults={"text": n, "pid": 0})
+
+    assert_idempotent(sets, *events())
+
+
+def test_handler_is_found_when_it_dies_between_two_writes():
+    @receiver(article_flagged, inbox=False)
+    def halves(n, **kwargs):
+        if not Seen.objects.filter(text=n).exists():
+            add(n)
+            Tag.objects.create(name=f"tag {n}")
+
+    with pytest.raises(AssertionError, match=r"dies after write 1 of 2 of delivery 1, .*\n  foo.Tag: missing: "):
+        assert_idempotent(halves, *events())
+
+
+def test_handler_is_idempotent_when_its_two_writes_are_one_transaction():
+    @receiver(article_flagged, inbox=False)
+    def whole(n, **kwargs):
+        with transaction.atomic():
+            if not Seen.objects.filter(text=n).exists():
+                add(n)
+                Tag.objects.create(name=f"tag {n}")
+
+    assert_idempotent(whole, *events())
+
+
+def test_handler_is_found_when_the_last_event_wins():
+    @receiver(article_flagged)
+    def last_wins(n, **kwargs):
+        Article.objects.update_or_create(title="one", defaults={"length": None, "data": {"n": n}})
+
+    with pytest.raises(AssertionError, match=r"last_wins: when the events come in reverse,\n  foo.Article: "):
+        assert_idempotent(last_wins, *events())
+
+
+def test_ordered_handler_is_given_no_other_order():
+    @receiver(article_flagged, ordered=True)
+    def last_wins(n, **kwargs):
+        Article.objects.update_or_create(title="one", defaults={"data": {"n": n}})
+
+    assert_idempotent(last_wins, *events())
+
+
+def test_handler_is_found_when_its_second_call_raises():
+    @receiver(article_flagged, inbox=False)
+    def raises(n, **kwargs):
+        if Seen.objects.filter(text=n).exists():
+            raise LookupError("there already")
+        add(n)
+
+    with pytest.raises(AssertionError, match="when each event comes twice, it raises LookupError"):
+        assert_idempotent(raises, *events())
+
+
+def test_effect_elsewhere_is_what_the_test_says_it_is():
+    sent = []
+
+    @receiver(article_flagged, inbox=False)
+    def sends(n, **kwargs):
+        sent.append(n)
+
+    @receiver(article_flagged, inbox=False)
+    def sends_once(n, event, **kwargs):
+        if event.id not in sent:
+            sent.append(event.id)
+
+    assert_idempotent(sends_once, *events(), state=lambda: sorted(sent), reset=sent.clear)
+    with pytest.raises(AssertionError, match=r"it is      \[0, 0, 1, 1\]\n  instead of \[0, 1\]"):
+        assert_idempotent(sends, *events(), state=lambda: sorted(sent), reset=sent.clear)
+
+
+def test_inbox_does_not_keep_mail_from_being_sent_twice_when_the_process_dies():
+    """What an inbox cannot do: the effect elsewhere is there, the note that it was is not."""
+    sent = []
+
+    @receiver(article_flagged)
+    def sends(n, **kwargs):
+        sent.append(n)
+        add(n)
+
+    with pytest.raises(AssertionError, match="dies after write 2 of 2 of delivery 1"):
+        assert_idempotent(sends, *events(1), state=lambda: list(sent), reset=sent.clear)
+
+
+def test_batch_handler_gets_its_events_together():
+    sizes = []
+
+    @subscribe("foo.#", batch=10)
+    def together(events):
+        sizes.append(len(events))
+        for event in events:
+            add(event.kwargs["n"])
+
+    assert_idempotent(together, *events(3))
+    assert set(sizes) == {3}
+
+
+def test_exception_is_told_when_the_handler_fails_anyway():
+    @receiver(article_flagged)
+    def fails(**kwargs):
+        raise KeyError("always")
+
+    with pytest.raises(AssertionError, match="when each event comes once, it raises KeyError"):
+        assert_idempotent(fails, *events(1))

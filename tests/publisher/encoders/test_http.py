@@ -1,0 +1,142 @@
+"""Requests of every kind: what is harmless of them, and nothing else."""
+
+import pytest
+from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.sessions.backends.db import SessionStore
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
+from django.test import AsyncRequestFactory, RequestFactory
+from django.urls import path, resolve
+from django.utils.functional import SimpleLazyObject
+from rest_framework.request import Request
+
+from consumers.instances import SentRequest
+from publisher.wire.sent import SentResponse
+from tests.publisher.encoders.travel import event, sent, text_of, travelled
+
+SECRET = "planted-secret"
+HEADERS = {
+    "Authorization": f"Bearer {SECRET}", "X-Api-Key": SECRET, "Cookie": f"sessionid={SECRET}", "X-CSRFToken": SECRET,
+    "User-Agent": "agent", "X-Request-ID": "7", "Accept-Language": "de", "Referer": f"https://x/?token={SECRET}",
+}  # fmt: skip
+PATH = f"/post/?token={SECRET}"
+
+
+def wsgi():
+    return RequestFactory().post(PATH, {"password": SECRET}, headers=HEADERS)
+
+
+def asgi():
+    return AsyncRequestFactory().post(PATH, {"password": SECRET}, headers=HEADERS)
+
+
+def drf():
+    return Request(wsgi())
+
+
+def environ():
+    return {**wsgi().environ, "SECRET_KEY": SECRET, "HTTP_COOKIE": SECRET}
+
+
+def scope():
+    return asgi().scope
+
+
+@pytest.mark.parametrize("make", [wsgi, asgi, drf, environ, scope])
+def test_request_is_its_method_path_harmless_headers_and_client(make):
+    assert SECRET not in text_of(make())
+    assert sent(make())[1] == {"": "request"}
+    result = travelled({"deep": [make()]})["deep"][0]
+    assert isinstance(result, SentRequest)
+    assert (result.method, result.path, result.client, result.user) == ("POST", "/post/", "127.0.0.1", None)
+    assert result.headers.items() >= {"User-Agent": "agent", "X-Request-ID": "7", "Accept-Language": "de"}.items()
+    assert result.headers.keys() <= {"User-Agent", "X-Request-ID", "Accept-Language", "Content-Type", "Host"}
+
+
+def test_requests_are_of_the_kinds_that_they_are_to_be():
+    assert isinstance(asgi(), ASGIRequest)
+    assert "asgi" in scope()
+
+
+@pytest.mark.parametrize("make", [wsgi, asgi, drf])
+def test_request_has_its_users_key_when_somebody_asked_who_it_is(make):
+    request = make()
+    inside = getattr(request, "_request", request)
+    asked = []
+    inside.user = SimpleLazyObject(lambda: asked.append(1) or User(pk=5))
+    assert travelled(request).user is None
+    assert not asked
+    assert inside.user.pk == 5
+    assert travelled(request).user == 5
+    inside.user = AnonymousUser()
+    assert travelled(request).user is None
+
+
+def test_rest_frameworks_user_counts_when_it_was_authenticated():
+    request = drf()
+    request.user = User(pk=6)
+    assert travelled(request).user == 6
+
+
+@pytest.mark.parametrize("make", [wsgi, asgi, environ, scope])
+def test_one_time_key_in_a_path_stays_here(make, settings):
+    settings.ROOT_URLCONF = __name__
+    for secret in (SECRET, "MQ:1abc-def"):
+        for url in (f"/reset/MTI/{secret}/", f"/confirm/{secret}/", f"/api/{secret}/list"):
+            request = {
+                wsgi: lambda url=url: RequestFactory().get(url),
+                asgi: lambda url=url: AsyncRequestFactory().get(url),
+                environ: lambda url=url: RequestFactory().get(url).environ,
+                scope: lambda url=url: AsyncRequestFactory().get(url).scope,
+            }[make]()
+            assert secret not in text_of(request)
+            assert "***" in travelled(request).path
+    assert travelled(RequestFactory().get("/article/7/slug/")).path == "/article/7/slug/"
+
+
+def test_path_is_known_by_its_own_match_when_the_request_was_resolved(settings):
+    request = RequestFactory().get(f"/confirm/{SECRET}/")
+    request.resolver_match = resolve(f"/confirm/{SECRET}/", __name__)
+    assert travelled(request).path == "/confirm/***/"
+
+
+def test_headers_and_sessions_are_without_secrets():
+    request = wsgi()
+    request.session = SessionStore(session_key=SECRET)
+    text = text_of([request.headers, request.session, request.META["HTTP_COOKIE"] and {"cookie": request.COOKIES}])
+    assert SECRET not in text.replace(HEADERS["Referer"], "")
+
+
+@pytest.mark.parametrize(
+    ("response", "status", "content_type"),
+    [
+        (HttpResponse(SECRET, status=201), 201, "text/html; charset=utf-8"),
+        (JsonResponse({"token": SECRET}), 200, "application/json"),
+        (StreamingHttpResponse([SECRET.encode()], content_type="text/csv"), 200, "text/csv"),
+    ],
+    ids=["plain", "json", "streaming"],
+)
+def test_response_is_its_status_and_content_type(response, status, content_type):
+    response.set_cookie("sessionid", SECRET)
+    response["Location"] = f"/?token={SECRET}"
+    assert travelled(response) == SentResponse(status=status, content_type=content_type)
+    assert SECRET not in text_of(response)
+
+
+def test_request_is_redacted_by_name():
+    result = travelled(wsgi(), redact=(("client", "mask"), ("user-agent", "drop")))
+    assert result.client == "1***"
+    assert "User-Agent" not in result.headers
+    assert event(request=wsgi()).kwargs["request"].client == "127.0.0.1"
+
+
+def view(request, **kwargs):
+    return HttpResponse()
+
+
+urlpatterns = [
+    path("reset/<uidb64>/<token>/", view),
+    path("confirm/<str:key>/", view),
+    path("api/<str:api_key>/list", view),
+    path("article/<int:id>/<slug:slug>/", view),
+]

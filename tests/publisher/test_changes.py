@@ -1,0 +1,283 @@
+"""What a save changed, and at what price."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import models, transaction
+from django.db.models import F
+from django.db.models.signals import post_save
+from django.test import override_settings
+from django.test.utils import CaptureQueriesContext, isolate_apps
+
+from publisher import changes
+from publisher.models import OutboxEvent
+from publisher.outbox import pending
+from publisher.wire.event import decode_event
+from publisher.wire.redacted import Redacted
+from tests.foo.models import Article, Note, Tag
+from tests.kinds.models import Everything, Hand, Point, ProxyOfEverything
+
+pytestmark = pytest.mark.django_db
+
+SAVE = "django.db.models.signals.post_save"
+
+
+@pytest.fixture(autouse=True)
+def forwarding():
+    """Rules with changes, for the models of these tests."""
+    rules = [
+        {"signal": "django.db.models.signals.pre_save", "senders": ["foo.Article"]},
+        {"signal": SAVE, "senders": ["foo.*", "kinds.*", "auth.User"], "changes": True},
+    ]
+    with override_settings(SIGNAL_BRIDGE={"FORWARD": rules}):
+        yield
+
+
+def last():
+    rows = [*OutboxEvent.objects.all(), *pending("default")]
+    return decode_event(bytes(rows[-1].body))
+
+
+def told():
+    return last().kwargs["changes"]
+
+
+def selects(queries):
+    return [query["sql"] for query in queries if query["sql"].startswith("SELECT")]
+
+
+@pytest.fixture
+def queries(django_db_blocker):
+    from django.db import connection
+
+    with CaptureQueriesContext(connection) as captured:
+        yield captured
+
+
+def test_changes_are_old_and_new_by_field_for_one_query(queries):
+    pk = Article.objects.create(title="one", price=Decimal("1.50"), data={"a": 1}).pk
+    assert told() == {}
+    article = Article.objects.get(pk=pk)
+    before = len(queries)
+    article.title, article.price, article.at = "two", "2.5", datetime(2026, 1, 1, tzinfo=UTC)
+    article.save()
+    assert len(selects(queries.captured_queries[before:])) == 1
+    assert told() == {
+        "title": ["one", "two"],
+        "price": [Decimal("1.50"), Decimal("2.5")],
+        "at": [None, datetime(2026, 1, 1, tzinfo=UTC)],
+    }
+    assert last().data["kwargs"]["changes"]["title"] == ["one", "two"]
+
+
+def test_nothing_changed_when_the_same_is_saved_again():
+    article = Article.objects.create(title="one", price="1.50", ref=uuid4())
+    article.save()
+    assert told() == {}
+    Article.objects.get(pk=article.pk).save()
+    assert told() == {}
+
+
+def test_old_values_are_those_of_the_row_when_another_has_changed_it_meanwhile():
+    article = Article.objects.create(title="one")
+    Article.objects.filter(pk=article.pk).update(title="meanwhile")
+    article.save()
+    assert told() == {"title": ["meanwhile", "one"]}
+
+
+def test_update_fields_cost_no_query(queries):
+    pk = Article.objects.create(title="one", price="1").pk
+    article = Article.objects.get(pk=pk)
+    article.title, article.price = "two", Decimal("3")
+    before = len(queries)
+    article.save(update_fields=["title"])
+    assert not selects(queries.captured_queries[before:])
+    assert told() == {"title": ["one", "two"]}
+    article.title = "three"
+    article.save(update_fields=["title", "price"])
+    assert told() == {"title": ["two", "three"], "price": [Decimal("1"), Decimal("3")]}
+    article.save(update_fields=["title"])
+    assert told() == {}
+
+
+def test_old_value_is_not_known_when_the_instance_was_not_loaded():
+    pk = Article.objects.create(title="one").pk
+    Article(pk=pk, title="two").save(update_fields=["title"])
+    assert told() == {"title": [None, "two"]}
+    assert last().data["types"]["kwargs.changes.title.0"] == "unknown"
+    # Without update_fields the row is looked at, whoever made the instance.
+    Article(pk=pk, title="three").save()
+    assert told()["title"] == ["two", "three"]
+
+
+def test_deferred_field_is_known_when_it_was_read_after_all(queries):
+    pk = Article.objects.create(title="one", price="1").pk
+    article = Article.objects.only("title").get(pk=pk)
+    article.title = "two"
+    article.save()  # Django makes of it update_fields
+    assert told() == {"title": ["one", "two"]}
+    assert article.price == Decimal("1")
+    article.price = Decimal("2")
+    article.save(update_fields=["price"])
+    assert told() == {"price": [Decimal("1"), Decimal("2")]}
+
+
+def test_old_value_is_the_refreshed_one():
+    article = Article.objects.get(pk=Article.objects.create(title="one").pk)
+    Article.objects.filter(pk=article.pk).update(title="two", price="7")
+    article.refresh_from_db(fields=["title"])
+    article.title = "three"
+    article.save(update_fields=["title"])
+    assert told() == {"title": ["two", "three"]}
+    article.refresh_from_db()
+    article.price = Decimal("8")
+    article.save(update_fields=["price"])
+    assert told() == {"price": [Decimal("7"), Decimal("8")]}
+
+
+def test_change_is_told_when_a_value_was_changed_in_place():
+    article = Article.objects.get(pk=Article.objects.create(title="one", data={"a": [1]}).pk)
+    article.data["a"].append(2)
+    article.save(update_fields=["data"])
+    assert told() == {"data": [{"a": [1]}, {"a": [1, 2]}]}
+
+
+def test_new_value_is_not_known_when_the_database_works_it_out():
+    article = Article.objects.create(title="one", price="1")
+    article.price = F("price") + 1
+    article.save()
+    # From Django 6.1 on, it brings back what the database made of it.
+    brought_back = isinstance(article.price, Decimal)
+    assert told() == {"price": [Decimal("1"), Decimal("2") if brought_back else None]}
+    assert last().data["types"]["kwargs.changes.price.1"] == ("decimal" if brought_back else "unknown")
+
+
+def test_row_that_was_made_again_under_a_known_key_is_new():
+    Article(pk=77, title="one").save()
+    assert told() == {}
+    Article(pk=78, title="one").save(force_insert=True)
+    assert told() == {}
+
+
+def test_changes_of_a_child_are_those_of_its_parents_too(queries):
+    note = Note.objects.create(title="one", text="a")
+    before = len(queries)
+    note.title, note.text = "two", "b"
+    note.save()
+    assert len(selects(queries.captured_queries[before:])) == 1
+    assert told() == {"title": ["one", "two"], "text": ["a", "b"]}
+
+
+def test_changes_of_a_proxy_are_told():
+    proxy = ProxyOfEverything.objects.get(pk=Everything.objects.create(char="a").pk)
+    proxy.char = "b"
+    proxy.save(update_fields=["char"])
+    assert told() == {"char": ["a", "b"]}
+
+
+def test_values_are_of_the_fields_types():
+    everything = Everything.objects.create(hand=Hand("ace"), point=Point(1, 2), file="a.txt")
+    everything.hand, everything.point, everything.file, everything.binary = Hand("king"), None, "b.txt", b"x"
+    everything.save()
+    assert {name: pair for name, pair in told().items() if name != "updated"} == {
+        "hand": [Hand("ace"), Hand("king")],
+        "point": [Point(1, 2), None],
+        "file": ["a.txt", "b.txt"],
+        "binary": [None, b"x"],
+    }
+
+
+def test_secret_and_redacted_fields_are_not_told(settings):
+    article = Article.objects.create(title="one", api_token="planted-old")
+    article.api_token = "planted-new"
+    article.save()
+    assert told() == {}
+    assert last().data["types"]["kwargs.changes.api_token"] == "dropped"
+    user = User.objects.create_user("ada", "ada@example.com", "planted-password")
+    settings.SIGNAL_BRIDGE = {"FORWARD": [{"signal": SAVE, "changes": True, "redact": {"email": "mask"}}]}
+    user = User.objects.get(pk=user.pk)
+    user.email, user.first_name = "bob@example.org", "Ada"
+    user.set_password("planted-another")
+    user.save()
+    assert told() == {"email": ["a***@example.com", "b***@example.org"], "first_name": ["", "Ada"]}
+    assert isinstance(told()["email"][0], Redacted)
+    assert b"planted" not in b"".join(bytes(row.body) for row in pending("default"))
+
+
+def test_fields_are_those_of_the_rule():
+    rule = {"signal": SAVE, "changes": True, "fields": {"foo.Article": ["title"]}}
+    with override_settings(SIGNAL_BRIDGE={"FORWARD": [rule]}):
+        article = Article.objects.create(title="one", price="1")
+        article.title, article.price = "two", Decimal("2")
+        article.save()
+        assert told() == {"title": ["one", "two"]}
+
+
+def test_nothing_is_told_of_changes_when_the_rule_does_not_ask_or_nobody_looked(queries):
+    with override_settings(SIGNAL_BRIDGE={"FORWARD": [SAVE]}):
+        article = Article.objects.create(title="one")
+        before = len(queries)
+        article.save()
+        assert not selects(queries.captured_queries[before:])
+        assert "changes" not in last().kwargs
+    post_save.send(sender=Article, instance=article, created=False, raw=False, using="default", update_fields=None)
+    assert "changes" not in last().kwargs
+
+
+@pytest.mark.django_db(transaction=True)
+def test_old_values_are_read_in_the_transaction_of_the_save(queries):
+    article = Article.objects.create(title="one")
+    before = len(queries)
+    article.title = "two"
+    article.save()
+    statements = [query["sql"].split()[0] for query in queries.captured_queries[before:]]
+    assert statements[:2] == ["BEGIN", "SELECT"]
+    assert statements[-1] == "COMMIT"
+    with transaction.atomic():
+        article.title = "three"
+        article.save()
+        transaction.set_rollback(True)
+    article.save()
+    assert told() == {"title": ["two", "three"]}
+
+
+def test_models_are_what_they_were_when_no_rule_asks_any_more():
+    assert "from_db" in vars(Tag)
+    with override_settings(SIGNAL_BRIDGE={"FORWARD": []}):
+        assert not {"from_db", "save_base", "refresh_from_db"} & vars(Tag).keys()
+        assert changes._tracked == {}
+    assert "from_db" in vars(Tag)
+
+
+@isolate_apps("tests.foo")
+def test_methods_of_the_models_own_are_kept():
+    class Own(models.Model):
+        class Meta:
+            app_label = "foo"
+
+        def __str__(self):
+            return "own"
+
+        @classmethod
+        def from_db(cls, db, field_names, values):
+            instance = super().from_db(db, field_names, values)
+            instance.was_loaded = True
+            return instance
+
+        def save_base(self, *args, **kwargs):
+            self.was_saved = True
+
+    originals = dict(vars(Own))
+    changes.track(Own)
+    try:
+        own = Own.from_db("default", ["id"], [1])
+        own.save(force_insert=True)
+        assert own.was_loaded
+        assert own.was_saved
+    finally:
+        del changes._tracked[Own]
+        for name in ("from_db", "save_base"):
+            setattr(Own, name, originals[name])

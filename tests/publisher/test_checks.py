@@ -1,0 +1,346 @@
+"""What is wrong with SIGNAL_BRIDGE is told: id, offending value, hint."""
+
+import pytest
+from django.core.checks import run_checks
+
+from publisher.checks import check_settings
+
+SAVE = "django.db.models.signals.post_save"
+
+
+@pytest.fixture
+def check(settings):
+    """The errors; most rules here are of all models, the user among them, which is warned of."""
+
+    def run(**changes):
+        settings.SIGNAL_BRIDGE = {"FORWARD": [], **changes}
+        return [message for message in check_settings(None) if message.is_serious()]
+
+    return run
+
+
+@pytest.fixture
+def check_rule(check):
+    return lambda **rule: check(FORWARD=[SAVE, {"signal": SAVE, **rule}])
+
+
+def assert_one(errors, id, *words):
+    (error,) = errors
+    assert error.id == id
+    assert error.is_serious()
+    assert error.hint
+    for word in words:
+        assert word in f"{error.msg} {error.hint}"
+
+
+# Of all databases: Django's own check of a JSONField asks each of them whether it can hold one.
+@pytest.mark.django_db(databases="__all__")
+def test_nothing_is_wrong_when_the_settings_are_those_of_the_tests(settings):
+    assert [error for error in run_checks() if error.id.startswith(("publisher.", "consumers."))] == []
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {},
+        {"senders": ["foo.*", "FOO.Article", "*"], "exclude": ["foo.Draft", "foo.article_tags"]},
+        {"fields": {"foo.Article": ["title", "id"]}, "omit_fields": {"foo.article": ["price"]}},
+        {"routing_key": "plain"},
+        {"routing_key": "{group}.{signal}.{sender}.{subject}.{kwargs[a]}.{{}}"},
+        {"when": "builtins.print", "delivery": "outbox", "unroutable": "keep", "strict": True, "traceback": True},
+        {"signal": "django.core.signals.request_finished", "senders": ["django.WSGIHandler", "django.*"]},
+    ],
+    ids=repr,
+)
+def test_nothing_is_wrong_when_the_rule_is_right(check_rule, rule):
+    assert check_rule(**rule) == []
+
+
+@pytest.mark.django_db
+def test_nothing_is_wrong_when_all_is_forwarded(check):
+    assert check(FORWARD=["*"]) == []
+
+
+@pytest.mark.parametrize("value", [None, [], "signals", 5], ids=repr)
+def test_e001_when_it_is_no_dict(settings, value):
+    settings.SIGNAL_BRIDGE = value
+    assert_one(check_settings(None), "publisher.E001", "SIGNAL_BRIDGE")
+
+
+@pytest.mark.parametrize(("key", "near"), [("FORWAD", "FORWARD"), ("broker_url", "BROKER_URL"), ("Q", "EXCHANGE")])
+def test_e002_when_a_key_is_misspelt(check, key, near):
+    assert_one(check(**{key: []}), "publisher.E002", repr(key), near)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://u:planted@h/", "amqp://", "localhost", "", None, 5, "amqp://u:planted@h:port/", "amqp://[u:planted@h",
+        "amqp://u:planted@h:99999/",
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_e003_without_the_password_when_the_url_is_none(check, url):
+    errors = check(BROKER_URL=url)
+    assert_one(errors, "publisher.E003", "BROKER_URL", "amqp://user:password@host")
+    assert "planted" not in str(errors)
+
+
+@pytest.mark.parametrize("key", ["EXCHANGE", "SERVICE"])
+@pytest.mark.parametrize("name", ["", None, 5, "x" * 101, "amq.topic"], ids=lambda name: repr(name)[:10])
+def test_e004_when_a_name_is_none(check, key, name):
+    assert_one(check(**{key: name}), "publisher.E004", key, repr(name))
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ({"sender": "foo.Article"}, ["'sender'", "Did you mean 'sender"]),
+        ({"routing-key": "x"}, ["'routing-key'", "'routing_key'"]),
+        ({"omitfields": {}}, ["'omitfields'", "'omit_fields'"]),
+        ({"senders": "foo.Article"}, ["'foo.Article'"]),
+        ({"fields": ["title"]}, ["['title']"]),
+        ({"fields": {"foo.Article": "title"}}, ["'title'"]),
+        ({"signal": 5}, ["5"]),
+        ({"strict": "yes"}, ["'yes'"]),
+        ({"traceback": 1}, ["1"]),
+        ({"changes": "price"}, ["'price'"]),
+    ],
+)
+def test_e005_when_a_rule_cannot_be_read(check_rule, rule, words):
+    assert_one(check_rule(**rule), "publisher.E005", "['FORWARD'][1]", *words)
+
+
+@pytest.mark.parametrize("entry", [5, None, ["a.b"], {}, {"senders": []}], ids=repr)
+def test_e005_when_an_entry_is_no_rule(check, entry):
+    assert_one(check(FORWARD=[entry]), "publisher.E005", "['FORWARD'][0]")
+
+
+@pytest.mark.parametrize("value", [SAVE, {"signal": SAVE}, None, 5], ids=repr)
+def test_e005_when_forward_is_no_list(check, value):
+    assert_one(check(FORWARD=value), "publisher.E005", repr(value))
+
+
+@pytest.mark.parametrize(
+    ("signal", "near"),
+    [
+        ("django.db.models.signals.post_sav", "'django.db.models.signals.post_save'"),
+        ("foo.signals.user_login", "'tests.foo.signals.user_login'"),
+        ("zzz.*", "manage.py signals"),
+        ("", "manage.py signals"),
+    ],
+)
+def test_e006_when_there_is_no_such_signal(check_rule, signal, near):
+    assert_one(check_rule(signal=signal), "publisher.E006", repr(signal), near)
+
+
+@pytest.mark.parametrize("key", ["senders", "exclude"])
+@pytest.mark.parametrize(
+    ("label", "near"),
+    [
+        ("foo.Artcle", "'foo.article'"),
+        ("foo.Art*l", ""),
+        ("blgo.Comment", "'blog.comment'"),
+        ("nothing.*", ""),
+        ("Article", "'foo.article'"),
+        ("tests.foo.Article", ""),
+        ("django.WSGIHandler", ""),
+    ],
+)
+def test_e007_when_there_is_no_such_model(check_rule, key, label, near):
+    assert_one(check_rule(**{key: [label]}), "publisher.E007", repr(label.lower()), near)
+
+
+@pytest.mark.parametrize("label", ["djngo.WSGIHandler", "foo.Artcle", ".x", "x.", "a.b.c"])
+def test_e007_when_the_sender_of_another_signal_can_be_none(check_rule, label):
+    errors = check_rule(signal="django.core.signals.request_finished", senders=[label])
+    assert_one(errors, "publisher.E007", repr(label.lower()))
+
+
+@pytest.mark.parametrize("key", ["fields", "omit_fields"])
+def test_e007_when_fields_are_of_no_model(check_rule, key):
+    assert_one(check_rule(**{key: {"foo.Artcle": ["title"]}}), "publisher.E007", "'foo.artcle'", "'foo.article'")
+
+
+@pytest.mark.parametrize("key", ["fields", "omit_fields"])
+def test_e008_when_there_is_no_such_field(check_rule, key):
+    assert_one(check_rule(**{key: {"foo.Article": ["titel", "price"]}}), "publisher.E008", "'titel'", "'title'")
+
+
+@pytest.mark.parametrize(
+    ("routing_key", "word"),
+    [
+        ("{kwarg[a]}", "'kwarg'"),
+        ("{}", "''"),
+        ("{0}", "'0'"),
+        ("a.{", "Single '{'"),
+        ("a.}", "Single '}'"),
+        ("", "empty"),
+        (5, "5"),
+    ],
+)
+def test_e009_when_the_routing_key_is_no_format(check_rule, routing_key, word):
+    assert_one(check_rule(routing_key=routing_key), "publisher.E009", word, "moderation.{kwargs[reason]}")
+
+
+@pytest.mark.parametrize("when", ["no.such.path", "tests.foo.signals.nothing", "print", "sys.path", 5], ids=repr)
+def test_e010_when_there_is_no_predicate(check_rule, when):
+    assert_one(check_rule(when=when), "publisher.E010", repr(when), "dotted path")
+
+
+@pytest.mark.parametrize("delivery", ["outbx", None, 5], ids=repr)
+def test_e011_when_the_delivery_is_unknown(check_rule, delivery):
+    assert_one(check_rule(delivery=delivery), "publisher.E011", repr(delivery), "outbox")
+
+
+def test_e012_when_unroutable_is_unknown(check_rule):
+    assert_one(check_rule(unroutable="hold"), "publisher.E012", "'hold'", "keep")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("SHARDS", 0),
+        ("SHARDS", 1025),
+        ("SHARDS", "2"),
+        ("SHARDS", True),
+        ("FORWARD_RAW", "no"),
+        ("STRICT", 1),
+        ("INBOX_DAYS", 0),
+        ("INBOX_DAYS", "30"),
+        ("MAX_HOPS", 0),
+        ("MAX_HOPS", "16"),
+        ("MANAGEMENT_URL", 15672),
+        ("MANAGEMENT_URL", "localhost:15672"),
+    ],
+    ids=repr,
+)
+def test_e015_when_a_value_is_of_the_wrong_kind(check, key, value):
+    assert_one(check(**{key: value}), "publisher.E015", repr(key), repr(value))
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("email", ["'email'"]),
+        (["email"], ["['email']"]),
+        ({"email": "encrypt"}, ["'encrypt'", "mask"]),
+        ({"email": None}, ["None"]),
+        ({"": "mask"}, ["''"]),
+        ({5: "mask"}, ["5"]),
+    ],
+)
+def test_e016_when_redact_cannot_be_read(check, value, words):
+    assert_one(check(REDACT=value), "publisher.E016", "['REDACT']", *words)
+
+
+def test_e005_when_a_rules_redact_cannot_be_read(check_rule):
+    assert_one(check_rule(redact={"email": "hide"}), "publisher.E005", "'email'", "'hide'")
+
+
+def test_nothing_is_wrong_when_names_are_redacted(check):
+    rule = {"signal": SAVE, "redact": {"email": "mask", "*_name": "hash", "ip": "drop", "token_count": "keep"}}
+    assert check(FORWARD=[rule], REDACT={"phone*": "drop"}) == []
+
+
+def warned(settings, *rules, **more):
+    settings.SIGNAL_BRIDGE = {"FORWARD": list(rules), **more}
+    return [message for message in check_settings(None) if message.id == "publisher.W001"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        SAVE,
+        {"signal": SAVE, "senders": ["auth.*"]},
+        {"signal": SAVE, "senders": ["auth.User"], "omit_fields": {"auth.User": ["username"]}},
+        "django.db.models.signals.*",
+        {"signal": "django.db.models.signals.m2m_changed", "senders": ["auth.user_groups"]},
+        "django.contrib.auth.signals.user_logged_in",
+    ],
+    ids=repr,
+)
+def test_w001_lists_what_leaves_when_the_user_model_is_forwarded_without_fields(settings, rule):
+    (warning,) = warned(settings, rule)
+    assert not warning.is_serious()
+    assert "auth.User" in warning.msg
+    assert "email" in warning.msg
+    assert "first_name" in warning.msg
+    assert "password" not in warning.msg
+    assert ("username" in warning.msg) is ("omit_fields" not in rule)
+    assert "'fields'" in warning.hint
+
+
+def test_w001_tells_what_is_done_to_a_field_before_it_leaves(settings):
+    (warning,) = warned(settings, {"signal": SAVE, "redact": {"email": "mask"}}, REDACT={"last_name": "drop"})
+    assert "email (mask)" in warning.msg
+    assert "last_name" not in warning.msg
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [],
+        [{"signal": SAVE, "senders": ["foo.*"]}],
+        [{"signal": SAVE, "exclude": ["auth.*"]}],
+        [{"signal": SAVE, "fields": {"auth.User": ["id"]}}],
+        [{"signal": SAVE, "fields": {"auth.User": []}}, {"signal": SAVE}],
+        ["tests.foo.signals.*", "django.db.backends.signals.*"],
+    ],
+    ids=repr,
+)
+def test_nobody_is_warned_when_the_fields_of_the_user_model_were_chosen(settings, rules):
+    assert warned(settings, *rules) == []
+
+
+@pytest.mark.parametrize("signal", ["*.post_init", "django.db.models.signals.pre_in*", "django.*.class_prepared"])
+def test_e006_when_a_glob_takes_only_what_is_to_be_named_outright(check_rule, signal):
+    assert_one(
+        check_rule(signal=signal), "publisher.E006", repr(signal), "Name it outright: 'django.db.models.signals."
+    )
+
+
+@pytest.mark.parametrize("sender", ["publisher.OutboxEvent", "consumers.*", "sessions.*", "sess*.session"])
+def test_e007_when_a_sender_is_never_forwarded_so(check_rule, sender):
+    assert_one(check_rule(senders=[sender]), "publisher.E007", repr(sender.lower()), "'sessions.session'")
+    assert check_rule(senders=["sessions.Session"]) == []
+
+
+@pytest.mark.parametrize("signal", ["django.db.models.signals.pre_save", "tests.foo.signals.*"])
+def test_e017_when_a_signal_tells_of_no_changes(check_rule, signal):
+    assert_one(check_rule(signal=signal, changes=True), "publisher.E017", repr(signal), "post_save")
+    assert check_rule(signal="django.db.models.*", changes=True) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "count"),
+    [
+        ({"signal": "django.db.models.signals.post_init"}, 1),
+        ({"signal": "django.db.models.signals.class_prepared"}, 1),
+        ({"signal": "django.db.models.signals.post_init", "senders": ["foo.tag"]}, 0),
+        ({"signal": "django.db.models.signals.post_init", "when": "builtins.print"}, 0),
+        ({"signal": "*"}, 0),
+    ],
+)
+def test_w002_when_every_row_read_would_be_an_event(settings, rule, count):
+    settings.SIGNAL_BRIDGE = {"FORWARD": [rule]}
+    assert [message.id for message in check_settings(None)].count("publisher.W002") == count
+
+
+@pytest.mark.parametrize(
+    ("signal", "near"),
+    [
+        ("post_save", "django.db.models.signals.post_save"),
+        ("django.db.signals.post_save", "django.db.models.signals.post_save"),
+        ("tests.foo.models.Hooks.closed", "tests.foo.signals.Hooks.closed"),
+        ("tests.foo.signals.artikle_published", "tests.foo.signals.article_published"),
+        ("django.contrib.auth.signal.user_logged_in", "django.contrib.auth.signals.user_logged_in"),
+    ],
+)
+def test_hint_is_the_signal_that_was_probably_meant(check_rule, signal, near):
+    assert_one(check_rule(signal=signal), "publisher.E006", f"Did you mean {near!r}")
+
+
+def test_all_that_is_wrong_is_told_at_once(check):
+    errors = check(EXCHNGE="x", BROKER_URL="x", FORWARD=[5, {"signal": "no.signal", "senders": ["foo.Nothing"]}])
+    assert [error.id[-4:] for error in errors] == ["E002", "E003", "E005", "E006", "E007"]

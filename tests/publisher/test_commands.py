@@ -1,0 +1,110 @@
+"""The publisher's commands as a shell sees them: output, and exit codes."""
+
+import json
+import socket
+from io import StringIO
+
+import django
+import pytest
+from django.core.management import CommandError, call_command
+
+from tests.stage import eventually, manage
+
+
+def listed(*arguments):
+    out = StringIO()
+    call_command("signals", "--format", "json", *arguments, stdout=out)
+    return {row["signal"]: row for row in json.loads(out.getvalue())}
+
+
+def test_signals_shows_all_and_what_is_forwarded():
+    rows = listed()
+    assert sum(name.startswith("django.") for name in rows) == (24 if django.VERSION >= (6, 0) else 21)
+    assert {"tests.foo.signals.user_login", "tests.foo.signals.Hooks.closed"} <= rows.keys()
+    assert all(
+        row.keys() == {"signal", "kwargs", "receivers", "offloaded", "forwarded", "keys", "took_ms"}
+        for row in rows.values()
+    )
+    saves = rows["django.db.models.signals.post_save"]
+    assert saves["kwargs"] == ["instance", "created", "update_fields", "raw", "using"]
+    assert saves["forwarded"] is True
+    assert "db.post_save.foo.article" in saves["keys"]
+    assert "db.post_save.foo.draft" not in saves["keys"]
+    assert not any("auth.user" in key for key in saves["keys"])
+    assert rows["tests.foo.signals.user_login"]["keys"] == ["foo.user_login.#"]
+    assert rows["django.db.models.signals.post_init"] == {
+        "signal": "django.db.models.signals.post_init", "receivers": [], "offloaded": [],
+        "forwarded": False, "keys": [], "took_ms": {}, "kwargs": ["instance"],
+    }  # fmt: skip
+
+
+def test_signals_shows_receivers_of_others_but_not_the_bridges_own():
+    rows = listed()
+    login = rows["django.contrib.auth.signals.user_logged_in"]
+    assert login["receivers"] == ["django.contrib.auth.models.update_last_login"]
+    assert rows["tests.foo.signals.user_login"]["receivers"] == []
+
+
+def test_signals_shows_the_forwarded_alone_when_asked():
+    rows = listed("--forwarded")
+    assert rows
+    assert all(row["forwarded"] for row in rows.values())
+
+
+def test_signals_shows_a_table_when_no_format_is_given():
+    out = StringIO()
+    call_command("signals", stdout=out)
+    assert "tests.foo.signals.user_login" in out.getvalue()
+
+
+def test_signals_shows_the_rules_own_key(settings):
+    rule = {"signal": "tests.foo.signals.user_login", "routing_key": "login.{kwargs[reason]}"}
+    settings.SIGNAL_BRIDGE = {"FORWARD": [rule]}
+    assert listed("--forwarded")["tests.foo.signals.user_login"]["keys"] == ["login.{kwargs[reason]}"]
+
+
+def test_wrong_database_is_wrong_usage():
+    with pytest.raises(CommandError) as caught:
+        call_command("relay", "--database", "nowhere")
+    assert "nowhere" in str(caught.value)
+
+
+def test_exit_code_is_2_when_the_usage_is_wrong(stage):
+    for arguments in (("relay", "--database", "nowhere"), ("relay", "--bogus"), ("signals", "--format", "xml")):
+        done = stage.manage(*arguments, check=False)
+        assert done.returncode == 2
+        assert arguments[-1].strip("-") in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_exit_code_is_78_when_the_password_is_wrong(stage):
+    url = stage.env["BROKER_URL"].replace("guest@", "planted@")
+    done = stage.manage("relay", "--once", check=False, BROKER_URL=url)
+    assert done.returncode == 78
+    assert "refused the user" in done.stderr
+    assert "planted" not in done.stdout + done.stderr
+
+
+def test_relay_once_ends_with_0_when_the_outbox_is_empty(stage):
+    assert stage.manage("relay", "--once").returncode == 0
+
+
+def test_exit_code_is_0_when_terminated_while_the_broker_is_away(stage):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    process = stage.start("relay", BROKER_URL=f"amqp://guest:planted@127.0.0.1:{port}/%2F")
+    eventually(lambda: "waiting for the broker" in process.log.read_text())
+    process.terminate()
+    assert process.wait(10) == 0
+    assert "planted" not in process.log.read_text()
+
+
+def test_check_tells_what_is_wrong(stage, tmp_path):
+    (tmp_path / "broken_settings.py").write_text(
+        "from tests.settings import *\nSIGNAL_BRIDGE = {**SIGNAL_BRIDGE, 'FORWARD': ['no.such.signal'], 'FORWAD': 1}\n"
+    )
+    env = {**stage.env, "DJANGO_SETTINGS_MODULE": "broken_settings", "PYTHONPATH": f"{tmp_path}"}
+    done = manage("check", env=env, check=False)
+    assert done.returncode == 1
+    assert "publisher.E002" in done.stderr
+    assert "publisher.E006" in done.stderr

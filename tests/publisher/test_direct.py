@@ -1,0 +1,94 @@
+"""Direct delivery: at most once, never in the way of whoever sends."""
+
+import time
+
+import pytest
+from django.db import transaction
+
+from publisher import direct
+from publisher.models import OutboxEvent
+from tests.foo.signals import article_flagged
+from tests.stage import eventually
+
+SIGNAL = "tests.foo.signals.article_flagged"
+
+
+@pytest.fixture
+def flagged(bridge, settings, queues):
+    """The signal, delivered directly into a queue."""
+    settings.SIGNAL_BRIDGE = {**bridge, "FORWARD": [{"signal": SIGNAL, "delivery": "direct"}]}
+    queues.bind("q", "foo.#")
+    yield lambda n=0: article_flagged.send(sender=None, n=n)
+    direct.buffer().close()
+    queues.delete("q")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_direct_event_arrives_without_an_outbox(flagged, queues):
+    flagged(7)
+    eventually(lambda: queues.count("q") == 1)
+    (letter,) = queues.take("q")
+    assert b'"n":7' in letter.body
+    assert letter.properties.delivery_mode == 2
+    assert not OutboxEvent.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_direct_event_waits_for_the_commit(flagged, queues):
+    with transaction.atomic():
+        flagged(1)
+        transaction.set_rollback(True)
+    with transaction.atomic():
+        flagged(2)
+    eventually(lambda: queues.count("q") == 1)
+    (letter,) = queues.take("q")
+    assert b'"n":2' in letter.body
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sender_neither_waits_nor_fails_when_the_broker_is_away(settings, caplog):
+    away = {"BROKER_URL": "amqp://guest:guest@127.0.0.1:9/%2F", "FORWARD": [{"signal": SIGNAL, "delivery": "direct"}]}
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, **away}
+    direct.buffer().most = 100
+    began = time.monotonic()
+    for n in range(150):
+        article_flagged.send(sender=None, n=n)
+    assert time.monotonic() - began < 1
+    assert direct.buffer().dropped == 50
+    assert "the buffer is full" in caplog.text
+    direct.buffer().close()
+    assert direct.buffer().dropped == 150
+    assert "the process ended" in caplog.text
+    direct._forget()
+
+
+def test_forked_child_has_a_thread_of_its_own(stage, queues):
+    queues.bind("q", "foo.#")
+    stage.python(f"""
+import os
+from django.test import override_settings
+from django.conf import settings
+from tests.foo.signals import article_flagged
+rule = {{"signal": "{SIGNAL}", "delivery": "direct"}}
+with override_settings(SIGNAL_BRIDGE={{**settings.SIGNAL_BRIDGE, "FORWARD": [rule]}}):
+    article_flagged.send(sender=None, n=1)
+    child = os.fork()
+    article_flagged.send(sender=None, n=2)
+    if child:
+        os.waitpid(child, 0)
+""")
+    eventually(lambda: queues.count("q") == 3)
+    assert sorted(letter.body.count(b'"n":2') for letter in queues.take("q")) == [0, 1, 1]
+    queues.delete("q")
+
+
+def test_web_process_does_not_import_pika(stage):
+    printed = stage.python("""
+import sys
+from django.test import Client
+from tests.foo.models import Article
+Article.objects.create(title="x")
+assert Client().get("/healthz/").status_code in (200, 404)
+print("pika" in sys.modules)
+""")
+    assert printed.strip().endswith("False")

@@ -1,0 +1,48 @@
+"""When it is not worth asking."""
+
+from publisher.fuse import BLOWS_AFTER, LONGEST_PAUSE_SECONDS, Fuse
+
+
+def blown(at=0.0):
+    fuse = Fuse()
+    assert [fuse.record(False, at) for _ in range(BLOWS_AFTER)] == [False] * (BLOWS_AFTER - 1) + [True]
+    return fuse
+
+
+def test_it_holds_while_some_are_answered():
+    fuse = Fuse()
+    for n in range(100):
+        fuse.record(n % BLOWS_AFTER == 0, n)
+        assert fuse.allows(n)
+
+
+def test_it_blows_once_after_so_many_failures_and_lets_nothing_through():
+    fuse = blown()
+    assert not fuse.allows(0.9)
+    assert not fuse.record(False, 0.9), "one that had been asked before"
+
+
+def test_one_question_is_let_through_after_the_pause():
+    fuse = blown()
+    assert [fuse.allows(1.5), fuse.allows(1.5), fuse.allows(1.6)] == [True, False, False]
+    fuse.record(True, 1.7)
+    assert fuse.allows(1.7)
+    assert fuse.allows(1.7)
+
+
+def test_pause_is_longer_each_time_up_to_a_limit():
+    fuse, now, pauses = blown(), 0.0, []
+    for _ in range(8):
+        began = now
+        while not fuse.allows(now):
+            now += 0.25
+        fuse.record(False, now)
+        pauses.append(now - began)
+    assert pauses[:3] == [1.0, 2.0, 4.0]
+    assert pauses[-1] == LONGEST_PAUSE_SECONDS
+
+
+def test_question_that_was_let_through_and_never_came_back_holds_up_no_other():
+    fuse = blown()
+    assert fuse.allows(1.5)
+    assert fuse.allows(10)

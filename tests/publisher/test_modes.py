@@ -1,0 +1,157 @@
+"""An event is in the transaction of its write, in every way that Django has to write."""
+
+import urllib.request
+from contextlib import suppress
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+
+from tests.foo.models import Article, Tag
+from tests.publisher.test_transactions import keys, written
+from tests.stage import eventually
+from tools.ports import HOST, assign
+
+SAVED = "db.post_save.foo.article"
+in_a_database = pytest.mark.django_db(transaction=True)
+
+
+@in_a_database
+def test_helpers_that_get_or_make_a_row_forward_it_once():
+    Article.objects.get_or_create(title="one")
+    Article.objects.get_or_create(title="one")
+    Article.objects.update_or_create(title="one", defaults={"title": "two"})
+    Tag(name="x").save()
+    assert keys() == [SAVED, SAVED, "db.post_save.foo.tag"]
+    assert [event.kwargs["created"] for event in written()] == [True, False, True]
+
+
+@in_a_database
+def test_related_managers_forward_what_they_change():
+    article = Article.objects.create(title="one")
+    first, second = Tag.objects.create(name="a"), Tag.objects.create(name="b")
+    article.tags.add(first)
+    article.tags.set([second])
+    article.tags.remove(second)
+    first.article_set.add(article)
+    article.tags.clear()
+    actions = [event.kwargs["action"] for event in written() if event.routing_key == "db.m2m_changed.foo.article_tags"]
+    changes = ["add", "remove", "add", "remove", "add", "clear"]
+    assert actions == [f"{when}_{change}" for change in changes for when in ("pre", "post")]
+
+
+@in_a_database
+def test_nothing_is_written_when_a_related_manager_is_rolled_back():
+    article, tag = Article.objects.create(title="one"), Tag.objects.create(name="a")
+    with suppress(RuntimeError), transaction.atomic():
+        article.tags.add(tag)
+        raise RuntimeError
+    assert "db.m2m_changed.foo.article_tags" not in keys()
+
+
+@in_a_database
+def test_durable_transaction_takes_its_events_with_it():
+    with transaction.atomic(durable=True):
+        Article.objects.create(title="one")
+        assert keys() == []
+    with suppress(RuntimeError), transaction.atomic(durable=True):
+        Article.objects.create(title="two")
+        raise RuntimeError
+    assert keys() == [SAVED]
+
+
+@in_a_database
+def test_request_is_one_transaction_when_the_project_says_so(monkeypatch):
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    client = Client(raise_request_exception=False)
+    assert client.post("/foo/articles/?fail=1").status_code == 500
+    assert (Article.objects.count(), keys()) == (0, [])
+    assert client.post("/foo/articles/").status_code == 200
+    assert (Article.objects.count(), keys()) == (1, [SAVED])
+
+
+@in_a_database
+def test_event_stays_when_the_view_fails_after_its_own_commit():
+    Client(raise_request_exception=False).post("/foo/articles/?fail=1")
+    assert (Article.objects.count(), keys()) == (1, [SAVED])
+
+
+@in_a_database
+def test_event_is_there_when_the_hooks_of_the_commit_run():
+    seen = []
+    with transaction.atomic():
+        transaction.on_commit(lambda: seen.append(keys()))
+        Article.objects.create(title="one")
+    assert seen == [[SAVED]]
+
+
+def test_events_are_written_from_async_code(stage):
+    """`asave` and `asend` run synchronous receivers in a thread, with that thread's connection."""
+    stage.python("""
+import asyncio
+from django.db import transaction
+from django.test import AsyncClient
+from tests.foo.models import Article
+from asgiref.sync import sync_to_async
+
+async def main():
+    await AsyncClient().get("/foo/articles/async/")
+    await asyncio.gather(*(Article(title=str(n)).asave() for n in range(10)))
+    await Article.objects.acreate(title="created")
+
+@sync_to_async
+def rolled_back():
+    with transaction.atomic():
+        Article.objects.create(title="lost")
+        transaction.set_rollback(True)
+
+asyncio.run(main())
+asyncio.run(rolled_back())
+""")
+    rows = stage.database.rows("SELECT routing_key, count(*) FROM publisher_outboxevent GROUP BY 1 ORDER BY 1")
+    assert rows == [(SAVED, 12), ("foo.article_flagged", 1)]
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres", "mariadb"])
+def test_threads_write_the_events_of_their_own_transactions(stage):
+    stage.python("""
+from concurrent.futures import ThreadPoolExecutor
+from django.db import transaction, connection
+from tests.foo.models import Article
+
+def work(n):
+    with transaction.atomic():
+        Article.objects.create(title=f"{n} a")
+        with transaction.atomic():
+            Article.objects.create(title=f"{n} b")
+            transaction.set_rollback(n % 2 == 1)
+    connection.close()
+
+with ThreadPoolExecutor(4) as threads:
+    list(threads.map(work, range(20)))
+""")
+    # Every other one rolls its savepoint back.
+    assert stage.database.value("SELECT count(*) FROM foo_article") == 30
+    assert stage.outbox() == 30
+
+
+def test_forked_workers_write_events_when_the_site_was_loaded_before(stage):
+    """gunicorn --preload: models, rules and receivers are there before the workers are."""
+    port = assign(["http"], fixed={}, last={})["http"]
+    options = ("--preload", "--workers=2", f"--bind={HOST}:{port}", "--chdir=.", "--threads=2")
+    stage.start("-m", "gunicorn", *options, "tests.foo.wsgi:application")
+    url = f"http://{HOST}:{port}/foo/articles/"
+
+    def create(number):
+        with suppress(OSError), urllib.request.urlopen(url, data=f"title={number}".encode(), timeout=10) as answer:
+            return answer.read().decode()
+
+    workers = {eventually(lambda: create(0))}
+    for number in range(1, 200):
+        workers.add(create(number))
+        if len(workers) == 2 and number > 20:
+            break
+    assert len(workers) == 2
+    titles = stage.database.value("SELECT count(*) FROM foo_article")
+    ids = stage.database.rows("SELECT DISTINCT message_id FROM publisher_outboxevent")
+    assert stage.outbox() == titles == len(ids) == number + 1

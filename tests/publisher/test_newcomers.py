@@ -1,0 +1,104 @@
+"""Signals that are made after the rules were connected."""
+
+import logging
+import sys
+from types import ModuleType
+
+import pytest
+from django.dispatch import Signal
+from django.test import override_settings
+
+from publisher import receivers
+from publisher.models import OutboxEvent
+from publisher.wire.event import decode_event
+
+pytestmark = pytest.mark.django_db
+
+
+def forwarding(*rules):
+    return override_settings(SIGNAL_BRIDGE={"FORWARD": list(rules)})
+
+
+def written():
+    from publisher.outbox import pending
+
+    return [decode_event(bytes(row.body), row.routing_key) for row in [*OutboxEvent.objects.all(), *pending("default")]]
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """A module of an app, loaded late; what it runs is as if it stood there."""
+    module = ModuleType("tests.foo.late")
+    monkeypatch.setitem(sys.modules, "tests.foo.late", module)
+
+    def run(code):
+        exec(compile(code, "late.py", "exec"), module.__dict__)
+        return module
+
+    return run
+
+
+@pytest.mark.parametrize("rule", ["*", "tests.*", "tests.foo.late.*", {"signal": "tests.foo.l*", "routing_key": "x"}])
+def test_signal_is_forwarded_from_its_first_on_when_it_is_made_late(module, rule):
+    with forwarding(rule):
+        made = module("from django.dispatch import Signal\nHOOKS = {}\nHOOKS['made'] = Signal()").HOOKS["made"]
+        made.send(sender=None, number=1)
+        made.send(sender=None, number=2)
+    events = written()
+    assert [event.kwargs for event in events] == [{"number": 1}, {"number": 2}]
+    assert {event.type for event in events} == {"tests.foo.late.HOOKS.made"}
+    assert not made.receivers
+
+
+def test_signal_has_no_receiver_when_no_glob_can_take_it(module):
+    with forwarding("tests.bar.*", "tests.foo.signals.user_login"):
+        assert not module("from django.dispatch import Signal\nmade = Signal()").made.receivers
+        assert not Signal().receivers
+
+
+def test_signal_that_no_rule_takes_is_left_alone_after_its_first(module):
+    with forwarding("tests.foo.*.other"):
+        made = module("from django.dispatch import Signal\nmade = Signal()").made
+        made.send(sender=None)
+        assert not made.receivers
+    assert written() == []
+
+
+def test_signal_of_a_subclass_is_forwarded_when_it_has_an_init_of_its_own(module):
+    code = """
+from django.dispatch import Signal
+class Named(Signal):
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+made = Named("a")
+"""
+    with forwarding("tests.foo.late.*"):
+        module(code).made.send(sender=None)
+    assert [event.type for event in written()] == ["tests.foo.late.made"]
+
+
+def test_signal_is_sent_once_when_the_rules_are_connected_again_in_between(module):
+    with forwarding("*"):
+        made = module("from django.dispatch import Signal\nmade = Signal()").made
+        receivers.connect()
+        made.send(sender=None)
+    assert len(written()) == 1
+
+
+def test_signals_without_a_name_are_looked_for_once_for_each_place_that_makes_them(module, caplog, monkeypatch):
+    looked = []
+    monkeypatch.setattr("publisher.newcomers.known_as", lambda signal: looked.append(signal))
+    with forwarding("*"), caplog.at_level(logging.WARNING, "publisher"):
+        loaded = module("from django.dispatch import Signal\ndef make():\n    return Signal()\n")
+        for _ in range(5):
+            loaded.make().send(sender=None)
+    assert len(looked) == 1
+    assert "late.py, line 3, has no name" in caplog.text
+    assert written() == []
+
+
+def test_answer_is_none_when_a_newcomer_is_sent(module):
+    with forwarding("*"):
+        made = module("from django.dispatch import Signal\nmade = Signal()").made
+        assert {answer for _, answer in made.send_robust(sender=None)} == {None}

@@ -1,0 +1,89 @@
+"""What is wrong with OFFLOAD is told: id, offending value, hint."""
+
+import json
+
+import pytest
+
+from publisher.offload_checks import check_offload
+
+CODE = """
+import json
+from publisher.offload_checks import check_offload
+print(json.dumps([(each.id, each.msg, each.hint) for each in check_offload(None)]))
+"""
+AWAY = "tests.away.receivers"
+
+
+@pytest.fixture(scope="module")
+def told(databases, tmp_path_factory, django_db_blocker):
+    """All that is told of the app's receivers, in a process that has them."""
+    from tests.stage import Stage
+
+    entries = [
+        "*",
+        "reindex",
+        "reindx",
+        "on_shipped",
+        "not_connected",
+        "per_row",
+        "<lambda>",
+        "Mailer.send",
+        "Mailer.sned",
+    ]
+    with django_db_blocker.unblock(), databases.fresh("sqlite") as database:
+        stage = Stage(tmp_path_factory.mktemp("away"), database, "amqp://127.0.0.1:9/", {})
+        offload = ",".join([*(f"{AWAY}.{entry}" for entry in entries), "no.such.receiver", "zzz.*"])
+        printed = stage.python(CODE, TEST_APPS="tests.away", TEST_OFFLOAD=offload)
+    return json.loads(printed)
+
+
+@pytest.mark.parametrize(
+    ("id", "words", "hint"),
+    [
+        ("publisher.E031", "receivers.reindx': there is no such receiver", f"'{AWAY}.reindex'"),
+        ("publisher.E031", "Mailer.sned': there is no such receiver", f"'{AWAY}.Mailer.send'"),
+        ("publisher.E031", "'no.such.receiver': there is no such receiver", "manage.py signals"),
+        ("publisher.E031", "'zzz.*': there is no such receiver", "manage.py signals"),
+        ("publisher.E032", "on_shipped' is a lambda", "a function with a name"),
+        ("publisher.E032", "<lambda>' is a lambda", "a function with a name"),
+        ("publisher.E033", "per_row' cannot be offloaded from django.db.models.signals.post_init", "per row"),
+        ("publisher.E034", "not_connected' is connected to no signal", "AppConfig.ready()"),
+        ("publisher.W030", f"{AWAY}.answers returns a value (line", "gets None"),
+        ("publisher.W031", f"{AWAY}.normalise changes the instance (line", "not saved"),
+        ("publisher.W031", f"{AWAY}.log_all changes the instance (line", "does not see"),
+        ("publisher.W032", f"{AWAY}.needs_request needs the real request (line", "Method, path"),
+        ("publisher.W033", f"{AWAY}.wants_token asks for 'reset_token'", "would fail"),
+        ("publisher.W034", f"'{AWAY}.*' leaves a lambda in process", "a function with a name"),
+    ],
+)
+def test_it_is_told_with_a_hint(told, id, words, hint):
+    (found,) = [message for message in told if message[0] == id and words in message[1]]
+    assert hint in found[2]
+
+
+def test_nothing_is_told_of_receivers_that_can_go(told):
+    about = [message for _, message, _ in told]
+    for name in ("reindex", "count_tags", "tagged", "flaky", "Mailer.send", "asynchronous"):
+        assert not [message for message in about if f"{AWAY}.{name} " in message or f"{AWAY}.{name}'" in message]
+
+
+@pytest.mark.parametrize("value", [None, "a.b", {"a": 1}, 5, ["a.b", 5]], ids=repr)
+def test_e030_when_it_is_no_list_of_paths(settings, value):
+    settings.SIGNAL_BRIDGE = {"OFFLOAD": value}
+    (error,) = check_offload(None)
+    assert (error.id, error.is_serious()) == ("publisher.E030", True)
+    assert repr(value) in error.msg
+    assert error.hint
+
+
+def test_reason_is_told_when_the_module_cannot_be_imported(settings, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "broken_receivers.py").write_text("raise RuntimeError('broken')")
+    settings.SIGNAL_BRIDGE = {"OFFLOAD": ["broken_receivers.index"]}
+    (error,) = check_offload(None)
+    assert (error.id, "RuntimeError: broken" in error.msg) == ("publisher.E031", True)
+
+
+def test_nothing_is_told_when_nothing_is_offloaded(settings):
+    settings.SIGNAL_BRIDGE = {}
+    assert check_offload(None) == []

@@ -1,0 +1,247 @@
+"""Which signals have a receiver of the bridge, and what the sender notices of it: nothing."""
+
+from contextlib import nullcontext
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db.models.deletion import Collector
+from django.db.models.signals import ModelSignal, post_delete, post_init, post_save, pre_save
+from django.test import override_settings
+
+from publisher import counters, receivers
+from publisher.catalogue import catalogue, named
+from publisher.forwarding import alias_of
+from publisher.models import OutboxEvent
+from publisher.rules import Rule
+from publisher.wire.codec import encodes
+from publisher.wire.errors import EncoderFailed, NotEncodable
+from publisher.wire.event import decode_event
+from tests.foo.models import Article, Draft, Tag
+from tests.foo.signals import Hooks, article_flagged, article_published, user_login
+
+
+def forwarding(*rules, **more):
+    return override_settings(SIGNAL_BRIDGE={"FORWARD": list(rules), **more})
+
+
+def connected(signal):
+    """How many receivers of the bridge a signal has."""
+    return sum(str(lookup[0]).startswith("publisher.") for lookup, *_ in signal.receivers if isinstance(lookup, tuple))
+
+
+def written():
+    return [decode_event(bytes(row.body), row.routing_key) for row in OutboxEvent.objects.all()]
+
+
+def test_no_signal_has_a_receiver_when_no_rule_takes_it():
+    with forwarding("tests.foo.signals.user_login"):
+        forwarded = {known.name for known in catalogue() if connected(known.signal)}
+    # The app's own receiver, which reads the rules again.
+    assert forwarded - {"django.core.signals.setting_changed"} == {"tests.foo.signals.user_login"}
+
+
+def test_receivers_come_and_go_when_settings_are_overridden():
+    before = [list(signal.receivers) for signal in (article_flagged, post_save)]
+    with forwarding():
+        assert connected(user_login) == connected(post_save) == 0
+        with forwarding("tests.foo.signals.article_flagged"):
+            assert connected(article_flagged) == 1
+        assert connected(article_flagged) == 0
+    assert [len(signal.receivers) for signal in (article_flagged, post_save)] == [len(each) for each in before]
+
+
+def test_signal_has_one_receiver_when_several_rules_take_it():
+    with forwarding("tests.foo.signals.*", "tests.foo.signals.user_login", "tests.*"):
+        assert connected(user_login) == 1
+        receivers.connect()
+        assert connected(user_login) == 1
+
+
+def test_model_signal_is_connected_to_the_models_of_its_rules_alone():
+    rule = {"signal": "django.db.models.signals.post_save", "senders": ["foo.*"], "exclude": ["foo.Draft"]}
+    with forwarding(rule):
+        assert post_save.has_listeners(Article)
+        assert not post_save.has_listeners(Draft)
+        assert not post_save.has_listeners(User)
+        assert not pre_save.has_listeners(Article)
+
+
+@pytest.mark.django_db
+def test_all_means_no_signal_per_row_read_nor_the_bridges_own():
+    with forwarding("*"):
+        assert connected(post_init) == 0
+        assert not post_save.has_listeners(OutboxEvent)
+        assert not post_save.has_listeners(Session)
+        assert post_save.has_listeners(User)
+        assert connected(Hooks.closed) == connected(article_published) == 1
+
+
+def test_signal_is_connected_when_the_rule_names_it_by_an_alias():
+    with forwarding("tests.foo.models.article_published"):
+        assert connected(article_published) == 1
+
+
+def test_rows_are_deleted_without_loading_them_when_their_model_is_not_forwarded():
+    rule = {"signal": "django.db.models.signals.post_delete", "senders": ["foo.Article"]}
+    with forwarding(rule):
+        assert Collector(using=DEFAULT_DB_ALIAS, origin=Draft).can_fast_delete(Draft.objects.all())
+        assert not Collector(using=DEFAULT_DB_ALIAS, origin=Article).can_fast_delete(Article.objects.all())
+        assert post_delete.has_listeners(Article)
+
+
+@pytest.mark.django_db
+def test_save_of_a_model_that_is_not_forwarded_costs_nothing_more(django_assert_num_queries):
+    with django_assert_num_queries(1):
+        Draft.objects.create(text="a")
+    assert Draft.save_base is Tag.__mro__[1].save_base
+
+
+NAMES = [
+    "args", "kwargs", "name", "named", "sender_name", "known", "rule", "rules", "field", "source", "model", "error",
+    "data", "types", "type", "event", "instance", "using", "raw", "created", "user", "request", "value", "path",
+    "encoding", "label", "service", "cls", "receiver", "weak", "dispatch_uid", "using_", "class", "None", "a b", "",
+]  # fmt: skip
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("name", NAMES)
+def test_signal_is_forwarded_when_a_kwarg_has_this_name(name):
+    with forwarding("tests.foo.signals.user_login"):
+        answers = user_login.send(None, **{name: "value"})
+    assert {answer for _, answer in answers} <= {None}
+    (event,) = written()
+    assert event.kwargs == {name: "value"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_signal_is_forwarded_when_its_kwargs_have_all_these_names():
+    kwargs = {name: number for number, name in enumerate(NAMES)}
+    with forwarding({"signal": "tests.foo.signals.user_login", "when": "tests.publisher.test_receivers.takes_all"}):
+        user_login.send_robust(None, **kwargs)
+    (event,) = written()
+    assert event.kwargs == kwargs
+
+
+def takes_all(sender, **kwargs):
+    return True
+
+
+def is_wanted(sender, **kwargs):
+    return kwargs.get("wanted")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_predicate_decides_and_the_next_rule_comes_when_it_says_no():
+    signal = "tests.foo.signals.user_login"
+    when = f"{__name__}.is_wanted"
+    with forwarding(
+        {"signal": signal, "when": when, "routing_key": "wanted"}, {"signal": signal, "routing_key": "rest"}
+    ):
+        user_login.send(None, wanted=True)
+        user_login.send(None, wanted=False)
+    assert [event.routing_key for event in written()] == ["wanted", "rest"]
+
+
+def raises(sender, **kwargs):
+    raise RuntimeError("the predicate is broken")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sender_does_not_notice_when_a_predicate_raises():
+    with forwarding({"signal": "tests.foo.signals.user_login", "when": f"{__name__}.raises"}):
+        assert {answer for _, answer in user_login.send(None)} <= {None}
+
+
+class Fragile:
+    """Its encoder raises."""
+
+
+@encodes(Fragile)
+def encode_fragile(encoding, value, path):
+    raise ValueError("planted-secret")
+
+
+LOGIN = "tests.foo.signals.user_login"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("rule", "more", "fails"),
+    [
+        ({}, {}, False),
+        ({}, {"STRICT": True}, True),
+        ({"strict": True}, {}, True),
+        ({"strict": False}, {"STRICT": True}, False),
+        ({"delivery": "direct"}, {"STRICT": True}, False),
+    ],
+)
+def test_event_is_not_sent_when_an_encoder_raises_and_the_sender_is_told_when_the_rule_is_strict(
+    rule, more, fails, caplog
+):
+    counters.reset()
+    with forwarding({"signal": LOGIN, **rule}, **more):
+        with pytest.raises(EncoderFailed) if fails else nullcontext(), transaction.atomic():
+            Tag.objects.create(name="a")
+            user_login.send(None, odd=Fragile())
+        assert written() == []
+        assert Tag.objects.exists() is not fails
+        if not fails:
+            user_login.send(None, odd=Fragile())
+            assert counters.counts() == {("encoder failed", LOGIN): 2}
+            (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+            assert f"signal={LOGIN} path=kwargs.odd type={__name__}.Fragile" in record.getMessage()
+        # A direct one would wait in this process for a broker, and come out in another test.
+        if rule.get("delivery") != "direct":
+            user_login.send(None, fine=1)
+            assert len(written()) == 1
+    assert "planted-secret" not in "".join(record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_value_without_encoder_fails_the_sender_when_the_project_is_strict():
+    with (
+        forwarding(LOGIN, STRICT=True),
+        pytest.raises(NotEncodable, match=rf"{LOGIN}: kwargs\.odd is a builtins\.object"),
+    ):
+        user_login.send(None, odd=object())
+    with forwarding(LOGIN):
+        user_login.send(None, odd=object())
+    assert written()[0].kwargs["odd"]["type"] == "builtins.object"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fixtures_are_not_forwarded_unless_asked_for():
+    rule = {"signal": "django.db.models.signals.post_save", "senders": ["foo.*"]}
+    with forwarding(rule):
+        post_save.send(Article, instance=Article(pk=1), raw=True, using="default")
+    assert written() == []
+    with forwarding(rule, FORWARD_RAW=True):
+        post_save.send(Article, instance=Article(pk=1), raw=True, using="default")
+    assert len(written()) == 1
+
+
+@pytest.mark.parametrize(
+    ("sender", "kwargs", "alias"),
+    [
+        (None, {}, "default"),
+        (None, {"using": "other"}, "other"),
+        (None, {"using": "nowhere"}, "default"),
+        (None, {"using": 5}, "default"),
+        (Article, {}, "default"),
+        (Article, {"instance": Article()}, "default"),
+        (Article.from_db("other", ["id"], [1]), {}, "other"),
+        (Article, {"instance": Article.from_db("other", ["id"], [1])}, "other"),
+        (None, {"instance": "text"}, "default"),
+    ],
+    ids=map(str, range(9)),
+)
+def test_alias_is_that_of_the_write(sender, kwargs, alias):
+    assert alias_of(sender, kwargs) == alias
+
+
+def test_senders_are_none_when_the_signal_is_of_no_model():
+    known = named("tests.foo.signals.user_login")
+    assert list(receivers.senders_of(known, (Rule(signal=known.name),))) == [None]
+    assert not isinstance(known.signal, ModelSignal)

@@ -1,0 +1,182 @@
+"""What is redacted by name: by the rule, by the project, and what a handler gets of it."""
+
+import json
+from decimal import Decimal
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.db import models, transaction
+from django.test.utils import isolate_apps
+
+from consumers.instances import instance_of
+from publisher.catalogue import named
+from publisher.columns import columns_of
+from publisher.events import encoded_event
+from publisher.redact import redact_from
+from publisher.redaction import is_secret_column, redacted, scrubbed
+from publisher.rules import rule_from
+from publisher.wire.errors import RedactedValue
+from publisher.wire.event import decode_event
+from publisher.wire.redacted import Redacted
+from tests.foo.models import Article, Tag
+
+LOGIN = "tests.foo.signals.user_login"
+EMAIL = "ada.planted@example.com"
+
+
+def event(redact=None, project=None, sender=None, **kwargs):
+    rule = rule_from({"signal": LOGIN, "redact": redact or {}}, redact=redact_from(project or {}))
+    return decode_event(encoded_event(named(LOGIN), sender, kwargs, rule, "blog").body)
+
+
+@pytest.mark.parametrize(
+    ("value", "mask"),
+    [
+        (EMAIL, "a***@example.com"),
+        ("Ada Lovelace", "A***"),
+        ("Ada", "***"),
+        ("", "***"),
+        ("@", "***@"),
+        (1234567, "***"),
+        ({"a": 1}, "***"),
+        (None, None),
+    ],
+)
+def test_mask_shows_that_it_is_there(value, mask):
+    assert redacted("mask", value) == mask
+
+
+def test_hash_is_the_same_for_the_same_value_and_this_project_alone(settings):
+    first = redacted("hash", EMAIL)
+    assert len(first) == 32
+    assert first == redacted("hash", EMAIL) != redacted("hash", "other")
+    assert redacted("hash", None) is None
+    assert redacted("hash", "\udcff") != redacted("hash", 5) == redacted("hash", "5")
+    settings.SECRET_KEY = "another"
+    assert redacted("hash", EMAIL) != first
+
+
+@pytest.mark.parametrize(
+    ("action", "tag"), [("mask", "masked"), ("hash", "hashed"), ("drop", "dropped")]
+)  # fmt: skip
+def test_value_is_redacted_by_name_wherever_it_is(action, tag):
+    user = User(pk=1, username="ada", email=EMAIL)
+    one = event({"email": action}, email=EMAIL, user=user, data={"Email": EMAIL, "list": [{"email": EMAIL}], "b": 1})
+    assert EMAIL not in json.dumps(one.data)
+    types = one.data["types"]
+    paths = ("email", "user.fields.email", "data.Email", "data.list.0.email")
+    assert {types[f"kwargs.{path}"] for path in paths} == {tag}
+    assert ("email" in one.data["kwargs"]) is (action != "drop")
+    assert one.data["kwargs"]["data"]["b"] == 1
+    assert one.data["kwargs"]["user"]["fields"]["username"] == "ada"
+
+
+def test_rule_comes_before_the_project_when_both_name_it():
+    user = User(pk=1, email=EMAIL, first_name="Ada")
+    one = event({"email": "keep"}, {"*_name": "mask", "email": "drop"}, user=user)
+    assert one.kwargs["user"].email == EMAIL
+    assert one.kwargs["user"].first_name == "***"
+
+
+def test_project_comes_before_the_fields_of_a_rule():
+    rule = rule_from({"signal": LOGIN, "fields": {"auth.User": ["email"]}}, redact=redact_from({"email": "mask"}))
+    body = encoded_event(named(LOGIN), None, {"user": User(pk=1, email=EMAIL)}, rule, "blog").body
+    assert EMAIL.encode() not in body
+
+
+def test_secret_leaves_when_it_is_kept_by_name():
+    one = event({"token_count": "keep"}, token_count=5, data={"token_count": 6, "token": 7})
+    assert one.kwargs == {"token_count": 5, "data": {"token_count": 6}}
+
+
+@pytest.mark.parametrize("value", [EMAIL, None])
+def test_redacted_field_is_shown_so_when_the_instance_has_deferred_fields(value):
+    user = User.from_db("default", ["id", "email"], [1, value])
+    one = event({"email": "mask"}, user=user)
+    assert one.data["types"]["kwargs.user.fields.email"] == "masked"
+    assert one.kwargs["user"].email == (value and "a***@example.com")
+
+
+@pytest.mark.django_db
+def test_redacted_value_is_not_written_to_the_database_nor_looked_for():
+    User.objects.create_user("ada", email=EMAIL)
+    user = event({"email": "mask"}, user=User.objects.get()).kwargs["user"]
+    assert user.email == "a***@example.com"
+    assert isinstance(user.email, Redacted)
+    with pytest.raises(RedactedValue, match="update_fields"), transaction.atomic():
+        user.save()
+    with pytest.raises(RedactedValue):
+        User.objects.filter(email=user.email).exists()
+    user.first_name = "Ada"
+    user.save(update_fields=["first_name"])
+    assert User.objects.get().email == EMAIL
+
+
+def test_redacted_value_stays_text_when_the_field_is_no_text():
+    article = event({"price": "mask"}, article=Article(pk=1, price=Decimal("1.50"))).data
+    assert article["kwargs"]["article"]["fields"]["price"] == "***"
+    rebuilt = instance_of({"model": "foo.article", "pk": 1, "fields": {"price": Redacted("***")}})
+    assert rebuilt.price == "***"
+
+
+def test_key_does_not_leave_when_it_is_a_secret():
+    session = Session(session_key="planted-session-key", session_data="planted-session-data")
+    one = event(instance=session, sender=session)
+    assert "planted" not in json.dumps(one.data) + one.subject + one.partitionkey
+    assert one.data["kwargs"]["instance"]["pk"] is None
+    assert one.subject.startswith("sessions.session/")
+    assert one.subject == event(instance=session).subject != event(instance=Session(session_key="other")).subject
+    assert one.kwargs["instance"].pk is None
+
+
+def test_key_is_hashed_when_it_is_redacted():
+    one = event({"id": "hash"}, instance=Tag(pk=7))
+    assert one.subject == f"foo.tag/{redacted('hash', 7)}"
+    assert one.data["kwargs"]["instance"]["pk"] == redacted("hash", 7)
+
+
+@isolate_apps("tests.foo")
+def test_column_is_a_secret_when_its_model_is_there_for_one():
+    class AuthToken(models.Model):
+        key = models.CharField(max_length=40, primary_key=True)
+        created = models.DateTimeField(null=True)
+
+        class Meta:
+            app_label = "foo"
+
+        def __str__(self):
+            return self.key
+
+    class Setting(models.Model):
+        key = models.CharField(max_length=40)
+        auth = models.ForeignKey(AuthToken, models.CASCADE)
+
+        class Meta:
+            app_label = "foo"
+
+        def __str__(self):
+            return self.key
+
+    assert is_secret_column(AuthToken, "key")
+    assert not is_secret_column(AuthToken, "created")
+    assert not is_secret_column(Setting, "key")
+    assert columns_of(AuthToken, None, frozenset()).names == ("created",)
+    assert columns_of(Setting, None, frozenset()).names == ("id", "key")
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("<Login user='ada' password='planted'>", "<Login user='ada' password=***>"),
+        ("{'csrf_token': 'planted', 'a': 1}", "{'csrf_token': ***, 'a': 1}"),
+        ("api-key: planted, b", "api-key: ***, b"),
+        ("Authorization: Bearer planted.planted", "Authorization: Bearer ***"),
+        ("amqp://user:planted@host/", "amqp://user:***@host/"),
+        ("GET /?token=planted&a=1", "GET /?token=***&a=1"),
+        ("the tokens are 5, a password was given", "the tokens are 5, a password was given"),
+        ("<Article: one>", "<Article: one>"),
+    ],
+)
+def test_text_is_scrubbed_of_what_it_calls_a_secret(text, left):
+    assert scrubbed(text) == left

@@ -1,0 +1,156 @@
+"""The relay in this process: outbox to a real exchange, seen from outside with plain pika."""
+
+import json
+import logging
+import socket
+import threading
+import time
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from django.db import transaction
+
+from publisher.models import OutboxEvent, RelayLease, UnroutableKey
+from publisher.relay import Relay
+from publisher.wire.errors import BrokerRefused
+from publisher.wire.sender import Outcome
+from tests.foo.models import Article
+from tests.foo.signals import user_login
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def line(queues):
+    """A queue for everything."""
+    queues.bind("all", "#")
+    yield queues
+    queues.delete("all")
+
+
+def relay(once=True, **more):
+    one = Relay("default", **more)
+    one.run(once=once)
+    return one
+
+
+def test_once_empties_the_outbox_in_order(line):
+    titles = [str(number) for number in range(1200)]
+    with transaction.atomic():
+        for title in titles:
+            Article.objects.create(title=title)
+    one = relay()
+    assert not OutboxEvent.objects.exists()
+    assert one.tally == {Outcome.CONFIRMED: 1200}
+    sent = [json.loads(letter.body)["data"]["kwargs"]["instance"]["fields"]["title"] for letter in line.take("all")]
+    assert sent == titles
+
+
+def test_once_ends_when_there_is_nothing(line):
+    began = time.monotonic()
+    assert relay().tally == {}
+    assert time.monotonic() - began < 3
+    assert line.count("all") == 0
+
+
+def test_message_is_as_the_design_says(line, names):
+    at = datetime(2026, 11, 23, 8, tzinfo=UTC)
+    article = Article.objects.create(title="one", price=Decimal("9.90"), at=at, api_token="planted-secret")
+    relay()
+    (letter,) = line.take("all")
+    body, properties = json.loads(letter.body), letter.properties
+    time_sent = datetime.fromisoformat(body.pop("time"))
+    assert abs((datetime.now(UTC) - time_sent).total_seconds()) < 30
+    event_id = body.pop("id")
+    types = body["data"].pop("types")
+    assert body == {
+        "specversion": "1.0",
+        "source": f"/{names['SERVICE']}",
+        "type": "django.db.models.signals.post_save",
+        "subject": f"foo.article/{article.pk}",
+        "datacontenttype": "application/json",
+        "partitionkey": f"foo.article/{article.pk}",
+        "data": {
+            "sender": "foo.article",
+            "kwargs": {
+                "created": True, "update_fields": None, "raw": False, "using": "default",
+                "instance": {
+                    "model": "foo.article",
+                    "pk": article.pk,
+                    "fields": {
+                        "id": article.pk, "title": "one", "price": "9.90", "at": "2026-11-23T08:00:00Z",
+                        "ref": None, "length": None, "raw": "", "data": {},
+                    },
+                },
+            },
+        },
+    }  # fmt: skip
+    assert types == {
+        "kwargs.instance.fields.price": "decimal",
+        "kwargs.instance.fields.at": "datetime",
+        "kwargs.instance.fields.raw": "bytes",
+        "kwargs.instance.fields.api_token": "dropped",
+    }
+    assert letter.routing_key == "db.post_save.foo.article"
+    assert properties.content_type == "application/cloudevents+json"
+    assert (properties.message_id, properties.type) == (event_id, "django.db.models.signals.post_save")
+    assert (properties.app_id, properties.delivery_mode) == (names["SERVICE"], 2)
+    assert abs(properties.timestamp - time_sent.timestamp()) <= 1
+    assert (properties.expiration, properties.priority, properties.reply_to) == (None, None, None)
+
+
+def test_unroutable_is_counted_and_warned_of_once_a_key(queues, caplog):
+    queues.bind("logins", "foo.#")
+    for number in range(5):
+        Article.objects.create(title=str(number))
+        user_login.send(None, number=number)
+    with caplog.at_level(logging.WARNING, "publisher"):
+        one = relay()
+    assert one.tally == {Outcome.UNROUTABLE: 5, Outcome.CONFIRMED: 5}
+    assert not OutboxEvent.objects.exists()
+    assert [(row.routing_key, row.count) for row in UnroutableKey.objects.all()] == [("db.post_save.foo.article", 5)]
+    warnings = [record.getMessage() for record in caplog.records if "unroutable" in record.getMessage()]
+    assert len(warnings) == 1
+    assert "key=db.post_save.foo.article" in warnings[0]
+    assert len(queues.take("logins")) == 5
+    queues.delete("logins")
+
+
+def test_rows_stay_when_the_broker_refuses_the_password(settings, bridge):
+    settings.SIGNAL_BRIDGE = {**bridge, "BROKER_URL": bridge["BROKER_URL"].replace("guest@", "planted@")}
+    Article.objects.create(title="one")
+    with pytest.raises(BrokerRefused) as caught:
+        relay()
+    assert "planted" not in str(caught.value)
+    assert OutboxEvent.objects.count() == 1
+    # The next relay need not wait for the lease to expire.
+    assert not RelayLease.objects.alive().exists()
+    settings.SIGNAL_BRIDGE = bridge
+
+
+def test_relay_waits_for_the_broker_with_one_line_when_it_is_away(settings, bridge, caplog):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    settings.SIGNAL_BRIDGE = {**bridge, "BROKER_URL": f"amqp://guest:planted@127.0.0.1:{port}/%2F"}
+    Article.objects.create(title="one")
+    stop = threading.Event()
+    timer = threading.Timer(1.5, stop.set)
+    timer.start()
+    with caplog.at_level(logging.WARNING):
+        relay(stop=stop)
+    timer.join()
+    waits = [record.getMessage() for record in caplog.records if "waiting for the broker" in record.getMessage()]
+    assert len(waits) == 1
+    assert f"127.0.0.1:{port}" in waits[0]
+    assert "planted" not in caplog.text
+    assert OutboxEvent.objects.count() == 1
+    settings.SIGNAL_BRIDGE = bridge
+
+
+def test_body_goes_unchanged_when_it_is_large(line):
+    user_login.send(None, text="x" * 1_000_000)
+    (row,) = OutboxEvent.objects.all()
+    body = bytes(row.body)
+    relay()
+    assert line.take("all")[0].body == body

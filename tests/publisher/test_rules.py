@@ -1,0 +1,138 @@
+"""Rules: read, or not; taken, or not."""
+
+import pytest
+
+from publisher.rules import Rule, first_match, rule_from, rules_from
+
+SAVE = "django.db.models.signals.post_save"
+
+
+def test_rule_is_its_signal_when_it_is_a_string():
+    assert rule_from(SAVE) == Rule(signal=SAVE)
+
+
+def test_rule_has_all_that_was_given():
+    rule = rule_from(
+        {
+            "signal": SAVE,
+            "senders": ["blog.Comment"],
+            "exclude": ("blog.Draft",),
+            "fields": {"blog.Comment": ["text"]},
+            "omit_fields": {"blog.Comment": ["ip"]},
+            "routing_key": "a.{kwargs[b]}",
+            "when": "blog.rules.is_public",
+            "delivery": "outbox",
+            "unroutable": "keep",
+        }
+    )
+    assert rule == Rule(
+        signal=SAVE,
+        senders=("blog.comment",),
+        exclude=("blog.draft",),
+        fields={"blog.comment": frozenset({"text"})},
+        omit_fields={"blog.comment": frozenset({"ip"})},
+        routing_key="a.{kwargs[b]}",
+        when="blog.rules.is_public",
+        unroutable="keep",
+    )
+
+
+BAD = [
+    None,
+    5,
+    ["a.b"],
+    {},
+    {"senders": ["a.b"]},
+    {"signal": 5},
+    {"signal": SAVE, "sender": "blog.Comment"},
+    {"signal": SAVE, "senders": "blog.Comment"},
+    {"signal": SAVE, "senders": None},
+    {"signal": SAVE, "senders": [5]},
+    {"signal": SAVE, "exclude": 5},
+    {"signal": SAVE, "fields": ["text"]},
+    {"signal": SAVE, "fields": {"blog.Comment": "text"}},
+    {"signal": SAVE, "omit_fields": {5: ["text"]}},
+]
+
+
+@pytest.mark.parametrize("entry", BAD, ids=repr)
+def test_rule_is_not_read_when_the_entry_is_bad(entry):
+    with pytest.raises((TypeError, ValueError)):
+        rule_from(entry)
+
+
+def test_bad_entries_forward_nothing_and_the_good_go_on():
+    assert rules_from([*BAD, SAVE, {"sgnal": SAVE}]) == (Rule(signal=SAVE),)
+
+
+@pytest.mark.parametrize("entries", [None, 5, SAVE, {"signal": SAVE}], ids=repr)
+def test_no_rule_is_read_when_there_is_no_list(entries):
+    assert rules_from(entries) == ()
+
+
+@pytest.mark.parametrize(
+    ("signal", "name", "taken"),
+    [
+        (SAVE, SAVE, True),
+        ("django.db.models.signals.post_*", SAVE, True),
+        ("django.db.*", SAVE, True),
+        ("*", SAVE, True),
+        ("*.post_save", SAVE, True),
+        ("django.db.models.signals.pre_*", SAVE, False),
+        ("django.db.models.signals.POST_SAVE", SAVE, False),
+        ("*", "blog.signals.flagged", True),
+        ("*", "django.db.models.signals.post_init", False),
+        ("django.db.models.signals.*", "django.db.models.signals.pre_init", False),
+        ("django.db.models.signals.class_prepare?", "django.db.models.signals.class_prepared", False),
+        ("django.db.models.signals.post_init", "django.db.models.signals.post_init", True),
+    ],
+)
+def test_rule_takes_signals_by_path_or_glob(signal, name, taken):
+    assert Rule(signal=signal).takes_signal(name) is taken
+
+
+@pytest.mark.parametrize(
+    ("senders", "exclude", "label", "taken"),
+    [
+        ((), (), "blog.comment", True),
+        ((), (), None, True),
+        ((), ("blog.*",), "blog.comment", False),
+        ((), ("blog.*",), None, True),
+        (("blog.*",), (), "blog.comment", True),
+        (("blog.*",), (), "auth.user", False),
+        (("blog.*",), (), None, False),
+        (("blog.*",), ("blog.draft",), "blog.draft", False),
+        (("blog.comment", "auth.user"), (), "auth.user", True),
+        (("django.wsgihandler",), (), "django.wsgihandler", True),
+        ((), (), "sessions.session", False),
+        (("*",), (), "sessions.session", False),
+        (("sessions.*",), (), "sessions.session", False),
+        (("sessions.session",), (), "sessions.session", True),
+        (("*",), (), "publisher.outboxevent", False),
+        (("publisher.outboxevent",), (), "publisher.outboxevent", False),
+        (("consumers.*",), (), "consumers.inbox", False),
+    ],
+)
+def test_rule_takes_senders_by_label(senders, exclude, label, taken):
+    assert Rule(signal=SAVE, senders=senders, exclude=exclude).takes_sender(label) is taken
+
+
+def test_first_rule_decides_when_several_match():
+    rules = (
+        Rule(signal=SAVE, senders=("auth.*",), routing_key="one"),
+        Rule(signal=SAVE, senders=("blog.*",), routing_key="two"),
+        Rule(signal=SAVE, routing_key="three"),
+    )
+    assert [first_match(rules, label).routing_key for label in ("auth.user", "blog.comment", "x.y", None)] == [
+        "one", "two", "three", "three",
+    ]  # fmt: skip
+    assert first_match((), "auth.user") is None
+
+
+def test_key_is_formatted_and_cut():
+    rule = Rule(signal=SAVE, routing_key="moderation.{kwargs[reason]}.{sender}")
+    assert (
+        rule.formatted_key({"kwargs": {"reason": "spam"}, "sender": "blog.comment"}) == "moderation.spam.blog.comment"
+    )
+    assert len(rule.formatted_key({"kwargs": {"reason": "é" * 300}, "sender": ""}).encode()) <= 255
+    assert Rule(signal=SAVE).formatted_key({}) is None

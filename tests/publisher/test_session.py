@@ -1,0 +1,99 @@
+"""What becomes of rows that the broker does not take: parked, kept or counted, alone, and never in silence."""
+
+import json
+
+import pytest
+
+from tests.queues import Queues
+from tests.stage import eventually
+
+SAVE = "from tests.foo.models import Article\nfor title in {titles!r}: Article.objects.create(title=title)"
+
+
+def ledger(stage):
+    return json.loads(stage.manage("outbox", "--format", "json").stdout)
+
+
+def titles(letters):
+    return [json.loads(letter.body)["data"]["kwargs"]["instance"]["fields"]["title"] for letter in letters]
+
+
+def test_row_with_a_bad_property_is_parked_alone(stage, queues):
+    queues.bind("q", "#")
+    stage.python(SAVE.format(titles=["before", "bad", "after"]))
+    stage.database.rows("UPDATE publisher_outboxevent SET type = %s WHERE id = 2", ["x" * 300])
+    stage.manage("relay", "--once")
+    assert titles(queues.take("q")) == ["before", "after"]
+    (parked,) = ledger(stage)["parked"]
+    assert parked["id"] == 2
+    assert "255 bytes" in parked["reason"]
+    queues.delete("q")
+
+
+def test_message_too_large_is_parked_and_the_line_goes_on(strict_node, tmp_path, databases, names, django_db_blocker):
+    from tests.stage import Stage
+
+    queues = Queues(strict_node.url, names)
+    queues.bind("q", "#")
+    with django_db_blocker.unblock(), databases.fresh("sqlite") as database:
+        stage = Stage(tmp_path, database, strict_node.url, names)
+        stage.python(SAVE.format(titles=[str(n) for n in range(100)]))
+        stage.database.rows(
+            "UPDATE publisher_outboxevent SET body = CAST(body || zeroblob(100000) AS BLOB) WHERE id IN (20, 70)"
+        )
+        done = stage.manage("relay", "--once")
+        assert stage.outbox() == 0
+        state = ledger(stage)
+        assert [parked["id"] for parked in state["parked"]] == [20, 70]
+        assert "larger than" in state["parked"][0]["reason"]
+        assert done.stderr.count("parked") == 2
+        letters = titles(queues.take("q"))
+        assert sorted(set(letters), key=int) == [str(n) for n in range(100) if n not in (19, 69)]
+        first = dict.fromkeys(letters)
+        assert list(first) == sorted(first, key=int), "first arrivals are in outbox order"
+        assert "20 put back" not in stage.manage("outbox", "discard", "20").stdout
+        assert [parked["id"] for parked in ledger(stage)["parked"]] == [70]
+        stage.manage("outbox", "retry", "--all")
+        assert stage.outbox() == 1
+    queues.close()
+
+
+def test_unroutable_events_are_counted_by_key_and_dropped(stage, queues):
+    queues.bind("q", "db.post_save.#")
+    stage.python(SAVE.format(titles="abc") + "\nArticle.objects.all().delete()")
+    done = stage.manage("relay", "--once")
+    assert ledger(stage)["unroutable"] == [{"routing_key": "db.post_delete.foo.article", "dropped": 3, "kept": 0}]
+    assert done.stderr.count("unroutable key=db.post_delete.foo.article") == 1
+    assert stage.outbox() == 0
+    queues.delete("q")
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres", "mariadb"])
+def test_kept_events_go_out_in_order_when_a_binding_appears(stage, queues):
+    env = {"TEST_UNROUTABLE": "keep"}
+    relay = stage.start("relay", **env)
+    stage.python(SAVE.format(titles="abc"), **env)
+    eventually(lambda: [row["kept"] for row in ledger(stage)["unroutable"]] == [3])
+    stage.python(SAVE.format(titles="de"), **env)
+    eventually(lambda: [row["kept"] for row in ledger(stage)["unroutable"]] == [5])
+    queues.bind("q", "#")
+    eventually(lambda: queues.count("q") == 5)
+    assert titles(queues.take("q")) == list("abcde")
+    stage.python(SAVE.format(titles="f"), **env)
+    eventually(lambda: queues.count("q") == 1)
+    assert ledger(stage)["unroutable"] == []
+    assert "bound again" in relay.log.read_text()
+    queues.delete("q")
+
+
+def test_outbox_command_says_what_is_there(stage, queues):
+    queues.bind("q", "#")
+    stage.python(SAVE.format(titles="ab"))
+    state = ledger(stage)
+    assert state["pending"] == 2
+    assert 0 <= state["oldest_seconds"] < 60
+    assert "2 pending, the oldest for" in stage.manage("outbox").stdout
+    assert stage.manage("outbox", "retry", check=False).returncode == 2
+    missing = stage.manage("outbox", "discard", "7", check=False)
+    assert (missing.returncode, "Not parked: 7" in missing.stderr) == (1, True)
+    queues.delete("q")

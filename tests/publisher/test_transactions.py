@@ -1,0 +1,186 @@
+"""What is written to the outbox, and when: with the transaction, or not at all."""
+
+from contextlib import suppress
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection, transaction
+from django.test import Client
+
+from publisher.models import OutboxEvent
+from publisher.wire.event import decode_event
+from tests.foo.models import Article, Draft, Note, Tag
+from tests.foo.signals import user_login
+
+
+def written(using="default"):
+    return [decode_event(bytes(row.body), row.routing_key) for row in OutboxEvent.objects.using(using)]
+
+
+def keys(using="default"):
+    return [event.routing_key for event in written(using)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_event_is_written_when_saved_in_autocommit():
+    article = Article.objects.create(title="one")
+    (event,) = written()
+    assert event.routing_key == "db.post_save.foo.article"
+    assert event.subject == event.partitionkey == f"foo.article/{article.pk}"
+    assert event.kwargs["instance"].title == "one"
+    assert event.kwargs["created"] is True
+
+
+@pytest.mark.django_db(transaction=True)
+def test_save_and_event_are_one_transaction_when_the_process_dies_between(monkeypatch):
+    # Without the bridge's own transaction, the row would be committed before `post_save` is sent.
+    monkeypatch.setattr("publisher.forwarding.encoded_from", lambda *args: exec("raise SystemExit"))
+    with pytest.raises(SystemExit):
+        Article.objects.create(title="lost")
+    assert not Article.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_written_before_commit_and_all_with_it():
+    with transaction.atomic():
+        Article.objects.create(title="one")
+        Article.objects.create(title="two")
+        assert not OutboxEvent.objects.exists()
+    assert [event.kwargs["instance"].title for event in written()] == ["one", "two"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_insert_for_all_events_of_a_transaction(django_assert_num_queries):
+    # BEGIN, three saves, one INSERT into the outbox, COMMIT.
+    with django_assert_num_queries(6), transaction.atomic():
+        for title in "abc":
+            Article.objects.create(title=title)
+    assert len(written()) == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_written_when_rolled_back():
+    with suppress(RuntimeError), transaction.atomic():
+        Article.objects.create(title="one")
+        raise RuntimeError
+    Article.objects.create(title="two")
+    assert [event.kwargs["instance"].title for event in written()] == ["two"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_events_of_a_savepoint_go_with_it():
+    with transaction.atomic():
+        Article.objects.create(title="kept")
+        with suppress(RuntimeError), transaction.atomic():
+            Article.objects.create(title="dropped")
+            raise RuntimeError
+        with transaction.atomic():
+            Article.objects.create(title="kept too")
+    assert [event.kwargs["instance"].title for event in written()] == ["kept", "kept too"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_event_is_written_when_committed_by_hand():
+    transaction.set_autocommit(False)
+    try:
+        Article.objects.create(title="rolled back")
+        transaction.rollback()
+        Article.objects.create(title="committed")
+        transaction.commit()
+    finally:
+        transaction.rollback()
+        transaction.set_autocommit(True)
+    assert [event.kwargs["instance"].title for event in written()] == ["committed"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_transaction_fails_when_its_event_cannot_be_written():
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE publisher_outboxevent RENAME TO away")
+    try:
+        with pytest.raises(Exception, match="outbox"):
+            Article.objects.create(title="one")
+        assert not Article.objects.exists()
+        assert connection.get_autocommit()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE away RENAME TO publisher_outboxevent")
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_event_is_on_the_alias_of_the_write():
+    Article.objects.using("other").create(title="one")
+    assert keys("other") == ["db.post_save.foo.article"]
+    assert keys() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_excluded_and_unnamed_models_write_nothing():
+    Draft.objects.create()
+    get_user_model().objects.create_user("ada")
+    assert keys() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_to_many_and_cascade_are_forwarded():
+    article = Article.objects.create(title="one")
+    article.tags.add(Tag.objects.create(name="x"))
+    note = Note.objects.create(title="two")
+    OutboxEvent.objects.all().delete()
+    article.tags.clear()
+    note.delete()
+    assert keys() == [
+        "db.m2m_changed.foo.article_tags",
+        "db.m2m_changed.foo.article_tags",
+        "db.post_delete.foo.note",
+        "db.post_delete.foo.article",
+    ]
+    added = written()[0]
+    assert added.kwargs["action"] == "pre_clear"
+    assert added.kwargs["model"] is Tag
+    assert added.kwargs["pk_set"] is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_custom_signal_of_a_view_is_forwarded():
+    user = get_user_model().objects.create_user("ada", password="demo")
+    response = Client().post("/foo/login/", {"username": "ada", "password": "demo"})
+    assert response.status_code == 302
+    (event,) = written()
+    assert (event.routing_key, event.type) == ("foo.user_login", "tests.foo.signals.user_login")
+    assert event.subject == f"auth.user/{user.pk}"
+    assert event.kwargs["request"].path == "/foo/login/"
+    assert event.kwargs["user"] == user
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sender_hears_nothing():
+    answers = user_login.send(sender=None, request=None, user=None)
+    assert {answer for _, answer in answers} == {None}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sender_may_be_an_instance():
+    article = Article.objects.create(title="one")
+    OutboxEvent.objects.all().delete()
+    article.publish()
+    (event,) = written()
+    assert event.routing_key == "foo.article_published.foo.article"
+    assert event.subject == f"foo.article/{article.pk}"
+    assert event.sender_instance == article
+
+
+@pytest.mark.django_db(transaction=True)
+def test_secrets_stay_here_when_a_model_has_them():
+    Article.objects.create(title="one", api_token="planted-secret")
+    (row,) = OutboxEvent.objects.all()
+    assert b"planted-secret" not in bytes(row.body)
+    event = decode_event(bytes(row.body))
+    assert event.data["types"]["kwargs.instance.fields.api_token"] == "dropped"
+
+
+@pytest.mark.django_db
+def test_pending_events_can_be_run_as_commit_hooks_when_in_a_test_case(django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks(execute=True):
+        Article.objects.create(title="one")
+    assert keys() == ["db.post_save.foo.article"]

@@ -1,0 +1,224 @@
+"""A connection to a real broker, and to what is none."""
+
+import socket
+import threading
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from publisher.wire.connection import MISSING, PRESENT, Connection
+from publisher.wire.errors import BrokerRefused, BrokerUnavailable
+from publisher.wire.loop import Loop
+from publisher.wire.topology import Binding, Exchange, Queue, Topology, subscription
+from publisher.wire.url import address_of
+
+PASSWORD = "planted-pass"
+
+
+def with_changes(url, **changes):
+    """The same URL with another user, password, host, port or vhost."""
+    parts = urlsplit(url)
+    given = {
+        "user": parts.username, "password": parts.password, "host": parts.hostname, "port": parts.port,
+        "vhost": parts.path.removeprefix("/"), **changes,
+    }  # fmt: skip
+    return "amqp://{user}:{password}@{host}:{port}/{vhost}".format(**given)
+
+
+def closed_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@pytest.fixture
+def connection(broker_url):
+    with Connection(broker_url, "test") as connection:
+        yield connection
+
+
+@pytest.fixture
+def made(connection, names):
+    """Topologies declared here are deleted afterwards."""
+    topologies = []
+
+    def declare(topology):
+        topologies.append(topology)
+        connection.declare(topology)
+
+    yield declare
+    channel = connection.open_channel()
+    for topology in topologies:
+        for queue in topology.queues:
+            channel.queue_delete(queue.name)
+        for exchange in topology.exchanges:
+            channel.exchange_delete(exchange.name)
+    channel.close()
+    connection.wait_for(lambda: channel.is_closed)
+
+
+def test_connection_is_open_until_closed(broker_url):
+    with Connection(broker_url, "test") as connection:
+        assert connection.is_open
+    assert not connection.is_open
+
+
+def test_close_does_nothing_when_closed_before(broker_url):
+    loop = Loop()
+    connection = Connection(broker_url, "test", loop)
+    connection.close()
+    connection.close()
+    loop.close()
+
+
+def test_broker_that_never_greets_is_given_up_and_its_socket_closed(monkeypatch):
+    monkeypatch.setattr("publisher.wire.connection.OPEN_SECONDS", 0.5)
+    loop = Loop()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with pytest.raises(BrokerUnavailable, match=r"no answer from .* within 0\.5 seconds"):
+            Connection(f"amqp://guest:guest@127.0.0.1:{server.getsockname()[1]}/", "test", loop)
+        loop.poll(0)
+        accepted, _ = server.accept()
+        with accepted:
+            accepted.settimeout(5)
+            assert accepted.recv(1024).startswith(b"AMQP")
+            assert accepted.recv(1024) == b""
+    loop.close()
+
+
+def test_broker_refuses_when_the_password_is_wrong(broker_url):
+    with pytest.raises(BrokerRefused, match="refused the user, its password or the vhost") as caught:
+        Connection(with_changes(broker_url, password=PASSWORD), "test")
+    assert PASSWORD not in str(caught.value)
+    assert urlsplit(broker_url).hostname in str(caught.value)
+
+
+def test_broker_refuses_when_there_is_no_such_vhost(broker_url):
+    with pytest.raises(BrokerRefused, match="nowhere"):
+        Connection(with_changes(broker_url, vhost="nowhere"), "test")
+
+
+def test_broker_is_unavailable_at_once_when_the_port_is_closed():
+    port, began = closed_port(), time.monotonic()
+    with pytest.raises(BrokerUnavailable, match=f"127.0.0.1:{port} .*refused") as caught:
+        Connection(f"amqp://user:{PASSWORD}@127.0.0.1:{port}/%2F", "test")
+    assert time.monotonic() - began < 1
+    assert PASSWORD not in str(caught.value)
+
+
+def test_broker_is_unavailable_when_the_host_has_no_address():
+    with pytest.raises(BrokerUnavailable) as caught:
+        Connection(f"amqp://user:{PASSWORD}@no-such-host.invalid/%2F", "test")
+    assert PASSWORD not in str(caught.value)
+
+
+def test_broker_is_unavailable_when_another_protocol_answers():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            client, _ = server.accept()
+            with client:
+                client.recv(100)
+                client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(BrokerUnavailable):
+            Connection(f"amqp://127.0.0.1:{server.getsockname()[1]}/%2F", "test")
+        thread.join(5)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://user:{PASSWORD}@host/",
+        f"amqp://user:{PASSWORD}@host:port/%2F",
+        f"amqp://user:{PASSWORD}@host:99999/%2F",
+        f"amqp://user:{PASSWORD}/a@host/%2F",
+        f"amqp://user:{PASSWORD}@[host/%2F",
+        f"amqp://user:{PASSWORD}@host/%2F?heartbeat=x",
+        f"{PASSWORD}",
+        "",
+    ],
+)
+def test_broker_refuses_and_keeps_the_password_when_the_url_is_none(url):
+    with pytest.raises(BrokerRefused, match="BROKER_URL is not an AMQP URL") as caught:
+        Connection(url, "test")
+    assert PASSWORD not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        (f"amqp://user:{PASSWORD}@broker:5673/%2F", "broker:5673 vhost=/"),
+        (f"amqp://user:{PASSWORD}@broker/blog", "broker:5672 vhost=blog"),
+        ("amqp://", "localhost:5672 vhost=/"),
+        (f"amqps://user:{PASSWORD}@broker/", "broker:5671 vhost=/"),
+    ],
+)
+def test_address_names_host_port_and_vhost_alone(url, address):
+    assert address_of(url) == address
+
+
+def test_declare_makes_it_and_does_nothing_when_it_is_there(connection, made, names):
+    topology = subscription(names["EXCHANGE"], f"{names['SERVICE']}.a", ("db.#",))
+    for exchange in topology.exchanges:
+        assert connection.state_of_exchange(exchange) == MISSING
+    assert connection.count_messages(f"{names['SERVICE']}.a") is None
+    made(topology)
+    connection.declare(topology)
+    assert {connection.state_of_exchange(exchange) for exchange in topology.exchanges} == {PRESENT}
+    assert {connection.state_of_queue(queue) for queue in topology.queues} == {PRESENT}
+    assert connection.count_messages(f"{names['SERVICE']}.a") == 0
+
+
+def test_declare_says_what_differs_when_a_queue_has_other_arguments(broker_url, connection, made, names):
+    name = f"{names['SERVICE']}.a"
+    made(Topology(queues=(Queue(name=name, arguments={"x-queue-type": "quorum", "x-delivery-limit": 3}),)))
+    other = Queue(name=name, arguments={"x-queue-type": "quorum", "x-delivery-limit": 4})
+    state = connection.state_of_queue(other)
+    assert "inequivalent arg 'x-delivery-limit'" in state
+    assert connection.is_open
+    with (
+        Connection(broker_url, "test") as second,
+        pytest.raises(BrokerRefused, match=f"406: .*inequivalent arg 'x-delivery-limit' for queue '{name}'"),
+    ):
+        second.declare(Topology(queues=(other,)))
+
+
+def test_declare_says_what_differs_when_an_exchange_is_of_another_type(broker_url, connection, made, names):
+    made(Topology(exchanges=(Exchange(name=names["EXCHANGE"], kind="direct"),)))
+    other = Exchange(name=names["EXCHANGE"], kind="topic")
+    assert "inequivalent arg 'type'" in connection.state_of_exchange(other)
+    with Connection(broker_url, "test") as second, pytest.raises(BrokerRefused, match="inequivalent arg 'type'"):
+        second.declare(Topology(exchanges=(other,)))
+
+
+def test_declare_is_refused_when_it_binds_to_what_is_not_there(broker_url, names):
+    binding = Binding(exchange=names["EXCHANGE"], queue=names["SERVICE"], key="#")
+    with Connection(broker_url, "test") as connection, pytest.raises(BrokerRefused, match="404"):
+        connection.declare(Topology(bindings=(binding,)))
+
+
+def test_poll_ends_when_another_thread_wakes_it(connection):
+    timer = threading.Timer(0.1, connection.loop.wake)
+    timer.start()
+    began = time.monotonic()
+    connection.poll(10)
+    assert time.monotonic() - began < 5
+    timer.join()
+
+
+def test_wait_gives_up_when_it_takes_too_long(connection):
+    with pytest.raises(BrokerUnavailable, match=r"within 0\.1 seconds"):
+        connection.wait_for(lambda: False, 0.1)
+
+
+def test_two_connections_share_a_loop_when_given_one(broker_url):
+    loop = Loop()
+    first, second = Connection(broker_url, "test", loop), Connection(broker_url, "test", loop)
+    first.close()
+    assert second.is_open
+    assert second.count_messages("no.such.queue") is None
+    second.close()
+    loop.close()

@@ -1,0 +1,1 @@
+"""A RabbitMQ for this checkout: found, or started."""

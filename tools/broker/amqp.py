@@ -1,0 +1,26 @@
+"""As much of AMQP as it takes to know that a broker listens, and how its address is written."""
+
+import socket
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
+METHOD_FRAME = b"\x01"
+
+
+def url(port: int, *, host: str = "127.0.0.1", user: str = "guest", password: str = "guest") -> str:
+    return f"amqp://{user}:{password}@{host}:{port}/%2F"
+
+
+def without_password(address: str) -> str:
+    """The address as it may be shown."""
+    parts = urlsplit(address)
+    return address.replace(f":{parts.password}@", ":***@", 1) if parts.password else address
+
+
+def responds(host: str, port: int, *, timeout_seconds: float = 1) -> bool:
+    """A broker greets a protocol header with Connection.Start, the first method frame."""
+    with suppress(OSError), socket.create_connection((host, port), timeout=timeout_seconds) as connection:
+        connection.sendall(PROTOCOL_HEADER)
+        return connection.recv(1) == METHOD_FRAME
+    return False
