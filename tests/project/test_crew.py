@@ -35,19 +35,27 @@ def hear_all(crew):
         crew.next_line(0.1)
 
 
-def is_gone(pid):
+def is_alive(pid):
     try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
-        return True
+        return False
+
+
+def assert_ends(pid):
+    """A process that was killed closes its files, as its parent sees, a little before it is gone."""
+    deadline = time.monotonic() + 5
+    while is_alive(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_leaving_ends_the_processes_and_theirs(tmp_path):
     with Crew(environment(tmp_path)) as crew:
         crew.start("parent", "shell", "-c", GRANDCHILD)
         pid = pid_of_grandchild(crew)
-        assert not is_gone(pid)
-    assert is_gone(pid)
+        assert is_alive(pid)
+    assert_ends(pid)
 
 
 def test_leaving_ends_a_process_that_ignores_the_first_request(tmp_path, monkeypatch):
@@ -56,7 +64,8 @@ def test_leaving_ends_a_process_that_ignores_the_first_request(tmp_path, monkeyp
     with Crew(environment(tmp_path)) as crew:
         crew.start("stubborn", "shell", "-c", code)
         pid = pid_of_grandchild(crew)
-    assert is_gone(pid)
+        assert is_alive(pid)
+    assert_ends(pid)
 
 
 def test_process_that_ends_is_told_with_its_last_lines(tmp_path):
@@ -79,10 +88,7 @@ def test_child_ends_when_its_input_closes(tmp_path):
         line = next(line for line in child.stdout if line.startswith("pid "))
         child.stdin.close()
         assert child.wait(timeout=10) < 0
-    deadline = time.monotonic() + 5
-    while not is_gone(int(line.split()[1])) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert is_gone(int(line.split()[1]))
+    assert_ends(int(line.split()[1]))
 
 
 def test_environment_has_what_the_caller_has(tmp_path, monkeypatch):
