@@ -11,6 +11,7 @@ from consumers.handling import Handling, event_of
 from consumers.received import Received
 from consumers.results import Answered, Result, name_of, where
 from publisher.wire.codec import Encoding
+from publisher.wire.ids import told_of
 from publisher.wire.origin import caused_by
 
 logger = logging.getLogger("consumers.worker")
@@ -41,8 +42,10 @@ class Asked(Handling):
             with caused_by(event):
                 return Answered(event=event, began=began, body=answer(self.call(event)))
         except BaseException as exc:  # a handler may call sys.exit()
-            id = event.id if event else None
-            logger.error("ask failed event=%s handler=%s: %s (%s)", id, self.handler.name, name_of(exc), where(exc))
+            id, ids = event.id if event else None, told_of(received.body)
+            logger.error(
+                "ask failed event=%s%s handler=%s: %s (%s)", id, ids, self.handler.name, name_of(exc), where(exc)
+            )
             return Answered(event=event, began=began, body=failure(name_of(exc)))
 
 

@@ -15,6 +15,7 @@ from consumers.retry import UnknownType
 from publisher import conf
 from publisher.catalogue import catalogue
 from publisher.wire.event import Event
+from publisher.wire.ids import told
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class Call:
             try:
                 kwargs["instance"] = fresh(kwargs["instance"])
             except InstanceGone as exc:
-                logger.info("not handled event=%s handler=%s: %s", event.id, self.handler.name, exc)
+                logger.info("not handled event=%s%s handler=%s: %s", event.id, told(event), self.handler.name, exc)
                 return None
         return self._function(**{**kwargs, "sender": sender_of(event), "signal": self._signals[event.type]})
 

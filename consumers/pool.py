@@ -17,6 +17,7 @@ from consumers.gate import Gate
 from consumers.handling import Handling
 from consumers.received import Received
 from consumers.results import Answered, Dangerous, Dead, Failed, Handled, Result
+from publisher.wire.ids import told, told_of
 from publisher.wire.intake import Delivery
 
 logger = logging.getLogger("consumers.worker")
@@ -197,14 +198,16 @@ def _log(job: Job, delivery: Delivery, result: Result, seconds: float) -> None:
         if result.event is not None and logger.isEnabledFor(logging.INFO):
             event = result.event
             done = "handled" if isinstance(result, Handled) else "answered"
-            logger.info("%s event=%s handler=%s type=%s key=%s lag_ms=%.1f ms=%.1f", done, event.id, name, event.type,
-                        event.routing_key, _lag_ms(event.time, result.began), seconds * 1000)  # fmt: skip
+            logger.info("%s event=%s%s handler=%s type=%s key=%s lag_ms=%.1f ms=%.1f", done, event.id, told(event),
+                        name, event.type, event.routing_key, _lag_ms(event.time, result.began),
+                        seconds * 1000)  # fmt: skip
     elif isinstance(result, Failed):
-        logger.warning("failed event=%s handler=%s attempt=%d next_seconds=%.1f: %s", delivery.properties.message_id,
-                       name, result.received.attempt, result.after, result.exception)  # fmt: skip
+        logger.warning("failed event=%s%s handler=%s attempt=%d next_seconds=%.1f: %s", delivery.properties.message_id,
+                       told_of(delivery.body), name, result.received.attempt, result.after,
+                       result.exception)  # fmt: skip
     elif isinstance(result, Dead):
-        logger.error("dead event=%s handler=%s reason=%s: %s", delivery.properties.message_id, name, result.reason,
-                     result.headers["x-exception"])  # fmt: skip
+        logger.error("dead event=%s%s handler=%s reason=%s: %s", delivery.properties.message_id,
+                     told_of(delivery.body), name, result.reason, result.headers["x-exception"])  # fmt: skip
 
 
 def _lag_ms(sent: datetime | None, began: datetime) -> float:

@@ -9,6 +9,7 @@ from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable, MessageRefused
 from publisher.wire.event import CONTENT_TYPE, seconds_of
 from publisher.wire.frames import Message
+from publisher.wire.ids import correlation_of
 from publisher.wire.lifecycle import connect_patiently
 from publisher.wire.loop import Loop
 from publisher.wire.sender import Sender
@@ -70,6 +71,7 @@ def _message(event: DirectEvent) -> Message:
         routing_key=event.routing_key,
         body=event.body,
         content_type=CONTENT_TYPE,
+        correlation_id=correlation_of(event.body),
         message_id=event.message_id,
         type=event.type,
         app_id=conf.service(),

@@ -12,6 +12,7 @@ from publisher.querysets import OutboxQuerySet, ParkedQuerySet, Shards, WaitingR
 from publisher.wire.errors import MessageRefused
 from publisher.wire.event import CONTENT_TYPE, seconds_of
 from publisher.wire.frames import Message
+from publisher.wire.ids import correlation_of, told_of
 from publisher.wire.sender import Outcome, Sender
 from publisher.wire.topology import addressed
 
@@ -126,7 +127,8 @@ class Session:
 
     def park(self, row: WaitingRow, reason: str) -> None:
         """Out of the line: the broker will never take this one."""
-        logger.error("parked id=%s event=%s key=%s: %s", row.id, row.message_id, row.routing_key, reason)
+        ids = told_of(row.body)
+        logger.error("parked id=%s event=%s%s key=%s: %s", row.id, row.message_id, ids, row.routing_key, reason)
         self._park([row.id], ParkedEvent.Kind.REFUSED, reason)
         self.care = self.care.settled([row.id])
 
@@ -137,7 +139,8 @@ class Session:
             self._park([row.id], ParkedEvent.Kind.UNROUTABLE, "no queue is bound")
             return
         if row.routing_key not in self._dropped:
-            logger.warning("unroutable key=%s event=%s: dropped, no queue is bound", row.routing_key, row.message_id)
+            key, ids = row.routing_key, told_of(row.body)
+            logger.warning("unroutable key=%s event=%s%s: dropped, no queue is bound", key, row.message_id, ids)
         self._dropped[row.routing_key] += 1
         self._done.append(row.id)
 
@@ -177,11 +180,13 @@ class Session:
 def message_of(row: WaitingRow, exchange: str, service: str) -> Message:
     """The message of a row: the body as it is, and what brokers and tools look at beside it."""
     exchange, key = addressed(exchange, row.routing_key)
+    body = bytes(row.body)
     return Message(
         exchange=exchange,
         routing_key=key,
-        body=bytes(row.body),
+        body=body,
         content_type=CONTENT_TYPE,
+        correlation_id=correlation_of(body),
         message_id=row.message_id,
         type=row.type,
         app_id=service,

@@ -1,6 +1,5 @@
 """The trace and the id of a request: what its headers say, for the events that are made while it runs."""
 
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -8,12 +7,8 @@ from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
+from publisher.wire.ids import REQUEST_ID, TRACEPARENT
 from publisher.wire.origin import Origin, current_origin, originating
-
-# https://www.w3.org/TR/trace-context/#traceparent-header
-TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-# Whoever sends the request chooses it.
-REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 # Not a receiver of `request_started`: under ASGI that runs in a context of its own.

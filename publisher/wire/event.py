@@ -17,6 +17,11 @@ CONTENT_TYPE = "application/cloudevents+json"
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 # An Integer of CloudEvents has 32 bits.
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+# CloudEvents' own attributes are of the types that it says; in a stranger's event, extensions may be anything.
+EXTENSIONS: dict[str, Any] = {
+    **dict.fromkeys(("partitionkey", "traceparent", "correlationid", "causationid"), str | None),
+    "hops": Count,
+}
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -117,9 +122,30 @@ def decode_event(body: bytes, routing_key: str = "") -> Event:
     """Raises MalformedEvent, with the reason, for whatever is not a CloudEvent."""
     try:
         event = _decoder.decode(body)
+    except msgspec.ValidationError:
+        event = _with_usable_extensions(body)
     except (ValueError, RecursionError) as exc:
         raise MalformedEvent(f"not a CloudEvent: {exc}") from exc
     return msgspec.structs.replace(event, routing_key=routing_key)
+
+
+def _with_usable_extensions(body: bytes) -> Event:
+    """The same of an event that is none, unless it is for an extension alone, which then counts as not there."""
+    try:
+        plain = msgspec.json.decode(body)
+        if isinstance(plain, dict):
+            plain = {name: value for name, value in plain.items() if _is_usable(name, value)}
+        return msgspec.convert(plain, Event)
+    except (ValueError, RecursionError) as exc:
+        raise MalformedEvent(f"not a CloudEvent: {exc}") from exc
+
+
+def _is_usable(name: str, value: Any) -> bool:
+    try:
+        msgspec.convert(value, EXTENSIONS.get(name, Any))
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def partitionkey_of(body: bytes) -> str:

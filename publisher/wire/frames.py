@@ -16,6 +16,7 @@ METHOD, HEADER, BODY, END = 1, 2, 3, b"\xce"
 # The bits of the properties that every message here has (delivery_mode), and of those it may have.
 DELIVERY_MODE = spec.BasicProperties.FLAG_DELIVERY_MODE
 CONTENT_TYPE = spec.BasicProperties.FLAG_CONTENT_TYPE
+CORRELATION_ID = spec.BasicProperties.FLAG_CORRELATION_ID
 MESSAGE_ID = spec.BasicProperties.FLAG_MESSAGE_ID
 TIMESTAMP = spec.BasicProperties.FLAG_TIMESTAMP
 TYPE = spec.BasicProperties.FLAG_TYPE
@@ -42,6 +43,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     exchange: str | None = None
     content_type: str | None = None
+    correlation_id: str | None = None
     message_id: str | None = None
     type: str | None = None
     app_id: str | None = None
@@ -75,25 +77,34 @@ def _header(channel: int, message: Message, size: bytes) -> Sequence[bytes]:
     if message.properties is not None:
         start = _frame(HEADER, channel, CONTENT_BYTES + len(message.properties)) + _content(spec.Basic.INDEX, 0)
         return start, size, message.properties, END
+    correlation = b"" if message.correlation_id is None else short(message.correlation_id)
     identity = b"" if message.message_id is None else short(message.message_id)
     stamp = b"" if message.timestamp is None else _long(message.timestamp)
     start, before, after = _same_for_many(
-        channel, len(identity), len(stamp), message.content_type, message.type, message.app_id
+        channel, len(correlation), len(identity), len(stamp), message.content_type, message.type, message.app_id
     )
-    return start, size, before, identity, stamp, after
+    return start, size, before, correlation, identity, stamp, after
 
 
 @lru_cache(maxsize=4096)
 def _same_for_many(
-    channel: int, identity: int, stamp: int, content_type: str | None, type: str | None, app_id: str | None
+    channel: int,
+    correlation: int,
+    identity: int,
+    stamp: int,
+    content_type: str | None,
+    type: str | None,
+    app_id: str | None,
 ) -> tuple[bytes, bytes, bytes]:
-    """The header around the size, the id and the timestamp (of so many bytes), which alone differ from message to
-    message: what is before the size, what follows it, and what ends the frame.
+    """The header around the size, the two ids and the timestamp (of so many bytes), which alone differ from message
+    to message: what is before the size, what follows it, and what ends the frame.
     """
     flags, before, after = DELIVERY_MODE, PERSISTENT, b""
     if content_type is not None:
         flags |= CONTENT_TYPE
         before = short(content_type) + before
+    if correlation:
+        flags |= CORRELATION_ID
     if identity:
         flags |= MESSAGE_ID
     if stamp:
@@ -104,7 +115,7 @@ def _same_for_many(
     if app_id is not None:
         flags |= APP_ID
         after += short(app_id)
-    size = CONTENT_BYTES + FLAGS_BYTES + len(before) + identity + stamp + len(after)
+    size = CONTENT_BYTES + FLAGS_BYTES + len(before) + correlation + identity + stamp + len(after)
     return _frame(HEADER, channel, size) + _content(spec.Basic.INDEX, 0), _flags(flags) + before, after + END
 
 

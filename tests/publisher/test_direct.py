@@ -7,6 +7,7 @@ from django.db import transaction
 
 from publisher import direct
 from publisher.models import OutboxEvent
+from publisher.wire.origin import Origin, originating
 from tests.foo.signals import article_flagged
 from tests.stage import eventually
 
@@ -25,11 +26,12 @@ def flagged(bridge, settings, queues):
 
 @pytest.mark.django_db(transaction=True)
 def test_direct_event_arrives_without_an_outbox(flagged, queues):
-    flagged(7)
+    with originating(Origin(correlationid="r-1")):
+        flagged(7)
     eventually(lambda: queues.count("q") == 1)
     (letter,) = queues.take("q")
     assert b'"n":7' in letter.body
-    assert letter.properties.delivery_mode == 2
+    assert (letter.properties.delivery_mode, letter.properties.correlation_id) == (2, "r-1")
     assert not OutboxEvent.objects.exists()
 
 

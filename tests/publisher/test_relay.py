@@ -14,9 +14,12 @@ from django.db import transaction
 from publisher.models import OutboxEvent, RelayLease, UnroutableKey
 from publisher.relay import Relay
 from publisher.wire.errors import BrokerRefused
+from publisher.wire.origin import Origin, originating
 from publisher.wire.sender import Outcome
 from tests.foo.models import Article
 from tests.foo.signals import user_login
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -98,6 +101,29 @@ def test_message_is_as_the_design_says(line, names):
     assert (properties.app_id, properties.delivery_mode) == (names["SERVICE"], 2)
     assert abs(properties.timestamp - time_sent.timestamp()) <= 1
     assert (properties.expiration, properties.priority, properties.reply_to) == (None, None, None)
+    assert properties.correlation_id is None
+
+
+def test_message_has_the_request_of_its_event_as_its_correlation(line):
+    for text in ("r-1", "ü" * 200):
+        with originating(Origin(correlationid=text)):
+            Article.objects.create(title=text)
+    Article.objects.create(title="another")
+    relay()
+    letters = line.take("all")
+    assert [letter.properties.correlation_id for letter in letters] == ["r-1", None, None]
+    assert json.loads(letters[1].body)["correlationid"] == "ü" * 200
+    assert all(letter.properties.message_id == json.loads(letter.body)["id"] for letter in letters)
+
+
+def test_log_of_the_relay_has_trace_and_request_of_what_it_dropped(queues, caplog):
+    queues.bind("logins", "foo.#")
+    with originating(Origin(traceparent=TRACE, correlationid="r-1")), caplog.at_level(logging.WARNING, "publisher"):
+        Article.objects.create(title="one")
+        relay()
+    (line,) = [record.getMessage() for record in caplog.records if "unroutable" in record.getMessage()]
+    assert "trace=4bf92f3577b34da6a3ce929d0e0e4736 request=r-1" in line
+    queues.delete("logins")
 
 
 def test_unroutable_is_counted_and_warned_of_once_a_key(queues, caplog):

@@ -7,6 +7,11 @@ import pytest
 from tests.queues import Queues
 from tests.stage import eventually
 
+TRACED = """
+from publisher.wire.origin import Origin, originating
+trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+originating(Origin(traceparent=trace, correlationid="r-1")).__enter__()
+"""
 SAVE = "from tests.foo.models import Article\nfor title in {titles!r}: Article.objects.create(title=title)"
 
 
@@ -20,10 +25,11 @@ def titles(letters):
 
 def test_row_with_a_bad_property_is_parked_alone(stage, queues):
     queues.bind("q", "#")
-    stage.python(SAVE.format(titles=["before", "bad", "after"]))
+    stage.python(TRACED + SAVE.format(titles=["before", "bad", "after"]))
     stage.database.rows("UPDATE publisher_outboxevent SET type = %s WHERE id = 2", ["x" * 300])
-    stage.manage("relay", "--once")
+    said = stage.manage("relay", "--once").stderr
     assert titles(queues.take("q")) == ["before", "after"]
+    assert "trace=4bf92f3577b34da6a3ce929d0e0e4736 request=r-1 key=db.post_save.foo.article: AMQP" in said
     (parked,) = ledger(stage)["parked"]
     assert parked["id"] == 2
     assert "255 bytes" in parked["reason"]

@@ -63,10 +63,27 @@ def test_cause_and_hops_are_in_the_body_when_a_handler_makes_the_event():
     assert (written["causationid"], written["hops"]) == ("second", 2)
 
 
-@pytest.mark.parametrize("hops", [-1, "2", 2**70, 1.5])
-def test_event_is_malformed_when_its_hops_are_no_count(hops):
-    with pytest.raises(MalformedEvent):
-        decode_event(body(hops=hops))
+@pytest.mark.parametrize("hops", [-1, "2", 2**31, 2**70, 1.5, True, None, [], {}])
+def test_hops_count_as_absent_when_they_are_no_count(hops):
+    assert decode_event(body(hops=hops, data={"a": 2**70}), "k") == decode_event(body(data={"a": 2**70}), "k")
+
+
+@pytest.mark.parametrize("value", [5, 1.5, True, [], {"a": "b"}])
+@pytest.mark.parametrize("name", ["partitionkey", "traceparent", "correlationid", "causationid"])
+def test_extension_counts_as_absent_when_it_is_no_text(name, value):
+    usable = {"partitionkey": "p", "traceparent": "t", "correlationid": "r", "causationid": "c", "hops": 3}
+    time = {"time": "2026-11-23T08:00:00.123456Z"}
+    expected = replace(decode_event(body(**usable, **time), "k"), **{name: None})
+    assert decode_event(body(**{**usable, name: value}, **time), "k") == expected
+
+
+def test_event_is_malformed_when_more_than_an_extension_is_odd():
+    with pytest.raises(MalformedEvent, match=r"not a CloudEvent: .*\$\.id"):
+        decode_event(body(hops="many", id=5))
+    with pytest.raises(MalformedEvent, match="not a CloudEvent"):
+        decode_event(b'{"hops": "many", "data": ' + b"[" * 100_000)
+    with pytest.raises(MalformedEvent, match="not a CloudEvent"):
+        decode_event(b'{"hops": "many", "data": nonsense')
 
 
 def test_unknown_attributes_are_ignored_when_another_publisher_adds_them():
