@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from consumers.exceptions import BatchFailed, Reject, Retry
+    from consumers.processing import current_event
     from consumers.registry import receiver, subscribe
     from consumers.retry import Backoff
     from consumers.script import run
     from publisher.wire.event import Event
 
-__all__ = ["Backoff", "BatchFailed", "Event", "Reject", "Retry", "receiver", "run", "subscribe"]
+__all__ = ["Backoff", "BatchFailed", "Event", "Reject", "Retry", "current_event", "receiver", "run", "subscribe"]
 
 # Imported when asked for: a site that has the app installed and runs no handler does not.
 MODULES = {
@@ -19,6 +20,7 @@ MODULES = {
     "Event": "publisher.wire.event",
     "Reject": "consumers.exceptions",
     "Retry": "consumers.exceptions",
+    "current_event": "consumers.processing",
     "receiver": "consumers.registry",
     "run": "consumers.script",
     "subscribe": "consumers.registry",

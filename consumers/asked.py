@@ -11,8 +11,7 @@ from consumers.handling import Handling, event_of
 from consumers.received import Received
 from consumers.results import Answered, Result, name_of, where
 from publisher.wire.codec import Encoding
-from publisher.wire.ids import told_of
-from publisher.wire.origin import caused_by
+from publisher.wire.glance import told_of
 
 logger = logging.getLogger("consumers.worker")
 
@@ -39,7 +38,7 @@ class Asked(Handling):
             event = event_of(received)
             if not self.call.takes(event):
                 return Answered(event=None, began=began, body=None)
-            with caused_by(event):
+            with self.processing.one(event):
                 return Answered(event=event, began=began, body=answer(self.call(event)))
         except BaseException as exc:  # a handler may call sys.exit()
             id, ids = event.id if event else None, told_of(received.body)

@@ -14,6 +14,7 @@ from consumers.exceptions import BatchFailed, HandlerKilledItsProcess
 from consumers.late_lock import has_one_writer, late_lock
 from consumers.models import Attempt, InboxEvent
 from consumers.patience import GivingBack, Patience
+from consumers.processing import processing
 from consumers.querysets import AttemptQuerySet, InboxQuerySet
 from consumers.received import Received
 from consumers.registry import Handler
@@ -21,7 +22,6 @@ from consumers.results import Dangerous, Failed, GivenBack, Handled, Result, dea
 from consumers.retry import Bury, decide
 from publisher.wire.errors import MalformedEvent
 from publisher.wire.event import Event, decode_event
-from publisher.wire.origin import caused_by
 
 Answer = TypeVar("Answer")
 
@@ -36,6 +36,7 @@ class Handling:
         self.has_database = has_database
         self.has_inbox = handler.inbox and has_database
         self.using = router.db_for_write(InboxEvent) if has_database else ""
+        self.processing = processing(subscription)
         self._patience = Patience(self.using, stop)
 
     def __call__(self, received: Received) -> Result:
@@ -91,7 +92,7 @@ class Handling:
 
     def _handle(self, event: Event, began: datetime, *, is_suspect: bool = False) -> Handled:
         # Around the transaction: what waits for the commit is caused by the event as well.
-        with caused_by(event):
+        with self.processing.one(event):
             is_new = self._patiently(lambda: self._once(event, is_suspect))
         return Handled(event=event if is_new else None, began=began)
 
@@ -198,8 +199,7 @@ class Handling:
         if not events:
             return {}
         try:
-            # Of several causes the furthest one counts, or a circle through batches would have no end.
-            with caused_by(max(events, key=lambda event: event.hops)):
+            with self.processing.together(events):
                 return self._patiently(lambda: self._batch_once(events))
         except BaseException as exc:
             return {event.id: exc for event in events}
@@ -219,6 +219,7 @@ class Handling:
         try:
             self.call.together(events)
         except BatchFailed as report:
+            self.processing.partly_failed(report)
             return report.failures
         return {}
 

@@ -17,7 +17,8 @@ from consumers.gate import Gate
 from consumers.handling import Handling
 from consumers.received import Received
 from consumers.results import Answered, Dangerous, Dead, Failed, Handled, Result
-from publisher.wire.ids import told, told_of
+from publisher.wire.glance import told_of
+from publisher.wire.ids import told
 from publisher.wire.intake import Delivery
 
 logger = logging.getLogger("consumers.worker")

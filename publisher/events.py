@@ -10,6 +10,7 @@ from django.db.models import Model
 from msgspec import to_builtins
 from msgspec.structs import replace
 
+from publisher import conf
 from publisher.catalogue import KnownSignal
 from publisher.encoders.models import key_action
 from publisher.encoders.objects import encode_redacted
@@ -18,9 +19,11 @@ from publisher.redact import Redact
 from publisher.redaction import action_of, redacted, scrubbed_all
 from publisher.rules import Rule
 from publisher.serializers import CyclicEncoding, SignalEncoding
+from publisher.wire import spans
 from publisher.wire.errors import EncoderFailed, NotEncodable
 from publisher.wire.event import Event, encode_event, new_event
 from publisher.wire.routing import class_label, routing_key
+from publisher.wire.topology import addressed, ask_exchange
 
 logger = logging.getLogger(__name__)
 
@@ -59,24 +62,39 @@ def _label(kind: type) -> str:
 class Source:
     """What is the same for all events of one signal from one kind of sender, under one rule."""
 
-    __slots__ = ("known", "label", "name", "routing_key", "rule", "source")
+    __slots__ = ("creating", "known", "label", "name", "routing_key", "rule", "source")
 
-    def __init__(self, known: KnownSignal, sender: object, rule: Rule, service: str) -> None:
+    def __init__(self, known: KnownSignal, sender: object, rule: Rule, service: str, key: str | None = None) -> None:
         self.known = known
         self.rule = rule
         self.name = known.name
         self.label = sender_label(sender)
         self.source = f"/{service}"
-        self.routing_key = routing_key(known.group, known.word, self.label)
+        self.routing_key = key or routing_key(known.group, known.word, self.label)
+        self.creating = spans.creating(_exchange(rule, self.routing_key), self.name) if spans.are_made() else None
 
 
-def encoded_event(known: KnownSignal, sender: object, kwargs: Mapping[str, Any], rule: Rule, service: str) -> Encoded:
+def _exchange(rule: Rule, key: str) -> str:
+    """Where its events are going to be published."""
+    exchange = conf.exchange()
+    return ask_exchange(exchange) if rule.delivery == "ask" else addressed(exchange, key)[0]
+
+
+def encoded_event(
+    known: KnownSignal, sender: object, kwargs: Mapping[str, Any], rule: Rule, service: str, key: str | None = None
+) -> Encoded:
     """The event of one dispatch. Raises EncoderFailed and, where the rule is strict, NotEncodable."""
-    return encoded_from(Source(known, sender, rule, service), sender, kwargs)
+    return encoded_from(Source(known, sender, rule, service, key), sender, kwargs)
 
 
 def encoded_from(source: Source, sender: object, kwargs: Mapping[str, Any]) -> Encoded:
     """The same, where the source is at hand."""
+    if source.creating is None:
+        return _encoded_from(source, sender, kwargs)
+    return source.creating(lambda: _encoded_from(source, sender, kwargs))
+
+
+def _encoded_from(source: Source, sender: object, kwargs: Mapping[str, Any]) -> Encoded:
     redact = source.rule.redact
     encoding = SignalEncoding(source.name, source.rule)
     paths, hidden, named_values = _paths(tuple(kwargs), redact)

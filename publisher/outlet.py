@@ -9,7 +9,7 @@ from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable, MessageRefused
 from publisher.wire.event import CONTENT_TYPE, seconds_of
 from publisher.wire.frames import Message
-from publisher.wire.ids import correlation_of
+from publisher.wire.glance import correlation_of
 from publisher.wire.lifecycle import connect_patiently
 from publisher.wire.loop import Loop
 from publisher.wire.sender import Sender

@@ -12,7 +12,7 @@ from publisher.querysets import OutboxQuerySet, ParkedQuerySet, Shards, WaitingR
 from publisher.wire.errors import MessageRefused
 from publisher.wire.event import CONTENT_TYPE, seconds_of
 from publisher.wire.frames import Message
-from publisher.wire.ids import correlation_of, told_of
+from publisher.wire.glance import correlation_of, told_of
 from publisher.wire.sender import Outcome, Sender
 from publisher.wire.topology import addressed
 

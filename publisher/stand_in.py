@@ -63,8 +63,8 @@ class StandIn:
         if migrating.is_to_come(connections[using]):
             return False
         try:
-            encoded = encoded_event(known, sender, kwargs, self._rule, service)
-            encoded = encoded._replace(routing_key=self.offloaded.routing_key(service))
+            key = self.offloaded.routing_key(service)
+            encoded = encoded_event(known, sender, kwargs, self._rule, service, key)
             to_outbox(encoded, self._rule, using)
         except (EncoderFailed, NotEncodable, OutboxNotWritten) as exc:
             # Where the signal tells of a write, that must not commit without its event.

@@ -1,30 +1,38 @@
-"""The trace and the id of a request: what its headers say, for the events that are made while it runs."""
+"""The trace and the id of a request: what its headers say, for the events and the log records of its time."""
 
+import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction
-from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
-from publisher.wire.ids import REQUEST_ID, TRACEPARENT
+from publisher.wire.ids import REQUEST_ID, TRACEPARENT, request_id, trace_id
 from publisher.wire.origin import Origin, current_origin, originating
+
+if TYPE_CHECKING:
+    # Logging may need this module before anything else does, and in a relay nothing else does.
+    from django.http import HttpRequest, HttpResponseBase
+
+__all__ = ["OriginFilter", "current_origin", "middleware"]
+
+NONE = "-"
 
 
 # Not a receiver of `request_started`: under ASGI that runs in a context of its own.
 @sync_and_async_middleware
-def middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+def middleware(get_response: "Callable[[HttpRequest], Any]") -> "Callable[[HttpRequest], Any]":
     """For MIDDLEWARE, at its top: events carry the request's `traceparent` and `X-Request-ID`."""
     if not iscoroutinefunction(get_response):
 
-        def traced(request: HttpRequest) -> HttpResponseBase:
+        def traced(request: "HttpRequest") -> "HttpResponseBase":
             with originating(origin_of(request)):
                 response: HttpResponseBase = get_response(request)
                 return response
 
         return traced
 
-    async def traced_later(request: HttpRequest) -> HttpResponseBase:
+    async def traced_later(request: "HttpRequest") -> "HttpResponseBase":
         with originating(origin_of(request)):
             awaitable: Awaitable[HttpResponseBase] = get_response(request)
             return await awaitable
@@ -32,7 +40,7 @@ def middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequ
     return traced_later
 
 
-def origin_of(request: HttpRequest) -> Origin:
+def origin_of(request: "HttpRequest") -> Origin:
     """What the headers say, where it is well-formed. A request within a handler (a test client's) is the handler's."""
     origin = current_origin()
     if origin.causationid:
@@ -42,3 +50,14 @@ def origin_of(request: HttpRequest) -> Origin:
         traceparent=traceparent if TRACEPARENT.fullmatch(traceparent) else None,
         correlationid=request_id if REQUEST_ID.fullmatch(request_id) else None,
     )
+
+
+class OriginFilter(logging.Filter):
+    """For LOGGING: each record gets `event_id` (of the event that is handled), `trace_id` and `request_id`, or `-`."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        origin = current_origin()
+        record.event_id = origin.causationid or NONE
+        record.trace_id = trace_id(origin.traceparent) or NONE
+        record.request_id = request_id(origin.correlationid) or NONE
+        return True

@@ -95,7 +95,7 @@ _decoder = msgspec.json.Decoder(Event)
 
 def new_event(*, source: str, type: str, data: dict[str, Any], subject: str | None, partitionkey: str | None) -> Event:
     """An event of now, with a fresh uuid7 as its id, caused by the event that is being handled here."""
-    causationid, hops, correlationid, traceparent = current_origin()
+    causationid, hops, correlationid, traceparent, _ = current_origin()
     return Event(
         specversion="1.0",
         id=str(uuid7()),

@@ -1,8 +1,9 @@
 """What the events that are made here come from: the event whose handler makes them, or a request."""
 
+from collections.abc import Sequence
 from contextvars import ContextVar
 from types import TracebackType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 
 class Cause(Protocol):
@@ -18,13 +19,20 @@ class Cause(Protocol):
     def traceparent(self) -> str | None: ...
 
 
+AnyCause = TypeVar("AnyCause", bound=Cause)
+
+
 class Origin(NamedTuple):
-    """`hops` counts the events between an event and the one that nothing caused; the rest is the first request's."""
+    """`causationid` and `hops` are what events that are made here get, `event` what is being handled, if anything.
+
+    `hops` counts the events between an event and the one that nothing caused; the rest is the first request's.
+    """
 
     causationid: str | None = None
     hops: int = 0
     correlationid: str | None = None
     traceparent: str | None = None
+    event: Cause | None = None
 
 
 NOTHING = Origin()
@@ -53,4 +61,14 @@ class originating:
 
 def caused_by(event: Cause) -> originating:
     """The same: they are caused by `event`."""
-    return originating(Origin(event.id, event.hops + 1, event.correlationid, event.traceparent))
+    return originating(origin_in(event))
+
+
+def furthest(events: Sequence[AnyCause]) -> AnyCause:
+    """Of several causes the one that counts, or a circle through batches would have no end."""
+    return max(events, key=lambda event: event.hops)
+
+
+def origin_in(event: Cause) -> Origin:
+    """What events come from that are made while this one is handled."""
+    return Origin(event.id, event.hops + 1, event.correlationid, event.traceparent, event)

@@ -8,7 +8,8 @@ from pika import BasicProperties, frame
 
 from publisher.wire.event import encode_event, new_event
 from publisher.wire.frames import Message, publish
-from publisher.wire.ids import correlation_of, request_id, told, told_of, trace_id
+from publisher.wire.glance import correlation_of, told_of
+from publisher.wire.ids import request_id, told, trace_id
 from publisher.wire.origin import Origin
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"

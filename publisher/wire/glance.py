@@ -1,0 +1,42 @@
+"""What is read off an event's bytes at a glance, where the whole of it is not needed."""
+
+from typing import Any
+
+import msgspec
+
+from publisher.wire.ids import told
+
+SHORT_BYTES = 255
+_NAME, _DATA, _QUOTE = b',"correlationid":"', b',"data":', b'"'
+
+
+class _Traced(msgspec.Struct):
+    traceparent: Any = None
+    correlationid: Any = None
+
+
+_decoder = msgspec.json.Decoder(_Traced)
+
+
+def told_of(body: bytes | memoryview) -> str:
+    """` trace=… request=…` for a line of the log; empty where it is no event."""
+    try:
+        return told(_decoder.decode(body))
+    except (ValueError, RecursionError):
+        return ""
+
+
+def correlation_of(body: bytes) -> str | None:
+    """The correlationid of an event that was encoded here, for AMQP; None where there is none that it can hold.
+
+    The relay asks for each event, so the body is not decoded. In a text quotes are escaped: this is an attribute's name
+    wherever it is found, and one of the event's own before `data`, which is its last.
+    """
+    at = body.find(_NAME, 0, body.find(_DATA))
+    if at < 0:
+        return None
+    at += len(_NAME)
+    text = body[at : body.index(_QUOTE, at)]
+    if b"\\" in text:
+        text = str(_decoder.decode(body).correlationid).encode()
+    return text.decode() if 0 < len(text) <= SHORT_BYTES else None

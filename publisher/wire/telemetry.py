@@ -1,0 +1,128 @@
+"""Spans of OpenTelemetry: one where an event is made, one around each handler of it, and the way between them.
+
+https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
+https://opentelemetry.io/docs/specs/semconv/cloudevents/cloudevents-spans/
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol, TypeVar
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Link, SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from publisher.wire.event import Event
+from publisher.wire.origin import current_origin, furthest, origin_in, originating
+
+# What the event has is W3C's, whatever the process propagates by otherwise.
+_propagator = TraceContextTextMapPropagator()
+_tracer = trace.get_tracer("signal_bridge")
+
+Attributes = dict[str, str | int]
+
+
+class HasEvent(Protocol):
+    """An event with its routing key."""
+
+    @property
+    def event(self) -> Event: ...
+    @property
+    def routing_key(self) -> str: ...
+
+
+Made = TypeVar("Made", bound=HasEvent)
+
+
+class Creating:
+    """Makes events, each within a span of its own, whose context they carry.
+
+    The span belongs to the one that is current, else to what the request, or the event that is handled, came with.
+    """
+
+    def __init__(self, exchange: str, type: str) -> None:
+        self._name = f"create {exchange}"
+        self._attributes = {**_attributes("create", exchange), "cloudevents.event_type": type}
+
+    def __call__(self, make: Callable[[], Made]) -> Made:
+        origin = current_origin()
+        within = None if trace.get_current_span().get_span_context().is_valid else _context(origin.traceparent)
+        with (
+            _tracer.start_as_current_span(self._name, within, SpanKind.PRODUCER, self._attributes) as span,
+            originating(origin._replace(traceparent=_traceparent() or origin.traceparent)),
+        ):
+            made = make()
+            if span.is_recording():
+                span.set_attributes(_of(made.event, made.routing_key))
+            return made
+
+
+class Processing:
+    """What is around the handler of one queue: a span, linked to those that its events were made in."""
+
+    def __init__(self, queue: str) -> None:
+        self._name = f"process {queue}"
+        self._attributes = _attributes("process", queue)
+
+    def one(self, event: Event) -> AbstractContextManager[None]:
+        """A child of the span that the event was made in."""
+        within = _context(event.traceparent)
+        return self._around(event, [event], within, _of(event, event.routing_key))
+
+    def together(self, events: Sequence[Event]) -> AbstractContextManager[None]:
+        """A trace of its own: the events of a batch may be of as many."""
+        return self._around(furthest(events), events, Context(), {"messaging.batch.message_count": len(events)})
+
+    def partly_failed(self, exc: BaseException) -> None:
+        """Some of a batch did, and the handler said which: nothing is raised through the span."""
+        span = trace.get_current_span()
+        span.record_exception(exc)
+        span.set_status(Status(StatusCode.ERROR, type(exc).__name__))
+
+    @contextmanager
+    def _around(self, cause: Event, events: Sequence[Event], within: Context, more: Attributes) -> Iterator[None]:
+        # Of an event without a trace it is one that says nothing, which the SDK leaves out.
+        links = [Link(trace.get_current_span(_context(event.traceparent)).get_span_context()) for event in events]
+        attributes = {**self._attributes, **more}
+        with (
+            _tracer.start_as_current_span(self._name, within, SpanKind.CONSUMER, attributes, links),
+            originating(origin_in(cause)._replace(traceparent=_traceparent() or cause.traceparent)),
+        ):
+            yield
+
+
+def _attributes(operation: str, destination: str) -> Attributes:
+    return {
+        "messaging.system": "rabbitmq",
+        "messaging.operation.name": operation,
+        "messaging.operation.type": operation,
+        "messaging.destination.name": destination,
+    }
+
+
+def _of(event: Event, routing_key: str) -> Attributes:
+    """Ids alone: a trace is no place for payloads."""
+    told = {
+        "messaging.message.id": event.id,
+        "messaging.message.conversation_id": event.correlationid,
+        "messaging.rabbitmq.destination.routing_key": routing_key.removeprefix("@"),
+        "cloudevents.event_id": event.id,
+        "cloudevents.event_source": event.source,
+        "cloudevents.event_spec_version": event.specversion,
+        "cloudevents.event_type": event.type,
+        "cloudevents.event_subject": event.subject,
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _context(traceparent: str | None) -> Context:
+    """What a traceparent says; empty, so that a trace begins, where that is nothing."""
+    return _propagator.extract({"traceparent": traceparent or ""}, Context())
+
+
+def _traceparent() -> str | None:
+    """Of the span that is current; None where there is none, as with an API of old that has no SDK."""
+    carrier: dict[str, str] = {}
+    _propagator.inject(carrier)
+    return carrier.get("traceparent")
