@@ -11,12 +11,13 @@ from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Field, ForeignKey, Model
+from django.db.models import AutoField, BooleanField, DateField, DurationField, Field, ForeignKey, Model, TimeField
 from django.db.models.expressions import BaseExpression
 from django.db.models.fields.files import FieldFile
 
 from publisher.redact import Redact
 from publisher.redaction import TAGS, is_secret, is_secret_column, named_action, redacted
+from publisher.secret_names import named_values
 from publisher.wire.codec import DROPPED, INT64_MAX, INT64_MIN, PARTIAL, Encoding
 from publisher.wire.registry import UNKNOWN, has_encoder
 
@@ -30,6 +31,8 @@ NATIVE: Mapping[type, str | None] = {
     UUID: "uuid",
     date: "date",
 }
+# Whether there is a secret, and since when or for how long.
+HARMLESS_FIELDS = (BooleanField, DateField, TimeField, DurationField)
 # Of a model with many columns that may be NULL there can be any number.
 MOST_SHAPES = 256
 
@@ -54,10 +57,13 @@ class Columns:
     """The columns of a model that may leave under a rule, and the names of those that may not.
 
     `is_partial`: the rule names fields outright, so others are not even named as dropped. `hidden` are those that leave
-    masked or hashed: their places, with what is done to them.
+    masked or hashed: their places, with what is done to them. `named_values` are pairs of columns whose first may hold
+    the name of what the second is the value of.
     """
 
-    __slots__ = ("_fields", "_shapes", "attnames", "dropped", "hidden", "is_partial", "names", "pk_attname")
+    __slots__ = (
+        "_fields", "_shapes", "attnames", "dropped", "hidden", "is_partial", "named_values", "names", "pk_attname",
+    )  # fmt: skip
 
     def __init__(
         self, model: type[Model], chosen: frozenset[str] | None, omitted: frozenset[str], redact: Redact = ()
@@ -73,6 +79,9 @@ class Columns:
         self.attnames = tuple(field.attname for field in kept)
         self.hidden = tuple((n, actions[field]) for n, field in enumerate(kept) if actions[field] in TAGS)
         self.dropped = tuple(field.name for field in fields if field not in kept)
+        # A row of settings: what its value is, its name tells.
+        pairs = named_values(self.names) if chosen is None else ()
+        self.named_values = tuple(pair for pair in pairs if named_action(pair[1], redact) is None)
         self.is_partial = len(fields) < len(model._meta.concrete_fields)
         # A composite key is no column.
         pk = model._meta.pk
@@ -183,15 +192,20 @@ def column_action(field: "Field[Any, Any]", redact: Redact, *, is_chosen: bool =
 
 
 def _is_secret(field: "Field[Any, Any]") -> bool:
-    """By its name, by its class (a PasswordField, an EncryptedTextField), or by what it refers to."""
+    """By its class (a PasswordField, an EncryptedTextField), by its name, or by what it refers to."""
     kind = type(field).__name__
-    is_of_secrets = is_secret(kind) or "encrypted" in kind.lower()
-    return is_of_secrets or is_secret_column(field.model, field.name) or _refers_to_secret(field)
-
-
-def _refers_to_secret(field: "Field[Any, Any]") -> bool:
-    """A foreign key's value is the other row's key, which may be a secret itself."""
-    if not isinstance(field, ForeignKey):
+    if is_secret(kind) or "encrypted" in kind.lower():
+        return True
+    if isinstance(field, HARMLESS_FIELDS):
         return False
+    if isinstance(field, ForeignKey):
+        return _refers_to_secret(field)
+    return is_secret_column(field.model, field.name)
+
+
+def _refers_to_secret(field: "ForeignKey[Any, Any]") -> bool:
+    """A foreign key's value is the other row's key, which may be a secret itself; a number that counts rows is none."""
     target = field.target_field
-    return is_secret_column(target.model, target.name)
+    if isinstance(target, AutoField):
+        return False
+    return is_secret_column(target.model, target.name) or is_secret_column(field.model, field.name)

@@ -1,7 +1,6 @@
 """One signal dispatch as an event: pure, without I/O."""
 
 import logging
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -13,11 +12,12 @@ from msgspec.structs import replace
 from publisher import conf
 from publisher.catalogue import KnownSignal
 from publisher.encoders.models import key_action
-from publisher.encoders.objects import encode_redacted
+from publisher.encoders.objects import encode_redacted, forget, hide_named
 from publisher.encoders.values import dotted
 from publisher.redact import Redact
 from publisher.redaction import action_of, redacted, scrubbed_all
 from publisher.rules import Rule
+from publisher.secret_names import named_values
 from publisher.serializers import CyclicEncoding, SignalEncoding
 from publisher.wire import spans
 from publisher.wire.errors import EncoderFailed, NotEncodable
@@ -31,9 +31,6 @@ logger = logging.getLogger(__name__)
 PLAIN = frozenset((str, bool, type(None)))
 # Where the object that an event is about is looked for, in this order; then comes the sender.
 SUBJECT_KWARGS = ("instance", "user")
-# Kwargs that name what others are the values of.
-NAMES = frozenset(("setting", "name", "key", "field", "field_name", "option", "variable", "attribute"))
-VALUES = re.compile(r"(?:.*_)?(?:value|old|new|before|after|previous|current|default)s?")
 
 
 class Encoded(NamedTuple):
@@ -102,12 +99,11 @@ def _encoded_from(source: Source, sender: object, kwargs: Mapping[str, Any]) -> 
     for name, path in paths:
         value = kwargs[name]
         plain[name] = value if type(value) in PLAIN else _encoded(encoding, path, value)
-    for name, path, action in hidden:
-        left = encode_redacted(encoding, action, kwargs[name], path)
-        if action != "drop":
-            plain[name] = left
+    for name, path in hidden:
+        _redact(encoding, plain, name, kwargs[name], path)
     for name, value_name in named_values:
-        _redact_named(encoding, plain, kwargs[name], value_name)
+        if not hide_named(encoding, plain, kwargs[name], value_name, f"kwargs.{value_name}") and value_name in plain:
+            plain[value_name] = scrubbed_all(to_builtins(plain[value_name]))
     data: dict[str, Any] = {"sender": source.label}
     if isinstance(sender, Model) and not isinstance(sender, type):
         # A model's method may send a signal with `sender=self`.
@@ -134,12 +130,12 @@ def _encoded_from(source: Source, sender: object, kwargs: Mapping[str, Any]) -> 
 
 
 class Paths(NamedTuple):
-    """The kwargs that may leave with their paths; those that may not, or not as they are, with what is done; and those
-    that are values of something which another one names.
+    """The kwargs that may leave with their paths; those that may not, or not as they are; and those that are values of
+    something which another one names.
     """
 
     kept: tuple[tuple[str, str], ...]
-    hidden: tuple[tuple[str, str, str], ...]
+    hidden: tuple[tuple[str, str], ...]
     named_values: tuple[tuple[str, str], ...]
 
 
@@ -148,25 +144,19 @@ def _paths(names: tuple[str, ...], redact: Redact) -> Paths:
     actions = {name: action_of(name, redact) for name in names}
     return Paths(
         kept=tuple((name, f"kwargs.{name}") for name, action in actions.items() if action == "keep"),
-        hidden=tuple((name, f"kwargs.{name}", action) for name, action in actions.items() if action != "keep"),
-        named_values=tuple(
-            (name, value) for name in names if name in NAMES for value in names if VALUES.fullmatch(value)
-        ),
+        hidden=tuple((name, f"kwargs.{name}") for name, action in actions.items() if action != "keep"),
+        named_values=named_values(names),
     )
 
 
-def _redact_named(encoding: SignalEncoding, plain: dict[str, Any], name: object, value_name: str) -> None:
-    """`setting="SECRET_KEY", value=...`: the name of a value may be in another kwarg."""
-    if not isinstance(name, str) or value_name not in plain:
-        return
-    action, path = encoding.action(name), f"kwargs.{value_name}"
+def _redact(encoding: SignalEncoding, plain: dict[str, Any], name: str, value: object, path: str) -> None:
+    action = encoding.action(name, value)
     if action == "keep":
-        plain[value_name] = scrubbed_all(to_builtins(plain[value_name]))
+        plain[name] = _encoded(encoding, path, value)
         return
-    _forget(encoding, path)
-    left = encode_redacted(encoding, action, plain.pop(value_name), path)
+    left = encode_redacted(encoding, action, value, path)
     if action != "drop":
-        plain[value_name] = left
+        plain[name] = left
 
 
 def subject_of(sender: object, kwargs: Mapping[str, Any], redact: Redact = ()) -> str | None:
@@ -192,24 +182,18 @@ def _encoded(encoding: SignalEncoding, path: str, value: Any) -> Any:
 
 
 def _encoded_cyclic(encoding: SignalEncoding, path: str, value: Any) -> Any:
-    _forget(encoding, path)
+    forget(encoding, path)
     cyclic = CyclicEncoding(encoding.signal, encoding.rule, encoding.types)
     try:
         return cyclic.encode(value, path)
     except RecursionError:
         # No cycle then, but too deep for any JSON.
-        _forget(encoding, path)
+        forget(encoding, path)
         return encoding.project(value, path)
     except NotEncodable:
         raise
     except Exception as exc:
         raise EncoderFailed(encoding.signal, path, type(value), exc) from exc
-
-
-def _forget(encoding: SignalEncoding, path: str) -> None:
-    """What was written of a value that did not come to an end."""
-    for begun in [known for known in encoding.types if f"{known}.".startswith(f"{path}.")]:
-        del encoding.types[begun]
 
 
 def _formatted_key(source: Source, event: Event) -> str:

@@ -1,34 +1,24 @@
 """What must not leave as it is: names that sound like secrets, and what REDACT and a rule's `redact` name."""
 
 import re
+from datetime import date, time, timedelta
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
 
-from django.db.models import Model
+from django.db.models import CharField, Model, TextField
 from django.utils.crypto import salted_hmac
 
 from publisher.redact import Redact
+from publisher.secret_names import holds_secret, is_for_once, is_keyed, sounds_secret
 from publisher.wire.redacted import HASHED, MASKED
 
 TAGS = {"mask": MASKED, "hash": HASHED}
 STARS = "***"
 HASH_CHARACTERS = 32
 
-SECRET = re.compile(
-    r"passw(?:or)?d|passphrase|passcode|token|api_?key|(?:private|secret|access|signing|encryption)_?key|"
-    r"session_?(?:key|id|data)|credential|authorization|csrf|xsrf|"
-    r"(?:^|_)(?:secrets?|otp|totp|pin|pwd|salt|signature|bearer|jwt|cvv|cvc|cookies?)(?:_|$)",
-    re.IGNORECASE,
-)
-# A model of such a name exists for the sake of a secret, however the column is called that holds it.
-SECRET_MODEL = re.compile(
-    r"(?:^|_)(?:tokens?|sessions?|secrets?|credentials?|api_?keys?|confirmations?|invit(?:e|ation)s?|otp|totp|"
-    r"nonces?|authenticators?|recovery)(?:_|$)",
-    re.IGNORECASE,
-)
-BEARERS = frozenset(("key", "value", "code", "data", "hash", "digest", "seed"))
-CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+# Values that are never secrets, whatever they are called: whether there is one, and since when or for how long.
+HARMLESS_TYPES = (bool, date, time, timedelta)
 
 # In text that somebody wrote for people: `password=...`, `'token': '...'`, `Bearer ...`, `://user:...@`.
 NAMED_IN_TEXT = re.compile(
@@ -47,13 +37,19 @@ def is_secret(name: str) -> bool:
     >>> [is_secret(name) for name in ("password", "apiKey", "client-secret", "passenger", "author")]
     [True, True, True, False, False]
     """
-    return SECRET.search(_words(name)) is not None
+    return sounds_secret(name)
 
 
 @lru_cache(maxsize=4096)
 def is_secret_column(model: type[Model], name: str) -> bool:
     """The same of a model's field: the `key` of an AuthToken is one, that of a Setting is not."""
-    return is_secret(name) or (name in BEARERS and SECRET_MODEL.search(_words(model.__name__)) is not None)
+    columns = (field.name for field in model._meta.concrete_fields)
+    return (
+        is_secret(name)
+        or holds_secret(model.__name__, name)
+        or is_for_once(name, columns)
+        or _is_textual_key(model, name)
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -65,8 +61,16 @@ def named_action(name: str, redact: Redact) -> str | None:
 
 @lru_cache(maxsize=4096)
 def action_of(name: str, redact: Redact) -> str:
-    """What becomes of a kwarg, of a dict's key or of an object's attribute."""
+    """What becomes of a kwarg, of a dict's key or of an object's attribute, as far as its name tells."""
     return named_action(name, redact) or ("drop" if is_secret(name) else "keep")
+
+
+def action_on(name: str, value: object, redact: Redact) -> str:
+    """The same of this value: `password_changed=True` is no secret, unless it was named as one."""
+    action = action_of(name, redact)
+    # By its type alone: a lazy object would be evaluated to tell its class.
+    is_kept = action == "drop" and issubclass(type(value), HARMLESS_TYPES) and named_action(name, redact) is None
+    return "keep" if is_kept else action
 
 
 def redacted(action: str, value: object) -> str | None:
@@ -96,8 +100,10 @@ def scrubbed_all(plain: Any) -> Any:
     return [scrubbed_all(item) for item in plain] if isinstance(plain, list) else plain
 
 
-def _words(name: str) -> str:
-    return CAMEL.sub("_", name).replace("-", "_").replace(" ", "_")
+def _is_textual_key(model: type[Model], name: str) -> bool:
+    """That of an API key has its prefix and its hash, for one."""
+    pk = model._meta.pk
+    return name == pk.name and isinstance(pk, CharField | TextField) and is_keyed(model.__name__)
 
 
 def _masked(value: object) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from publisher import counters
 from publisher.encoders.likenesses import likeness_of
 from publisher.encoders.values import dotted
-from publisher.redaction import action_of, scrubbed
+from publisher.redaction import action_on, scrubbed
 from publisher.rules import Rule
 from publisher.wire.codec import Encoding
 from publisher.wire.errors import NotEncodable
@@ -32,8 +32,8 @@ class SignalEncoding(Encoding):
     def wants_traceback(self) -> bool:
         return self.rule.traceback
 
-    def action(self, name: str) -> str:
-        return action_of(name, self.rule.redact)
+    def action(self, name: str, value: object) -> str:
+        return action_on(name, value, self.rule.redact)
 
     def project(self, value: Any, path: str) -> Any:
         """`{"type", "repr"}` for what has no encoder, or, where the rule is strict, NotEncodable."""

@@ -7,7 +7,8 @@ from django.db.models import Field, Model, QuerySet
 
 from publisher.bulk import Keys, Values
 from publisher.encoders.changes import encoded_value, leaving
-from publisher.encoders.models import ANY_RULE, encode_key, encode_queryset, key_action, label_of
+from publisher.encoders.models import ANY_RULE, columns_under, encode_key, encode_queryset, key_action, label_of
+from publisher.encoders.objects import hide_named
 from publisher.fields import value_read
 from publisher.redaction import TAGS, redacted, scrubbed
 from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
@@ -27,6 +28,8 @@ def encode_values(encoding: Encoding, values: Values, path: str) -> Any:
         name: _encoded(encoding, field, values[name], f"{path}.{name}", action)
         for name, field, action in leaving(encoding, values.model, values, path)
     }
+    for name, value_name in columns_under(getattr(encoding, "rule", ANY_RULE), values.model).named_values:
+        hide_named(encoding, plain, values.get(name), value_name, f"{path}.{value_name}")
     return encoding.tag(path, f"values:{label_of(values.model)}", plain)
 
 

@@ -9,11 +9,10 @@ from django.db.models import Field, Model
 from django.db.models.expressions import BaseExpression
 
 from publisher.changes import UNKNOWN, Changes
-from publisher.columns import columns_of
-from publisher.encoders.models import ANY_RULE, label_of
+from publisher.encoders.models import ANY_RULE, columns_under, label_of
+from publisher.encoders.objects import hide_named
 from publisher.fields import value_read
 from publisher.redaction import TAGS, redacted
-from publisher.rules import NO_FIELDS
 from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
 from publisher.wire.registry import UNKNOWN as UNKNOWN_TAG
 from publisher.wire.registry import has_encoder
@@ -26,6 +25,8 @@ def encode_changes(encoding: Encoding, changes: Changes, path: str) -> Any:
         name: [_encoded(encoding, field, value, f"{path}.{name}.{n}", action) for n, value in enumerate(changes[name])]
         for name, field, action in leaving(encoding, model, changes, path)
     }
+    for name, value_name in columns_under(getattr(encoding, "rule", ANY_RULE), model).named_values:
+        hide_named(encoding, plain, changes.instance.__dict__.get(name), value_name, f"{path}.{value_name}")
     return encoding.tag(path, f"changes:{label_of(model)}", plain)
 
 
@@ -33,8 +34,7 @@ def leaving(
     encoding: Encoding, model: type[Model], names: Iterable[str], path: str
 ) -> Iterator[tuple[str, "Field[Any, Any]", str | None]]:
     """Of these fields those that may leave, with what is done to the value; the others are noted as dropped."""
-    label, rule = label_of(model), getattr(encoding, "rule", ANY_RULE)
-    columns = columns_of(model, rule.fields.get(label), rule.omit_fields.get(label, NO_FIELDS), rule.redact)
+    columns = columns_under(getattr(encoding, "rule", ANY_RULE), model)
     actions = {columns.names[index]: action for index, action in columns.hidden}
     for name in names:
         if name in columns.dropped:

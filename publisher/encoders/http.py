@@ -9,7 +9,8 @@ from django.urls import Resolver404, ResolverMatch, resolve
 from django.utils.functional import LazyObject, empty
 
 from publisher.encoders.objects import encode_named
-from publisher.redaction import BEARERS, STARS, is_secret
+from publisher.redaction import STARS, is_secret
+from publisher.secret_names import BEARERS
 from publisher.wire.codec import Encoding, decodes, encodes
 from publisher.wire.sent import SentResponse
 

@@ -9,8 +9,8 @@ from django.db.models.expressions import BaseExpression
 from django.db.models.manager import BaseManager
 from django.db.models.query import RawQuerySet
 
-from publisher.columns import column_action, columns_of
-from publisher.encoders.objects import encode_redacted
+from publisher.columns import Columns, column_action, columns_of
+from publisher.encoders.objects import encode_redacted, hide_named
 from publisher.encoders.values import dotted
 from publisher.redact import Redact
 from publisher.redaction import scrubbed
@@ -36,13 +36,21 @@ def encode_model(encoding: Encoding, instance: Model, path: str) -> dict[str, An
     What the JSON encoder writes by itself (decimals, UUIDs, dates) is left as it is.
     """
     model = type(instance)
-    label, rule = label_of(model), getattr(encoding, "rule", ANY_RULE)
-    columns = columns_of(model, rule.fields.get(label), rule.omit_fields.get(label, NO_FIELDS), rule.redact)
+    rule = getattr(encoding, "rule", ANY_RULE)
+    columns = columns_under(rule, model)
     values = instance.__dict__
     pk = values.get(columns.pk_attname) if columns.pk_attname else instance.pk
     if type(pk) is not int or rule.redact:
         pk = encode_key(encoding, model, pk, f"{path}.pk")
-    return {"model": label, "pk": pk, "fields": columns.encoded(encoding, instance, path)}
+    fields = columns.encoded(encoding, instance, path)
+    for name, value_name in columns.named_values:
+        hide_named(encoding, fields, fields.get(name), value_name, f"{path}.fields.{value_name}")
+    return {"model": label_of(model), "pk": pk, "fields": fields}
+
+
+def columns_under(rule: Rule, model: type[Model]) -> Columns:
+    label = label_of(model)
+    return columns_of(model, rule.fields.get(label), rule.omit_fields.get(label, NO_FIELDS), rule.redact)
 
 
 def encode_key(encoding: Encoding, model: type[Model], pk: Any, path: str) -> Any:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from publisher.redaction import TAGS, redacted
+from publisher.secret_names import named_values
 from publisher.wire.codec import DROPPED, Encoding, decodes, encode_mapping, encodes
 from publisher.wire.registry import encodes_shape, imported
 
@@ -30,6 +31,26 @@ def encode_redacted(encoding: Encoding, action: str, value: Any, path: str) -> s
     return redacted(action, value) if action in TAGS else None
 
 
+def forget(encoding: Encoding, path: str) -> None:
+    """What was noted of a value that does not leave as it was encoded."""
+    for begun in [known for known in encoding.types if f"{known}.".startswith(f"{path}.")]:
+        del encoding.types[begun]
+
+
+def hide_named(encoding: Encoding, plain: dict[str, Any], name: object, value_name: str, path: str) -> bool:
+    """`setting="SECRET_KEY", value=...`: a value's name may be said beside it. Whether it was hidden for that."""
+    if not isinstance(name, str) or value_name not in plain:
+        return False
+    action = encoding.action(name, plain[value_name])
+    if action == "keep":
+        return False
+    forget(encoding, path)
+    left = encode_redacted(encoding, action, plain.pop(value_name), path)
+    if action != "drop":
+        plain[value_name] = left
+    return True
+
+
 @encodes(Hidden)
 def encode_hidden(encoding: Encoding, value: Hidden, path: str) -> str | None:
     return encode_redacted(encoding, value.action, value.value, path)
@@ -38,7 +59,15 @@ def encode_hidden(encoding: Encoding, value: Hidden, path: str) -> str | None:
 @encodes(dict)
 def encode_named(encoding: Encoding, value: Mapping[Any, Any], path: str) -> Any:
     """A mapping without the keys that sound like secrets, and without what is redacted by name."""
-    actions = {key: action for key in value if isinstance(key, str) and (action := encoding.action(key)) != "keep"}
+    actions = {
+        key: action
+        for key, item in value.items()
+        if isinstance(key, str) and (action := encoding.action(key, item)) != "keep"
+    }
+    for name, value_name in named_values(value):
+        is_named = value_name not in actions and isinstance(value[name], str)
+        if is_named and (action := encoding.action(value[name], value[value_name])) != "keep":
+            actions[value_name] = action
     if not actions:
         return encode_mapping(encoding, value, path)
     kept = {
@@ -55,11 +84,12 @@ def encode_parts(encoding: Encoding, value: object, names: Iterable[str], path: 
     kind = type(value)
     plain = {}
     for name in names:
-        action, its_path = encoding.action(name), f"{path}.{name}"
+        part, its_path = getattr(value, name, None), f"{path}.{name}"
+        action = encoding.action(name, part)
         if action == "keep":
-            plain[name] = encoding.encode(getattr(value, name, None), its_path)
+            plain[name] = encoding.encode(part, its_path)
         else:
-            left = encode_redacted(encoding, action, getattr(value, name, None), its_path)
+            left = encode_redacted(encoding, action, part, its_path)
             if action != "drop":
                 plain[name] = left
     return encoding.tag(path, f"object:{kind.__module__}:{kind.__qualname__}", plain)
@@ -100,7 +130,7 @@ def encode_tuple(encoding: Encoding, value: tuple[Any, ...], path: str) -> Any:
     kind = type(value)
     plain = []
     for n, (name, item) in enumerate(zip(names, value, strict=True)):
-        action, its_path = encoding.action(name), f"{path}.{n}"
+        action, its_path = encoding.action(name, item), f"{path}.{n}"
         keeps = action == "keep"
         plain.append(encoding.encode(item, its_path) if keeps else encode_redacted(encoding, action, item, its_path))
     return encoding.tag(path, f"namedtuple:{kind.__module__}:{kind.__qualname__}", plain)

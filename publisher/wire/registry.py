@@ -110,7 +110,7 @@ class Encoding:
         encoder = _found.get(kind) or _find(kind)
         return self.project(value, path) if encoder is None else encoder(self, value, path)
 
-    def action(self, name: str) -> str:
+    def action(self, name: str, value: object) -> str:
         """What becomes of a value of this name: `keep`, or what a subclass may answer."""
         return "keep"
 

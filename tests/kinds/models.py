@@ -136,6 +136,18 @@ class Code(models.Model):
         return self.code
 
 
+class Option(models.Model):
+    """A setting in a row: its name says what its value is."""
+
+    name = models.CharField(max_length=50)
+    value = models.TextField(default="")
+
+    objects = SignalManager()
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Pair(models.Model):
     """Refers to another column than the key."""
 

@@ -18,7 +18,7 @@ from publisher.sending import sent_kwargs
 from publisher.signals import bulk_created, bulk_updated, queryset_deleted, queryset_updated
 from publisher.wire.event import decode_event
 from tests.foo.models import Article, Note
-from tests.kinds.models import Code, Everything, Pair
+from tests.kinds.models import Code, Everything, Option, Pair
 
 pytestmark = pytest.mark.django_db
 
@@ -114,6 +114,13 @@ def test_secrets_among_the_values_stay():
     assert event.data["types"]["kwargs.values.api_token"] == "dropped"
     assert event.data["types"]["kwargs.values.data"] == "dropped"
     assert "planted" not in str(event.data)
+
+
+def test_value_stays_when_the_name_beside_it_is_a_secret_one():
+    Option.objects.create(name="a")
+    Option.objects.update(name="API_KEY", value="planted")
+    Option.objects.update(name="THEME", value="dark")
+    assert [event.kwargs["values"] for event in written()] == [{"name": "API_KEY"}, {"name": "THEME", "value": "dark"}]
 
 
 def test_keys_that_are_secrets_stay():

@@ -18,7 +18,7 @@ from publisher.outbox import pending
 from publisher.wire.event import decode_event
 from publisher.wire.redacted import Redacted
 from tests.foo.models import Article, Note, Tag
-from tests.kinds.models import Everything, Hand, Point, ProxyOfEverything
+from tests.kinds.models import Everything, Hand, Option, Point, ProxyOfEverything
 
 pytestmark = pytest.mark.django_db
 
@@ -205,6 +205,15 @@ def test_secret_and_redacted_fields_are_not_told(settings):
     assert told() == {"email": ["a***@example.com", "b***@example.org"], "first_name": ["", "Ada"]}
     assert isinstance(told()["email"][0], Redacted)
     assert b"planted" not in b"".join(bytes(row.body) for row in pending("default"))
+
+
+def test_changed_value_stays_when_the_name_beside_it_is_a_secret_one():
+    option = Option.objects.create(name="API_KEY", value="planted")
+    option.value = "planted too"
+    option.save()
+    assert told() == {}
+    assert last().data["types"]["kwargs.changes.value"] == "dropped"
+    assert "planted" not in str(last().data)
 
 
 def test_fields_are_those_of_the_rule():

@@ -1,6 +1,8 @@
 """What is redacted by name: by the rule, by the project, and what a handler gets of it."""
 
 import json
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -8,6 +10,7 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import models, transaction
 from django.test.utils import isolate_apps
+from django.utils.functional import SimpleLazyObject
 
 from consumers.instances import instance_of
 from publisher.catalogue import named
@@ -20,9 +23,20 @@ from publisher.wire.errors import RedactedValue
 from publisher.wire.event import decode_event
 from publisher.wire.redacted import Redacted
 from tests.foo.models import Article, Tag
+from tests.kinds.models import Code, Option
 
 LOGIN = "tests.foo.signals.user_login"
 EMAIL = "ada.planted@example.com"
+
+
+@dataclass
+class Account:
+    password: bool
+    token: datetime
+
+
+class EncryptedDateTimeField(models.DateTimeField):
+    """Whoever encrypts it has a reason to."""
 
 
 def event(redact=None, project=None, sender=None, **kwargs):
@@ -163,6 +177,88 @@ def test_column_is_a_secret_when_its_model_is_there_for_one():
     assert not is_secret_column(Setting, "key")
     assert columns_of(AuthToken, None, frozenset()).names == ("created",)
     assert columns_of(Setting, None, frozenset()).names == ("id", "key")
+
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def test_value_leaves_when_it_only_says_that_there_is_a_secret_or_since_when():
+    harmless = {"skip_authorization": True, "token": NOW, "api_key": timedelta(days=1), "password": date(2026, 1, 2)}
+    one = event(data=harmless, account=Account(password=False, token=NOW), **harmless)
+    assert one.kwargs == {**harmless, "data": harmless, "account": Account(password=False, token=NOW)}
+
+
+def test_value_stays_when_it_is_harmless_but_named_by_redact():
+    one = event({"token": "drop"}, {"password": "mask"}, token=True, password=True)
+    assert one.data["kwargs"] == {"password": "***"}
+
+
+def test_lazy_value_of_a_secrets_name_is_not_evaluated():
+    def evaluated():
+        raise AssertionError
+
+    assert event(token=SimpleLazyObject(evaluated)).kwargs == {}
+
+
+@isolate_apps("tests.foo")
+def test_column_leaves_when_it_only_says_that_there_is_a_secret_or_since_when():
+    class AuthToken(models.Model):
+        id = models.CharField(max_length=40, primary_key=True)
+        key = models.CharField(max_length=40)
+
+        class Meta:
+            app_label = "foo"
+
+        def __str__(self):
+            return self.key
+
+    class Client(models.Model):
+        client_secret = models.CharField(max_length=40)
+        hash_client_secret = models.BooleanField(default=True)
+        skip_authorization = models.BooleanField(default=False)
+        password_changed = models.DateTimeField(null=True)
+        token_age = models.DurationField(null=True)
+        secret_at = EncryptedDateTimeField(null=True)
+        code = models.CharField(max_length=40)
+        expires = models.DateTimeField(null=True)
+        pin = models.ForeignKey(Code, models.CASCADE)
+        access_token = models.ForeignKey(Article, models.CASCADE)
+        auth = models.ForeignKey(AuthToken, models.CASCADE)
+
+        class Meta:
+            app_label = "foo"
+
+        def __str__(self):
+            return self.code
+
+    assert columns_of(Client, None, frozenset()).dropped == ("client_secret", "secret_at", "code", "pin", "auth")
+    assert columns_of(AuthToken, None, frozenset()).dropped == ("id", "key")
+
+
+@pytest.mark.parametrize(("name", "leaves"), [("SMTP_PASSWORD", False), ("THEME", True), (None, True)])
+def test_value_leaves_by_the_name_that_is_beside_it(name, leaves):
+    row = Option(pk=1, name=name, value="x")
+    one = event(row=row, listed=[{"key": name, "value": "x"}], named={"setting": name, "old_value": 5})
+    fields, listed, named = (
+        one.data["kwargs"]["row"]["fields"],
+        *one.data["kwargs"]["listed"],
+        one.data["kwargs"]["named"],
+    )
+    assert ("value" in fields, "value" in listed, "old_value" in named) == (leaves,) * 3
+    if not leaves:
+        assert one.data["types"]["kwargs.row.fields.value"] == "dropped"
+
+
+def test_named_value_leaves_when_the_rule_asks_for_it():
+    rule = rule_from({"signal": LOGIN, "fields": {"kinds.option": ["name", "value"]}})
+    body = encoded_event(named(LOGIN), None, {"row": Option(name="SMTP_PASSWORD", value="wanted")}, rule, "blog").body
+    assert b"wanted" in body
+    assert event({"value": "keep"}, row=Option(name="SMTP_PASSWORD", value="wanted")).kwargs["row"].value == "wanted"
+
+
+def test_named_value_is_masked_when_redact_says_so():
+    one = event({"email": "mask"}, data={"name": "email", "value": EMAIL}, row=Option(name="email", value=EMAIL))
+    assert one.kwargs["data"]["value"] == one.kwargs["row"].value == "a***@example.com"
 
 
 @pytest.mark.parametrize(
