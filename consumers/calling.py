@@ -73,7 +73,7 @@ class Call:
 
 
 def sender_of(event: Event) -> Any:
-    """The sender as a receiver gets it: the model class, the instance that was the sender, else its label."""
+    """The sender as a receiver gets it: the model class, the instance or the text that it was, else its label."""
     sent = event.sender_instance
     if sent is not None:
         return sent

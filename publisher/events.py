@@ -22,7 +22,7 @@ from publisher.serializers import CyclicEncoding, SignalEncoding
 from publisher.wire import spans
 from publisher.wire.errors import EncoderFailed, NotEncodable
 from publisher.wire.event import Event, encode_event, new_event
-from publisher.wire.routing import class_label, routing_key
+from publisher.wire.routing import class_label, routing_key, text_label
 from publisher.wire.topology import addressed, ask_exchange
 
 logger = logging.getLogger(__name__)
@@ -42,9 +42,11 @@ class Encoded(NamedTuple):
 
 
 def sender_label(sender: object) -> str | None:
-    """`app_label.model_name`, `package.classname`, or None: the last words of a routing key."""
+    """`app_label.model_name`, `package.classname`, a text itself, or None: the last words of a routing key."""
     if sender is None:
         return None
+    if isinstance(sender, str):
+        return text_label(str.__str__(sender))
     # Not type(): of a lazy object that is the wrapper.
     return _label(sender if isinstance(sender, type) else sender.__class__)
 
@@ -105,8 +107,8 @@ def _encoded_from(source: Source, sender: object, kwargs: Mapping[str, Any]) -> 
         if not hide_named(encoding, plain, kwargs[name], value_name, f"kwargs.{value_name}") and value_name in plain:
             plain[value_name] = scrubbed_all(to_builtins(plain[value_name]))
     data: dict[str, Any] = {"sender": source.label}
-    if isinstance(sender, Model) and not isinstance(sender, type):
-        # A model's method may send a signal with `sender=self`.
+    if isinstance(sender, Model | str) and not isinstance(sender, type):
+        # A model's method may send a signal with `sender=self`; of a text, the label is in lower case.
         data["sender_instance"] = _encoded(encoding, "sender_instance", sender)
     data["kwargs"] = plain
     data["types"] = encoding.types

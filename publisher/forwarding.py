@@ -39,7 +39,10 @@ def forwarder(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., Any]
         kind = sender if sender is None or isinstance(sender, type) else sender.__class__
         candidates = sources.get(kind)
         if candidates is None:
-            candidates = sources[kind] = sources_of(sender)
+            candidates = sources_of(sender)
+            # Of texts there may be any number.
+            if not isinstance(sender, str):
+                sources[kind] = candidates
         for source in candidates:
             rule = source.rule
             if rule.when is None or is_wanted(rule, sender, named):

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from string import Formatter
@@ -15,8 +16,11 @@ from publisher.ask_checks import check_ask
 from publisher.catalogue import catalogue, matching
 from publisher.hints import MOST_HINTS, near
 from publisher.rules import DELIVERIES, SENDERS_UNLESS_NAMED, UNLESS_NAMED, UNROUTABLES, Rule, is_glob
+from publisher.wire.routing import text_label
 
 POST_SAVE = "django.db.models.signals.post_save"
+# How alike a word and a model's name are that was meant: `articel`.
+ALIKE = 0.75
 KEY_NAMES = ("kwargs", "sender", "group", "signal", "subject")
 
 
@@ -51,7 +55,7 @@ def _check_senders(rule: Rule, where: str) -> Iterator[CheckMessage]:
     models_alone = all(isinstance(known.signal, ModelSignal) for known in matching(rule.signal))
     for pattern in (*rule.senders, *rule.exclude):
         is_known = any(fnmatchcase(label, pattern) for label in labels)
-        if not is_known and (models_alone or not _may_be_class(pattern)):
+        if not is_known and (models_alone or not (_may_be_class(pattern) or _may_be_text(pattern, labels))):
             yield Error(f"{where}: there is no model {pattern!r}.", hint=near(pattern, labels), id="publisher.E007")
     for pattern in rule.senders:
         labels_taken = [label for label in labels if fnmatchcase(label, pattern)]
@@ -69,6 +73,14 @@ def _may_be_class(pattern: str) -> bool:
     if not package or not name or "." in name or package in apps.app_configs:
         return False
     return is_glob(package) or package in sys.modules or find_spec(package) is not None
+
+
+def _may_be_text(pattern: str, labels: Sequence[str]) -> bool:
+    """Whether it can be a sender that is text: the name of a module, or a word that is not spelt like a model's."""
+    if "." in pattern:
+        return pattern in map(str.lower, list(sys.modules))
+    names = [label.rpartition(".")[2] for label in labels]
+    return text_label(pattern) is not None and not get_close_matches(pattern, names, n=1, cutoff=ALIKE)
 
 
 def _check_fields(rule: Rule, where: str) -> Iterator[CheckMessage]:

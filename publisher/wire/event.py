@@ -48,12 +48,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def sender(self) -> str | None:
-        """The signal's sender as `app_label.model_name` or `package.classname`; None when it had none."""
+        """The sender as `app_label.model_name`, `package.classname` or a text in lower case; None when it had none."""
         return self.data.get("sender") if isinstance(self.data, dict) else None
 
     @property
     def sender_instance(self) -> Any:
-        """The sender, decoded, where it was an instance of a model; else None. Raises MalformedEvent."""
+        """The sender, decoded, where it was an instance of a model, or text; else None. Raises MalformedEvent."""
         sent = self.data.get("sender_instance") if isinstance(self.data, dict) else None
         return None if sent is None else self._decoded(sent, "sender_instance")
 

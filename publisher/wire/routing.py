@@ -5,6 +5,9 @@ from collections.abc import Callable
 from functools import lru_cache
 
 KEY_BYTES = 255
+# Words that a pattern can name, of a sender that is text: no wildcards, no spaces, none of them empty.
+WORDS = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
+WORDS_BYTES = 100
 
 
 @lru_cache(maxsize=4096)
@@ -25,6 +28,16 @@ def shortened(key: str) -> str:
 def class_label(kind: type) -> str:
     """`package.classname`, for a sender that is no model: `django.wsgihandler`."""
     return f"{kind.__module__.partition('.')[0]}.{kind.__name__}".lower()
+
+
+def text_label(text: str) -> str | None:
+    """A sender that is text, in lower case; None for what is no word of a key.
+
+    >>> text_label("axes"), text_label("django.contrib.auth"), text_label("Who knows?")
+    ('axes', 'django.contrib.auth', None)
+    """
+    lower = text.lower()
+    return lower if len(lower) <= WORDS_BYTES and WORDS.fullmatch(lower) else None
 
 
 def group_of(module: str, app_label: str | None) -> str:

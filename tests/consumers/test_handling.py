@@ -62,12 +62,27 @@ def test_receiver_is_called_as_a_local_one_is():
 
 @pytest.mark.parametrize(
     ("sender", "arrives"),
-    [(None, None), (Article, Article), ("text", "builtins.str"), (len, "builtins.builtin_function_or_method")],
+    [
+        (None, None),
+        (Article, Article),
+        ("Axes", "Axes"),
+        ("foo.article", "foo.article"),
+        ("Who knows?", "Who knows?"),
+        ("", ""),
+        (len, "builtins.builtin_function_or_method"),
+    ],
 )
-def test_sender_is_the_class_or_its_label(sender, arrives):
+def test_sender_is_the_class_the_text_or_its_label(sender, arrives):
     handle, calls = handling(user_login)
     assert isinstance(handle(body(sender), ""), Handled)
     assert calls[0][1]["sender"] == arrives
+
+
+@pytest.mark.parametrize(("sender", "is_called"), [("axes", True), ("Axes", True), ("other", False)])
+def test_handler_is_called_for_a_sender_that_is_text(sender, is_called):
+    handle, calls = handling(user_login, sender=sender)
+    handle(body("Axes"), "")
+    assert bool(calls) is is_called
 
 
 def test_sender_is_the_instance_when_it_was_self():

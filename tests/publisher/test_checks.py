@@ -151,7 +151,14 @@ def test_e007_when_there_is_no_such_model(check_rule, key, label, near):
     assert_one(check_rule(**{key: [label]}), "publisher.E007", repr(label.lower()), near)
 
 
-@pytest.mark.parametrize("label", ["djngo.WSGIHandler", "foo.Artcle", ".x", "x.", "a.b.c"])
+@pytest.mark.parametrize("label", ["axes", "Axes", "my-app", "django.contrib.auth", "tests.foo.signals", "ax*.x*"])
+def test_sender_of_another_signal_may_be_text(check_rule, label):
+    assert check_rule(signal="tests.foo.signals.user_login", senders=[label]) == []
+
+
+@pytest.mark.parametrize(
+    "label", ["djngo.WSGIHandler", "foo.Artcle", ".x", "x.", "a.b.c", "article", "Artcle", "django.contrib.outh", "a b"]
+)
 def test_e007_when_the_sender_of_another_signal_can_be_none(check_rule, label):
     errors = check_rule(signal="django.core.signals.request_finished", senders=[label])
     assert_one(errors, "publisher.E007", repr(label.lower()))

@@ -8,6 +8,7 @@ from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.handlers.wsgi import WSGIHandler
 from django.utils.functional import SimpleLazyObject
+from django.utils.safestring import mark_safe
 
 from publisher.catalogue import named
 from publisher.events import encoded_event, sender_label, subject_of
@@ -34,7 +35,14 @@ def encoded(sender, path=LOGIN, rule=None, **kwargs):
         (Article.tags.through, "foo.article_tags"),
         (Note, "foo.note"),
         (WSGIHandler, "django.wsgihandler"),
-        ("django.contrib.auth", "builtins.str"),
+        ("django.contrib.auth", "django.contrib.auth"),
+        ("Axes", "axes"),
+        (mark_safe("axes"), "axes"),
+        ("a b", None),
+        ("a.#", None),
+        ("a..b", None),
+        ("", None),
+        ("x" * 101, None),
         (len, "builtins.builtin_function_or_method"),
         (lambda: 1, "builtins.function"),
         (apps.get_app_config("auth"), "django.authconfig"),

@@ -124,6 +124,20 @@ def test_signal_is_forwarded_when_its_kwargs_have_all_these_names():
     assert event.kwargs == kwargs
 
 
+@pytest.mark.django_db(transaction=True)
+def test_sender_that_is_text_is_its_own_words():
+    rule = {"signal": "tests.foo.signals.user_login", "senders": ["axes", "django.*"]}
+    with forwarding(rule):
+        for sender in ("Axes", "other", "django.contrib.auth", "Who knows?", "axes"):
+            user_login.send(sender)
+    rows = [(row.routing_key, decode_event(bytes(row.body)).data["sender"]) for row in OutboxEvent.objects.all()]
+    assert rows == [
+        ("foo.user_login.axes", "axes"),
+        ("foo.user_login.django.contrib.auth", "django.contrib.auth"),
+        ("foo.user_login.axes", "axes"),
+    ]
+
+
 def takes_all(sender, **kwargs):
     return True
 
