@@ -13,6 +13,7 @@ from django.db.models.signals import ModelSignal
 from django.utils.module_loading import import_string
 
 from publisher.ask_checks import check_ask
+from publisher.bulk_checks import check_tellers
 from publisher.catalogue import catalogue, matching
 from publisher.hints import MOST_HINTS, near
 from publisher.rules import DELIVERIES, SENDERS_UNLESS_NAMED, UNLESS_NAMED, UNROUTABLES, Rule, is_glob
@@ -172,4 +173,5 @@ RULE_CHECKS: Sequence[Callable[[Rule, str], Iterator[CheckMessage]]] = (
     _check_unroutable,
     _check_changes,
     check_ask,
+    check_tellers,
 )

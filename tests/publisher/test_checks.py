@@ -250,9 +250,9 @@ def test_nothing_is_wrong_when_names_are_redacted(check):
     assert check(FORWARD=[rule], REDACT={"phone*": "drop"}) == []
 
 
-def warned(settings, *rules, **more):
+def warned(settings, *rules, id="publisher.W001", **more):
     settings.SIGNAL_BRIDGE = {"FORWARD": list(rules), **more}
-    return [message for message in check_settings(None) if message.id == "publisher.W001"]
+    return [message for message in check_settings(None) if message.id == id]
 
 
 @pytest.mark.parametrize(
@@ -311,6 +311,47 @@ def test_e006_when_a_glob_takes_only_what_is_to_be_named_outright(check_rule, si
 def test_e007_when_a_sender_is_never_forwarded_so(check_rule, sender):
     assert_one(check_rule(senders=[sender]), "publisher.E007", repr(sender.lower()), "'sessions.session'")
     assert check_rule(senders=["sessions.Session"]) == []
+
+
+@pytest.mark.parametrize(
+    ("senders", "named"),
+    [
+        (["foo.Tag"], ["foo.Tag"]),
+        (["foo.Article", "foo.Draft"], ["foo.Draft"]),
+        (["auth.*"], ["auth.Permission, auth.Group_permissions, auth.Group and 3 more"]),
+        (["foo.Tag", "auth.User"], ["foo.Tag", "auth.User"]),
+    ],
+)
+@pytest.mark.parametrize("signal", ["publisher.signals.*", "publisher.signals.queryset_updated"])
+def test_w003_when_no_manager_of_the_senders_tells(settings, signal, senders, named):
+    messages = warned(settings, {"signal": signal, "senders": senders}, id="publisher.W003")
+    assert not any(message.is_serious() for message in messages)
+    for message, name in zip(messages, named, strict=True):
+        assert f"nothing sends {signal!r} for {name}." in message.msg
+        assert f"`objects = SignalManager()` in {name.split(',')[0]};" in message.hint
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"signal": "publisher.signals.*"},
+        {"signal": "publisher.signals.*", "senders": ["foo.*", "kinds.Option"]},
+        {"signal": "*", "senders": ["foo.Tag"]},
+        {"signal": "django.db.models.signals.*", "senders": ["foo.Tag"]},
+    ],
+    ids=repr,
+)
+def test_nobody_is_warned_of_rules_whose_senders_tell_or_that_take_other_signals(settings, rule):
+    assert warned(settings, rule, id="publisher.W003") == []
+
+
+@pytest.mark.parametrize(("senders", "named"), [(["foo.*"], "foo.Tag, foo.Article_tags"), (None, "any model")])
+def test_w003_when_the_models_that_tell_are_excluded(settings, senders, named):
+    rule = {"signal": "publisher.signals.*", "exclude": ["foo.Article", "foo.Note", "kinds.*"]}
+    rule |= {"senders": senders} if senders else {}
+    (message,) = warned(settings, rule, id="publisher.W003")
+    assert f"for {named}" in message.msg
+    assert "SignalManager()" in message.hint
 
 
 @pytest.mark.parametrize("signal", ["django.db.models.signals.pre_save", "tests.foo.signals.*"])
