@@ -40,7 +40,7 @@ def test_correlation_is_that_of_the_event_whatever_is_in_it(text):
         encoded(correlationid="ü" * 128),
         encoded(data=None),
     ],
-    ids=lambda body: body[-60:].decode(),
+    ids=range(9),  # the bodies have the time in them
 )
 def test_correlation_is_absent_when_the_event_has_none_that_amqp_can_hold(body):
     assert correlation_of(body) is None
