@@ -3,6 +3,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+from project import settings as demo
 from project.blog.consumers import may_be_posted
 from project.blog.models import Comment
 from project.blog.signals import comment_flagged, comment_will_be_posted
@@ -22,6 +23,10 @@ def test_posts_counts_published_comments(client, post):
 
 def test_post_is_404_when_there_is_none(client, db):
     assert client.get("/posts/1/").status_code == 404
+
+
+def test_requests_are_traced_before_anything_else_is_done_for_them():
+    assert demo.MIDDLEWARE[0] == "publisher.tracing.middleware"
 
 
 def test_comment_is_saved_unpublished(client, post):
