@@ -47,6 +47,15 @@ def handling(*signals, function=None, **more):
     return lambda body, key: handle(Received(body=body, routing_key=key)), function
 
 
+def test_event_is_handled_when_a_strangers_extensions_are_odd():
+    handle, calls = handling(user_login)
+    odd = foreign(hops="many", correlationid=5, causationid=[], traceparent={}, partitionkey=1.5, data={"kwargs": {}})
+    assert isinstance(handle(odd, "a.key"), Handled)
+    ((_, kwargs),) = calls
+    event = kwargs["event"]
+    assert (event.hops, event.correlationid, event.causationid, event.traceparent) == (0, None, None, None)
+
+
 def test_receiver_is_called_as_a_local_one_is():
     handle, calls = handling(post_save)
     result = handle(body(Article, SAVE, instance=Article(pk=1, title="a"), created=True, update_fields=None), "a.key")
