@@ -8,6 +8,7 @@ from publisher.encoders.likenesses import likeness_of
 from publisher.encoders.values import dotted
 from publisher.redaction import action_on, scrubbed
 from publisher.rules import Rule
+from publisher.unqueried import without_queries
 from publisher.wire.codec import Encoding
 from publisher.wire.errors import NotEncodable
 
@@ -80,7 +81,8 @@ class CyclicEncoding(SignalEncoding):
 def projection(value: object) -> dict[str, str]:
     """A value that cannot be sent, as its type and the beginning of its repr."""
     try:
-        text = scrubbed(ascii(value))[:REPR_CHARACTERS]
+        with without_queries():
+            text = scrubbed(ascii(value))[:REPR_CHARACTERS]
     except Exception as exc:
         text = f"<repr raised {type(exc).__name__}>"
     return {"type": dotted(type(value)), "repr": text}

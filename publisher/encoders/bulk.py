@@ -7,10 +7,11 @@ from django.db.models import Field, Model, QuerySet
 
 from publisher.bulk import Keys, Values
 from publisher.encoders.changes import encoded_value, leaving
+from publisher.encoders.expressions import text_of
 from publisher.encoders.models import ANY_RULE, columns_under, encode_key, encode_queryset, key_action, label_of
 from publisher.encoders.objects import hide_named
 from publisher.fields import value_read
-from publisher.redaction import TAGS, redacted, scrubbed
+from publisher.redaction import TAGS, redacted
 from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
 
 
@@ -38,7 +39,7 @@ def _encoded(encoding: Encoding, field: "Field[Any, Any]", value: Any, path: str
         # Its text would run it.
         return encode_queryset(encoding, value, path)
     if hasattr(value, "resolve_expression"):
-        text = scrubbed(str(value))
+        text = text_of(encoding, value)
         tag = "expression" if action is None else TAGS[action]
         return encoding.tag(path, tag, text if action is None else redacted(action, text))
     if isinstance(value, Model):

@@ -5,7 +5,19 @@ from importlib.util import find_spec
 
 from django.apps import apps
 
-OWN = ("values", "objects", "models", "http", "files", "errors", "machinery", "likenesses", "changes", "bulk")
+OWN = (
+    "values",
+    "objects",
+    "models",
+    "expressions",
+    "http",
+    "files",
+    "errors",
+    "machinery",
+    "likenesses",
+    "changes",
+    "bulk",
+)
 
 
 def load_encoders() -> None:

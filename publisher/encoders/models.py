@@ -1,11 +1,10 @@
-"""Models, and what is made of them: instances, classes, querysets, managers, fields, expressions."""
+"""Models, and what is made of them: instances, classes, querysets, managers, fields."""
 
 from functools import cache
 from itertools import islice
 from typing import Any
 
-from django.db.models import F, Field, ForeignObjectRel, Model, Q, QuerySet
-from django.db.models.expressions import BaseExpression
+from django.db.models import Field, ForeignObjectRel, Model, QuerySet
 from django.db.models.manager import BaseManager
 from django.db.models.query import RawQuerySet
 
@@ -13,7 +12,6 @@ from publisher.columns import Columns, column_action, columns_of
 from publisher.encoders.objects import encode_redacted, hide_named
 from publisher.encoders.values import dotted
 from publisher.redact import Redact
-from publisher.redaction import scrubbed
 from publisher.rules import NO_FIELDS, Rule
 from publisher.wire.codec import Encoding, decodes, encodes
 from publisher.wire.sent import SentQuerySet
@@ -105,9 +103,3 @@ def encode_field(encoding: Encoding, value: Any, path: str) -> Any:
     model = getattr(value, "model", None)
     name = f"{label_of(model)}.{value.name}" if model is not None else dotted(type(value))
     return encoding.tag(path, "field", name)
-
-
-@encodes(BaseExpression, F, Q)
-def encode_expression(encoding: Encoding, value: object, path: str) -> Any:
-    """What the database is to work out: as text."""
-    return encoding.tag(path, "expression", scrubbed(str(value)))

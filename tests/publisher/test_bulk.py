@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 from django.contrib.sessions.models import Session
 from django.db import connection, transaction
-from django.db.models import F, Value
-from django.db.models.functions import Concat
+from django.db.models import Case, F, Subquery, Value, When
+from django.db.models.functions import Coalesce, Concat
 from django.test import override_settings
 
 from publisher.bulk import SignalQuerySet
@@ -102,6 +102,19 @@ def test_queryset_among_the_values_is_not_run_by_telling(django_assert_num_queri
     with django_assert_num_queries(2):
         queryset.update(char=Code.objects.values("code")[:1])
     assert told()[1]["values"]["char"].model == "kinds.code"
+
+
+def test_queryset_within_an_expression_is_not_run_by_telling(django_assert_num_queries):
+    pk = Everything.objects.create(char="a").pk
+    taken = Everything.objects.filter(char="a")
+    with django_assert_num_queries(2):
+        SignalQuerySet(Everything).filter(pk=pk).update(
+            integer=Case(When(pk__in=taken, then=Value(1)), default=Coalesce(Subquery(taken.values("pk")[:1]), 0))
+        )
+    assert told()[1]["values"]["integer"] == (
+        "CASE WHEN <Q: (AND: ('pk__in', QuerySet(kinds.everything)))> THEN Value(1), "
+        "ELSE Coalesce(Subquery(QuerySet(kinds.everything)), Value(0))"
+    )
 
 
 def test_secrets_among_the_values_stay():
