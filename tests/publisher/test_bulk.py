@@ -109,7 +109,7 @@ def test_queryset_within_an_expression_is_not_run_by_telling(django_assert_num_q
     taken = Everything.objects.filter(char="a")
     with django_assert_num_queries(2):
         SignalQuerySet(Everything).filter(pk=pk).update(
-            integer=Case(When(pk__in=taken, then=Value(1)), default=Coalesce(Subquery(taken.values("pk")[:1]), 0))
+            integer=Case(When(pk__in=taken, then=Value(1)), default=Coalesce(Subquery(taken.values("integer")[:1]), 0))
         )
     assert told()[1]["values"]["integer"] == (
         "CASE WHEN <Q: (AND: ('pk__in', QuerySet(kinds.everything)))> THEN Value(1), "
