@@ -4,7 +4,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -16,12 +15,6 @@ from tools.errors import ToolError
 from tools.ports import HOST
 
 CHECKOUT = Path(__file__).parents[2]
-
-
-def seconds(action):
-    began = time.monotonic()
-    action()
-    return time.monotonic() - began
 
 
 def test_node_listens_on_loopback_alone_when_it_runs(node):
@@ -36,24 +29,24 @@ def test_node_listens_on_loopback_alone_when_it_runs(node):
     assert addresses <= {HOST, "::1"}
 
 
-def test_node_is_reused_at_once_when_it_runs(node):
+def test_node_is_reused_when_it_runs(node):
     before = node.process
     again = Node(node.directory, server=node.server)
 
-    assert seconds(again.ensure) < 0.5
+    again.ensure()
+
     assert again.process == before
 
 
-def test_command_line_answers_within_a_second_when_the_node_runs(node):
+def test_command_line_starts_nothing_when_the_node_runs(node):
     environment = {name: value for name, value in os.environ.items() if name != "BROKER_URL"}
     environment |= {"SIGNAL_BRIDGE_NODE_DIR": str(node.directory), "DOCKER_HOST": "unix:///nonexistent"}
     command = [sys.executable, "-m", "tools.broker", "url"]
 
-    began = time.monotonic()
     run = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=True)
 
     assert run.stdout == node.url + "\n"
-    assert time.monotonic() - began < 1
+    assert "Starting" not in run.stderr
 
 
 def test_ctl_talks_to_the_node_when_it_runs(node):
