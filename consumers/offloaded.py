@@ -1,17 +1,19 @@
 """Receivers that OFFLOAD took out of the web process, as handlers: the original function, called as by its signal."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from django.dispatch import Signal
 
 from consumers.calling import sender_of
 from consumers.exceptions import ReceiverGone
 from consumers.registry import Handler
-from consumers.retry import UnknownType
+from consumers.retry import Backoff, UnknownType
 from publisher import conf
 from publisher.catalogue import catalogue
 from publisher.entries import call, path_of
 from publisher.offload import all_offloaded
+from publisher.offload_entry import OffloadEntry
 from publisher.offloaded import Offloaded
 from publisher.stand_in import running
 from publisher.wire.event import Event
@@ -43,4 +45,17 @@ def offloaded_handlers() -> Iterator[Handler]:
     signals = {known.name: known.signal for known in catalogue()} if receivers else {}
     for offloaded in receivers:
         key = offloaded.routing_key(conf.service())
-        yield Handler(name=offloaded.handler, function=Runner(offloaded, signals), patterns=(key,), late_inbox=True)
+        runner = Runner(offloaded, signals)
+        yield Handler(
+            name=offloaded.handler, function=runner, patterns=(key,), late_inbox=True, **options_of(offloaded.entry)
+        )
+
+
+def options_of(entry: OffloadEntry) -> dict[str, Any]:
+    """A handler's, those that the entry names."""
+    named = {
+        "retry": None if entry.retry is None else Backoff(delays=entry.retry),
+        "soft_seconds": entry.soft_seconds,
+        "hard_seconds": entry.hard_seconds,
+    }
+    return {"ordered": entry.ordered, **{name: value for name, value in named.items() if value is not None}}

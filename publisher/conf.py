@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 
+from publisher.offload_entry import OffloadEntry, offload_entries_from
 from publisher.redact import Redact, redact_from
 from publisher.rules import Rule, rules_from
 
@@ -66,10 +67,9 @@ def redact() -> Redact:
         return (("*", "drop"),)
 
 
-def offload() -> tuple[str, ...]:
-    """Receivers to take out of the process, as dotted paths or globs over them."""
-    entries = setting("OFFLOAD")
-    return tuple(entry for entry in entries if isinstance(entry, str)) if isinstance(entries, list | tuple) else ()
+def offload() -> tuple[OffloadEntry, ...]:
+    """The entries of OFFLOAD that can be read, in order; the checks name those that cannot."""
+    return offload_entries_from(setting("OFFLOAD"))
 
 
 def is_strict() -> bool:

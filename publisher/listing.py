@@ -13,6 +13,7 @@ from publisher.profile import last_times
 from publisher.receivers import rules_by_signal, senders_of
 from publisher.rules import Rule, first_match
 from publisher.sending import sent_kwargs
+from publisher.stand_in import StandIn
 from publisher.stopwatch import IN_PROCESS, OFFLOADED, runs
 from publisher.wire.routing import routing_key
 
@@ -21,13 +22,15 @@ from publisher.wire.routing import routing_key
 class ListedSignal:
     """One row of `manage.py signals`: `receivers` run in process, `took_ms` is of the last profile, each call.
 
-    `kwargs` is what it is sent with, where the source tells.
+    `ordered` are those of the offloaded ones that get their events one after the other. `kwargs` is what it is sent
+    with, where the source tells.
     """
 
     signal: str
     kwargs: tuple[str, ...]
     receivers: tuple[str, ...]
     offloaded: tuple[str, ...]
+    ordered: tuple[str, ...]
     forwarded: bool
     keys: tuple[str, ...]
     took_ms: Mapping[str, float]
@@ -58,6 +61,7 @@ def _listed(known: KnownSignal, rules: tuple[Rule, ...], times: Mapping[tuple[st
         kwargs=sent_kwargs(known),
         receivers=receivers,
         offloaded=offloaded,
+        ordered=tuple(ordered_of(known.signal)),
         forwarded=bool(keys),
         keys=keys,
         took_ms={path: times[path, known.name] for path in (*receivers, *offloaded) if (path, known.name) in times},
@@ -75,7 +79,7 @@ def at_a_glance(signal: ListedSignal) -> Glance:
     return Glance(
         signal=(signal.signal, *([f"  ({', '.join(signal.kwargs)})"] if signal.kwargs else [])),
         in_process=(*map(timed, shown), *([f"{others} of Django's own"] if others else [])),
-        offloaded=tuple(map(timed, signal.offloaded)),
+        offloaded=tuple(timed(path) + ("  in order" if path in signal.ordered else "") for path in signal.offloaded),
         forwarded_as=signal.keys,
     )
 
@@ -85,6 +89,13 @@ def receivers_of(signal: Signal, where: str) -> Iterator[str]:
     for entry in entries(signal):
         if (receiver := entry.receiver) is not None and runs(entry) == where:
             yield path_of(receiver)
+
+
+def ordered_of(signal: Signal) -> Iterator[str]:
+    """Of those that are offloaded, those whose events are handled one after the other."""
+    for entry in entries(signal):
+        if isinstance(entry.held, StandIn) and entry.held.offloaded.entry.ordered and entry.receiver is not None:
+            yield path_of(entry.receiver)
 
 
 def keys_of(known: KnownSignal, rules: tuple[Rule, ...]) -> tuple[str, ...]:

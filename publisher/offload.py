@@ -16,12 +16,13 @@ from publisher import atomicity, conf
 from publisher.catalogue import KnownSignal, catalogue
 from publisher.entries import Entry, Receiver, entries, path_of, replace
 from publisher.events import sender_label
+from publisher.offload_entry import OffloadEntry
 from publisher.offloaded import (
     Offloaded,
     can_be_offloaded,
     identity_of,
     is_lambda,
-    is_taken,
+    means,
     object_at,
     stays_here,
     unbound,
@@ -30,9 +31,9 @@ from publisher.receivers import SAVE_SIGNALS
 from publisher.rules import OWN_APPS
 from publisher.stand_in import StandIn
 
-_patterns: tuple[str, ...] = ()
+_entries: tuple[OffloadEntry, ...] = ()
 # What an entry names that is called otherwise where it is defined: by its id, with the entry.
-_targets: dict[int, tuple[object, str]] = {}
+_targets: dict[int, tuple[object, OffloadEntry]] = {}
 _offloaded: dict[str, Offloaded] = {}
 _signals: dict[int, Signal] = {}
 _lock = Lock()
@@ -40,16 +41,16 @@ _lock = Lock()
 
 def connect() -> None:
     """Take what OFFLOAD names out of every signal, and give back what it named before."""
-    global _patterns
+    global _entries
     disconnect()
-    _patterns = conf.offload()
-    if not _patterns:
+    _entries = conf.offload()
+    if not _entries:
         return
-    for pattern in _patterns:
+    for entry in _entries:
         # What cannot be imported, or is not there, is a system-check error.
         with suppress(Exception):
-            target = unbound(object_at(pattern))
-            _targets[id(target)] = (target, pattern)
+            target = unbound(object_at(entry.receiver))
+            _targets.setdefault(id(target), (target, entry))
     watch_connect()
     for known in catalogue():
         take(known.signal, known)
@@ -57,17 +58,17 @@ def connect() -> None:
 
 def disconnect() -> None:
     """The receivers back in their places."""
-    global _patterns
+    global _entries
     for signal in _signals.values():
         replace(signal, lambda entry: entry.held.held if isinstance(entry.held, StandIn) else None)
-    _patterns = ()
+    _entries = ()
     _targets.clear()
     _offloaded.clear()
     _signals.clear()
 
 
 def watch_connect() -> None:
-    """Look at each receiver that is connected from now on. Done once; without patterns it takes nothing."""
+    """Look at each receiver that is connected from now on. Done once; without entries it takes nothing."""
     if hasattr(Signal.connect, "is_watched"):
         return
     original = Signal.connect
@@ -75,7 +76,7 @@ def watch_connect() -> None:
     @wraps(original)
     def connect(self: Signal, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
-        if _patterns:
+        if _entries:
             take(self)
 
     connect.is_watched = True  # type: ignore[attr-defined]
@@ -102,22 +103,22 @@ def _stand_in(known: KnownSignal | None, entry: Entry) -> StandIn | None:
     receiver = entry.receiver
     if receiver is None or entry.is_the_bridges or isinstance(receiver, StandIn):
         return None
-    name = _name_of(receiver)
-    return None if name is None else StandIn(_known_as(name, receiver, entry.held), entry.held, receiver, known)
+    named = _named(receiver)
+    return None if named is None else StandIn(_known_as(*named, receiver, entry.held), entry.held, receiver, known)
 
 
-def _name_of(receiver: Receiver) -> str | None:
-    """What OFFLOAD calls the receiver; None when it does not name it."""
+def _named(receiver: Receiver) -> tuple[str, OffloadEntry] | None:
+    """What OFFLOAD calls the receiver, and the first entry that means it; None when there is none."""
     path, function = path_of(receiver), unbound(receiver)
     if is_lambda(function):
         return None
-    target, pattern = _targets.get(id(function), (None, ""))
-    if target is function:
-        return pattern
-    return path if is_taken(path, _patterns) else None
+    target, outright = _targets.get(id(function), (None, None))
+    name = outright.receiver if outright and target is function else path
+    entry = next((entry for entry in _entries if means(entry, path) or entry.receiver == name), None)
+    return None if entry is None else (name, entry)
 
 
-def _known_as(name: str, receiver: Receiver, held: Any) -> Offloaded:
+def _known_as(name: str, how: OffloadEntry, receiver: Receiver, held: Any) -> Offloaded:
     """One and the same for a receiver of several signals; objects that share a path are numbered."""
     with _lock:
         number = 1
@@ -125,7 +126,7 @@ def _known_as(name: str, receiver: Receiver, held: Any) -> Offloaded:
             numbered = name if number == 1 else f"{name}~{number}"
             known = _offloaded.get(numbered)
             if known is None or known.receiver is None:
-                known = _offloaded[numbered] = Offloaded(path=name, name=numbered, held=held)
+                known = _offloaded[numbered] = Offloaded(path=name, name=numbered, held=held, entry=how)
             if identity_of(known.receiver) == identity_of(receiver):
                 return known
             number += 1

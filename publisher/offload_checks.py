@@ -1,6 +1,6 @@
 """System checks of OFFLOAD: what is not there, what cannot leave the process, and what would miss something outside."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from django.core.checks import CheckMessage, Error, Warning
@@ -10,11 +10,17 @@ from publisher.catalogue import catalogue
 from publisher.entries import Receiver, entries, path_of
 from publisher.hints import near
 from publisher.offload import all_offloaded
-from publisher.offloaded import Offloaded, can_be_offloaded, is_lambda, is_taken, object_at, unbound
+from publisher.offload_entry import OPTIONS, OffloadEntry, offload_entry_from
+from publisher.offloaded import Offloaded, can_be_offloaded, is_lambda, means, object_at, unbound
 from publisher.reading import findings_of
 from publisher.redaction import action_of
 from publisher.rules import is_glob
 from publisher.stand_in import StandIn, rule
+
+HINT = (
+    "Make it a list of receivers' dotted paths, globs over them, or dicts as {'receiver': 'shop.receivers.send', "
+    "'ordered': True}: `manage.py signals` shows the receivers."
+)
 
 
 class Connected(NamedTuple):
@@ -30,14 +36,16 @@ class Connected(NamedTuple):
 def check_offload(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
     """What is wrong with each entry, then what each receiver that was taken would miss."""
     value = conf.setting("OFFLOAD")
-    if not isinstance(value, list | tuple) or not all(isinstance(entry, str) for entry in value):
-        hint = "Make it a list of receivers' dotted paths, or globs over them: `manage.py signals` shows them."
-        return [Error(f"SIGNAL_BRIDGE['OFFLOAD'] is {value!r}.", hint=hint, id="publisher.E030")]
+    if not isinstance(value, list | tuple):
+        return [Error(f"SIGNAL_BRIDGE['OFFLOAD'] is {value!r}.", hint=HINT, id="publisher.E030")]
     if not value:
         return []
     connected = list(connected_receivers())
-    messages = [message for entry in value for message in _check_entry(entry, connected)]
-    return [*messages, *(message for offloaded in all_offloaded() for message in _check_receiver(offloaded, connected))]
+    return [
+        *(message for index, entry in enumerate(value) for message in _check_form(entry, index)),
+        *(message for entry in conf.offload() for message in _check_entry(entry, connected)),
+        *(message for offloaded in all_offloaded() for message in _check_receiver(offloaded, connected)),
+    ]
 
 
 def connected_receivers() -> Iterator[Connected]:
@@ -51,11 +59,26 @@ def connected_receivers() -> Iterator[Connected]:
                 yield Connected(path_of(receiver), receiver, known.name, can_be_offloaded(known.signal), offloaded)
 
 
-def _check_entry(entry: str, connected: list[Connected]) -> Iterator[CheckMessage]:
-    where = f"SIGNAL_BRIDGE['OFFLOAD']: {entry!r}"
+def _check_form(entry: object, index: int) -> Iterator[CheckMessage]:
+    try:
+        offload_entry_from(entry)
+    except (ValueError, TypeError) as exc:
+        unknown = [key for key in entry if key not in OPTIONS] if isinstance(entry, Mapping) else []
+        hint = near(str(unknown[0]), OPTIONS) if unknown else HINT
+        yield Error(f"SIGNAL_BRIDGE['OFFLOAD'][{index}]: {exc}.", hint=hint, id="publisher.E035")
+
+
+def _check_entry(entry: OffloadEntry, connected: list[Connected]) -> Iterator[CheckMessage]:
+    where = f"SIGNAL_BRIDGE['OFFLOAD']: {entry.receiver!r}"
     meant = [each for each in connected if _is_meant(entry, each)]
     lambdas = [each for each in meant if is_lambda(unbound(each.receiver))]
     if any(each.offloaded for each in meant):
+        if entry.has_options and not any(each.offloaded.entry == entry for each in meant if each.offloaded):
+            yield Warning(
+                f"{where} is run as an earlier entry says: the first that means a receiver decides.",
+                hint="Write it before the others.",
+                id="publisher.W035",
+            )
         if lambdas:
             yield Warning(
                 f"{where} leaves a lambda in process: {lambdas[0].path}.",
@@ -69,17 +92,17 @@ def _check_entry(entry: str, connected: list[Connected]) -> Iterator[CheckMessag
         hint = "Such a signal is sent per row read, or before there is an outbox, or has to be answered there and then."
         yield Error(f"{where} cannot be offloaded from {meant[0].signal}.", hint=hint, id="publisher.E033")
     else:
-        yield _missing(entry, where, connected)
+        yield _missing(entry.receiver, where, connected)
 
 
-def _is_meant(entry: str, connected: Connected) -> bool:
-    if is_taken(connected.path, (entry,)):
+def _is_meant(entry: OffloadEntry, connected: Connected) -> bool:
+    if means(entry, connected.path):
         return True
-    if is_glob(entry):
+    if entry.is_glob:
         return False
     if connected.offloaded:
-        return connected.offloaded.path == entry
-    return _target(entry) is unbound(connected.receiver)
+        return connected.offloaded.path == entry.receiver
+    return _target(entry.receiver) is unbound(connected.receiver)
 
 
 def _target(entry: str) -> object:

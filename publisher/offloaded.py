@@ -18,7 +18,8 @@ from django.dispatch import Signal
 from django.utils.autoreload import autoreload_started, file_changed
 
 from publisher.entries import Receiver, dereferenced
-from publisher.rules import OWN_APPS, SENDERS_UNLESS_NAMED, is_glob
+from publisher.offload_entry import OffloadEntry
+from publisher.rules import OWN_APPS, SENDERS_UNLESS_NAMED
 
 NAME_BYTES = 100
 # Sent per row read, before there is an outbox, or for what has to happen at that very moment.
@@ -33,12 +34,13 @@ class Offloaded:
     """A receiver that runs out of process.
 
     `path` is what OFFLOAD calls it; `name` is the same with a number where several objects share it. `held` is what
-    Django held of it.
+    Django held of it, and `entry` says how it is run.
     """
 
     path: str
     name: str
     held: Any
+    entry: OffloadEntry
 
     @property
     def receiver(self) -> Receiver | None:
@@ -60,16 +62,16 @@ def can_be_offloaded(signal: Signal) -> bool:
     return not any(signal is each for each in HERE_AND_NOW)
 
 
-def is_taken(path: str, patterns: tuple[str, ...]) -> bool:
-    """Whether an entry of OFFLOAD means the receiver at this path."""
-    return any(path == pattern or _is_globbed(path, pattern) for pattern in patterns)
+def means(entry: OffloadEntry, path: str) -> bool:
+    """Whether the entry means the receiver at this path."""
+    return path == entry.receiver or (entry.is_glob and _is_globbed(path, entry.receiver))
 
 
 def _is_globbed(path: str, pattern: str) -> bool:
     package = path.partition(".")[0]
     # Django's own receivers keep the process in order: a glob takes them only when it is about Django.
     is_about_it = package not in OWN_APPS and (package != "django" or pattern.startswith("django."))
-    return is_glob(pattern) and is_about_it and fnmatchcase(path, pattern)
+    return is_about_it and fnmatchcase(path, pattern)
 
 
 def stays_here(sender: object, label: str | None, kwargs: Mapping[str, Any]) -> bool:

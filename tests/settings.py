@@ -83,7 +83,8 @@ SIGNAL_BRIDGE = {
     "EXCHANGE": os.environ.get("TEST_EXCHANGE", "tests"),
     "SERVICE": os.environ.get("TEST_SERVICE", "tests"),
     "HANDLERS": [name for name in os.environ.get("TEST_HANDLERS", "").split(",") if name],
-    "OFFLOAD": [entry for entry in os.environ.get("TEST_OFFLOAD", "").split(",") if entry],
+    "OFFLOAD": json.loads(os.environ.get("TEST_OFFLOAD_ENTRIES", "[]"))
+    or [entry for entry in os.environ.get("TEST_OFFLOAD", "").split(",") if entry],
     "SHARDS": int(os.environ.get("TEST_SHARDS", "1")),
     **({"MAX_HOPS": int(os.environ["TEST_MAX_HOPS"])} if "TEST_MAX_HOPS" in os.environ else {}),
     "FORWARD": [

@@ -25,6 +25,9 @@ def away(stage, queues):
     def offload(*names):
         stage.env["TEST_OFFLOAD"] = ",".join(f"{AWAY}.{name}" for name in names)
 
+    def offload_as(name, **how):
+        stage.env["TEST_OFFLOAD_ENTRIES"] = json.dumps([{"receiver": f"{AWAY}.{name}", **how}])
+
     def consume(*arguments, **env):
         worker = stage.start("consume", *arguments, **env)
         eventually(lambda: "consuming" in worker.log.read_text())
@@ -37,7 +40,7 @@ def away(stage, queues):
     def texts(handler):
         return sorted(text for _, text, _ in stage.seen(handler))
 
-    stage.offload, stage.consume, stage.notes, stage.texts = offload, consume, notes, texts
+    stage.offload_as, stage.offload, stage.consume, stage.notes, stage.texts = offload_as, offload, consume, notes, texts
     yield stage
     for name in set(re.findall(r"consuming queues=(\S+)", "".join(each.log.read_text() for each in stage.running))):
         for handler in name.replace(f"{queues.service}.", "").split(","):
@@ -142,6 +145,47 @@ def test_receiver_that_fails_is_tried_again_and_then_a_dead_letter(away):
     away.manage("relay", "--once")
     eventually(lambda: away.texts("flaky") == ["7"])
     assert away.notes("flaky 7") == 2
+
+
+SAVES = """
+from tests.foo.models import Article
+one, other = Article.objects.create(title="0"), Article.objects.create(title="x")
+for n in range(1, 8):
+    one.title = str(n)
+    one.save()
+"""
+
+
+def test_events_of_an_object_are_handled_in_order_when_the_entry_says_so(away):
+    away.offload_as("reindex", ordered=True)
+    away.consume("--threads", "4", TEST_SLOW_SECONDS="0.1")
+    away.python(SAVES)
+    away.manage("relay", "--once")
+    eventually(lambda: len(away.seen("reindex")) == 9)
+    notes = (away.folder / "notes").read_text().splitlines()
+    assert [each for each in notes if each.endswith(" 1")] == ["reindex 1", "written 1"] * 8, "one at a time"
+    assert [text.split()[2] for _, text, _ in away.seen("reindex") if " 1 " in text] == list("01234567")
+    (row,) = json.loads(away.manage("signals", "--offloaded", "--format", "json").stdout)
+    assert row["ordered"] == row["offloaded"] == [f"{AWAY}.reindex"]
+
+
+def test_events_of_an_object_are_handled_at_once_when_the_entry_says_nothing(away):
+    away.offload("reindex")
+    away.consume("--threads", "4", TEST_SLOW_SECONDS="0.5")
+    away.python(SAVES)
+    away.manage("relay", "--once")
+    eventually(lambda: len(away.seen("reindex")) == 9)
+    assert (away.folder / "notes").read_text().splitlines()[:2].count("written 1") == 0
+
+
+def test_receiver_is_tried_as_often_as_the_entry_says(away, queues):
+    away.offload_as("flaky", retry=[])
+    away.consume()
+    away.python("from django.test import Client\nClient().get('/away/ship/7/')")
+    away.manage("relay", "--once")
+    (letter,) = eventually(lambda: queues.peek(f"{AWAY}.flaky.dead"))
+    assert letter.headers["x-reason"] == "failed"
+    assert (away.notes("flaky 7"), away.texts("flaky")) == (1, [])
 
 
 def test_receiver_that_saves_its_object_again_ends(away):

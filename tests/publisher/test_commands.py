@@ -22,7 +22,7 @@ def test_signals_shows_all_and_what_is_forwarded():
     assert sum(name.startswith("django.") for name in rows) == (24 if django.VERSION >= (6, 0) else 21)
     assert {"tests.foo.signals.user_login", "tests.foo.signals.Hooks.closed"} <= rows.keys()
     assert all(
-        row.keys() == {"signal", "kwargs", "receivers", "offloaded", "forwarded", "keys", "took_ms"}
+        row.keys() == {"signal", "kwargs", "receivers", "offloaded", "ordered", "forwarded", "keys", "took_ms"}
         for row in rows.values()
     )
     saves = rows["django.db.models.signals.post_save"]
@@ -33,7 +33,7 @@ def test_signals_shows_all_and_what_is_forwarded():
     assert not any("auth.user" in key for key in saves["keys"])
     assert rows["tests.foo.signals.user_login"]["keys"] == ["foo.user_login.#"]
     assert rows["django.db.models.signals.post_init"] == {
-        "signal": "django.db.models.signals.post_init", "receivers": [], "offloaded": [],
+        "signal": "django.db.models.signals.post_init", "receivers": [], "offloaded": [], "ordered": [],
         "forwarded": False, "keys": [], "took_ms": {}, "kwargs": ["instance"],
     }  # fmt: skip
 

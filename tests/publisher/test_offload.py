@@ -14,8 +14,12 @@ from django.db.models.signals import post_init, post_save
 from django.dispatch import Signal
 from django.test import override_settings
 
+from consumers.offloaded import offloaded_handlers
+from consumers.registry import Handler
 from publisher import offload
+from publisher.listing import at_a_glance, listed_signals
 from publisher.models import OutboxEvent
+from publisher.offload_entry import OffloadEntry
 from publisher.offloaded import Offloaded
 from publisher.outbox import OutboxNotWritten, pending
 from publisher.stand_in import StandIn, running
@@ -310,10 +314,10 @@ def test_signal_per_row_read_keeps_its_receivers():
 
 @pytest.mark.parametrize("name", ["a.b", "é" * 60, "x" * 100, "x" * 101, "x" * 300])
 def test_name_of_the_queue_is_no_longer_than_it_can_be(name):
-    handler = Offloaded(path=name, name=name, held=note).handler
+    handler = Offloaded(path=name, name=name, held=note, entry=OffloadEntry(receiver=name)).handler
     assert len(handler.encode()) <= 100
     assert handler == name or "~" in handler
-    assert handler != Offloaded(path=name, name=f"{name}~2", held=note).handler
+    assert handler != Offloaded(path=name, name=f"{name}~2", held=note, entry=OffloadEntry(receiver=name)).handler
 
 
 def test_receivers_of_apps_that_are_ready_later_are_taken(stage):
@@ -338,3 +342,40 @@ print(json.dumps([each.path for each in all_offloaded()]))
     early, late = printed.splitlines()
     assert early == '["tests.away.receivers.reindex", "tests.away.receivers.hidden"] False'
     assert json.loads(late)[2:] == ["tests.away.receivers.late"]
+
+
+def test_first_entry_that_means_a_receiver_says_how_it_is_run():
+    done.connect(note)
+    how = {"receiver": f"{HERE}.note", "ordered": True, "retry": [0, 2], "soft_seconds": 5, "hard_seconds": 9.5}
+    for entries, is_ordered in (([how], True), ([f"{HERE}.*", how], False), ([how, f"{HERE}.*"], True)):
+        with offloading(*entries):
+            (handler,) = offloaded_handlers()
+            assert (handler.name, handler.ordered) == (f"{HERE}.note", is_ordered)
+    with offloading(how):
+        (handler,) = offloaded_handlers()
+    assert (handler.retry.delays, handler.soft_seconds, handler.hard_seconds) == ((0, 2), 5, 9.5)
+
+
+def test_handler_is_an_ordinary_one_when_the_entry_says_nothing():
+    done.connect(note)
+    with offloading({"receiver": f"{HERE}.note"}):
+        (handler,) = offloaded_handlers()
+    plain = Handler(name="plain", function=note)
+    assert (handler.ordered, handler.retry) == (False, plain.retry)
+    assert (handler.soft_seconds, handler.hard_seconds) == (plain.soft_seconds, plain.hard_seconds)
+
+
+def test_entry_that_cannot_be_read_takes_nothing_and_the_others_do():
+    done.connect(note)
+    with offloading(5, {"receiver": f"{HERE}.note", "order": True}):
+        assert offload.all_offloaded() == ()
+    with offloading(5, f"{HERE}.note"):
+        assert len(offload.all_offloaded()) == 1
+
+
+def test_listing_shows_which_are_run_in_order():
+    done.connect(note)
+    with offloading({"receiver": f"{HERE}.note", "ordered": True}):
+        (listed,) = [each for each in listed_signals() if each.offloaded]
+    assert listed.ordered == listed.offloaded == (f"{HERE}.note",)
+    assert at_a_glance(listed).offloaded == (f"{HERE}.note  in order",)

@@ -14,6 +14,10 @@ print(json.dumps([(each.id, each.msg, each.hint) for each in check_offload(None)
 AWAY = "tests.away.receivers"
 
 
+def note(**kwargs):
+    """What somebody may put into the list instead of its path."""
+
+
 @pytest.fixture(scope="module")
 def told(databases, tmp_path_factory, django_db_blocker):
     """All that is told of the app's receivers, in a process that has them."""
@@ -67,8 +71,56 @@ def test_nothing_is_told_of_receivers_that_can_go(told):
         assert not [message for message in about if f"{AWAY}.{name} " in message or f"{AWAY}.{name}'" in message]
 
 
-@pytest.mark.parametrize("value", [None, "a.b", {"a": 1}, 5, ["a.b", 5]], ids=repr)
-def test_e030_when_it_is_no_list_of_paths(settings, value):
+ENTRY = f"{AWAY}.reindex"
+
+
+@pytest.mark.parametrize(
+    ("entry", "words", "hint"),
+    [
+        (5, "an entry is a receiver's path or a dict, not 5", "dicts as {'receiver':"),
+        (None, "not None", "`manage.py signals` shows"),
+        (note, "a receiver's path or a dict, not <function note", "`manage.py signals` shows"),
+        ({"reciever": ENTRY}, "unknown keys ['reciever']", "Did you mean 'receiver'?"),
+        ({"receiver": ENTRY, "order": True}, "unknown keys ['order']", "Did you mean 'ordered'"),
+        ({"receiver": ENTRY, "ignore_own": True}, "unknown keys ['ignore_own']", "There are: receiver, ordered, retry"),
+        ({"receiver": ENTRY, 5: True}, "unknown keys [5]", "There are: receiver"),
+        ({"ordered": True}, "an entry needs the key 'receiver'", "dicts as {'receiver':"),
+        ({"receiver": note}, "'receiver' is a dotted path, or a glob, not <function", "dicts as {'receiver':"),
+        ({"receiver": ""}, "'receiver' is a dotted path", "dicts as {'receiver':"),
+        ({"receiver": ENTRY, "ordered": "yes"}, "'ordered' is True or False, not 'yes'", "dicts as"),
+        ({"receiver": ENTRY, "retry": 5}, "'retry' is a list of seconds, as [1, 10, 60], not 5", "dicts as"),
+        ({"receiver": ENTRY, "retry": [1, -1]}, "'retry' is a list of seconds", "dicts as"),
+        ({"receiver": ENTRY, "soft_seconds": 0}, "'soft_seconds' is a number of seconds, not 0", "dicts as"),
+        ({"receiver": ENTRY, "hard_seconds": True}, "'hard_seconds' is a number of seconds, not True", "dicts as"),
+    ],
+    ids=repr,
+)
+def test_e035_when_an_entry_cannot_be_read(settings, entry, words, hint):
+    settings.SIGNAL_BRIDGE = {"OFFLOAD": [entry]}
+    (error,) = check_offload(None)
+    assert (error.id, error.is_serious()) == ("publisher.E035", True)
+    assert error.msg.startswith("SIGNAL_BRIDGE['OFFLOAD'][0]: ")
+    assert words in error.msg
+    assert hint in error.hint
+
+
+def test_receiver_of_a_dict_is_looked_for_as_that_of_a_path(settings):
+    settings.SIGNAL_BRIDGE = {"OFFLOAD": [{"receiver": "django.contrib.auth.models.update_lst_login", "ordered": True}]}
+    (error,) = check_offload(None)
+    assert error.id == "publisher.E031"
+    assert "'django.contrib.auth.models.update_last_login'" in error.hint
+
+
+def test_w035_when_an_earlier_entry_decides(settings):
+    first, second = "django.contrib.auth.*", {"receiver": "django.contrib.auth.models.update_last_login", "retry": [1]}
+    settings.SIGNAL_BRIDGE = {"OFFLOAD": [first, second]}
+    assert [each.id for each in check_offload(None) if each.id != "publisher.W031"] == ["publisher.W035"]
+    settings.SIGNAL_BRIDGE = {"OFFLOAD": [second, first]}
+    assert [each.id for each in check_offload(None) if each.id != "publisher.W031"] == []
+
+
+@pytest.mark.parametrize("value", [None, "a.b", {"a": 1}, 5], ids=repr)
+def test_e030_when_it_is_no_list(settings, value):
     settings.SIGNAL_BRIDGE = {"OFFLOAD": value}
     (error,) = check_offload(None)
     assert (error.id, error.is_serious()) == ("publisher.E030", True)

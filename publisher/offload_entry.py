@@ -1,0 +1,82 @@
+"""An entry of OFFLOAD: which receivers leave the process, and how a consumer runs them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from publisher.rules import is_glob
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OffloadEntry:
+    """`receiver` is a dotted path, or a glob over dotted paths. The rest is what a handler takes; None is its default.
+
+    `retry` is how many seconds to wait before each further attempt.
+    """
+
+    receiver: str
+    ordered: bool = False
+    retry: tuple[float, ...] | None = None
+    soft_seconds: float | None = None
+    hard_seconds: float | None = None
+
+    @property
+    def has_options(self) -> bool:
+        return self != OffloadEntry(receiver=self.receiver)
+
+    @property
+    def is_glob(self) -> bool:
+        return is_glob(self.receiver)
+
+
+def offload_entry_from(entry: object) -> OffloadEntry:
+    """Raises ValueError or TypeError for what is no entry."""
+    if isinstance(entry, str):
+        return OffloadEntry(receiver=entry)
+    if not isinstance(entry, Mapping):
+        raise TypeError(f"an entry is a receiver's path or a dict, not {entry!r}")
+    unknown = [key for key in entry if key not in OPTIONS]
+    if unknown or "receiver" not in entry:
+        raise ValueError(f"unknown keys {unknown}" if unknown else "an entry needs the key 'receiver'")
+    for key, value in entry.items():
+        is_right, wanted = OPTIONS[key]
+        if not is_right(value):
+            raise TypeError(f"{key!r} is {wanted}, not {value!r}")
+    retry = entry.get("retry")
+    return OffloadEntry(**{**entry, "retry": None if retry is None else tuple(retry)})
+
+
+def offload_entries_from(entries: object) -> tuple[OffloadEntry, ...]:
+    """Those that can be read; a bad one takes no receiver, and is a system-check error."""
+    found = []
+    for entry in entries if isinstance(entries, list | tuple) else ():
+        try:
+            found.append(offload_entry_from(entry))
+        except (ValueError, TypeError):
+            continue
+    return tuple(found)
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_seconds(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _are_delays(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(each == 0 or _is_seconds(each) for each in value)
+
+
+OPTIONS: Mapping[Any, tuple[Callable[[Any], bool], str]] = {
+    "receiver": (_is_path, "a dotted path, or a glob"),
+    "ordered": (_is_flag, "True or False"),
+    "retry": (_are_delays, "a list of seconds, as [1, 10, 60]"),
+    "soft_seconds": (_is_seconds, "a number of seconds"),
+    "hard_seconds": (_is_seconds, "a number of seconds"),
+}
