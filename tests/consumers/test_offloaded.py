@@ -40,7 +40,8 @@ def away(stage, queues):
     def texts(handler):
         return sorted(text for _, text, _ in stage.seen(handler))
 
-    stage.offload_as, stage.offload, stage.consume, stage.notes, stage.texts = offload_as, offload, consume, notes, texts
+    stage.offload, stage.offload_as, stage.consume = offload, offload_as, consume
+    stage.notes, stage.texts = notes, texts
     yield stage
     for name in set(re.findall(r"consuming queues=(\S+)", "".join(each.log.read_text() for each in stage.running))):
         for handler in name.replace(f"{queues.service}.", "").split(","):
