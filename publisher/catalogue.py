@@ -14,7 +14,7 @@ from types import ModuleType
 from django.apps import apps
 from django.dispatch import Signal
 
-from publisher.namespaces import signal_at, signals_in
+from publisher.namespaces import signal_at, signals_in, word_at
 from publisher.rules import is_glob
 from publisher.sources import app_packages, assignments, import_definitions, is_within
 from publisher.wire.routing import group_of
@@ -51,7 +51,9 @@ class KnownSignal:
     @property
     def word(self) -> str:
         """The second word of its routing keys."""
-        return self.attribute.rpartition(".")[2]
+        if "." not in self.attribute:
+            return self.attribute
+        return word_at(sys.modules.get(self.module), self.attribute)
 
 
 @lru_cache(maxsize=1024)

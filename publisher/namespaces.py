@@ -1,5 +1,6 @@
 """Signals inside a module: its attributes, those of its classes and objects, and what its dicts and lists hold."""
 
+import re
 from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from django.dispatch import Signal
 
 MOST_ITEMS = 1000
+NO_WORD = re.compile(r"[^\w-]+")
 DEPTH = 4
 
 
@@ -17,10 +19,36 @@ def signals_in(module: ModuleType, *, deep: bool) -> Iterator[tuple[str, Signal]
 
 def signal_at(module: ModuleType, path: str) -> Signal | None:
     """What `signals_in` would find under this path."""
-    found: Any = module
-    for part in path.split("."):
-        found = _part(found, part)
-    return found if isinstance(found, Signal) else None
+    found = _found(module, path)
+    return None if found is None else found[1]
+
+
+def word_at(module: ModuleType | None, path: str) -> str:
+    """What the signal under this path is called by what holds it, as one word: a dict's key may have dots of its own.
+
+    Without the module, or the signal, it is what follows the last dot.
+    """
+    found = _found(module, path)
+    return NO_WORD.sub("_", found[0]) if found else path.rpartition(".")[2]
+
+
+def _found(holder: Any, path: str) -> tuple[str, Signal] | None:
+    """With its name in what holds it."""
+    for name, rest in _ways(holder, path):
+        part = _part(holder, name)
+        if not rest:
+            if isinstance(part, Signal):
+                return name, part
+        elif part is not None and (found := _found(part, rest)):
+            return found
+    return None
+
+
+def _ways(holder: Any, path: str) -> Iterator[tuple[str, str]]:
+    """The name of a part, and what follows it; of a dict with dots in its keys there are several."""
+    words = path.split(".")
+    for count in range(1, len(words) + 1 if isinstance(holder, Mapping) else 2):
+        yield ".".join(words[:count]), ".".join(words[count:])
 
 
 def _part(holder: Any, name: str) -> Any:

@@ -12,6 +12,7 @@ OWN = (
     "expressions",
     "http",
     "files",
+    "mail",
     "errors",
     "machinery",
     "likenesses",

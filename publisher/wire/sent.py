@@ -19,6 +19,18 @@ class SentFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SentMail:
+    """Who wrote to whom in an e-mail; subject and text stayed where they were. `attachments` are their names."""
+
+    from_email: str = ""
+    to: tuple[str, ...] = ()
+    cc: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()
+    reply_to: tuple[str, ...] = ()
+    attachments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SentException:
     """An exception: its dotted type and its text. `traceback` is there when the rule asked for it."""
 

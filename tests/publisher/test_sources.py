@@ -6,7 +6,7 @@ import textwrap
 import pytest
 from django.dispatch import Signal
 
-from publisher.catalogue import catalogue, matching, named
+from publisher.catalogue import KnownSignal, catalogue, matching, named
 from publisher.sending import sent_kwargs
 from publisher.sources import defining_modules
 
@@ -26,7 +26,7 @@ FILES = {
         import django.dispatch
         from django.db.models.signals import ModelSignal
         SIGNALS = {}
-        for name in ("made", "lost"):
+        for name in ("made", "lost", "order.made", "order.line.made"):
             SIGNALS[name] = django.dispatch.Signal()
         NUMBERED = [django.dispatch.Signal()]
         class Bus:
@@ -75,6 +75,8 @@ FOUND = {
     "catalogued.core.hooks.Hooks.BY_NAME.deep",
     "catalogued.core.loop.SIGNALS.made",
     "catalogued.core.loop.SIGNALS.lost",
+    "catalogued.core.loop.SIGNALS.order.made",
+    "catalogued.core.loop.SIGNALS.order.line.made",
     "catalogued.core.loop.NUMBERED.0",
     "catalogued.core.loop.bus.ready",
     "catalogued.core.loop.plain",
@@ -135,7 +137,10 @@ def test_signal_has_the_name_of_its_definition_when_it_is_found_by_another(packa
     assert named("catalogued.core.plain").name == "catalogued.core.loop.plain"
 
 
-@pytest.mark.parametrize("name", ["broken.x", "core.loop.SIGNALS.none", "core.loop.NUMBERED.5", "core.loop.SIGNALS"])
+@pytest.mark.parametrize(
+    "name",
+    ["broken.x", "core.loop.SIGNALS.none", "core.loop.NUMBERED.5", "core.loop.SIGNALS", "core.loop.SIGNALS.order"],
+)
 def test_nothing_is_found_when_there_is_nothing_or_it_cannot_be_imported(package, name):
     assert named(f"catalogued.{name}") is None
 
@@ -143,6 +148,12 @@ def test_nothing_is_found_when_there_is_nothing_or_it_cannot_be_imported(package
 def test_words_of_keys_are_the_last_of_the_name(package):
     known = named("catalogued.core.loop.SIGNALS.made")
     assert (known.group, known.word) == ("core", "made")
+
+
+def test_word_is_the_whole_key_of_a_dict_when_it_has_dots(package):
+    found = {known.word for known in catalogue() if known.name.startswith("catalogued.core.loop.SIGNALS.")}
+    assert found == {"made", "lost", "order_made", "order_line_made"}
+    assert KnownSignal(signal=Signal(), module="no.such.module", attribute="A.b").word == "b"
 
 
 def test_signal_is_found_when_it_is_made_late(package):
