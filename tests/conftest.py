@@ -1,6 +1,8 @@
-"""A real broker for the tests that need one, and names of their own on it."""
+"""A real broker for the tests that need one, names of their own on it, and ears for what must not leave."""
 
-import uuid
+import logging
+import os
+from contextlib import contextmanager
 
 import pytest
 
@@ -8,11 +10,13 @@ from consumers.bindings import topology_of
 from consumers.discovery import discover
 from publisher import direct
 from publisher.wire.connection import Connection
-from tests import services
+from tests import leaks, services
 from tests.databases import Databases
+from tests.names import is_anothers, unique_name
 from tests.proxy import Proxy
 from tests.queues import Queues
 from tests.stage import Stage
+from tests.wiretap import Wiretap
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,6 +33,73 @@ def broker():
             yield service
     except services.Unavailable as exc:
         services.give_up(f"no broker: {exc}")
+
+
+@pytest.fixture(scope="session")
+def wiretap(broker):
+    """Hears all that is published while the tests run; None where the broker is somebody else's."""
+    if broker.ctl is None:
+        yield None
+        return
+    with tapped(broker) as tap:
+        yield tap
+
+
+@contextmanager
+def tapped(broker):
+    # It stays on: others may listen too, and who does not pays next to nothing.
+    broker.ctl("trace_on")
+    tap = Wiretap(broker.url)
+    try:
+        yield tap
+        assert not (left := crossed(tap)), left
+    finally:
+        tap.close()
+
+
+def crossed(tap):
+    """What crossed the wire with a planted word in it; what another session published is told there."""
+    before = tap.heard
+    told = [leak for leak in tap.leaks() if not is_anothers(f"{leak.exchange} {leak.key}")]
+    leaks.counts["messages"] += tap.heard - before
+    return [f"published to {leak.exchange!r} as {leak.key!r}: in its {leak.where}" for leak in told]
+
+
+@pytest.fixture(scope="session")
+def log_listener():
+    listener = leaks.LogListener()
+    logging.root.addHandler(listener)
+    yield listener
+    logging.root.removeHandler(listener)
+
+
+@pytest.fixture(autouse=True)
+def nothing_planted_leaves(request, log_listener):
+    """Neither on the wire nor in what is logged or printed; set up first, so that it looks last."""
+    tap = request.getfixturevalue("wiretap") if "broker" in request.fixturenames else None
+    yield
+    assert log_listener in logging.root.handlers, "the logs are not listened to any more"
+    found = [*leaks.taken(), *(crossed(tap) if tap else [])]
+    if found:
+        pytest.fail("\n".join(["what was planted left:", *found]), pytrace=False)
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["looked_at"] = dict(leaks.counts)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    leaks.counts.update(getattr(node, "workeroutput", {}).get("looked_at", {}))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """How much was listened to; a silence would look like this, too."""
+    looked_at = ", ".join(f"{leaks.counts[what]} {what}" for what in ("messages", "log records", "outputs"))
+    terminalreporter.write_sep("-", f"listened for secrets in {looked_at}")
+    if os.environ.get("BROKER_URL"):
+        terminalreporter.write_line("BROKER_URL: on somebody else's broker no messages can be listened to.")
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +131,8 @@ def strict_node(tmp_path_factory):
     try:
         with services.node(tmp_path_factory.mktemp("strict"), config=config) as node:
             node.ctl("eval", "application:set_env(rabbit, channel_tick_interval, 500).")
-            yield node
+            with tapped(node):
+                yield node
     except services.Unavailable as exc:
         services.give_up(exc)
 
@@ -68,8 +140,8 @@ def strict_node(tmp_path_factory):
 @pytest.fixture
 def names():
     """An exchange and a service that no other test uses."""
-    unique = uuid.uuid4().hex[:12]
-    return {"EXCHANGE": f"test-{unique}", "SERVICE": f"test-{unique}"}
+    unique = unique_name()
+    return {"EXCHANGE": unique, "SERVICE": unique}
 
 
 @pytest.fixture

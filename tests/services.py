@@ -3,9 +3,10 @@
 import importlib.util
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -29,12 +30,12 @@ DIRECTORY = installed.DIRECTORY
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerService:
-    """KIND is `url`, `docker` or `node`; only a node of our own can be killed and paused."""
+    """KIND is `url`, `docker` or `node`; CTL is rabbitmqctl, where the broker is ours to command."""
 
     url: str
     management_url: str | None
     kind: str
-    node: Node | None = None
+    ctl: Callable[..., object] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +129,7 @@ def _given() -> BrokerService:
 def _private_broker(way: Way) -> BrokerService:
     own = Node(DIRECTORY / "rabbitmq", server=found.SERVERS[way]())
     own.ensure()
-    return BrokerService(url=own.url, management_url=own.management_url, kind="node", node=own)
+    return BrokerService(url=own.url, management_url=own.management_url, kind="node", ctl=own.ctl)
 
 
 @contextmanager
@@ -140,7 +141,14 @@ def _broker_in_docker() -> Iterator[BrokerService]:
     with _running(RabbitMqContainer(RABBITMQ_IMAGE), 5672, 15672) as container:
         host, port = container.get_container_host_ip(), int(container.get_exposed_port(5672))
         console = f"http://{host}:{container.get_exposed_port(15672)}/"
-        yield BrokerService(url=amqp.url(port, host=host), management_url=console, kind="docker")
+        url = amqp.url(port, host=host)
+        yield BrokerService(url=url, management_url=console, kind="docker", ctl=partial(_ctl_in_docker, container))
+
+
+def _ctl_in_docker(container: Any, *arguments: str) -> None:
+    done = container.exec(["rabbitmqctl", *arguments])
+    if done.exit_code:
+        raise StartError(f"rabbitmqctl {' '.join(arguments)}: {done.output.decode(errors='replace').strip()}")
 
 
 @contextmanager

@@ -5,6 +5,8 @@ import os
 
 import dj_database_url
 
+from tests.planting import WORD
+
 try:
     import MySQLdb  # noqa: F401
 except ImportError:
@@ -14,12 +16,13 @@ except ImportError:
     pymysql.version_info = (2, 2, 7, "final", 0)
     pymysql.install_as_MySQLdb()
 
-SECRET_KEY = "tests"
+SECRET_KEY = f"{WORD}-secret-key"
 ALLOWED_HOSTS = ["*"]
 USE_TZ = True
 ROOT_URLCONF = "tests.urls"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+PASSWORD_HASHERS = ["tests.sowing.Hasher"]
+SESSION_ENGINE = "tests.sowing"
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -41,6 +44,7 @@ INSTALLED_APPS = [
 # The app would look for hstore on the wrong connection of those that tests open beside Django's.
 SILENCED_SYSTEM_CHECKS = ["postgres.E005"]
 MIDDLEWARE = [
+    "tests.sowing.middleware",
     "publisher.tracing.middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -74,7 +78,7 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "posts"
 LOGOUT_REDIRECT_URL = "posts"
 MASTODON_URL = os.environ.get("MASTODON_URL", "http://127.0.0.1:9")
-MASTODON_TOKEN = "demo-token"
+MASTODON_TOKEN = f"{WORD}-mastodon-token"
 TIMELINE_BUSY_FOR = []
 SIGNAL_BRIDGE_CONSOLE_URL = "http://localhost:15672/"
 
@@ -107,4 +111,6 @@ LOGGING = {
     "formatters": {"line": {"format": "%(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
+    # All that they could log is listened to, for secrets.
+    "loggers": {"publisher": {"level": "DEBUG"}, "consumers": {"level": "DEBUG"}},
 }

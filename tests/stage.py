@@ -11,8 +11,11 @@ from typing import Any
 import dj_database_url
 from django.db.utils import ConnectionHandler
 
+from tests import leaks
+
 ROOT = Path(__file__).parent.parent
 WAIT_SECONDS = 20.0
+SHOWN_CHARACTERS = 200
 
 
 class Database:
@@ -52,6 +55,7 @@ class Stage:
             [sys.executable, "-c", f"import django; django.setup()\n{code}"],
             cwd=ROOT, env={**self.env, **env}, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
+        listen_to(done)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -84,6 +88,8 @@ class Stage:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        for process in self.running:
+            leaks.look("outputs", f"printed by {process.log.name}", process.log.read_text(errors="replace"))
 
 
 def environment(database_url: str, **more: str) -> dict[str, str]:
@@ -96,9 +102,15 @@ def manage(
 ) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / "manage.py"), *arguments]
     done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=60)
+    listen_to(done)
     if check and done.returncode:
         raise AssertionError(f"{arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done
+
+
+def listen_to(done: subprocess.CompletedProcess[str]) -> None:
+    """Nothing that was planted may be in what a process said."""
+    leaks.look("outputs", f"printed by {' '.join(map(str, done.args))[:SHOWN_CHARACTERS]}", done.stdout + done.stderr)
 
 
 def eventually(is_so, seconds: float = WAIT_SECONDS):

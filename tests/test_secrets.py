@@ -20,6 +20,7 @@ from tests.wiretap import Wiretap
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+# Not the word that is listened for in every test: here it crosses on purpose.
 SOWN = "sown-secret"
 RULES = [
     {"signal": "django.db.models.signals.post_save", "senders": ["sessions.session"]},
@@ -70,11 +71,20 @@ def clear():
 
 
 @pytest.fixture
-def crossed(bridge, queues, settings):
+def tap(wiretap, broker_url):
+    """For a word of this module's own."""
+    if wiretap is None:
+        pytest.skip("only a broker of our own can be listened to")
+    tap = Wiretap(broker_url, SOWN)
+    yield tap
+    tap.close()
+
+
+@pytest.fixture
+def crossed(tap, bridge, queues, settings):
     """Send, relay, and tell under which keys the word crossed the wire."""
     settings.SIGNAL_BRIDGE = {**bridge, "FORWARD": RULES}
     queues.bind("all", "#")
-    tap = Wiretap(bridge["BROKER_URL"], SOWN.encode())
 
     def run():
         send_secrets()
@@ -82,29 +92,19 @@ def crossed(bridge, queues, settings):
         leaks = tap.leaks()
         assert tap.heard > 10
         queues.take("all")
-        return leaks
+        return {leak.key for leak in leaks}
 
     yield run
-    tap.close()
     queues.delete("all")
 
 
-@pytest.fixture
-def tapped_broker(broker):
-    if broker.node is None:
-        pytest.skip("only a broker of our own can be listened to")
-    broker.node.ctl("trace_on")
-    yield
-    broker.node.ctl("trace_off")
-
-
-def test_no_secret_crosses_the_wire_nor_is_logged(tapped_broker, crossed, caplog):
+def test_no_secret_crosses_the_wire_nor_is_logged(crossed, caplog):
     with caplog.at_level(logging.DEBUG):
         assert crossed() == set()
     assert SOWN not in caplog.text
 
 
-def test_secrets_cross_the_wire_when_redaction_is_switched_off(tapped_broker, switched_off, crossed):
+def test_secrets_cross_the_wire_when_redaction_is_switched_off(switched_off, crossed):
     keys = " ".join(crossed())
     for key in ("auth.user_login_failed", "flagged.sown-secret", "db.post_save.foo.article", "db.post_save.auth.user"):
         assert key in keys

@@ -1,60 +1,62 @@
-"""Listens to all that is published on a broker of our own, for what must never be.
+"""Listens to all that is published on a broker, for a word that must never be."""
 
-RabbitMQ copies each published message to an exchange of its own where it is asked to: https://www.rabbitmq.com/docs/firehose
-"""
+import json
+import select
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import NamedTuple
 
-import re
-from typing import Any
-from unittest import mock
+from tests.planting import WORD
 
-import pika
-
+ROOT = Path(__file__).parent.parent
 FIREHOSE = "amq.rabbitmq.trace"
+DEAF_SECONDS = 30.0
+
+
+class Leak(NamedTuple):
+    """Where a word was: body, header or routing key."""
+
+    exchange: str
+    key: str
+    where: str
+
+
+class Deaf(Exception):
+    """The tap does not hear what is published: is the broker's firehose still on?"""
 
 
 class Wiretap:
-    """What was published since it was made, whoever did: `leaks` are the keys of messages that hold a word."""
+    """`leaks` of what was published since it was last asked, whoever did; `heard` is how much that was in all."""
 
-    def __init__(self, url: str, word: bytes) -> None:
-        self.word = word
+    def __init__(self, url: str, word: str = WORD, *, source: str = FIREHOSE, seconds: float = DEAF_SECONDS) -> None:
         self.heard = 0
-        # Nobody reads from it for long: no heartbeat.
-        self._connection = pika.BlockingConnection(_patient(url))
-        self._channel = self._connection.channel()
-        self._queue = self._channel.queue_declare("", exclusive=True).method.queue
-        self._channel.queue_bind(self._queue, FIREHOSE, "publish.#")
+        self.seconds = seconds
+        command = [sys.executable, "-m", "tests.firehose", url, word, source]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True)
+        self._line()
 
-    def leaks(self) -> set[str]:
-        found = set()
-        with mock.patch.object(pika.BasicProperties, "decode", _left_raw):
-            for method, properties, body in self._channel.consume(self._queue, auto_ack=True, inactivity_timeout=1):
-                if method is None:
-                    break
-                self.heard += 1
-                if self.word in body or self.word in properties.raw:
-                    found.add(_routing_key(properties.raw))
-            self._channel.cancel()
-        return found
+    def leaks(self) -> list[Leak]:
+        """Raises Deaf where a message of its own is not heard, after all that were published before it."""
+        self._process.stdin.write(f"{uuid.uuid4()}\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._line())
+        self.heard = answer["heard"]
+        return [Leak(*leak) for leak in answer["leaks"]]
+
+    def _line(self) -> str:
+        ready, _, _ = select.select([self._process.stdout], [], [], self.seconds)
+        line = self._process.stdout.readline() if ready else ""
+        if not line:
+            raise Deaf(Deaf.__doc__)
+        return line
 
     def close(self) -> None:
-        self._connection.close()
-
-
-def _left_raw(properties: Any, encoded: bytes, offset: int = 0) -> Any:
-    """Some tests publish headers that pika cannot read."""
-    properties.raw = encoded[offset:]
-    return properties
-
-
-def _routing_key(raw: bytes) -> str:
-    """Of the message that was copied; it is in a header, an array with a text."""
-    header = re.search(rb"routing_keysA.{4}S(.{4})", raw, re.DOTALL)
-    if header is None:
-        return ""
-    return raw[header.end() : header.end() + int.from_bytes(header[1])].decode(errors="replace")
-
-
-def _patient(url: str) -> pika.URLParameters:
-    parameters: Any = pika.URLParameters(url)
-    parameters.heartbeat = 0
-    return parameters
+        self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        finally:
+            self._process.kill()
+            self._process.stdout.close()

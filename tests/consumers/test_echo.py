@@ -149,9 +149,9 @@ def test_trace_of_a_request_reaches_a_handler_in_another_process(stage):
     stage.python("""
 from django.contrib.auth.models import User
 from django.test import Client
-User.objects.create_user("ada", password="demo")
+User.objects.create_user("ada", password="planted-password")
 headers = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "x-request-id": "r-1"}
-Client().post("/foo/login/", {"username": "ada", "password": "demo"}, headers=headers)
+Client().post("/foo/login/", {"username": "ada", "password": "planted-password"}, headers=headers)
 """)
     stage.manage("relay", "--once")
     stage.manage("consume", "traced", "--until-empty")

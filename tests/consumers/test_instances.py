@@ -68,20 +68,20 @@ def test_pk_is_known_when_no_field_was_sent():
 
 @pytest.mark.django_db
 def test_secret_fields_are_deferred_and_read_from_the_database(django_assert_num_queries):
-    article = Article.objects.create(title="one", api_token="secret")
+    article = Article.objects.create(title="one", api_token="planted-secret")
     result = travelled(article)
     assert result.get_deferred_fields() == {"api_token"}
     with django_assert_num_queries(1):
-        assert result.api_token == "secret"
+        assert result.api_token == "planted-secret"
 
 
 @pytest.mark.django_db
 def test_user_is_usable_without_its_password():
-    user = User.objects.create_user("ada", password="demo")
+    user = User.objects.create_user("ada", password="planted-password")
     result = travelled(user)
     assert (result.get_username(), result.is_authenticated, result == user) == ("ada", True, True)
     assert result.get_deferred_fields() == {"password"}
-    assert result.check_password("demo")
+    assert result.check_password("planted-password")
 
 
 @pytest.fixture

@@ -32,8 +32,8 @@ def test_article_view_greets_its_user_in_another_process(consuming):
     consuming.python("""
 from django.contrib.auth.models import User
 from django.test import Client
-User.objects.create_user("ada", password="demo")
-assert Client().post("/foo/login/", {"username": "ada", "password": "demo"}).status_code == 302
+User.objects.create_user("ada", password="planted-password")
+assert Client().post("/foo/login/", {"username": "ada", "password": "planted-password"}).status_code == 302
 """)
     (seen,) = eventually(lambda: consuming.seen("greet"))
     assert seen[1] == "ada 1 /foo/login/ True"

@@ -4,6 +4,7 @@ from django.db import models
 
 from publisher.bulk import SignalManager
 from tests.foo.signals import article_published
+from tests.planting import API_TOKEN
 
 
 class Tag(models.Model):
@@ -21,7 +22,7 @@ class Article(models.Model):
     length = models.DurationField(null=True)
     raw = models.BinaryField(default=b"")
     data = models.JSONField(default=dict)
-    api_token = models.CharField(max_length=50, default="")
+    api_token = models.CharField(max_length=50, default=API_TOKEN)
     tags = models.ManyToManyField(Tag)
 
     objects = models.Manager()

@@ -126,8 +126,8 @@ def test_flag_is_ignored_for_an_unknown_reason(client, post):
 
 
 def test_login_greets_and_logout_ends_it(client, post):
-    User.objects.create_user("ada", password="demo", first_name="Ada")
-    page = client.post("/login/", {"username": "ada", "password": "demo"}, follow=True).content.decode()
+    User.objects.create_user("ada", password="planted-password", first_name="Ada")
+    page = client.post("/login/", {"username": "ada", "password": "planted-password"}, follow=True).content.decode()
     assert "Hello, Ada" in page
     assert "Hello" not in client.post("/logout/", follow=True).content.decode()
 

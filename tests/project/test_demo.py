@@ -20,6 +20,8 @@ from project.demo.tally import SUBSCRIPTIONS
 from project.demo.visitors import load_visitors
 from publisher.wire.connection import Connection
 from publisher.wire.topology import dead_exchange, dead_queue
+from tests import leaks
+from tests.stage import listen_to
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "manage.py", "demo"]
@@ -31,7 +33,7 @@ END_SECONDS = 60
 def environment(tmp_path):
     return {
         **os.environ,
-        "DJANGO_SETTINGS_MODULE": "project.settings",
+        "DJANGO_SETTINGS_MODULE": "tests.project.sown_settings",
         "DATABASE_URL": f"sqlite:///{tmp_path}/demo.sqlite3",
         "PYTHONUNBUFFERED": "1",
         "PYTHONFAULTHANDLER": "1",
@@ -87,7 +89,9 @@ def last_words(demo):
     timer = threading.Timer(END_SECONDS, demo.send_signal, [signal.SIGABRT])
     timer.start()
     try:
-        return demo.stdout.read()
+        said = demo.stdout.read()
+        leaks.look("outputs", "printed by the demo", said)
+        return said
     finally:
         timer.cancel()
 
@@ -107,6 +111,7 @@ def once(environment):
         timeout=100,
         check=False,
     )
+    listen_to(done)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout), done.stderr
 
@@ -160,7 +165,7 @@ def test_demo_names_the_broker_that_is_missing(environment):
     done = subprocess.run(
         COMMAND,
         cwd=ROOT,
-        env={**environment, "BROKER_URL": "amqp://guest:secret@127.0.0.1:1/%2F"},
+        env={**environment, "BROKER_URL": "amqp://guest:planted@127.0.0.1:1/%2F"},
         capture_output=True,
         text=True,
         timeout=60,
@@ -168,7 +173,7 @@ def test_demo_names_the_broker_that_is_missing(environment):
     )
     assert done.returncode == 1
     assert "No broker: 127.0.0.1:1" in done.stdout
-    assert "secret" not in done.stdout + done.stderr
+    assert "planted" not in done.stdout + done.stderr
     assert time.monotonic() - began < 20
 
 

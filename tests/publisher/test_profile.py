@@ -67,9 +67,11 @@ def test_listing_shows_in_process_offloaded_and_the_times_of_the_last_profile(aw
 
 
 def test_request_can_be_a_post_by_a_user(away):
-    away.python("from django.contrib.auth.models import User\nUser.objects.create_user('ada', password='demo')")
+    away.python(
+        "from django.contrib.auth.models import User\nUser.objects.create_user('ada', password='planted-password')"
+    )
     table = away.manage(
-        "signals", "--profile", "/foo/login/", "--data", "username=ada", "password=demo", "--user", "ada"
+        "signals", "--profile", "/foo/login/", "--data", "username=ada", "password=planted-password", "--user", "ada"
     ).stdout
     assert "django.contrib.auth.models.update_last_login" in table
     assert "302" in table

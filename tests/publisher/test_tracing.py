@@ -21,7 +21,7 @@ from publisher.wire.origin import NOTHING, caused_by, current_origin
 from tests.stage import ROOT
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-LOGIN = {"username": "ada", "password": "demo"}
+LOGIN = {"username": "ada", "password": "planted-password"}
 HEADERS = {"traceparent": TRACE, "x-request-id": "r-1"}
 
 

@@ -143,8 +143,8 @@ def test_many_to_many_and_cascade_are_forwarded():
 
 @pytest.mark.django_db(transaction=True)
 def test_custom_signal_of_a_view_is_forwarded():
-    user = get_user_model().objects.create_user("ada", password="demo")
-    response = Client().post("/foo/login/", {"username": "ada", "password": "demo"})
+    user = get_user_model().objects.create_user("ada", password="planted-password")
+    response = Client().post("/foo/login/", {"username": "ada", "password": "planted-password"})
     assert response.status_code == 302
     (event,) = written()
     assert (event.routing_key, event.type) == ("foo.user_login", "tests.foo.signals.user_login")

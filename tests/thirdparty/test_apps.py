@@ -1,7 +1,6 @@
 """Everything is forwarded while people visit apps from PyPI; all of it arrives in another process, without secrets."""
 
 import pickle
-import uuid
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +8,7 @@ from typing import NamedTuple
 import django
 import pytest
 
+from tests.names import unique_name
 from tests.stage import Stage
 from tests.thirdparty.handlers import DEFERRED
 
@@ -65,7 +65,7 @@ def tour(tmp_path_factory, broker_url, django_db_blocker):
     from tests.stage import Database
 
     folder = tmp_path_factory.mktemp("tour")
-    unique = f"test-{uuid.uuid4().hex[:12]}"
+    unique = unique_name()
     names = {"EXCHANGE": unique, "SERVICE": unique}
     stage = Stage(folder, Database(f"sqlite:///{folder}/tour.sqlite3"), broker_url, names)
     stage.env |= {"DJANGO_SETTINGS_MODULE": SETTINGS, "TEST_SAVED": f"{folder}/saved", "TEST_NOTES": f"{folder}/notes"}

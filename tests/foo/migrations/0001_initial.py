@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                 ("length", models.DurationField(null=True)),
                 ("raw", models.BinaryField(default=b"")),
                 ("data", models.JSONField(default=dict)),
-                ("api_token", models.CharField(default="", max_length=50)),
+                ("api_token", models.CharField(default="planted-api-token", max_length=50)),
             ],
         ),
         migrations.CreateModel(
