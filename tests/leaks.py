@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 
-from tests.planting import WORD
+from tests.planting import UNLOGGED, WORD
 
 AROUND = 60
 
@@ -11,12 +11,13 @@ counts: Counter[str] = Counter()
 _found: list[str] = []
 
 
-def look(what: str, where: str, text: str) -> None:
+def look(what: str, where: str, text: str, *, is_log: bool = False) -> None:
     """At text that somebody may read: WHAT it is a kind of, `outputs` for one, and WHERE it was."""
     counts[what] += 1
-    at = text.find(WORD)
-    if at >= 0:
-        _found.append(f"{where}: ...{text[max(at - AROUND, 0) : at + AROUND]}...")
+    for word in (WORD, UNLOGGED) if is_log else (WORD,):
+        at = text.find(word)
+        if at >= 0:
+            _found.append(f"{where}: ...{text[max(at - AROUND, 0) : at + AROUND]}...")
 
 
 def taken() -> list[str]:
@@ -33,4 +34,4 @@ class LogListener(logging.Handler):
         super().__init__(logging.DEBUG)
 
     def emit(self, record: logging.LogRecord) -> None:
-        look("log records", f"logged by {record.name}", self.format(record))
+        look("log records", f"logged by {record.name}", self.format(record), is_log=True)

@@ -4,6 +4,8 @@ import base64
 import re
 
 WORD = "planted"
+# What an event may well say, and no log of it.
+UNLOGGED = "unlogged"
 
 API_KEY = f"{WORD}-api-key"
 API_TOKEN = f"{WORD}-api-token"

@@ -16,6 +16,8 @@ from tests import leaks
 ROOT = Path(__file__).parent.parent
 WAIT_SECONDS = 20.0
 SHOWN_CHARACTERS = 200
+# Commands that show no events: what they print is their log.
+LOGGING = ("relay", "consume")
 
 
 class Database:
@@ -89,7 +91,8 @@ class Stage:
                 process.kill()
                 process.wait()
         for process in self.running:
-            leaks.look("outputs", f"printed by {process.log.name}", process.log.read_text(errors="replace"))
+            said = process.log.read_text(errors="replace")
+            leaks.look("outputs", f"printed by {process.log.name}", said, is_log=process.log.name.startswith(LOGGING))
 
 
 def environment(database_url: str, **more: str) -> dict[str, str]:
@@ -102,15 +105,16 @@ def manage(
 ) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / "manage.py"), *arguments]
     done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=60)
-    listen_to(done)
+    listen_to(done, is_log=arguments[0] in LOGGING)
     if check and done.returncode:
         raise AssertionError(f"{arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done
 
 
-def listen_to(done: subprocess.CompletedProcess[str]) -> None:
+def listen_to(done: subprocess.CompletedProcess[str], *, is_log: bool = False) -> None:
     """Nothing that was planted may be in what a process said."""
-    leaks.look("outputs", f"printed by {' '.join(map(str, done.args))[:SHOWN_CHARACTERS]}", done.stdout + done.stderr)
+    command = " ".join(map(str, done.args[1:]))[:SHOWN_CHARACTERS]
+    leaks.look("outputs", f"printed by {command}", done.stdout + done.stderr, is_log=is_log)
 
 
 def eventually(is_so, seconds: float = WAIT_SECONDS):

@@ -7,7 +7,7 @@ import pytest
 
 from tests import leaks
 from tests.names import SESSION, is_anothers, unique_name
-from tests.planting import pattern
+from tests.planting import UNLOGGED, pattern
 from tests.queues import Raw, table
 from tests.wiretap import Deaf, Leak, Wiretap
 
@@ -91,6 +91,14 @@ def test_leak_is_found_in_what_is_logged_and_in_its_traceback(fresh_findings):
     assert first.startswith("logged by tests.overheard: ...payload=")
     assert f"ValueError: {WORD}" in second
     assert leaks.taken() == []
+
+
+def test_payload_may_be_printed_and_is_in_no_log(fresh_findings):
+    leaks.look("outputs", "printed", UNLOGGED)
+    assert leaks.taken() == []
+    logging.getLogger("tests.overheard").warning("data=%s", {"note": UNLOGGED})
+    leaks.look("outputs", "printed by a relay", UNLOGGED, is_log=True)
+    assert [found.partition(":")[0] for found in leaks.taken()] == ["logged by tests.overheard", "printed by a relay"]
 
 
 def test_leak_is_found_in_what_a_process_says(fresh_findings, stage):

@@ -4,7 +4,7 @@ from django.db import models
 
 from publisher.bulk import SignalManager
 from tests.foo.signals import article_published
-from tests.planting import API_TOKEN
+from tests.planting import API_TOKEN, UNLOGGED
 
 
 class Tag(models.Model):
@@ -14,6 +14,10 @@ class Tag(models.Model):
         return self.name
 
 
+def private_data() -> dict[str, str]:
+    return {"note": UNLOGGED}
+
+
 class Article(models.Model):
     title = models.CharField(max_length=100)
     price = models.DecimalField(max_digits=8, decimal_places=2, default="1.50")
@@ -21,7 +25,7 @@ class Article(models.Model):
     ref = models.UUIDField(null=True)
     length = models.DurationField(null=True)
     raw = models.BinaryField(default=b"")
-    data = models.JSONField(default=dict)
+    data = models.JSONField(default=private_data)
     api_token = models.CharField(max_length=50, default=API_TOKEN)
     tags = models.ManyToManyField(Tag)
 

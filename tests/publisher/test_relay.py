@@ -83,7 +83,7 @@ def test_message_is_as_the_design_says(line, names):
                     "pk": article.pk,
                     "fields": {
                         "id": article.pk, "title": "one", "price": "9.90", "at": "2026-11-23T08:00:00Z",
-                        "ref": None, "length": None, "raw": "", "data": {},
+                        "ref": None, "length": None, "raw": "", "data": {"note": "unlogged"},
                     },
                 },
             },

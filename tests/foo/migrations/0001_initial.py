@@ -3,6 +3,8 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
+import tests.foo.models
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -20,7 +22,7 @@ class Migration(migrations.Migration):
                 ("ref", models.UUIDField(null=True)),
                 ("length", models.DurationField(null=True)),
                 ("raw", models.BinaryField(default=b"")),
-                ("data", models.JSONField(default=dict)),
+                ("data", models.JSONField(default=tests.foo.models.private_data)),
                 ("api_token", models.CharField(default="planted-api-token", max_length=50)),
             ],
         ),
