@@ -13,8 +13,8 @@ from tests.stage import Stage
 from tests.thirdparty.handlers import DEFERRED
 
 SETTINGS = "tests.thirdparty.settings"
-# What Django itself logs of the view that fails.
-LOGGED_BY_DJANGO = "planted-in-an-exception"
+# What Django itself logs of the view that fails: so not the word that no log may have.
+LOGGED_BY_DJANGO = "sown-in-an-exception"
 DROPPED = {
     ("auth.user", "password"),
     ("account.emailconfirmation", "key"),

@@ -9,7 +9,7 @@ def quiet(request: HttpRequest) -> HttpResponse:
 
 
 def failing(request: HttpRequest) -> HttpResponse:
-    raise ValueError("password=planted-in-an-exception")
+    raise ValueError("password=sown-in-an-exception")
 
 
 urlpatterns = [

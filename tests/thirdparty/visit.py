@@ -22,7 +22,7 @@ SECRETS = {
     "query": "planted-query-token",
     "cookie": "planted-cookie",
     "csrf": "planted-csrf-token",
-    "exception": "planted-in-an-exception",
+    "exception": "sown-in-an-exception",
 }
 HEADERS = {"Authorization": f"Bearer {SECRETS['authorization']}", "X-Api-Key": SECRETS["api key"]}
 
