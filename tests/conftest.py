@@ -26,34 +26,36 @@ def _discovered():
 
 
 @pytest.fixture(scope="session")
-def broker():
+def taps():
+    """One for each broker of this session, as soon as there is that broker."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def broker(taps):
     """The broker of this session; where there can be none the test is skipped, or fails when CI is set."""
     try:
-        with services.broker() as service:
+        with services.broker() as service, tapped(service, taps):
             yield service
     except services.Unavailable as exc:
         services.give_up(f"no broker: {exc}")
 
 
-@pytest.fixture(scope="session")
-def wiretap(broker):
-    """Hears all that is published while the tests run; None where the broker is somebody else's."""
-    if broker.ctl is None:
-        yield None
-        return
-    with tapped(broker) as tap:
-        yield tap
-
-
 @contextmanager
-def tapped(broker):
+def tapped(broker, taps):
+    """Hears all that is published there; not where the broker is somebody else's."""
+    if broker.ctl is None:
+        yield
+        return
     # It stays on: others may listen too, and who does not pays next to nothing.
     broker.ctl("trace_on")
     tap = Wiretap(broker.url)
+    taps.append(tap)
     try:
-        yield tap
+        yield
         assert not (left := crossed(tap)), left
     finally:
+        taps.remove(tap)
         tap.close()
 
 
@@ -74,12 +76,12 @@ def log_listener():
 
 
 @pytest.fixture(autouse=True)
-def nothing_planted_leaves(request, log_listener):
+def nothing_planted_leaves(request, taps, log_listener):
     """Neither on the wire nor in what is logged or printed; set up first, so that it looks last."""
-    tap = request.getfixturevalue("wiretap") if "broker" in request.fixturenames else None
     yield
     assert log_listener in logging.root.handlers, "the logs are not listened to any more"
-    found = [*leaks.taken(), *(crossed(tap) if tap else [])]
+    heard = taps if {"broker", "strict_node"}.intersection(request.fixturenames) else []
+    found = [*leaks.taken(), *(leak for tap in heard for leak in crossed(tap))]
     if found:
         pytest.fail("\n".join(["what was planted left:", *found]), pytrace=False)
 
@@ -129,13 +131,13 @@ def late_broker(broker_url):
 
 
 @pytest.fixture(scope="session")
-def strict_node(tmp_path_factory):
+def strict_node(tmp_path_factory, taps):
     """A node that takes no message over 64 KiB, and waits three seconds for an acknowledgement."""
     config = ("max_message_size = 65536", "consumer_timeout = 3000")
     try:
         with services.node(tmp_path_factory.mktemp("strict"), config=config) as node:
             node.ctl("eval", "application:set_env(rabbit, channel_tick_interval, 500).")
-            with tapped(node):
+            with tapped(node, taps):
                 yield node
     except services.Unavailable as exc:
         services.give_up(exc)

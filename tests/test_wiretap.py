@@ -15,10 +15,10 @@ WORD = "overheard"
 
 
 @pytest.fixture
-def tap(wiretap, broker_url):
-    if wiretap is None:
+def tap(broker):
+    if broker.ctl is None:
         pytest.skip("only a broker of our own can be listened to")
-    tap = Wiretap(broker_url, WORD)
+    tap = Wiretap(broker.url, WORD)
     yield tap
     tap.close()
 
