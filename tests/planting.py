@@ -11,7 +11,6 @@ API_KEY = f"{WORD}-api-key"
 API_TOKEN = f"{WORD}-api-token"
 AUTHORIZATION = f"Bearer {WORD}-authorization"
 COOKIE = f"tracker={WORD}-cookie"
-PASSWORD = f"{WORD}-password"
 
 
 def pattern(word: str) -> re.Pattern[bytes]:
