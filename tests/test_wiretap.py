@@ -64,7 +64,8 @@ def test_word_is_found_in_base64_whatever_stands_beside_it(before):
 
 
 def test_tap_says_so_when_it_hears_nothing(broker_url):
-    tap = Wiretap(broker_url, WORD, source="amq.topic", seconds=0.5)
+    tap = Wiretap(broker_url, WORD, source="amq.topic")
+    tap.seconds = 0.5
     with pytest.raises(Deaf, match="firehose"):
         tap.leaks()
     tap.close()

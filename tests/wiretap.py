@@ -30,9 +30,9 @@ class Deaf(Exception):
 class Wiretap:
     """`leaks` of what was published since it was last asked, whoever did; `heard` is how much that was in all."""
 
-    def __init__(self, url: str, word: str = WORD, *, source: str = FIREHOSE, seconds: float = DEAF_SECONDS) -> None:
+    def __init__(self, url: str, word: str = WORD, *, source: str = FIREHOSE) -> None:
         self.heard = 0
-        self.seconds = seconds
+        self.seconds = DEAF_SECONDS
         command = [sys.executable, "-m", "tests.firehose", url, word, source]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True)
