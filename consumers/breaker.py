@@ -19,27 +19,30 @@ class Second:
 
 
 class Breaker:
-    """Counts the attempts of one subscription, by the second. Times are `time.monotonic()`."""
+    """Counts the attempts of one subscription, by the second they are looked at in. `now` is `time.monotonic()`."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: float) -> None:
         self._seconds: deque[Second] = deque()
-        self._now = Second(float("-inf"))
+        self._begin(now)
 
-    def record(self, is_failed: bool, now: float) -> bool:
-        """Whether the subscription should pause now."""
-        if now - self._now.began >= 1.0:
-            self._begin(now)
+    def ended(self, *, is_failed: bool) -> None:
+        """One attempt."""
         self._now.attempts += 1
-        if not is_failed:
-            return False
-        self._now.failed += 1
+        self._now.failed += is_failed
+
+    def opens(self, now: float) -> bool:
+        """Whether the subscription should pause: something failed just now, and so did nearly all else."""
+        is_open = self._now.failed > 0 and self._is_failing()
+        if is_open:
+            self._seconds.clear()
+        if is_open or now - self._now.began >= 1.0:
+            self._begin(now)
+        return is_open
+
+    def _is_failing(self) -> bool:
         attempts = sum(second.attempts for second in self._seconds)
         failed = sum(second.failed for second in self._seconds)
-        if attempts < LEAST_ATTEMPTS or failed < FAILING * attempts:
-            return False
-        self._seconds.clear()
-        self._begin(now)
-        return True
+        return attempts >= LEAST_ATTEMPTS and failed >= FAILING * attempts
 
     def _begin(self, now: float) -> None:
         while self._seconds and self._seconds[0].began < now - WINDOW_SECONDS:

@@ -1,62 +1,56 @@
 """Lets calls run beside each other, or one all by itself."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from threading import Condition, Lock
+from contextlib import contextmanager
+from threading import Condition
 
 
 class Gate:
     """One that wants to be alone waits for those that run, and lets no others begin meanwhile."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
-        self._changed = Condition(self._lock)
-        self._running = 0
-        self._alone = 0
-        self._beside = _Beside(self)
+        self._changed = Condition()
+        # Threads, by their identity.
+        self._inside: set[int] = set()
+        self._wanting = 0
 
-    def beside_others(self) -> AbstractContextManager[None]:
-        return self._beside
+    def enter(self, thread: int) -> None:
+        """Beside others. For each event: without a lock, unless somebody wants to be alone.
 
-    def enter(self) -> None:
-        """Beside others."""
-        with self._lock:
-            while self._alone:
-                self._changed.wait()
-            self._running += 1
+        Who wants to says so first and looks who is inside then; here it is the other way round, so one sees the other.
+        """
+        self._inside.add(thread)
+        if self._wanting:
+            self._wait(thread)
 
-    def leave(self) -> None:
-        with self._lock:
-            self._running -= 1
-            if self._alone:
-                self._changed.notify_all()
+    def leave(self, thread: int) -> None:
+        self._inside.discard(thread)
+        if self._wanting:
+            self._tell()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self, thread: int) -> Iterator[None]:
         with self._changed:
-            self._alone += 1
-            while self._running:
+            self._wanting += 1
+            while self._inside:
                 self._changed.wait()
-            self._running = 1
+            self._inside.add(thread)
         try:
             yield
         finally:
             with self._changed:
-                self._alone -= 1
-                self._running = 0
+                self._wanting -= 1
+                self._inside.discard(thread)
                 self._changed.notify_all()
 
+    def _wait(self, thread: int) -> None:
+        with self._changed:
+            self._inside.discard(thread)
+            self._changed.notify_all()
+            while self._wanting:
+                self._changed.wait()
+            self._inside.add(thread)
 
-class _Beside(AbstractContextManager[None]):
-    """One for all threads, and no generator: it is entered for each event."""
-
-    __slots__ = ("_gate",)
-
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-
-    def __enter__(self) -> None:
-        self._gate.enter()
-
-    def __exit__(self, *args: object) -> None:
-        self._gate.leave()
+    def _tell(self) -> None:
+        with self._changed:
+            self._changed.notify_all()

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import count
 from threading import Event as Flag
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import InterfaceError, OperationalError, router, transaction
 from msgspec.structs import replace
@@ -93,18 +92,19 @@ class Handling:
     def _handle(self, event: Event, began: datetime, *, is_suspect: bool = False) -> Handled:
         # Around the transaction: what waits for the commit is caused by the event as well.
         with self.processing.one(event):
-            is_new = self._patiently(lambda: self._once(event, is_suspect))
+            is_new = self._patiently(self._once, event, is_suspect)
         return Handled(event=event if is_new else None, began=began)
 
-    def _patiently(self, action: Callable[[], Answer]) -> Answer:
+    def _patiently(self, action: Callable[..., Answer], *args: Any) -> Answer:
         """Again while it is the database's fault."""
-        for tried in count(1):
+        tried = 0
+        while True:
             try:
-                return action()
+                return action(*args)
             except (OperationalError, InterfaceError) as exc:
+                tried += 1
                 if not self._patience.waits(exc, tried):
                     raise
-        raise AssertionError("count never ends")
 
     def _once(self, event: Event, is_suspect: bool) -> bool:
         """Whether it was handled now, rather than before."""
@@ -139,7 +139,7 @@ class Handling:
 
     def _is_dangerous(self, event: Event) -> bool:
         """Most that come again are innocent: one that did not end the first start that was noted is begun alone."""
-        noted = self._patiently(lambda: self._attempts.begun(self.subscription, event.id))
+        noted = self._patiently(self._attempts.begun, self.subscription, event.id)
         return 2 + noted >= min(3, self._most)
 
     @property
@@ -153,7 +153,7 @@ class Handling:
         Just before it, and not while it waits to be alone: who dies of another one meanwhile has not begun.
         """
         # The first time it was no suspect.
-        begun = 1 + self._patiently(lambda: self._attempts.begin(self.subscription, event.id))
+        begun = 1 + self._patiently(self._attempts.begin, self.subscription, event.id)
         if begun > self._most:
             self._ended(event)
             exc = HandlerKilledItsProcess(f"{begun - 1} times begun, never ended")
@@ -179,7 +179,7 @@ class Handling:
         return result
 
     def _ended(self, event: Event) -> None:
-        self._patiently(lambda: self._attempts.end(self.subscription, event.id))
+        self._patiently(self._attempts.end, self.subscription, event.id)
 
     @property
     def _is_late(self) -> bool:
@@ -200,7 +200,7 @@ class Handling:
             return {}
         try:
             with self.processing.together(events):
-                return self._patiently(lambda: self._batch_once(events))
+                return self._patiently(self._batch_once, events)
         except BaseException as exc:
             return {event.id: exc for event in events}
 

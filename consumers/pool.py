@@ -8,8 +8,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 from django.db import close_old_connections, connections
 
 from consumers.exceptions import HandlerTooSlow
@@ -29,7 +30,7 @@ IDLE_SECONDS = 60.0
 LOOK_SECONDS = 1.0
 
 
-class Job(NamedTuple):
+class Job(msgspec.Struct, frozen=True):
     """Deliveries of one queue, handled together: one, unless its handler takes batches."""
 
     handling: Handling
@@ -80,9 +81,8 @@ class Pool:
 
     def is_at(self, delivery: Delivery) -> bool:
         """Whether a thread handles this very event, as another connection brought it."""
-        with self._lock:
-            jobs = [running.job for running in self._running.values()]
-        return any(identity(one) == identity(delivery) for job in jobs for one in job.deliveries)
+        running = list(self._running.values())
+        return any(identity(one) == identity(delivery) for each in running for one in each.job.deliveries)
 
     def take_back(self) -> list[Job]:
         """The jobs that no thread has begun."""
@@ -107,7 +107,7 @@ class Pool:
         """Warn of calls that are over their soft limit, and end those over their hard one."""
         now = time.monotonic()
         with self._lock:
-            for ident, running in self._running.items():
+            for ident, running in list(self._running.items()):
                 handler, seconds = running.job.handling.handler, now - running.began
                 if handler.hard_seconds is not None and seconds > handler.hard_seconds and not running.is_ended:
                     running.is_ended = True
@@ -123,7 +123,7 @@ class Pool:
             now = time.monotonic()
             if now - looked_at > LOOK_SECONDS:
                 looked_at, opened = now, connections.all(initialized_only=True)
-            if now - tended_at > IDLE_SECONDS or any(connection.errors_occurred for connection in opened):
+            if now - tended_at > IDLE_SECONDS or (opened and any(each.errors_occurred for each in opened)):
                 close_old_connections()
                 tended_at = now
             self._done.append((job, self._run(job)))
@@ -142,31 +142,35 @@ class Pool:
                 connections.close_all()
 
     def _run(self, job: Job) -> Sequence[Result]:
-        began = time.perf_counter()
-        with self._gate.beside_others():
-            results = self._noted(job, _results)
+        began, thread = time.monotonic(), threading.get_ident()
+        self._gate.enter(thread)
+        try:
+            results = self._noted(thread, job, _results)
+        finally:
+            self._gate.leave(thread)
         if isinstance(results[0], Dangerous):
-            with self._gate.alone():
-                results = self._noted(job, _result_alone)
-        seconds = time.perf_counter() - began
+            with self._gate.alone(thread):
+                results = self._noted(thread, job, _result_alone)
         for delivery, result in zip(job.deliveries, results, strict=True):
-            _log(job, delivery, result, seconds)
+            _log(job, delivery, result, began)
         return results
 
-    def _noted(self, job: Job, call: Callable[[Job], Sequence[Any]]) -> Sequence[Any]:
-        ident = threading.get_ident()
-        with self._lock:
-            self._running[ident] = Running(job)
+    def _noted(self, thread: int, job: Job, call: Callable[[Job], Sequence[Any]]) -> Sequence[Any]:
+        self._running[thread] = Running(job)
         try:
             return call(job)
         finally:
-            self._forget(ident)
+            if job.handling.handler.hard_seconds is None:
+                del self._running[thread]
+            else:
+                self._forget(thread)
 
-    def _forget(self, ident: int) -> None:
+    def _forget(self, thread: int) -> None:
+        """A call that may be ended, and is not any more once this returns."""
         while True:
             try:
                 with self._lock:
-                    self._running.pop(ident, None)
+                    self._running.pop(thread, None)
                 return
             except HandlerTooSlow:
                 continue  # it came when the handler had just ended
@@ -193,7 +197,7 @@ def _ids(job: Job) -> str:
     return ",".join(str(delivery.properties.message_id) for delivery in job.deliveries)
 
 
-def _log(job: Job, delivery: Delivery, result: Result, seconds: float) -> None:
+def _log(job: Job, delivery: Delivery, result: Result, began: float) -> None:
     name = job.handling.handler.name
     if isinstance(result, Handled | Answered):
         if result.event is not None and logger.isEnabledFor(logging.INFO):
@@ -201,7 +205,7 @@ def _log(job: Job, delivery: Delivery, result: Result, seconds: float) -> None:
             done = "handled" if isinstance(result, Handled) else "answered"
             logger.info("%s event=%s%s handler=%s type=%s key=%s lag_ms=%.1f ms=%.1f", done, event.id, told(event),
                         name, event.type, event.routing_key, _lag_ms(event.time, result.began),
-                        seconds * 1000)  # fmt: skip
+                        (time.monotonic() - began) * 1000)  # fmt: skip
     elif isinstance(result, Failed):
         logger.warning("failed event=%s%s handler=%s attempt=%d next_seconds=%.1f: %s", delivery.properties.message_id,
                        told_of(delivery.body), name, result.received.attempt, result.after,

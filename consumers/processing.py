@@ -6,7 +6,7 @@ from typing import Protocol
 
 from publisher.wire import spans
 from publisher.wire.event import Event
-from publisher.wire.origin import caused_by, current_origin, furthest, originating
+from publisher.wire.origin import current_origin, furthest, originating
 
 
 class Processing(Protocol):
@@ -20,10 +20,10 @@ class Processing(Protocol):
 class Untraced:
     """Without spans."""
 
-    one = staticmethod(caused_by)
+    one = staticmethod(originating)
 
     def together(self, events: Sequence[Event]) -> originating:
-        return caused_by(furthest(events))
+        return originating(furthest(events))
 
     def partly_failed(self, exc: BaseException) -> None:
         """There is no span to say so."""

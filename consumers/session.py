@@ -93,8 +93,8 @@ class Session:
         self.inward.poll(seconds)
         self._sender.check()
         self.intake.check()
-        self._settle()
         now = time.monotonic()
+        self._settle(now)
         if not self._is_ending:
             self._begin_due(now)
         if now - self._checked_at >= CHECK_SECONDS:
@@ -127,10 +127,11 @@ class Session:
 
     def _begin(self, job: Job) -> None:
         """Now, or once its paused subscription goes on."""
-        paused_until = self.subscriptions[job.deliveries[0].queue].paused_until
-        if paused_until is not None and job.handling.handler.ordered:
-            self._hold(job, paused_until)
-            return
+        if job.handling.handler.ordered:
+            paused_until = self.subscriptions[job.deliveries[0].queue].paused_until
+            if paused_until is not None:
+                self._hold(job, paused_until)
+                return
         self._begun += 1
         self.pool.put(job)
 
@@ -138,8 +139,7 @@ class Session:
         """An ordered handler's event waits here, unacknowledged, and what has its key behind it."""
         heapq.heappush(self._held, (until, next(self._numbers), job))
 
-    def _settle(self) -> None:
-        now = time.monotonic()
+    def _settle(self, now: float) -> None:
         for job, results in self.pool.done():
             if job.deliveries[0].intake is not self.intake:
                 self._settle_awaited(job, results)
@@ -147,7 +147,6 @@ class Session:
             self._begun -= 1
             for delivery, of_it, result in zip(job.deliveries, job.received, results, strict=True):
                 self._became(job, delivery, of_it, result)
-                self._record(delivery.queue, result, now)
         while self._sender.settled:
             (delivery, done), outcome = self._sender.settled.popleft()
             if outcome is not Outcome.CONFIRMED:
@@ -159,6 +158,9 @@ class Session:
         if self._finished:
             self.intake.ack(self._finished)
             self._finished.clear()
+        for queue, subscription in self.subscriptions.items():
+            if subscription.breaker.opens(now):
+                self._pause(subscription, queue)
 
     def _settle_awaited(self, job: Job, results: Sequence[Result]) -> None:
         """An earlier connection's: the broker has given it out again, which may have been to this process."""
@@ -166,13 +168,14 @@ class Session:
             again = self._awaited.pop(identity(delivery), None)
             if again is not None:
                 self._became(again, again.deliveries[0], again.received[0], result)
-                self._record(delivery.queue, result, time.monotonic())
 
     def _became(self, job: Job, delivery: Delivery, of_it: Received, result: Result) -> None:
+        subscription = self.subscriptions[delivery.queue]
+        subscription.breaker.ended(is_failed=isinstance(result, Failed | Dead))
         if isinstance(result, Handled):
             self._finished.append(delivery.tag)
             self._left(job)
-        elif self.subscriptions[delivery.queue].handler.ordered and isinstance(result, Failed | GivenBack):
+        elif subscription.handler.ordered and isinstance(result, Failed | GivenBack):
             self._again(job, result)
         elif isinstance(result, Failed):
             self._wait(delivery, result.after, retry_headers(of_it, result.after), job)
@@ -182,11 +185,6 @@ class Session:
         else:
             self.intake.give_back([delivery.tag])
             self._left(job)
-
-    def _record(self, queue: str, result: Result, now: float) -> None:
-        subscription = self.subscriptions[queue]
-        if subscription.recorded(result, now):
-            self._pause(subscription, queue)
 
     def _wait(self, delivery: Delivery, seconds: float, headers: dict[str, object], job: Job | None) -> None:
         """Into the queue that its wait begins in; its routing key there is the way back."""
@@ -199,12 +197,13 @@ class Session:
             return
         last = result.received
         again = replace(last, attempt=last.attempt + 1, first_failed_at=retry_headers(last, 0)["x-first-failed-at"])
-        self._hold(job._replace(received=[again]), time.monotonic() + result.after)
+        self._hold(replace(job, received=[again]), time.monotonic() + result.after)
 
     def _left(self, job: Job) -> None:
-        following = self.subscriptions[job.deliveries[0].queue].left(job)
-        if following is not None and not self._is_ending:
-            self._begin(following)
+        if job.handling.handler.ordered:
+            following = self.subscriptions[job.deliveries[0].queue].left(job)
+            if following is not None and not self._is_ending:
+                self._begin(following)
 
     def _begin_due(self, now: float) -> None:
         while self._held and self._held[0][0] <= now:

@@ -7,7 +7,6 @@ from consumers.handling import Handling
 from consumers.lanes import Lanes
 from consumers.pool import Job
 from consumers.received import Received
-from consumers.results import Dead, Failed, Result
 from publisher.wire.event import partitionkey_of
 from publisher.wire.intake import Delivery
 
@@ -18,7 +17,7 @@ class Subscription:
     def __init__(self, handling: Handling) -> None:
         self.handling = handling
         self.handler = handling.handler
-        self.breaker = Breaker()
+        self.breaker = Breaker(time.monotonic())
         self.paused_until: float | None = None
         self._lanes: Lanes[Job] = Lanes()
         self._batch: list[tuple[Delivery, Received]] = []
@@ -34,8 +33,8 @@ class Subscription:
         return job
 
     def left(self, job: Job) -> Job | None:
-        """The job that can be begun because this one is done."""
-        return self._lanes.leave(partitionkey_of(job.received[0].body)) if self.handler.ordered else None
+        """The job of an ordered handler that can be begun because this one is done."""
+        return self._lanes.leave(partitionkey_of(job.received[0].body))
 
     def _collected(self, delivery: Delivery, received: Received) -> Job | None:
         if not self._batch:
@@ -54,10 +53,6 @@ class Subscription:
         deliveries, received = zip(*self._batch, strict=True)
         self._batch.clear()
         return Job(self.handling, deliveries, received)
-
-    def recorded(self, result: Result, now: float) -> bool:
-        """Whether so much fails that the subscription should pause."""
-        return self.breaker.record(isinstance(result, Failed | Dead), now)
 
     def clear(self) -> list[Job]:
         """Forget what a lost connection had brought; what was not begun of it."""

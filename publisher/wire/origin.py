@@ -36,18 +36,22 @@ class Origin(NamedTuple):
 
 
 NOTHING = Origin()
-_origin: ContextVar[Origin] = ContextVar("origin", default=NOTHING)
+_origin: ContextVar[Origin | Cause] = ContextVar("origin", default=NOTHING)
 
-# Each event that is made asks: no call between.
-current_origin = _origin.get
+
+def current_origin() -> Origin:
+    """What an event that is made now comes from."""
+    origin = _origin.get()
+    # Worked out now: many an event is handled, and few of them cause others.
+    return origin if isinstance(origin, Origin) else origin_in(origin)
 
 
 class originating:
-    """Events that are made inside come from `origin`, also in coroutines that are awaited there."""
+    """Events that are made inside come from `origin`, or are caused by that event, also in coroutines awaited there."""
 
     __slots__ = ("_origin", "_token")
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: Origin | Cause) -> None:
         self._origin = origin
 
     def __enter__(self) -> None:
@@ -57,11 +61,6 @@ class originating:
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         _origin.reset(self._token)
-
-
-def caused_by(event: Cause) -> originating:
-    """The same: they are caused by `event`."""
-    return originating(origin_in(event))
 
 
 def furthest(events: Sequence[AnyCause]) -> AnyCause:

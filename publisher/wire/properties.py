@@ -46,6 +46,9 @@ TEXTS = (
     "app_id", "cluster_id",
 )  # fmt: skip
 PERSISTENT = b"\x02"
+CUT_OFF = "they end before they should"
+# Of the kinds that have so many always.
+BYTES = {OCTET: 1, TIME: 8}
 # How many bytes a header's value has, by the letter of its kind; those of the last line say so themselves.
 SIZES = {
     **dict.fromkeys(b"V", 0),
@@ -92,12 +95,18 @@ def check(raw: bytes) -> None:
     if has_headers(raw):
         read(raw)
         return
+    at = _flags.size
     try:
-        for flag, start, end in _fields(raw):
-            if KINDS[flag] is TEXT:
-                raw[start + 1 : end].decode()
+        for size in _sizes(raw[:at]):
+            if size:
+                at += size
+            else:
+                start, at = at + 1, at + 1 + raw[at]
+                raw[start:at].decode()
     except (ValueError, error, IndexError) as exc:
         raise Unreadable(f"{type(exc).__name__}: {exc}") from exc
+    if at > len(raw):
+        raise Unreadable(CUT_OFF)
 
 
 def copied(raw: bytes, headers: Mapping[str, Any], without: tuple[bytes, ...] = ()) -> bytes:
@@ -145,9 +154,9 @@ def _fields(raw: bytes) -> Iterator[tuple[int, int, int]]:
         elif kind is TABLE:
             end = at + _size.size + _size.unpack_from(raw, at)[0]
         else:
-            end = at + (1 if kind is OCTET else 8)
+            end = at + BYTES[kind]
         if end > len(raw):
-            raise Unreadable("they end before they should")
+            raise Unreadable(CUT_OFF)
         yield flag, at, end
         at = end
 
@@ -157,6 +166,12 @@ def _present(flags: int) -> tuple[tuple[int, str], ...]:
     if flags & MORE_FLAGS:
         raise Unreadable("there are flags that AMQP 0-9-1 does not know")
     return tuple((flag, kind) for flag, kind in KINDS.items() if flags & flag)
+
+
+@lru_cache(maxsize=256)
+def _sizes(flags: bytes) -> tuple[int, ...]:
+    """The bytes that each property has that is there; 0 for a text, which says so itself."""
+    return tuple(BYTES.get(kind, 0) for _, kind in _present(*_flags.unpack(flags)))
 
 
 def _entries(raw: bytes, at: int, end: int) -> Iterator[tuple[bytes, bytes]]:

@@ -22,10 +22,14 @@ DELIVER = Basic.Deliver.INDEX.to_bytes(4, "big")
 RECEIVED_BYTES = 262_144
 
 _head = Struct(">BHL").unpack_from
+# From the end of a method to its content's properties.
+_header = Struct(">xBHLHHQ")
 _tag = Struct(">QB")
 _body_size = Struct(">Q").unpack_from
 # Class, weight and the body's size come before the properties.
 BODY_SIZE_AT, PROPERTIES_AT = 4, 12
+# From a method's end to what the next frame holds.
+HEADER_AT = END_BYTES + HEAD_BYTES
 
 
 class Names(NamedTuple):
@@ -50,6 +54,24 @@ class Contents:
         self._delivery = self._properties = b""
         self._missing = 0
         self._parts: list[bytes] = []
+
+    def whole(self, channel: int, data: bytes, start: int, end: int) -> int:
+        """Where a delivery ends whose method is between `start` and `end`, when all of it is here, in three frames, as
+        most are. Else 0: then it is to be read frame by frame.
+        """
+        properties = end + _header.size
+        if data[start : start + 4] != DELIVER or len(data) <= properties:
+            return 0
+        kind, _, size, _, _, body_size = _header.unpack_from(data, end)
+        header_end = end + HEADER_AT + size
+        body = header_end + END_BYTES + HEAD_BYTES
+        body_end = body + body_size
+        if kind != HEADER or len(data) <= body_end or not data[header_end] == data[body_end] == END:
+            return 0
+        if _head(data, header_end + END_BYTES) != (BODY, channel, body_size):
+            return 0
+        self._hand_on(data[start + 4 : end], data[properties:header_end], data[body:body_end])
+        return int(body_end) + END_BYTES
 
     def takes(self, kind: int, data: bytes, start: int, end: int) -> bool:
         """Whether this frame, between `start` and `end`, is part of a delivery."""
@@ -80,10 +102,13 @@ class Contents:
 
     def _finish(self, body: bytes) -> None:
         delivery, self._delivery = self._delivery, b""
+        self._hand_on(delivery, self._properties, body)
+
+    def _hand_on(self, delivery: bytes, properties: bytes, body: bytes) -> None:
         end = 1 + delivery[0]
         tag, is_redelivered = _tag.unpack_from(delivery, end)
         names = _names(delivery[end + _tag.size :])
-        self._on_content(delivery[1:end], tag, bool(is_redelivered), names, self._properties, body)
+        self._on_content(delivery[1:end], tag, bool(is_redelivered), names, properties, body)
 
 
 @lru_cache(maxsize=4096)
@@ -126,6 +151,9 @@ class ReadingConnection(SelectConnection):
             if data[end] != END:
                 raise InvalidFrameError("Invalid FRAME_END marker")
             reader = contents.get(channel)
+            if reader is not None and kind == METHOD and (after := reader.whole(channel, data, start, end)):
+                at = after
+                continue
             if reader is None or not reader.takes(kind, data, start, end):
                 process(frame.decode_frame(data[at : end + END_BYTES])[1])
             at = end + END_BYTES

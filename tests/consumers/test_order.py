@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -10,6 +11,7 @@ from consumers.gate import Gate
 from consumers.lanes import Lanes
 from consumers.options import FEW_PER_THREAD, PREFETCH_PER_THREAD, Settings, prefetch
 from consumers.registry import Handler
+from tests.stage import eventually
 
 
 def test_lane_lets_one_of_a_key_go_and_the_next_in_its_turn():
@@ -33,8 +35,16 @@ def test_lanes_give_back_what_waits():
 def test_gate_lets_nobody_run_beside_one_who_is_alone():
     gate, running, most, seen = Gate(), [], [], []
 
+    @contextmanager
+    def beside(thread):
+        gate.enter(thread)
+        try:
+            yield
+        finally:
+            gate.leave(thread)
+
     def run(name, how):
-        with how():
+        with how(threading.get_ident()):
             running.append(name)
             most.append(len(running))
             seen.append(name) if "alone" in running and len(running) > 1 else None
@@ -42,7 +52,7 @@ def test_gate_lets_nobody_run_beside_one_who_is_alone():
             running.remove(name)
 
     threads = [
-        threading.Thread(target=run, args=("alone", gate.alone) if n % 5 == 0 else ("beside", gate.beside_others))
+        threading.Thread(target=run, args=("alone", gate.alone) if n % 5 == 0 else ("beside", beside))
         for n in range(40)
     ]
     for thread in threads:
@@ -54,20 +64,67 @@ def test_gate_lets_nobody_run_beside_one_who_is_alone():
     assert max(most) > 1
 
 
+def test_gate_lets_one_be_alone_as_soon_as_the_last_beside_has_left():
+    gate, came = Gate(), threading.Event()
+
+    def run():
+        with gate.alone(2):
+            came.set()
+
+    gate.enter(1)
+    thread = threading.Thread(target=run)
+    thread.start()
+    eventually(lambda: gate._wanting)
+    assert not came.is_set()
+    gate.leave(1)
+    assert came.wait(5)
+    thread.join()
+
+
+def recorded(breaker, is_failed, now):
+    breaker.ended(is_failed=is_failed)
+    return breaker.opens(now)
+
+
 def test_breaker_opens_when_nearly_all_of_enough_attempts_fail():
-    breaker = Breaker()
-    assert [breaker.record(True, float(n) / 10) for n in range(LEAST_ATTEMPTS)] == [False] * 19 + [True]
-    assert not breaker.record(True, 2.1)
+    breaker = Breaker(0.0)
+    assert [recorded(breaker, True, float(n) / 10) for n in range(LEAST_ATTEMPTS)] == [False] * 19 + [True]
+    assert not recorded(breaker, True, 2.1)
 
 
 def test_breaker_stays_closed_when_a_good_part_succeeds():
-    breaker = Breaker()
-    assert not any(breaker.record(n % 5 > 0, float(n) / 100) for n in range(200))
+    breaker = Breaker(0.0)
+    assert not any(recorded(breaker, n % 5 > 0, float(n) / 100) for n in range(200))
+
+
+def test_breaker_stays_closed_when_the_last_one_succeeds():
+    breaker = Breaker(0.0)
+    assert not any(recorded(breaker, True, 0.0) for _ in range(LEAST_ATTEMPTS - 1))
+    breaker.opens(1.0)
+    assert not recorded(breaker, False, 1.1)
+    assert recorded(breaker, True, 1.2)
 
 
 def test_breaker_forgets_what_was_long_ago():
-    breaker = Breaker()
-    assert not any(breaker.record(True, n * WINDOW_SECONDS / 10) for n in range(200))
+    breaker = Breaker(0.0)
+    assert not any(recorded(breaker, True, n * WINDOW_SECONDS / 10) for n in range(200))
+
+
+def test_breaker_counts_many_attempts_that_ended_between_two_looks():
+    breaker = Breaker(0.0)
+    assert not breaker.opens(0.0)
+    for _ in range(LEAST_ATTEMPTS):
+        breaker.ended(is_failed=True)
+    assert breaker.opens(0.1)
+    assert not breaker.opens(0.2)
+
+
+def test_breaker_that_is_looked_at_meanwhile_forgets_a_burst_of_long_ago():
+    breaker = Breaker(0.0)
+    for _ in range(LEAST_ATTEMPTS - 1):
+        assert not recorded(breaker, True, 0.0)
+    assert not any(breaker.opens(float(now)) for now in range(1, 2 + int(WINDOW_SECONDS)))
+    assert not recorded(breaker, True, WINDOW_SECONDS + 2)
 
 
 @pytest.mark.parametrize(

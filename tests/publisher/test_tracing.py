@@ -17,7 +17,7 @@ from consumers.testing import deliver
 from publisher.testing import forwarded_events
 from publisher.tracing import OriginFilter, middleware, origin_of
 from publisher.wire.event import new_event
-from publisher.wire.origin import NOTHING, caused_by, current_origin
+from publisher.wire.origin import NOTHING, current_origin, originating
 from tests.stage import ROOT
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -80,7 +80,7 @@ def test_header_is_left_out_when_it_is_not_what_it_should_be(rf, header, value):
 
 
 def test_request_within_a_handler_changes_nothing(rf):
-    with caused_by(replace(event(), id="1")):
+    with originating(replace(event(), id="1")):
         made = middleware(lambda request: event())(rf.get("/", headers=HEADERS))
     assert (made.causationid, *trace(made)) == ("1", None, None)
 

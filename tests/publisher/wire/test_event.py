@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from publisher.wire.errors import MalformedEvent
 from publisher.wire.event import Event, decode_event, encode_event, new_event, seconds_of
-from publisher.wire.origin import caused_by
+from publisher.wire.origin import originating
 
 LEAST = {"specversion": "1.0", "id": "1", "source": "/x", "type": "a.b"}
 
@@ -58,7 +58,7 @@ def test_routing_key_is_known_when_received():
 
 
 def test_cause_and_hops_are_in_the_body_when_a_handler_makes_the_event():
-    with caused_by(replace(event(), id="second", hops=1)):
+    with originating(replace(event(), id="second", hops=1)):
         written = json.loads(encode_event(event()))
     assert (written["causationid"], written["hops"]) == ("second", 2)
 
