@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+import msgspec
 from django.apps import apps
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import router
@@ -29,9 +30,8 @@ class SentRequest:
     user: Any = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """An instance of a model that this project does not have: its fields are attributes."""
+class Record(msgspec.Struct, kw_only=True):
+    """An instance of a model that this project does not have: its fields are attributes, to be read."""
 
     model: str
     pk: Any
@@ -42,6 +42,9 @@ class Record:
             return self.fields[name]
         except KeyError:
             raise AttributeError(f"{self.model} was sent without {name!r}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{self.model} is no model of this project: what was sent of it can only be read")
 
 
 def model_named(label: str) -> type[Model] | None:
