@@ -146,6 +146,10 @@ def _check_receiver(offloaded: Offloaded, connected: list[Connected]) -> Iterato
         hint = "Method, path, some headers, the client's address and the user's key are all that leaves of a request."
         message = f"{offloaded.name} needs the real request{_at(found.needs_request)}."
         yield Warning(message, hint=hint, id="publisher.W032")
+    if found.looks_up and is_before:
+        hint = "It runs after the transaction committed: a row is as it was saved then, not as it had been; or gone."
+        message = f"{offloaded.name} looks into the database before a write{_at(found.looks_up)}."
+        yield Warning(message, hint=hint, id="publisher.W036")
     for name in found.parameters:
         if action_of(name, rule().redact) != "drop":
             continue

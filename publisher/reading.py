@@ -13,6 +13,8 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 # What a handler gets of a request as it was; its `user` is a primary key there.
 REQUEST_HAS = frozenset(("method", "path", "headers", "client"))
 INSTANCE, REQUEST = "instance", "request"
+# What a row is looked up by.
+LOOK_UPS = frozenset(("objects", "_default_manager", "_base_manager", "refresh_from_db"))
 
 
 class Findings(NamedTuple):
@@ -21,6 +23,7 @@ class Findings(NamedTuple):
     returns: tuple[int, ...] = ()
     mutates: tuple[int, ...] = ()
     needs_request: tuple[int, ...] = ()
+    looks_up: tuple[int, ...] = ()
     parameters: tuple[str, ...] = ()
 
 
@@ -46,6 +49,7 @@ def findings_in(function: Function, offset: int = 0) -> Findings:
         returns=_lines((node for node in nodes if _returns(node)), offset),
         mutates=_lines((node for node in nodes if _mutates(node, names[INSTANCE])), offset),
         needs_request=_lines(_uses(nodes, names[REQUEST]), offset),
+        looks_up=_lines((node for node in nodes if isinstance(node, ast.Attribute) and node.attr in LOOK_UPS), offset),
         parameters=tuple(each.arg for each in (*function.args.args, *function.args.kwonlyargs)),
     )
 

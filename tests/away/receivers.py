@@ -102,6 +102,8 @@ def answers(sender, order, **kwargs):
 @receiver(pre_save, sender=Tag)
 def normalise(sender, instance, **kwargs):
     instance.name = instance.name.strip()
+    if sender.objects.filter(name=instance.name).exists():
+        instance.name += "!"
 
 
 @receiver(order_shipped)
