@@ -11,7 +11,7 @@ from pika import frame, spec
 METHOD, HEADER, BODY, HEARTBEAT, END = 1, 2, 3, 8, b"\xce"
 CHANNEL = 1
 FRAME_BYTES = 131_072
-TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 30.0
 FRAME = Struct(">BHL")
 CONTENT = Struct(">HHQ")
 
