@@ -11,6 +11,7 @@ API_KEY = f"{WORD}-api-key"
 API_TOKEN = f"{WORD}-api-token"
 AUTHORIZATION = f"Bearer {WORD}-authorization"
 COOKIE = f"tracker={WORD}-cookie"
+MASTODON_TOKEN = f"{WORD}-mastodon-token"
 
 
 def pattern(word: str) -> re.Pattern[bytes]:

@@ -5,6 +5,7 @@ import os
 
 import dj_database_url
 
+from tests.planting import MASTODON_TOKEN as MASTODON_TOKEN
 from tests.planting import WORD
 
 try:
@@ -78,7 +79,6 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "posts"
 LOGOUT_REDIRECT_URL = "posts"
 MASTODON_URL = os.environ.get("MASTODON_URL", "http://127.0.0.1:9")
-MASTODON_TOKEN = f"{WORD}-mastodon-token"
 TIMELINE_BUSY_FOR = []
 SIGNAL_BRIDGE_CONSOLE_URL = "http://localhost:15672/"
 

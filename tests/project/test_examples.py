@@ -74,7 +74,6 @@ def test_check_spam_is_idempotent(post):
 @pytest.fixture
 def log_in(live_server, settings):
     settings.MASTODON_URL = f"{live_server.url}/"
-    settings.MASTODON_TOKEN = "planted-token"
 
     def log_in(event_id):
         update_status(sender=User, user=User(username="ada"), event=SimpleNamespace(id=event_id))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from project.timeline.models import Status
+from tests.planting import MASTODON_TOKEN
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("project.urls")]
 
@@ -27,15 +28,13 @@ print(len(keys), len(set(keys)), Status.objects.count())
 
 
 @pytest.fixture(autouse=True)
-def _token(settings):
-    settings.MASTODON_TOKEN = "planted-token"
-    # No header but those of these tests.
+def _no_headers_but_theirs(settings):
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != "tests.sowing.middleware"]
 
 
 @pytest.fixture
 def send(client):
-    def send(text="Hello.", *, token="planted-token", key=None, **more):
+    def send(text="Hello.", *, token=MASTODON_TOKEN, key=None, **more):
         headers = {"Authorization": f"Bearer {token}"}
         if key is not None:
             headers["Idempotency-Key"] = key
@@ -102,7 +101,7 @@ def test_status_is_refused_when_it_is_empty_or_too_long(send, text):
 
 @pytest.mark.parametrize("body", ["", "[]", "{", '{"status": null}', '{"status": 1e999}'])
 def test_bad_json_is_no_server_error(client, body):
-    headers = {"Authorization": "Bearer planted-token"}
+    headers = {"Authorization": f"Bearer {MASTODON_TOKEN}"}
     answer = client.post(URL, body, content_type="application/json", headers=headers)
     assert answer.status_code in (200, 422)
 
