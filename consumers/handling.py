@@ -11,10 +11,10 @@ from msgspec.structs import replace
 from consumers.calling import Call
 from consumers.exceptions import BatchFailed, HandlerKilledItsProcess
 from consumers.late_lock import has_one_writer, late_lock
-from consumers.models import Attempt, InboxEvent
+from consumers.models import InboxEvent
 from consumers.patience import GivingBack, Patience
 from consumers.processing import processing
-from consumers.querysets import AttemptQuerySet, InboxQuerySet
+from consumers.querysets import AttemptQuerySet, InboxQuerySet, attempts, inbox
 from consumers.received import Received
 from consumers.registry import Handler
 from consumers.results import Dangerous, Failed, GivenBack, Handled, Result, dead, name_of
@@ -225,11 +225,11 @@ class Handling:
 
     @property
     def _inbox(self) -> InboxQuerySet:
-        return InboxEvent.objects.using(self.using)
+        return inbox(self.using)
 
     @property
     def _attempts(self) -> AttemptQuerySet:
-        return Attempt.objects.using(self.using)
+        return attempts(self.using)
 
 
 def event_of(received: Received) -> Event:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from django.db import Error, connections, router
 
 from consumers.models import InboxEvent
+from consumers.querysets import inbox
 from publisher import conf
 
 logger = logging.getLogger(__name__)
@@ -15,7 +16,7 @@ def prune() -> None:
     """Delete inbox rows older than INBOX_DAYS, in a thread of its own; trouble with the database can wait."""
     using = router.db_for_write(InboxEvent)
     try:
-        count, _ = InboxEvent.objects.using(using).older_than(timedelta(days=conf.inbox_days())).delete()
+        count, _ = inbox(using).older_than(timedelta(days=conf.inbox_days())).delete()
         logger.info("pruned inbox events=%d", count)
     except Error as exc:
         logger.warning("inbox not pruned: %s", type(exc).__name__)

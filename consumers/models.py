@@ -3,8 +3,6 @@
 from django.db import models
 from django.db.models.functions import Now
 
-from consumers.querysets import AttemptQuerySet, InboxQuerySet
-
 
 class InboxEvent(models.Model):
     """An event that a subscription has handled, written in the handler's own transaction."""
@@ -12,8 +10,6 @@ class InboxEvent(models.Model):
     subscription = models.CharField(max_length=150)
     event_id = models.CharField(max_length=200)
     handled_at = models.DateTimeField(db_default=Now(), db_index=True)
-
-    objects = InboxQuerySet.as_manager()
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["subscription", "event_id"], name="inbox_once"),)
@@ -29,8 +25,6 @@ class Attempt(models.Model):
     event_id = models.CharField(max_length=200)
     count = models.IntegerField(default=0)
     last_at = models.DateTimeField(db_default=Now())
-
-    objects = AttemptQuerySet.as_manager()
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["subscription", "event_id"], name="attempt_once"),)

@@ -1,4 +1,7 @@
-"""The verbs of the inbox's tables."""
+"""The verbs of the inbox's tables.
+
+Not those of their managers: a site, which never handles an event, starts sooner without.
+"""
 
 from collections.abc import Collection
 from datetime import timedelta
@@ -8,6 +11,8 @@ from typing import Any
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.functions import Now
+
+from consumers.models import Attempt, InboxEvent
 
 ID_CHARACTERS = 200
 
@@ -51,6 +56,14 @@ class AttemptQuerySet(models.QuerySet[Any]):
 
     def end(self, subscription: str, event_id: str) -> None:
         self.filter(subscription=subscription, event_id=stored(event_id)).delete()
+
+
+def inbox(using: str) -> InboxQuerySet:
+    return InboxQuerySet(InboxEvent, using=using)
+
+
+def attempts(using: str) -> AttemptQuerySet:
+    return AttemptQuerySet(Attempt, using=using)
 
 
 def stored(event_id: str) -> str:

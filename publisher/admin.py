@@ -7,13 +7,12 @@ import json
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
-from publisher.querysets import ParkedQuerySet
 
 
 class LookOnly(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -58,12 +57,15 @@ class ParkedEventAdmin(WithPayload):
         return super().has_view_permission(request) and _has(request, "delete")
 
     @admin.action(description="Put back into the outbox", permissions=["retry"])
-    def retry(self, request: HttpRequest, rows: ParkedQuerySet) -> None:
-        count = rows.put_back(OutboxEvent.objects.using(rows.db))
+    def retry(self, request: HttpRequest, rows: "QuerySet[ParkedEvent]") -> None:
+        # Imported now: the admin is imported by every process of a site.
+        from publisher.querysets import outbox, parked
+
+        count = parked(rows.db).filter(pk__in=rows.values("pk")).put_back(outbox(rows.db))
         self.message_user(request, f"{count} put back into the outbox.", messages.SUCCESS)
 
     @admin.action(description="Discard for good", permissions=["discard"])
-    def discard(self, request: HttpRequest, rows: ParkedQuerySet) -> None:
+    def discard(self, request: HttpRequest, rows: "QuerySet[ParkedEvent]") -> None:
         count, _ = rows.delete()
         self.message_user(request, f"{count} discarded.", messages.SUCCESS)
 

@@ -4,12 +4,12 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
+from typing import NamedTuple
 
 from django.apps import apps
 from django.dispatch import Signal
@@ -31,8 +31,7 @@ KNOWN_MODULES = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class KnownSignal:
+class KnownSignal(NamedTuple):
     """A signal and its name: the module that defines it, and what it is called there."""
 
     signal: Signal

@@ -1,12 +1,14 @@
 """`settings.SIGNAL_BRIDGE`, read at every access so that `override_settings` works."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
-from publisher.offload_entry import OffloadEntry, offload_entries_from
 from publisher.redact import Redact, redact_from
 from publisher.rules import Rule, rules_from
+
+if TYPE_CHECKING:
+    from publisher.offload_entry import OffloadEntry
 
 DEFAULTS: dict[str, Any] = {
     "BROKER_URL": "amqp://guest:guest@localhost:5672/%2F",
@@ -67,9 +69,15 @@ def redact() -> Redact:
         return (("*", "drop"),)
 
 
-def offload() -> tuple[OffloadEntry, ...]:
+def offload() -> "tuple[OffloadEntry, ...]":
     """The entries of OFFLOAD that can be read, in order; the checks name those that cannot."""
-    return offload_entries_from(setting("OFFLOAD"))
+    entries = setting("OFFLOAD")
+    if not entries:
+        return ()
+    # A site without any starts sooner.
+    from publisher.offload_entry import offload_entries_from
+
+    return offload_entries_from(entries)
 
 
 def is_strict() -> bool:

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Collection
 
 from publisher.models import RelayLease
-from publisher.querysets import LeaseQuerySet, Shards
+from publisher.querysets import LeaseQuerySet, Shards, leases
 
 LEASE_SECONDS = 6.0
 RENEW_SECONDS = 2.0
@@ -71,7 +71,7 @@ class Leases:
 
     @property
     def _rows(self) -> LeaseQuerySet:
-        return RelayLease.objects.using(self.using)
+        return leases(self.using)
 
     def _take(self, shard: int, rate: float) -> bool:
         claim = {} if shard in self.held else {"claimant": ""}

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db.models import Count
 
 from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
+from publisher.querysets import leases
 from publisher.wire.event import milliseconds_of
 
 
@@ -92,7 +93,7 @@ def _unroutable(using: str) -> tuple[Unroutable, ...]:
 
 
 def _leases(using: str) -> tuple[Lease, ...]:
-    alive = set(RelayLease.objects.using(using).alive().values_list("shard", flat=True))
+    alive = set(leases(using).alive().values_list("shard", flat=True))
     return tuple(
         Lease(
             shard=row.shard,

@@ -3,8 +3,6 @@
 from django.db import models
 from django.db.models.functions import Now
 
-from publisher.querysets import LeaseQuerySet, OutboxQuerySet, ParkedQuerySet, UnroutableQuerySet
-
 
 class Waiting(models.Model):
     """The columns of an event that waits, in the bytes that go on the wire."""
@@ -30,8 +28,6 @@ class Waiting(models.Model):
 class OutboxEvent(Waiting):
     """An event on its way. The relay deletes it once the broker confirmed it."""
 
-    objects = OutboxQuerySet.as_manager()
-
     class Meta(Waiting.Meta):
         verbose_name = "outbox event"
 
@@ -48,8 +44,6 @@ class ParkedEvent(Waiting):
     reason = models.TextField()
     parked_at = models.DateTimeField(db_default=Now())
 
-    objects = ParkedQuerySet.as_manager()
-
     class Meta(Waiting.Meta):
         verbose_name = "parked event"
 
@@ -62,8 +56,6 @@ class UnroutableKey(models.Model):
     routing_key = models.TextField()
     count = models.BigIntegerField(default=0)
     last_at = models.DateTimeField(db_default=Now())
-
-    objects = UnroutableQuerySet.as_manager()
 
     class Meta:
         ordering = ("-count", "routing_key")
@@ -82,8 +74,6 @@ class RelayLease(models.Model):
     claimant = models.CharField(max_length=200, default="")
     expires_at = models.DateTimeField(db_default=Now())
     rate = models.FloatField(default=0.0)
-
-    objects = LeaseQuerySet.as_manager()
 
     class Meta:
         ordering = ("shard",)

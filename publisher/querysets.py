@@ -1,4 +1,7 @@
-"""The verbs of the outbox's tables."""
+"""The verbs of the outbox's tables.
+
+Not those of their managers: a process that only writes events starts sooner without.
+"""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -9,6 +12,7 @@ from django.db import connections, models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
 from publisher.postgres import binary_rows, speaks_psycopg
 
 COLUMNS = "id, message_id, type, routing_key, partitionkey, slot, keep_unroutable, body"
@@ -143,6 +147,22 @@ class LeaseQuerySet(models.QuerySet[Any]):
 
     def give_up(self, shards: Collection[int], holder: str) -> None:
         self.filter(shard__in=shards, holder=holder).update(holder="", claimant="", rate=0.0, expires_at=Now())
+
+
+def outbox(using: str) -> OutboxQuerySet:
+    return OutboxQuerySet(OutboxEvent, using=using)
+
+
+def parked(using: str) -> ParkedQuerySet:
+    return ParkedQuerySet(ParkedEvent, using=using)
+
+
+def unroutable_keys(using: str) -> UnroutableQuerySet:
+    return UnroutableQuerySet(UnroutableKey, using=using)
+
+
+def leases(using: str) -> LeaseQuerySet:
+    return LeaseQuerySet(RelayLease, using=using)
 
 
 def table(queryset: "models.QuerySet[Any]") -> str:

@@ -12,8 +12,7 @@ from django.db import connections
 from publisher import conf
 from publisher.care import Care
 from publisher.leases import STANDBY_SECONDS, Leases
-from publisher.models import OutboxEvent
-from publisher.querysets import WaitingRow
+from publisher.querysets import WaitingRow, outbox
 from publisher.session import DELETE_SECONDS, Session
 from publisher.wakeup import Wakeup, wakeup
 from publisher.wire.errors import BrokerUnavailable, MessageRefused
@@ -166,7 +165,7 @@ class Relay:
         return min(max((time.monotonic() - session.worked_at) / 10, BUSY_SECONDS), IDLE_SECONDS)
 
     def _is_empty(self) -> bool:
-        return not OutboxEvent.objects.using(self.using).exists()
+        return not outbox(self.using).exists()
 
     def _rate(self, session: Session) -> float:
         now, total = time.monotonic(), self._total(session)

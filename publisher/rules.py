@@ -1,9 +1,9 @@
 """Rules: which signals of which senders are forwarded, and as what. The first that matches decides."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from publisher.redact import Redact, redact_from
 from publisher.wire.routing import shortened
@@ -23,10 +23,10 @@ UNLESS_NAMED = frozenset(f"django.db.models.signals.{name}" for name in ("pre_in
 SENDERS_UNLESS_NAMED = frozenset(("sessions.session",))
 OWN_APPS = frozenset(("publisher", "consumers"))
 NO_FIELDS: frozenset[str] = frozenset()
+FOR_NO_MODEL: Mapping[str, frozenset[str]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(NamedTuple):
     """One entry of FORWARD. Senders are lower-case globs over labels; no senders means all of them.
 
     `redact` has what the rule says before what the project says. `strict` is for what cannot be encoded, or not formed:
@@ -37,8 +37,8 @@ class Rule:
     signal: str
     senders: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    fields: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    omit_fields: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    fields: Mapping[str, frozenset[str]] = FOR_NO_MODEL
+    omit_fields: Mapping[str, frozenset[str]] = FOR_NO_MODEL
     redact: Redact = ()
     routing_key: str | None = None
     when: str | None = None

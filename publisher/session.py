@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from publisher import conf
 from publisher.care import Care
-from publisher.models import OutboxEvent, ParkedEvent, UnroutableKey
-from publisher.querysets import OutboxQuerySet, ParkedQuerySet, Shards, WaitingRow
+from publisher.models import ParkedEvent
+from publisher.querysets import OutboxQuerySet, ParkedQuerySet, Shards, WaitingRow, outbox, parked, unroutable_keys
 from publisher.wire.errors import MessageRefused
 from publisher.wire.event import CONTENT_TYPE, seconds_of
 from publisher.wire.frames import Message
@@ -83,15 +83,15 @@ class Session:
         """Without those under a key that is known to lead nowhere, which wait in their order beside the line."""
         careful = time.monotonic() - self._nacked_at < NACKED_SECONDS
         busy = {row.partitionkey for row, _ in self.sender.in_flight.values()} if careful else set()
-        parked = []
+        pathless = []
         for row in rows:
             if row.keep_unroutable and row.routing_key in self._kept and row.id not in self._probes:
-                parked.append(row.id)
+                pathless.append(row.id)
             elif row.partitionkey not in busy:
                 if careful:
                     busy.add(row.partitionkey)
                 yield row
-        self._park(parked, ParkedEvent.Kind.UNROUTABLE, "no queue is bound")
+        self._park(pathless, ParkedEvent.Kind.UNROUTABLE, "no queue is bound")
 
     @property
     def has_deletions(self) -> bool:
@@ -122,7 +122,7 @@ class Session:
         self._done.clear()
         self._deleted_at = time.monotonic()
         if self._dropped:
-            UnroutableKey.objects.using(self._using).add(self._dropped)
+            unroutable_keys(self._using).add(self._dropped)
             self._dropped.clear()
 
     def park(self, row: WaitingRow, reason: str) -> None:
@@ -161,11 +161,10 @@ class Session:
         logger.info("bound again key=%s: %d kept events go out", row.routing_key, count + 1)
 
     def _park(self, ids: list[int], kind: str, reason: str) -> None:
-        self._outbox.park(ParkedEvent.objects.using(self._using), ids, kind, reason)
+        self._outbox.park(parked(self._using), ids, kind, reason)
 
     def _parked_unroutable(self) -> ParkedQuerySet:
-        parked = ParkedEvent.objects.using(self._using).filter(kind=ParkedEvent.Kind.UNROUTABLE)
-        return parked.in_shards(self.shards)
+        return parked(self._using).in_shards(self.shards).filter(kind=ParkedEvent.Kind.UNROUTABLE)
 
     @property
     def _is_time_to_delete(self) -> bool:
@@ -174,7 +173,7 @@ class Session:
 
     @property
     def _outbox(self) -> OutboxQuerySet:
-        return OutboxEvent.objects.using(self._using)
+        return outbox(self._using)
 
 
 def message_of(row: WaitingRow, exchange: str, service: str) -> Message:

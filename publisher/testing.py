@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from publisher.models import OutboxEvent
-from publisher.outbox import pending
+from publisher.outbox import Row, pending
 from publisher.wire.event import Event, decode_event
 
 
@@ -40,6 +40,6 @@ def _forwarded(using: str) -> dict[str, Event]:
     connection = connections[using]
     if connection.in_atomic_block and connection.needs_rollback:
         return {}  # the transaction is lost, and all that it would have forwarded
-    rows = [*OutboxEvent.objects.using(using), *pending(using)]
+    rows: list[OutboxEvent | Row] = [*OutboxEvent.objects.using(using), *pending(using)]
     # By id: hooks that a test has executed are in the outbox, and among the hooks still.
     return {row.message_id: decode_event(bytes(row.body), row.routing_key) for row in rows}

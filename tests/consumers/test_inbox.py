@@ -7,6 +7,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from consumers.models import Attempt, InboxEvent
+from consumers.querysets import attempts
 
 
 @pytest.mark.django_db
@@ -23,7 +24,7 @@ def test_old_inbox_rows_are_forgotten(capsys):
 
 @pytest.mark.django_db
 def test_attempts_are_counted_for_good_and_forgotten_together():
-    assert [Attempt.objects.begin("h", "e" * 500) for _ in range(3)] == [1, 2, 3]
-    assert Attempt.objects.begin("other", "e" * 500) == 1
-    Attempt.objects.end("h", "e" * 500)
+    assert [attempts("default").begin("h", "e" * 500) for _ in range(3)] == [1, 2, 3]
+    assert attempts("default").begin("other", "e" * 500) == 1
+    attempts("default").end("h", "e" * 500)
     assert Attempt.objects.count() == 1

@@ -8,6 +8,7 @@ from django.db import OperationalError, connection
 from consumers.handling import Handling
 from consumers.models import Attempt, InboxEvent
 from consumers.patience import TRIES
+from consumers.querysets import attempts
 from consumers.received import Received
 from consumers.registry import Handler
 from consumers.results import Failed, GivenBack, Handled
@@ -89,10 +90,10 @@ def test_trouble_with_the_count_of_an_events_starts_uses_up_no_attempt(handle):
 
 @pytest.mark.django_db(transaction=True)
 def test_starts_are_counted_until_one_ends():
-    assert [Attempt.objects.begin("blog.h", "e1") for _ in range(3)] == [1, 2, 3]
-    assert Attempt.objects.begin("blog.h", "e2") == 1
-    Attempt.objects.end("blog.h", "e1")
-    assert Attempt.objects.begin("blog.h", "e1") == 1
+    assert [attempts("default").begin("blog.h", "e1") for _ in range(3)] == [1, 2, 3]
+    assert attempts("default").begin("blog.h", "e2") == 1
+    attempts("default").end("blog.h", "e1")
+    assert attempts("default").begin("blog.h", "e1") == 1
 
 
 @pytest.mark.parametrize("engine", ["postgres"])
@@ -101,10 +102,11 @@ def test_starts_are_counted_when_many_are_at_one_event(stage):
 from concurrent.futures import ThreadPoolExecutor
 from django.db import connections
 from consumers.models import Attempt
+from consumers.querysets import attempts
 def work(_):
     for _ in range(50):
-        Attempt.objects.begin("blog.h", "e1")
-        Attempt.objects.end("blog.h", "e1")
+        attempts("default").begin("blog.h", "e1")
+        attempts("default").end("blog.h", "e1")
     connections.close_all()
 with ThreadPoolExecutor(4) as pool:
     list(pool.map(work, range(4)))

@@ -7,6 +7,7 @@ import pytest
 from consumers.exceptions import BatchFailed
 from consumers.handling import Handling
 from consumers.models import Attempt, InboxEvent
+from consumers.querysets import attempts
 from consumers.received import Received
 from consumers.registry import Handler
 from consumers.results import Dangerous, Dead, Failed, Handled
@@ -31,7 +32,7 @@ def fail(event):
 def start(count):
     """As processes do that die before the end."""
     for _ in range(count):
-        Attempt.objects.begin("blog.h", "e1")
+        attempts("default").begin("blog.h", "e1")
 
 
 @pytest.mark.parametrize("options", [{}, {"inbox": False}, {"late_inbox": True}])

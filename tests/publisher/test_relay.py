@@ -11,7 +11,8 @@ from decimal import Decimal
 import pytest
 from django.db import transaction
 
-from publisher.models import OutboxEvent, RelayLease, UnroutableKey
+from publisher.models import OutboxEvent, UnroutableKey
+from publisher.querysets import leases
 from publisher.relay import Relay
 from publisher.wire.errors import BrokerRefused
 from publisher.wire.origin import Origin, originating
@@ -151,7 +152,7 @@ def test_rows_stay_when_the_broker_refuses_the_password(settings, bridge):
     assert "planted" not in str(caught.value)
     assert OutboxEvent.objects.count() == 1
     # The next relay need not wait for the lease to expire.
-    assert not RelayLease.objects.alive().exists()
+    assert not leases("default").alive().exists()
     settings.SIGNAL_BRIDGE = bridge
 
 

@@ -2,7 +2,8 @@
 
 LATER = (
     "pika", "msgspec", "uuid_utils", "tenacity", "rich", "publisher.events", "publisher.outbox", "publisher.encoders",
-    "publisher.checks", "publisher.direct", "publisher.offload", "consumers.registry",
+    "publisher.checks", "publisher.direct", "publisher.offload", "publisher.offload_entry", "publisher.querysets",
+    "consumers.querysets", "consumers.registry",
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import router
 
 from consumers.models import InboxEvent
+from consumers.querysets import inbox
 from publisher import conf
 from publisher.terminal import add_database
 
@@ -24,5 +25,5 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, days: float | None, database: str, **options: Any) -> None:
         age = timedelta(days=conf.inbox_days() if days is None else days)
-        count, _ = InboxEvent.objects.using(database).older_than(age).delete()
+        count, _ = inbox(database).older_than(age).delete()
         self.stdout.write(f"{count} forgotten, older than {age.days} days.")

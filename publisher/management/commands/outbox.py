@@ -7,8 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from publisher.ledger import Ledger, ledger
-from publisher.models import OutboxEvent, ParkedEvent, UnroutableKey
-from publisher.querysets import ParkedQuerySet
+from publisher.querysets import ParkedQuerySet, outbox, parked, unroutable_keys
 from publisher.terminal import add_database, add_format, in_any_order, show
 
 
@@ -38,19 +37,19 @@ class Command(BaseCommand):
             return
         if all == bool(id):
             raise CommandError(f"Name the events to {action}, or say --all.", returncode=2)
-        rows = ParkedEvent.objects.using(database).filter(**{} if all else {"id__in": id})
+        rows = parked(database).filter(**{} if all else {"id__in": id})
         if missing := set(id) - set(rows.values_list("id", flat=True)):
             raise CommandError(f"Not parked: {', '.join(map(str, sorted(missing)))}.", returncode=1)
         self._retry(rows, database) if action == "retry" else self._discard(rows, all, database)
 
     def _retry(self, rows: ParkedQuerySet, database: str) -> None:
-        count = rows.put_back(OutboxEvent.objects.using(database))
+        count = rows.put_back(outbox(database))
         self.stdout.write(f"{count} put back into the outbox.")
 
     def _discard(self, rows: ParkedQuerySet, all: bool, database: str) -> None:
         count, _ = rows.delete()
         if all:
-            UnroutableKey.objects.using(database).all().delete()
+            unroutable_keys(database).delete()
         self.stdout.write(f"{count} discarded.")
 
     def _show(self, state: Ledger, format: str) -> None:
