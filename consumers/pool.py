@@ -81,8 +81,12 @@ class Pool:
 
     def is_at(self, delivery: Delivery) -> bool:
         """Whether a thread handles this very event, as another connection brought it."""
-        running = list(self._running.values())
-        return any(identity(one) == identity(delivery) for each in running for one in each.job.deliveries)
+        jobs = [running.job for running in list(self._running.values())]
+        return any(
+            one.intake is not delivery.intake and identity(one) == identity(delivery)
+            for job in jobs
+            for one in job.deliveries
+        )
 
     def take_back(self) -> list[Job]:
         """The jobs that no thread has begun."""

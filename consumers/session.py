@@ -53,7 +53,7 @@ class Session:
         self._held: list[tuple[float, int, Job]] = []
         self._numbers = count()
         # Events that came again while their handlers run.
-        self._awaited: dict[tuple[str, object], Job] = {}
+        self._awaited: dict[tuple[str, object], list[Job]] = {}
         # Jobs in the pool, or done there and not yet settled.
         self._begun = 0
         self._is_ending = False
@@ -121,7 +121,7 @@ class Session:
             return
         if delivery.redelivered and self.pool.is_at(delivery):
             # The connection was lost while its handler ran on: what becomes of that call is what becomes of it.
-            self._awaited[identity(delivery)] = job
+            self._awaited.setdefault(identity(delivery), []).append(job)
         else:
             self._begin(job)
 
@@ -165,8 +165,7 @@ class Session:
     def _settle_awaited(self, job: Job, results: Sequence[Result]) -> None:
         """An earlier connection's: the broker has given it out again, which may have been to this process."""
         for delivery, result in zip(job.deliveries, results, strict=True):
-            again = self._awaited.pop(identity(delivery), None)
-            if again is not None:
+            for again in self._awaited.pop(identity(delivery), ()):
                 self._became(again, again.deliveries[0], again.received[0], result)
 
     def _became(self, job: Job, delivery: Delivery, of_it: Received, result: Result) -> None:

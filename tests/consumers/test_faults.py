@@ -48,6 +48,26 @@ def test_event_that_comes_twice_is_handled_once(faulty, queues):
     assert sorted(texts(faulty, "plain")) == ["1", "2"]
 
 
+@pytest.mark.parametrize("engine", ["postgres"])  # SQLite has one writer at a time
+def test_copies_that_come_again_are_acknowledged_when_one_of_them_is_handled(faulty, queues):
+    worker = faulty.consume("long")
+    queues.event("t.long", {"n": 1, "seconds": 2}, id="same")
+    eventually(lambda: faulty.notes() == ["long"])
+    # Another consumer takes some of the copies, and gives them back: the worker is told that they come again.
+    other = queues.channel.consume(queues.name("long"), inactivity_timeout=0.2)
+    next(other)
+    for _ in range(4):
+        queues.event("t.long", {"n": 1, "seconds": 2}, id="same")
+    method, *_ = next(other)
+    queues.channel.basic_nack(method.delivery_tag)
+    queues.channel.cancel()
+    eventually(lambda: texts(faulty, "long") == ["1"])
+    worker.terminate()
+    assert worker.wait(15) == 0
+    assert "did not end" not in worker.log.read_text()
+    assert queues.count("long") == 0
+
+
 @ENGINES
 def test_failing_handler_is_tried_again_and_its_writes_happen_once(faulty, queues):
     faulty.consume("flaky")
