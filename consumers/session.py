@@ -96,11 +96,11 @@ class Session:
         now = time.monotonic()
         self._settle(now)
         if not self._is_ending:
+            self._resume(now)
             self._begin_due(now)
         if now - self._checked_at >= CHECK_SECONDS:
             self._checked_at = now
             self._on_turn()
-            self._resume(now)
 
     def _poll_seconds(self) -> float:
         if self._has_batches:
@@ -205,12 +205,19 @@ class Session:
                 self._begin(following)
 
     def _begin_due(self, now: float) -> None:
-        while self._held and self._held[0][0] <= now:
-            self._begin(heapq.heappop(self._held)[2])
+        for job in self._released(now):
+            self._begin(job)
         if self._has_batches:
             for subscription in self.subscriptions.values():
                 if (batch := subscription.due_batch()) is not None:
                     self._begin(batch)
+
+    def _released(self, now: float) -> list[Job]:
+        """All at once: one that has to be held again is not met again in the same turn."""
+        jobs = []
+        while self._held and self._held[0][0] <= now:
+            jobs.append(heapq.heappop(self._held)[2])
+        return jobs
 
     def _pause(self, subscription: Subscription, queue: str) -> None:
         if subscription.paused_until is None:

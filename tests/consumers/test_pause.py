@@ -1,0 +1,48 @@
+"""A subscription whose attempts nearly all failed is paused, and goes on: a worker as a process, with short pauses."""
+
+import signal
+
+import pytest
+
+from tests.stage import eventually
+
+CONSUME = """
+import sys, django
+django.setup()
+import consumers.session
+from django.core.management import execute_from_command_line
+consumers.session.PAUSE_SECONDS = 1.5
+execute_from_command_line(["manage.py", "consume", *sys.argv[1:]])
+"""
+
+
+@pytest.fixture
+def pausing(stage):
+    """A stage with the faulty handlers declared; `consume` starts a worker of some of them."""
+    stage.env |= {"TEST_HANDLERS": "tests.bar.faulty", "TEST_NOTES": str(stage.folder / "notes")}
+    stage.manage("topology", "--declare")
+    stage.consume = lambda *arguments: stage.start("-c", CONSUME, *arguments)
+    return stage
+
+
+def test_events_of_an_ordered_handler_are_tried_again_when_its_pause_is_over(pausing, queues):
+    for n in range(30):
+        queues.event("t.ordered", {"n": n, "failures": 1}, partitionkey=str(n))
+    worker = pausing.consume("ordered")
+    eventually(lambda: "paused queue" in worker.log.read_text())
+    eventually(lambda: len(pausing.seen("ordered")) == 30)
+    assert "resumed queue" in worker.log.read_text()
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(10) == 0
+
+
+def test_pause_that_is_over_while_the_worker_ends_takes_nothing_more(pausing, queues):
+    queues.event("t.free", {"n": 1, "seconds": 5})
+    for n in range(30):
+        queues.event("t.flaky", {"n": n, "failures": 3})
+    worker = pausing.consume("free", "flaky")
+    eventually(lambda: "paused queue" in worker.log.read_text())
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(15) == 0
+    assert [text for _, text, _ in pausing.seen("free")] == ["1"]
+    assert "resumed queue" not in worker.log.read_text()
