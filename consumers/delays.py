@@ -1,8 +1,16 @@
 """Waiting is done in queues of a fixed TTL: which of them, and whether an event is due."""
 
+from datetime import timedelta
+
 TIERS_SECONDS = (1, 10, 60, 600)
 # A hop costs more than so short a rest of the wait is worth.
 NEGLIGIBLE_SECONDS = 0.5
+LONGEST_SECONDS = timedelta.max.total_seconds()
+
+
+def is_wait(seconds: object) -> bool:
+    """Whether it is a number that can be waited for, and the header that tells its end can hold."""
+    return isinstance(seconds, int | float) and 0 <= seconds <= LONGEST_SECONDS
 
 
 def tier_for(remaining_seconds: float) -> int:

@@ -1,6 +1,9 @@
 """What a handler may raise, and what may be wrong with handlers."""
 
 from collections.abc import Mapping
+from datetime import timedelta
+
+from consumers.delays import is_wait
 
 
 class ConsumersError(Exception):
@@ -42,6 +45,8 @@ class BatchFailed(ConsumersError):
     """Raised in a batch handler: these events failed, by event id with what was wrong; what it did for others stays."""
 
     def __init__(self, failures: Mapping[str, BaseException]) -> None:
+        if not _is_report(failures):
+            raise TypeError("BatchFailed takes a mapping of event ids to exceptions, as {event.id: exc}")
         super().__init__(f"{len(failures)} events of the batch failed")
         self.failures = failures
 
@@ -55,8 +60,17 @@ class Reject(ConsumersError):
 
 
 class Retry(ConsumersError):
-    """Raised in a handler: not now. `after` is the pause before the next attempt, in seconds."""
+    """Raised in a handler: not now. `after` is the pause before the next attempt, in seconds or as a timedelta."""
 
-    def __init__(self, reason: str = "", *, after: float | None = None) -> None:
+    def __init__(self, reason: str = "", *, after: float | timedelta | None = None) -> None:
         super().__init__(reason)
-        self.after = after
+        seconds = after.total_seconds() if isinstance(after, timedelta) else after
+        if seconds is not None and not is_wait(seconds):
+            raise ValueError(f"Retry's after is a number of seconds, or a timedelta, from 0 on, not {after!r}")
+        self.after = seconds
+
+
+def _is_report(failures: object) -> bool:
+    return isinstance(failures, Mapping) and all(
+        isinstance(id, str) and isinstance(exc, BaseException) for id, exc in failures.items()
+    )

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from django.db import close_old_connections, connections
 
+from consumers import escaped
 from consumers.exceptions import HandlerTooSlow
 from consumers.gate import Gate
 from consumers.handling import Handling
@@ -146,7 +147,16 @@ class Pool:
                 connections.close_all()
 
     def _run(self, job: Job) -> Sequence[Result]:
-        began, thread = time.monotonic(), threading.get_ident()
+        began = time.monotonic()
+        try:
+            results = self._called(threading.get_ident(), job)
+        except BaseException as exc:
+            results = [escaped.result_of(exc, job.handling, each) for each in job.received]
+        for delivery, result in zip(job.deliveries, results, strict=True):
+            _log(job, delivery, result, began)
+        return results
+
+    def _called(self, thread: int, job: Job) -> Sequence[Result]:
         self._gate.enter(thread)
         try:
             results = self._noted(thread, job, _results)
@@ -155,8 +165,6 @@ class Pool:
         if isinstance(results[0], Dangerous):
             with self._gate.alone(thread):
                 results = self._noted(thread, job, _result_alone)
-        for delivery, result in zip(job.deliveries, results, strict=True):
-            _log(job, delivery, result, began)
         return results
 
     def _noted(self, thread: int, job: Job, call: Callable[[Job], Sequence[Any]]) -> Sequence[Any]:

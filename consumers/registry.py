@@ -50,6 +50,10 @@ class Handler:
             raise ValueError(f"instance is 'sent' or 'fresh', not {self.instance!r}")
         if self.batch < 0 or self.batch_seconds <= 0:
             raise ValueError("batch is a number of events, and batch_seconds a time to wait for them")
+        if not isinstance(self.retry, Backoff):
+            raise TypeError(f"retry is a Backoff, as in retry=Backoff(delays=(5, 60)), not {self.retry!r}")
+        if not _is_limit(self.soft_seconds) or not (self.hard_seconds is None or _is_limit(self.hard_seconds)):
+            raise ValueError(f"limits are seconds, more than 0, not {self.soft_seconds!r} and {self.hard_seconds!r}")
         if self.batch and self.ordered:
             raise ValueError("a batch is handled together: it cannot be ordered by key as well")
         if self.ask and (self.ordered or self.batch or self.patterns):
@@ -60,6 +64,10 @@ class Handler:
     @property
     def path(self) -> str:
         return f"{self.function.__module__}.{self.function.__qualname__}"
+
+
+def _is_limit(seconds: object) -> bool:
+    return isinstance(seconds, int | float) and seconds > 0
 
 
 class Options(TypedDict, total=False):

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from consumers.delays import is_wait
 from consumers.exceptions import Reject, Retry, TooManyHops
 from publisher.wire.errors import MalformedEvent
 
@@ -28,8 +29,11 @@ class Backoff:
     permanent: tuple[type[BaseException], ...] = ()
 
     def __post_init__(self) -> None:
-        if any(delay < 0 for delay in self.delays) or not 0 <= self.jitter <= 1:
+        if not all(map(is_wait, self.delays)) or not 0 <= self.jitter <= 1:
             raise ValueError("delays are seconds, and jitter is a part of them between 0 and 1")
+        for name, kinds in (("transient", self.transient or ()), ("permanent", self.permanent)):
+            if not _are_exceptions(kinds):
+                raise TypeError(f"{name} is a tuple of exceptions, as in {name}=(ValueError,), not {kinds!r}")
 
     @property
     def attempts(self) -> int:
@@ -40,6 +44,12 @@ class Backoff:
         if isinstance(exc, self.permanent):
             return False
         return self.transient is None or isinstance(exc, self.transient)
+
+
+def _are_exceptions(kinds: object) -> bool:
+    """As `except` takes them: with anything else an exception cannot be compared."""
+    all_kinds = kinds if isinstance(kinds, tuple) else (kinds,)
+    return all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in all_kinds)
 
 
 NEVER = Backoff(delays=())

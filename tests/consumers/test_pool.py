@@ -1,4 +1,4 @@
-"""When the thread that does the I/O is woken."""
+"""When the thread that does the I/O is woken, and that a thread goes on whatever escapes."""
 
 import time
 from datetime import UTC, datetime
@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from consumers.pool import Job, Pool
-from consumers.results import Handled
+from consumers.received import Received
+from consumers.results import Dead, Failed, Handled
 from tests.stage import eventually
 
 DONE = Handled(event=None, began=datetime.now(UTC))
@@ -39,3 +40,39 @@ def test_wakes_once_for_many_results_and_again_after_they_were_asked_for(pool, w
         eventually(lambda: len(pool._done) == 20, seconds=5)
         assert len(woken) == before + 1
         assert [results for _, results in pool.done()] == [[DONE]] * 20
+
+
+class Escaping:
+    """A handling with a fault: it raises, and may not even be able to decide what becomes of that."""
+
+    def __init__(self, becomes):
+        self.becomes = becomes
+        self.handler = SimpleNamespace(name="h", batch=5, soft_seconds=900.0, hard_seconds=None)
+
+    def together(self, batch):
+        raise TypeError("escaped")
+
+    def failed(self, exc, received):
+        if self.becomes is None:
+            raise exc
+        return self.becomes
+
+
+AGAIN = Failed(received=Received(body=b"{}", routing_key="a"), after=1, exception="builtins.TypeError")
+
+
+@pytest.mark.parametrize("becomes", [AGAIN, None], ids=["failed", "dead"])
+def test_thread_goes_on_when_something_escapes_with_a_result_for_each_delivery(pool, caplog, becomes):
+    received = [Received(body=b"{}", routing_key="a")] * 2
+    delivery = SimpleNamespace(properties=SimpleNamespace(message_id="1"), body=b"{}")
+    pool.put(Job(Escaping(becomes), [delivery] * 2, received))
+    pool.put(job())
+    eventually(lambda: len(pool._done) == 2, seconds=5)
+    (_, results), (_, after) = pool.done()
+    assert after == [DONE]
+    if becomes is None:
+        assert [(type(result), result.reason) for result in results] == [(Dead, "failed")] * 2
+        assert results[0].headers["x-text"] == "escaped"
+    else:
+        assert results == [AGAIN, AGAIN]
+    assert "escaped handler=h: builtins.TypeError (test_pool.py:" in caplog.text

@@ -1,5 +1,7 @@
 """What the decorators leave behind."""
 
+from datetime import timedelta
+
 import pytest
 from django.db.models.signals import post_delete, post_save
 
@@ -90,6 +92,19 @@ def test_function_replaces_itself_when_its_module_runs_as_a_script():
     subscribe("#")(make("blog.consumers"))
     subscribe("#")(main := make("__main__"))
     assert [handler.function for handler in handlers()] == [main]
+
+
+@pytest.mark.parametrize(
+    "limit", [{"soft_seconds": None}, {"soft_seconds": "9"}, {"hard_seconds": timedelta(9)}], ids=repr
+)
+def test_handler_is_refused_when_a_limit_is_no_number_of_seconds(limit):
+    with pytest.raises(ValueError, match="limits are seconds"):
+        subscribe("#", **limit)(lambda event: None)
+
+
+def test_handler_is_refused_when_its_retry_is_no_policy():
+    with pytest.raises(TypeError, match="retry is a Backoff"):
+        subscribe("#", retry=(1, 10))(lambda event: None)
 
 
 def test_package_offers_what_a_handler_module_imports():

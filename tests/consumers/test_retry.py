@@ -1,9 +1,11 @@
 """Retry or dead letter, from the attempt and the exception alone; and the queues that a wait takes."""
 
+from datetime import timedelta
+
 import pytest
 
 from consumers.delays import TIERS_SECONDS, is_due, tier_for
-from consumers.exceptions import Reject, Retry
+from consumers.exceptions import BatchFailed, Reject, Retry
 from consumers.retry import NEVER, Again, Backoff, Bury, UnknownType, decide
 from publisher.wire.errors import MalformedEvent
 
@@ -20,6 +22,7 @@ PATIENT = Backoff(delays=(1, 10), jitter=0, permanent=(KeyError,))
         (1, ValueError(), NEVER, Bury(reason="failed")),
         (1, KeyError(), PATIENT, Bury(reason="permanent")),
         (1, ValueError(), Backoff(transient=(OSError,)), Bury(reason="permanent")),
+        (1, ValueError(), Backoff(permanent=ValueError), Bury(reason="permanent")),
         (1, ConnectionError(), Backoff(transient=(OSError,), jitter=0), Again(after=1)),
         (1, SystemExit(3), PATIENT, Again(after=1)),
         (1, Retry(), PATIENT, Again(after=1)),
@@ -46,10 +49,38 @@ def test_default_is_five_attempts_over_ten_minutes():
     assert sum(Backoff().delays) == 671
 
 
-@pytest.mark.parametrize("wrong", [{"delays": (-1,)}, {"jitter": 2}, {"jitter": -0.1}], ids=repr)
+@pytest.mark.parametrize(
+    "wrong",
+    [{"delays": (-1,)}, {"delays": ("1",)}, {"delays": (float("inf"),)}, {"jitter": 2}, {"jitter": -0.1}],
+    ids=repr,
+)
 def test_policy_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(ValueError, match="delays are seconds"):
         Backoff(**wrong)
+
+
+@pytest.mark.parametrize("kinds", [[KeyError], "KeyError", ("KeyError",), (KeyError(),), (int,)], ids=repr)
+@pytest.mark.parametrize("name", ["permanent", "transient"])
+def test_policy_is_refused_when_its_exceptions_cannot_be_compared_with(name, kinds):
+    with pytest.raises(TypeError, match=f"{name} is a tuple of exceptions"):
+        Backoff(**{name: kinds})
+
+
+@pytest.mark.parametrize("after", [900, 900.0, timedelta(minutes=15)], ids=repr)
+def test_retry_takes_seconds_or_a_timedelta(after):
+    assert decide(1, Retry("later", after=after), PATIENT) == Again(after=900)
+
+
+@pytest.mark.parametrize("after", ["900", -1, float("inf"), float("nan"), timedelta(seconds=-1), 10**15], ids=repr)
+def test_retry_is_refused_where_it_is_raised_when_its_pause_is_none(after):
+    with pytest.raises(ValueError, match="after is a number of seconds, or a timedelta"):
+        Retry("later", after=after)
+
+
+@pytest.mark.parametrize("failures", [["1"], {"1": "bad"}, {1: ValueError()}, "1", None], ids=repr)
+def test_report_of_a_batch_is_refused_when_it_does_not_say_what_failed(failures):
+    with pytest.raises(TypeError, match="a mapping of event ids to exceptions"):
+        BatchFailed(failures)
 
 
 @pytest.mark.parametrize("seconds", [0.7, 1, 7, 12, 61, 599, 3600, 86_400])

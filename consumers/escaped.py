@@ -1,0 +1,21 @@
+"""What becomes of deliveries when an exception escaped their handling: a fault there, and no reason to stop."""
+
+import logging
+
+from consumers.handling import Handling
+from consumers.received import Received
+from consumers.results import Result, dead, name_of, where
+
+logger = logging.getLogger("consumers.worker")
+
+
+def result_of(exc: BaseException, handling: Handling, received: Received) -> Result:
+    """As if the handler had raised it, or a dead letter where not even that can be decided.
+
+    The thread that calls handlers goes on, and the event is settled: it would wait for its worker's end otherwise.
+    """
+    logger.error("escaped handler=%s: %s (%s)", handling.handler.name, name_of(exc), where(exc))
+    try:
+        return handling.failed(exc, received)
+    except Exception:
+        return dead("failed", exc, received, handling.handler.name)
