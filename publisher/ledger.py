@@ -6,8 +6,8 @@ from datetime import datetime
 
 from django.db.models import Count
 
-from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
-from publisher.querysets import leases
+from publisher.models import OutboxEvent, RelayLease, UnroutableKey
+from publisher.querysets import leases, parked
 from publisher.wire.event import milliseconds_of
 
 
@@ -69,7 +69,7 @@ def ledger(using: str) -> Ledger:
                 reason=row.reason,
                 parked_at=row.parked_at,
             )
-            for row in ParkedEvent.objects.using(using).filter(kind=ParkedEvent.Kind.REFUSED)
+            for row in parked(using).refused()
         ),
         unroutable=_unroutable(using),
         leases=_leases(using),
@@ -84,8 +84,8 @@ def _oldest_seconds(using: str) -> float | None:
 
 def _unroutable(using: str) -> tuple[Unroutable, ...]:
     dropped = dict(UnroutableKey.objects.using(using).values_list("routing_key", "count"))
-    parked = ParkedEvent.objects.using(using).filter(kind=ParkedEvent.Kind.UNROUTABLE).order_by()
-    kept = dict(parked.values_list("routing_key").annotate(Count("id")))
+    waiting = parked(using).kept().order_by()
+    kept = dict(waiting.values_list("routing_key").annotate(Count("id")))
     return tuple(
         Unroutable(routing_key=key, dropped=dropped.get(key, 0), kept=kept.get(key, 0))
         for key in sorted(dropped.keys() | kept.keys())

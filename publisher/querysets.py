@@ -82,6 +82,16 @@ class OutboxQuerySet(models.QuerySet[Any]):
 
 
 class ParkedQuerySet(models.QuerySet[Any]):
+    def refused(self) -> "ParkedQuerySet":
+        """Those that the broker will not take."""
+        rows: ParkedQuerySet = self.filter(kind=ParkedEvent.Kind.REFUSED)
+        return rows
+
+    def kept(self) -> "ParkedQuerySet":
+        """Those that wait until a queue is bound."""
+        rows: ParkedQuerySet = self.filter(kind=ParkedEvent.Kind.UNROUTABLE)
+        return rows
+
     def put_back(self, outbox: OutboxQuerySet) -> int:
         """Into the line again, where they were: their ids are the order. How many there were."""
         with transaction.atomic(using=self.db), connections[self.db].cursor() as cursor:

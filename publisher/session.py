@@ -164,7 +164,7 @@ class Session:
         self._outbox.park(parked(self._using), ids, kind, reason)
 
     def _parked_unroutable(self) -> ParkedQuerySet:
-        return parked(self._using).in_shards(self.shards).filter(kind=ParkedEvent.Kind.UNROUTABLE)
+        return parked(self._using).in_shards(self.shards).kept()
 
     @property
     def _is_time_to_delete(self) -> bool:

@@ -14,7 +14,8 @@ from publisher.terminal import add_database, add_format, in_any_order, show
 class Command(BaseCommand):
     help = (
         "Shows what waits in the outbox, what the broker refused and why, what no queue is bound for, and who relays. "
-        "`retry` puts parked events back where they were in the line; `discard` deletes them for good."
+        "`retry` puts events back where they were in the line; `discard` deletes them for good; those that wait for "
+        "a queue, as events of offloaded receivers may, only by --kept or by their ids."
     )
 
     def create_parser(self, *args: Any, **kwargs: Any) -> CommandParser:
@@ -26,18 +27,21 @@ class Command(BaseCommand):
         )
         parser.add_argument("id", nargs="*", type=int, metavar="ID", help="parked events, as `show` numbers them")
         parser.add_argument(
-            "--all", action="store_true", help="all that are parked; `discard --all` also resets the unroutable counts"
+            "--all", action="store_true", help="`retry` all; `discard` all that are refused, and the unroutable counts"
         )
+        parser.add_argument("--kept", action="store_true", help="all that are kept until a queue is bound")
         add_database(parser)
         add_format(parser)
 
-    def handle(self, *args: Any, action: str, id: list[int], all: bool, database: str, **options: Any) -> None:
+    def handle(
+        self, *args: Any, action: str, id: list[int], all: bool, kept: bool, database: str, **options: Any
+    ) -> None:
         if action == "show":
             self._show(ledger(database), options["format"])
             return
-        if all == bool(id):
-            raise CommandError(f"Name the events to {action}, or say --all.", returncode=2)
-        rows = parked(database).filter(**{} if all else {"id__in": id})
+        if bool(id) == (all or kept):
+            raise CommandError(f"Name the events to {action}, or say --all or --kept.", returncode=2)
+        rows = parked(database).filter(id__in=id) if id else chosen(parked(database), action, all=all, kept=kept)
         if missing := set(id) - set(rows.values_list("id", flat=True)):
             raise CommandError(f"Not parked: {', '.join(map(str, sorted(missing)))}.", returncode=1)
         self._retry(rows, database) if action == "retry" else self._discard(rows, all, database)
@@ -51,6 +55,8 @@ class Command(BaseCommand):
         if all:
             unroutable_keys(database).delete()
         self.stdout.write(f"{count} discarded.")
+        if all and (left := parked(database).kept().count()):
+            self.stdout.write(f"{left} kept for a queue that is not bound yet are left: --kept discards them.")
 
     def _show(self, state: Ledger, format: str) -> None:
         if format == "json":
@@ -65,3 +71,10 @@ class Command(BaseCommand):
         ):
             if rows:
                 show(rows, format, title=title, stdout=self.stdout)
+
+
+def chosen(rows: ParkedQuerySet, action: str, *, all: bool, kept: bool) -> ParkedQuerySet:
+    """What the flags mean: nobody loses what waits for its queue by clearing away what the broker refused."""
+    if not all:
+        return rows.kept()
+    return rows if kept or action == "retry" else rows.refused()

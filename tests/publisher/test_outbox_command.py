@@ -1,0 +1,76 @@
+"""What `manage.py outbox` does with events that are out of the line: the refused, and those that wait for a queue."""
+
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from publisher.models import OutboxEvent, ParkedEvent, UnroutableKey
+from publisher.querysets import unroutable_keys
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _parked():
+    """Two that the broker refused, 1 and 2; three that are kept, from 3 on; and one that was dropped."""
+    for number, kind in enumerate(["refused"] * 2 + ["unroutable"] * 3, start=1):
+        ParkedEvent.objects.create(
+            id=number, message_id=f"e{number}", type="t", routing_key="a.key", partitionkey="", slot=0,
+            keep_unroutable=kind == "unroutable", body=b"{}", kind=kind, reason="",
+        )  # fmt: skip
+    unroutable_keys("default").add({"b.key": 1})
+
+
+def outbox(*arguments):
+    out = StringIO()
+    call_command("outbox", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def ids(model=ParkedEvent):
+    return list(model.objects.values_list("id", flat=True))
+
+
+def test_all_that_is_refused_is_discarded_and_what_is_kept_for_a_queue_is_not():
+    assert outbox("discard", "--all") == (
+        "2 discarded.\n3 kept for a queue that is not bound yet are left: --kept discards them.\n"
+    )
+    assert ids() == [3, 4, 5]
+    assert not UnroutableKey.objects.exists()
+
+
+def test_kept_events_are_discarded_when_they_are_meant():
+    assert outbox("discard", "--kept") == "3 discarded.\n"
+    assert ids() == [1, 2]
+    assert UnroutableKey.objects.exists()
+
+
+def test_nothing_is_left_when_both_kinds_are_meant():
+    assert outbox("discard", "--all", "--kept") == "5 discarded.\n"
+    assert ids() == []
+
+
+def test_event_is_discarded_by_its_id_whatever_it_waits_for():
+    assert outbox("discard", "2", "3") == "2 discarded.\n"
+    assert ids() == [1, 4, 5]
+    assert UnroutableKey.objects.exists()
+
+
+def test_all_are_put_back_when_all_are_tried_again():
+    assert outbox("retry", "--all") == "5 put back into the outbox.\n"
+    assert ids(OutboxEvent) == [1, 2, 3, 4, 5]
+
+
+def test_kept_events_alone_are_put_back_when_they_are_meant():
+    assert outbox("retry", "--kept") == "3 put back into the outbox.\n"
+    assert ids() == [1, 2]
+    assert ids(OutboxEvent) == [3, 4, 5]
+
+
+@pytest.mark.parametrize("arguments", [(), ("1", "--all"), ("1", "--kept")], ids=repr)
+def test_usage_is_wrong_when_it_is_not_clear_which_are_meant(arguments):
+    with pytest.raises(CommandError) as caught:
+        outbox("discard", *arguments)
+    assert caught.value.returncode == 2
+    assert len(ids()) == 5
