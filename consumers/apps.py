@@ -6,6 +6,7 @@ from django.core.checks import Tags
 CHECKS = {
     "consumers.checks.check_handlers": Tags.compatibility,
     "consumers.ask_checks.check_asked": Tags.compatibility,
+    "consumers.database_checks.check_inbox_migrated": Tags.database,
 }
 
 

@@ -5,11 +5,13 @@ through the outbox; the consumer calls the receiver with it. `Signal.connect` is
 connected late is taken too.
 """
 
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial, wraps
 from threading import Lock
 from typing import Any
 
+from django.db.models import Model
 from django.dispatch import Signal
 
 from publisher import atomicity, conf
@@ -133,6 +135,12 @@ def _known_as(name: str, how: OffloadEntry, receiver: Receiver, held: Any) -> Of
 
 
 def _make_atomic(entry: Entry) -> None:
+    for model in models_of(entry):
+        atomicity.make_saves_atomic(model)
+
+
+def models_of(entry: Entry) -> Iterator[type[Model]]:
+    """Those of which the receiver hears out of process."""
     for model in entry.senders():
         if model._meta.app_label not in OWN_APPS and not stays_here(model, sender_label(model), {}):
-            atomicity.make_saves_atomic(model)
+            yield model

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import dj_database_url
+from django.db import connections
 from django.db.utils import ConnectionHandler
 
 from tests import services
@@ -77,6 +78,19 @@ class Databases:
         if "postgres" in self._urls:
             with services.postgres() as service:
                 execute(service.settings, f"DROP DATABASE {self._urls['postgres'].rpartition('/')[2]} WITH (FORCE)")
+
+
+@contextmanager
+def without_table(model: Any, using: str = "default") -> Iterator[None]:
+    """As if it was not migrated on this process's own database."""
+    table = model._meta.db_table
+    with connections[using].schema_editor() as editor:
+        editor.alter_db_table(model, table, "away")
+    try:
+        yield
+    finally:
+        with connections[using].schema_editor() as editor:
+            editor.alter_db_table(model, "away", table)
 
 
 def named(url: str, name: str) -> str:

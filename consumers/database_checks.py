@@ -1,0 +1,34 @@
+"""A system check of the database: the inbox must be where handlers look for it."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.checks import CheckMessage, Error
+from django.db import router
+
+from consumers.discovery import discover
+from consumers.exceptions import HandlersNotImportable
+from consumers.models import InboxEvent
+from publisher.tables import has_table, how_to_migrate
+
+
+def check_inbox_migrated(
+    app_configs: object, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """The inbox is there, when its alias is checked: `manage.py check --database ALIAS`."""
+    alias = router.db_for_write(InboxEvent)
+    # `migrate` is about to make it.
+    is_due = alias in (databases or ()) and "migrate" not in sys.argv[1:2]
+    if not is_due or has_table(InboxEvent, alias) or not is_needed():
+        return []
+    hint = f"Run: {how_to_migrate(InboxEvent, alias)}"
+    return [Error(f"The inbox is not migrated on {alias!r}.", hint=hint, id="consumers.E005")]
+
+
+def is_needed() -> bool:
+    """Whether there are handlers that note anything down; one with `inbox=False` does, of an event that comes again."""
+    try:
+        return any(not handler.ask for handler in discover())
+    except HandlersNotImportable:
+        return False  # another check says which
