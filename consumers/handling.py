@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from threading import Event as Flag
 from typing import Any, TypeVar
 
-from django.db import InterfaceError, OperationalError, router, transaction
+from django.db import InterfaceError, OperationalError, ProgrammingError, router, transaction
 from msgspec.structs import replace
 
 from consumers.calling import Call
@@ -36,7 +36,7 @@ class Handling:
         self.has_inbox = handler.inbox and has_database
         self.using = router.db_for_write(InboxEvent) if has_database else ""
         self.processing = processing(subscription)
-        self._patience = Patience(self.using, stop)
+        self._patience = Patience(self.using, stop, needs_inbox=self.has_inbox)
 
     def __call__(self, received: Received) -> Result:
         """Raises nothing: what the handler raises is decided upon."""
@@ -101,7 +101,7 @@ class Handling:
         while True:
             try:
                 return action(*args)
-            except (OperationalError, InterfaceError) as exc:
+            except (OperationalError, InterfaceError, ProgrammingError) as exc:
                 tried += 1
                 if not self._patience.waits(exc, tried):
                     raise

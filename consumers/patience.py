@@ -4,7 +4,10 @@ import logging
 import random
 from threading import Event as Flag
 
-from django.db import Error, connections
+from django.db import Error, ProgrammingError, connections
+
+from consumers.models import InboxEvent
+from publisher.tables import has_table, migration_hint
 
 logger = logging.getLogger(__name__)
 
@@ -18,10 +21,11 @@ class GivingBack(Exception):
 
 
 class Patience:
-    """One handling's patience with its database."""
+    """One handling's patience with its database, which is as good as away while the inbox is missing there."""
 
-    def __init__(self, using: str, stop: Flag) -> None:
+    def __init__(self, using: str, stop: Flag, *, needs_inbox: bool) -> None:
         self.using = using
+        self._needs_inbox = needs_inbox
         self._stop = stop
 
     def waits(self, exc: BaseException, tried: int) -> bool:
@@ -33,9 +37,12 @@ class Patience:
             return False
         connections[self.using].close()
         if self._answers():
+            if isinstance(exc, ProgrammingError):
+                return False  # the handler's own
             self._pause(PAUSE_SECONDS * 2**tried)
             return tried < TRIES
-        logger.warning("waiting for the database %s: %s", self.using, type(exc).__name__)
+        hint = migration_hint(InboxEvent, self.using) if self._needs_inbox else ""
+        logger.warning("waiting for the database %s: %s%s", self.using, type(exc).__name__, hint)
         pause = PAUSE_SECONDS
         while not self._answers():
             pause = min(pause * 2, LONGEST_SECONDS)
@@ -46,10 +53,10 @@ class Patience:
         try:
             with connections[self.using].cursor() as cursor:
                 cursor.execute("SELECT 1")
+            return not self._needs_inbox or has_table(InboxEvent, self.using)
         except Error:
             connections[self.using].close()
             return False
-        return True
 
     def _pause(self, seconds: float) -> None:
         if self._stop.wait(seconds * random.uniform(0.5, 1.0)):

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from threading import Event as Flag
 
 from django.db import Error as DatabaseTrouble
-from django.db import connections
 
 from publisher import conf
 from publisher.care import Care
 from publisher.leases import STANDBY_SECONDS, Leases
+from publisher.patience import Patience
 from publisher.querysets import WaitingRow, outbox
 from publisher.session import DELETE_SECONDS, Session
 from publisher.wakeup import Wakeup, wakeup
@@ -25,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 0.02
 IDLE_SECONDS = 0.5
-TROUBLE_SECONDS = 1.0
 CONFIRM_SECONDS = 30.0
 DRY_SECONDS = 0.2
 REPORT_SECONDS = 30.0
@@ -41,6 +40,7 @@ class Relay:
         self.loop = Loop()
         self.leases = Leases(using, conf.shards())
         self.care = Care(most=WINDOW, window=WINDOW)
+        self.patience = Patience(using, self.stop)
         self._reported: Counter[Outcome] = Counter()
         self._reported_at = self._rated_at = time.monotonic()
         self._rated = 0
@@ -61,12 +61,12 @@ class Relay:
         while not self.stop.is_set():
             try:
                 if self._stand_by() and self._relay(is_done):
+                    self.patience.over()
                     break
             except BrokerUnavailable as exc:
                 logger.warning("connection lost: %s", exc)
             except DatabaseTrouble as exc:
-                logger.warning("waiting for the database: %s", exc)
-                self._after_database_trouble()
+                self.patience.wait(exc)
         self._report()
 
     def _stand_by(self) -> bool:
@@ -77,6 +77,7 @@ class Relay:
             if self.leases.held:
                 logger.info("lease held=%s of=%d database=%s", sorted(self.leases.held), self.leases.shards, self.using)
                 return True
+            self.patience.over()
             if not waiting:
                 logger.info("standing by: another relay has the lease database=%s", self.using)
                 waiting = True
@@ -134,6 +135,8 @@ class Relay:
         if not self.leases.renew(self._rate(session)):
             logger.warning("lease lost database=%s", self.using)
             return False
+        # Not before: trouble that each session runs into at once would be a wait of its own each time.
+        self.patience.over()
         claimed = self.leases.claimed()
         if claimed:
             self._drain(session)
@@ -189,10 +192,6 @@ class Relay:
         self._reported_at, self._reported = time.monotonic(), self.tally.copy()
         counts = " ".join(f"{outcome.value}={self.tally[outcome]}" for outcome in Outcome)
         logger.info("relayed %s database=%s", counts, self.using)
-
-    def _after_database_trouble(self) -> None:
-        connections[self.using].close()
-        self.stop.wait(TROUBLE_SECONDS)
 
     def _give_up(self) -> None:
         try:

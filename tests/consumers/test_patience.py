@@ -1,9 +1,10 @@
 """Trouble with the database is waited out, and is not the event's fault."""
 
 from threading import Event as Flag
+from threading import Timer
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, ProgrammingError, connection
 
 from consumers.handling import Handling
 from consumers.models import Attempt, InboxEvent
@@ -14,6 +15,7 @@ from consumers.registry import Handler
 from consumers.results import Failed, GivenBack, Handled
 from consumers.retry import Backoff
 from tests.bar.models import Seen
+from tests.databases import without_table
 from tests.proxy import Proxy
 from tests.stage import eventually
 
@@ -24,8 +26,8 @@ EVENT = b'{"specversion":"1.0","id":"e1","source":"/x","type":"t"}'
 def handle():
     """Deliver one event to a function; what became of it."""
 
-    def handle(function, stop=None, is_suspect=False):
-        handler = Handler(name="h", function=function, patterns=("#",), retry=Backoff(delays=(1.0,)))
+    def handle(function, stop=None, is_suspect=False, **more):
+        handler = Handler(name="h", function=function, patterns=("#",), retry=Backoff(delays=(1.0,)), **more)
         message = Received(body=EVENT, routing_key="a", is_suspect=is_suspect)
         return Handling(handler, "blog.h", stop=stop or Flag())(message)
 
@@ -140,3 +142,43 @@ def test_nothing_is_lost_or_counted_while_the_database_is_away(stage, queues):
         assert worker.wait(15) == 0
     finally:
         database.close()
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_inbox_that_is_missing_is_waited_for_and_the_log_says_what_to_do(stage, queues):
+    stage.env |= {"TEST_HANDLERS": "tests.bar.faulty", "TEST_NOTES": str(stage.folder / "notes")}
+    stage.database.rows("ALTER TABLE consumers_inboxevent RENAME TO away")
+    worker = stage.start("consume", "plain")
+    eventually(lambda: "consuming" in worker.log.read_text())
+    queues.event("t.plain", {"n": 1})
+    eventually(lambda: "; run: manage.py migrate consumers --database default" in worker.log.read_text())
+    with pytest.raises(AssertionError):
+        eventually(lambda: "failed" in worker.log.read_text() or queues.count("plain.dead"), seconds=2)
+    stage.database.rows("ALTER TABLE away RENAME TO consumers_inboxevent")
+    eventually(lambda: [text for _, text, _ in stage.seen("plain")] == ["1"])
+    assert worker.log.read_text().count("waiting for the database") == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_programming_error_of_the_handler_is_an_attempt_at_once(handle):
+    calls = []
+
+    def wrong(event):
+        calls.append(event)
+        raise ProgrammingError("syntax error")
+
+    assert isinstance(handle(wrong), Failed)
+    assert len(calls) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_handler_without_an_inbox_does_not_wait_for_one(handle):
+    def locked(event):
+        raise OperationalError("database is locked")
+
+    stop = Flag()
+    end = Timer(8, stop.set)
+    end.start()
+    with without_table(InboxEvent):
+        assert isinstance(handle(locked, stop, inbox=False), Failed)
+    end.cancel()
