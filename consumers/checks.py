@@ -1,22 +1,28 @@
 """System checks of the handlers."""
 
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
-from django.core.checks import CheckMessage, Error
+from django.apps import apps
+from django.core.checks import CheckMessage, Error, Warning
+from django.db.models.signals import ModelSignal
 
 from consumers.discovery import handler_modules
 from consumers.exceptions import HandlerNameTaken
+from consumers.registry import Handler, handlers
 from publisher import conf
+from publisher.hints import near
 
 
 def check_handlers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
-    """Every module with handlers can be imported, and no two handlers share a queue."""
+    """Every module with handlers can be imported, no two handlers share a queue, and senders are spelt right."""
     entries = conf.setting("HANDLERS")
     if not isinstance(entries, list | tuple) or not all(isinstance(entry, str) for entry in entries):
         hint = "Make it a list of dotted module paths."
         return [Error(f"SIGNAL_BRIDGE['HANDLERS'] is {entries!r}.", hint=hint, id="consumers.E001")]
-    return [message for name in handler_modules() if (message := _check_module(name))]
+    modules = [message for name in handler_modules() if (message := _check_module(name))]
+    return [*modules, *(message for handler in handlers() for message in _check_sender(handler))]
 
 
 def _check_module(name: str) -> CheckMessage | None:
@@ -32,3 +38,14 @@ def _check_module(name: str) -> CheckMessage | None:
             id="consumers.E002",
         )
     return None
+
+
+def _check_sender(handler: Handler) -> Iterator[CheckMessage]:
+    """A label of an app that is installed here is a model's, or misspelt; any other is of another service's model."""
+    label = handler.sender
+    if not isinstance(label, str) or not any(isinstance(signal, ModelSignal) for signal in handler.signals):
+        return
+    labels = [model._meta.label for model in apps.get_models(include_auto_created=True, include_swapped=True)]
+    is_of_this_project = label.partition(".")[0].lower() in map(str.lower, apps.app_configs)
+    if is_of_this_project and label.lower() not in map(str.lower, labels):
+        yield Warning(f"{handler.path}: there is no model {label!r}.", hint=near(label, labels), id="consumers.W002")

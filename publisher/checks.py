@@ -16,6 +16,7 @@ from publisher.redact import redact_from
 from publisher.rule_checks import RULE_CHECKS
 from publisher.rules import KEYS, rule_from
 
+DICT_HINT = "Write a dict, as SIGNAL_BRIDGE = {'SERVICE': 'shop', 'FORWARD': [...]}; docs/settings.md has its keys."
 FLAG_HINT = "Write True or False."
 URL_HINT = "Write amqp://user:password@host:5672/vhost, or amqps:// for TLS."
 
@@ -24,7 +25,7 @@ def check_settings(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
     """All that can be wrong with the dict, in the order it is written."""
     value = getattr(settings, "SIGNAL_BRIDGE", {})
     if not isinstance(value, dict):
-        return [Error("SIGNAL_BRIDGE is not a dict.", hint="See the README for its keys.", id="publisher.E001")]
+        return [Error("SIGNAL_BRIDGE is not a dict.", hint=DICT_HINT, id="publisher.E001")]
     rules = value.get("FORWARD", ())
     return [
         *_check_keys(value),

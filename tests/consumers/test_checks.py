@@ -3,9 +3,11 @@
 import sys
 
 import pytest
+from django.db.models.signals import post_save
 
-from consumers import registry
+from consumers import receiver, registry
 from consumers.checks import check_handlers
+from tests.foo.signals import user_login
 
 
 @pytest.fixture
@@ -65,3 +67,31 @@ def test_e003_when_two_handlers_share_a_name(check, module):
     assert error.id == "consumers.E003"
     assert "'index'" in error.msg
     assert error.hint
+
+
+def handled(sender, signals=post_save):
+    receiver(signals, sender=sender, name="checked")(lambda **kwargs: None)
+
+
+@pytest.mark.usefixtures("module")
+@pytest.mark.parametrize("signals", [post_save, [user_login, post_save]], ids=["one", "several"])
+def test_w002_when_an_app_of_this_project_has_no_such_model(check, signals):
+    handled("foo.Artcle", signals)
+    (warning,) = check([])
+    assert (warning.id, warning.is_serious()) == ("consumers.W002", False)
+    assert "'foo.Artcle'" in warning.msg
+    assert f"{__name__}.handled" in warning.msg
+    assert "'foo.Article'" in warning.hint
+
+
+@pytest.mark.usefixtures("module")
+@pytest.mark.parametrize("sender", ["foo.Article", "FOO.article", "foo.Article_tags", "orders.Order", None], ids=repr)
+def test_sender_is_no_mistake_when_it_is_a_model_or_of_another_service(check, sender):
+    handled(sender)
+    assert check([]) == []
+
+
+@pytest.mark.usefixtures("module")
+def test_sender_of_a_signal_that_no_model_sends_may_be_any_text(check):
+    handled("foo.Artcle", user_login)
+    assert check([]) == []

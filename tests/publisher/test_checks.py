@@ -64,7 +64,7 @@ def test_nothing_is_wrong_when_all_is_forwarded(check):
 @pytest.mark.parametrize("value", [None, [], "signals", 5], ids=repr)
 def test_e001_when_it_is_no_dict(settings, value):
     settings.SIGNAL_BRIDGE = value
-    assert_one(check_settings(None), "publisher.E001", "SIGNAL_BRIDGE")
+    assert_one(check_settings(None), "publisher.E001", "SIGNAL_BRIDGE", "'FORWARD': [...]")
 
 
 @pytest.mark.parametrize(("key", "near"), [("FORWAD", "FORWARD"), ("broker_url", "BROKER_URL"), ("Q", "EXCHANGE")])

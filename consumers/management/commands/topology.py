@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from consumers.bindings import topology_of
 from consumers.discovery import discover
-from consumers.drift import compared, differs
+from consumers.drift import UNKNOWN, compared, differs
 from consumers.exceptions import HandlersNotImportable
 from publisher import conf
 from publisher.terminal import add_format, show
@@ -14,6 +14,8 @@ from publisher.wire.connection import MISSING, Connection
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable
 from publisher.wire.lifecycle import EXIT_CONFIG
 from publisher.wire.topology import events_exchange
+
+NOT_CHECKED = "bindings were not checked: set MANAGEMENT_URL, and give the broker's user the tag 'management'."
 
 
 class Command(BaseCommand):
@@ -40,6 +42,9 @@ class Command(BaseCommand):
             raise CommandError(str(exc), returncode=EXIT_CONFIG) from exc
         show(rows, format, title=f"Topology of {conf.service()!r}", stdout=self.stdout)
         drifted = [row for row in rows if row.state == MISSING or differs(row)]
+        unknown = [row for row in rows if row.state == UNKNOWN]
+        if check and unknown:
+            self.stderr.write(f"{len(unknown)} {NOT_CHECKED}")
         if check and drifted:
             raise CommandError(
                 f"{len(drifted)} of {len(rows)} differ. `manage.py topology --declare` makes what is missing."
