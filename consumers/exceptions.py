@@ -26,6 +26,13 @@ class HandlerKilledItsProcess(ConsumersError):
     """The event was begun again and again, and the process ended each time. Look for a crash or a lack of memory."""
 
 
+class HandlerRolledBack(ConsumersError):
+    """The handler caught a database error outside a savepoint, or closed its connection: nothing it wrote can commit.
+
+    Put `with transaction.atomic():` around the statement that may fail.
+    """
+
+
 class InstanceGone(ConsumersError):
     """The row that the event tells of is not there any more, and the handler asked for it as it is now."""
 

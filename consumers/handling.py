@@ -9,6 +9,7 @@ from django.db import InterfaceError, OperationalError, ProgrammingError, router
 from msgspec.structs import replace
 
 from consumers.calling import Call
+from consumers.effect import check_committable, effect
 from consumers.exceptions import BatchFailed, HandlerKilledItsProcess
 from consumers.late_lock import has_one_writer, late_lock
 from consumers.models import InboxEvent
@@ -113,10 +114,11 @@ class Handling:
             return True
         if self._is_late:
             return self._once_late(event)
-        with transaction.atomic(using=self.using):
+        with effect(self.using):
             is_new = self._inbox.admit(self.subscription, event.id)
             if is_new:
                 self._call(event)
+                check_committable(self.using)
             if is_suspect:
                 self._attempts.end(self.subscription, event.id)
             return is_new
@@ -125,8 +127,9 @@ class Handling:
         """The same, with the inbox's row last: whoever called it twice at once finds it there, and rolls back."""
         if self._inbox.has(self.subscription, event.id):
             return False
-        with late_lock(self.using):
+        with effect(self.using, late_lock):
             self._call(event)
+            check_committable(self.using)
             is_new = self._inbox.admit(self.subscription, event.id)
             transaction.set_rollback(not is_new, using=self.using)
             return is_new
@@ -207,9 +210,10 @@ class Handling:
     def _batch_once(self, events: Sequence[Event]) -> Mapping[str, BaseException]:
         if not self.has_inbox:
             return self._batch_call(events)
-        with transaction.atomic(using=self.using):
+        with effect(self.using):
             new = [event for event in events if self._inbox.admit(self.subscription, event.id)]
             failures = self._batch_call(new) if new else {}
+            check_committable(self.using)
             if failures:
                 # What the handler did for the others commits; these are tried again.
                 self._inbox.forget(self.subscription, list(failures))

@@ -1,0 +1,43 @@
+"""A handler's transaction: what it wrote is committed, or it is known that it was not."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from consumers.exceptions import HandlerRolledBack
+
+# libpq's PQTRANS_INERROR, which Django does not look at: PostgreSQL answers COMMIT with a rollback, and no error.
+IN_ERROR = 3
+
+
+@contextmanager
+def effect(using: str, begin: Callable[[str], AbstractContextManager[None]] = transaction.atomic) -> Iterator[None]:
+    """A transaction, begun by `begin`, that commits at its end."""
+    connection: Any = connections[using]
+    _end_left_open(connection)
+    # Django keeps the last one, of whatever transaction.
+    connection.rollback_exc = None
+    with begin(using):
+        yield
+
+
+def check_committable(using: str) -> None:
+    """Raises HandlerRolledBack where the transaction would roll back at its end, and say nothing."""
+    connection: Any = connections[using]
+    if connection.needs_rollback or connection.closed_in_transaction or _is_in_error(connection):
+        raise HandlerRolledBack(" ".join((HandlerRolledBack.__doc__ or "").split())) from connection.rollback_exc
+
+
+def _end_left_open(connection: BaseDatabaseWrapper) -> None:
+    """After `set_autocommit(False)`, as another handler of this thread may have left it, `atomic` does not commit."""
+    if not connection.in_atomic_block and not connection.get_autocommit():
+        connection.rollback()
+        connection.set_autocommit(True)
+
+
+def _is_in_error(connection: BaseDatabaseWrapper) -> bool:
+    """A raw statement that failed, and was caught. Costs no query."""
+    return bool(connection.vendor == "postgresql" and connection.connection.info.transaction_status == IN_ERROR)

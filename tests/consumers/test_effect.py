@@ -1,0 +1,136 @@
+"""What a handler wrote is committed, or its event was not handled."""
+
+from contextlib import suppress
+from threading import Event as Flag
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.test import TestCase
+
+from consumers import Event, registry, subscribe
+from consumers.exceptions import HandlerRolledBack
+from consumers.handling import Handling
+from consumers.models import InboxEvent
+from consumers.received import Received
+from consumers.registry import Handler
+from consumers.results import Failed, Handled
+from consumers.testing import assert_idempotent, deliver
+from tests.foo.models import Draft
+
+ROLLED_BACK = "consumers.exceptions.HandlerRolledBack"
+
+
+def one(id="e1", **more):
+    body = b'{"specversion":"1.0","id":"%s","source":"/x","type":"t"}' % id.encode()
+    return Received(body=body, routing_key="a", **more)
+
+
+def handling(function, **more):
+    return Handling(Handler(name="h", function=function, patterns=("#",), **more), "blog.h", stop=Flag())
+
+
+def texts():
+    return list(Draft.objects.order_by("pk").values_list("text", flat=True))
+
+
+def catching(event):
+    """A database error outside a savepoint, and no query after it that would find out."""
+    Draft.objects.create(pk=1, text="effect")
+    with suppress(IntegrityError):
+        Draft.objects.create(pk=1, text="taken")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("more", [{}, {"late_inbox": True}], ids=str)
+@pytest.mark.parametrize("is_suspect", [False, True])
+def test_event_was_not_handled_when_its_handler_caught_a_database_error(more, is_suspect):
+    result = handling(catching, **more)(one(is_suspect=is_suspect))
+    assert isinstance(result, Failed)
+    assert result.exception == ROLLED_BACK
+    assert texts() == []
+    assert not InboxEvent.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_batch_was_not_handled_when_its_handler_caught_a_database_error():
+    results = handling(catching, batch=5).together([one("e1"), one("e2")])
+    assert [result.exception for result in results] == [ROLLED_BACK, ROLLED_BACK]
+    assert texts() == []
+    assert not InboxEvent.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_event_is_handled_when_its_handler_caught_a_database_error_in_a_savepoint():
+    def careful(event):
+        Draft.objects.create(pk=1, text="effect")
+        with suppress(IntegrityError), transaction.atomic():
+            Draft.objects.create(pk=1, text="taken")
+
+    assert isinstance(handling(careful)(one()), Handled)
+    assert texts() == ["effect"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_effect_is_committed_when_another_handler_left_autocommit_off():
+    def manual(event):
+        transaction.set_autocommit(False)
+        Draft.objects.create(text="manual")
+        raise ValueError
+
+    handling(manual, inbox=False)(one())
+    assert isinstance(handling(lambda event: Draft.objects.create(text="effect"))(one()), Handled)
+    assert connection.get_autocommit()
+    assert texts() == ["effect"]
+
+
+def test_event_was_not_handled_when_its_handler_closed_its_connection(stage):
+    assert tried(stage, "from django.db import connections as them; them.close_all()") == f"{ROLLED_BACK} 0 0"
+
+
+@pytest.mark.parametrize("engine", ["postgres"])
+def test_event_was_not_handled_when_its_handler_caught_the_error_of_a_raw_statement(stage):
+    code = """
+    try:
+        connection.cursor().execute("SELECT 1 / 0")
+    except Exception:
+        pass"""
+    assert tried(stage, code) == f"{ROLLED_BACK} 0 0"
+
+
+def tried(stage, last):
+    """What became of an event whose handler writes a row and does this last; the rows of drafts and inbox."""
+    code = f"""
+from django.db import connection
+from consumers.models import InboxEvent
+from tests.consumers.test_effect import handling, one
+from tests.foo.models import Draft
+
+def function(event):
+    Draft.objects.create(text="effect")
+    {last.strip()}
+
+result = handling(function)(one())
+print(getattr(result, "exception", result), Draft.objects.count(), InboxEvent.objects.count())
+"""
+    return stage.python(code).strip()
+
+
+@pytest.fixture
+def own_registry(monkeypatch):
+    monkeypatch.setattr(registry, "_handlers", dict(registry._handlers))
+
+
+@pytest.mark.usefixtures("own_registry")
+class UnderTestCase(TestCase):
+    """The test's own transaction goes on."""
+
+    def test_caught_database_error_is_seen_in_a_projects_test(self):
+        subscribe("#", name="catching")(catching)
+        event = Event(specversion="1.0", id="e1", source="/x", type="t")
+        with pytest.raises(HandlerRolledBack):
+            deliver("catching", event)
+        assert texts() == []
+        with pytest.raises(AssertionError, match="HandlerRolledBack"):
+            assert_idempotent("catching", event)
+        Draft.objects.create(text="after")
+        assert texts() == ["after"]
