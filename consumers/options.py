@@ -1,6 +1,6 @@
 """How a worker works, and the options that say so on the command line."""
 
-from argparse import SUPPRESS, ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,10 +64,9 @@ def add_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--until-empty", action="store_true", help="end when the queues are empty")
     parser.add_argument("--alive-file", type=Path, metavar="PATH", help="touched every second: old means stuck")
-    parser.add_argument("--supervisor", type=int, help=SUPPRESS)
 
 
-def settings_from(options: Namespace, *, has_database: bool) -> Settings:
+def settings_from(options: Namespace, *, has_database: bool, supervisor: int | None) -> Settings:
     return Settings(
         threads=options.threads,
         prefetch=options.prefetch,
@@ -75,5 +74,5 @@ def settings_from(options: Namespace, *, has_database: bool) -> Settings:
         until_empty=options.until_empty,
         has_database=has_database,
         alive_file=options.alive_file,
-        supervisor=options.supervisor,
+        supervisor=supervisor,
     )

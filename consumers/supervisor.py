@@ -12,6 +12,10 @@ from publisher.wire.lifecycle import EXIT_CONFIG
 
 logger = logging.getLogger(__name__)
 
+# An option would not do: a script may name its options itself, and its children would supervise in their turn.
+SUPERVISOR = "SIGNAL_BRIDGE_SUPERVISOR"
+# A child hears of the end from its supervisor, and before that, perhaps, from the terminal or systemd, which tell all.
+SAME_WISH_SECONDS = 2.0
 CHECK_SECONDS = 0.2
 SHORTEST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
@@ -28,7 +32,7 @@ class Child:
     def start(self) -> None:
         self.started_at = time.monotonic()
         self.restart_at: float | None = None
-        self.process = subprocess.Popen([*sys.orig_argv, "--supervisor", str(os.getpid())])
+        self.process = subprocess.Popen(sys.orig_argv, env={**os.environ, SUPERVISOR: str(os.getpid())})
 
     @property
     def is_done(self) -> bool:
@@ -47,6 +51,12 @@ class Child:
             self.pause_seconds = min(2 * self.pause_seconds, LONGEST_PAUSE_SECONDS)
         elif now >= self.restart_at:
             self.start()
+
+
+def supervised_by() -> int | None:
+    """The process that supervises this one. To be asked once: what this one starts itself is not supervised."""
+    pid = os.environ.pop(SUPERVISOR, None)
+    return None if pid is None else int(pid)
 
 
 def supervise(count: int, stop: Flag) -> int:

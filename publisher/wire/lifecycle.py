@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event as Flag
@@ -63,13 +64,21 @@ def _say_once_that_it_waits(state: RetryCallState) -> None:
 
 
 @contextmanager
-def stopping_on_signals(stop: Flag) -> Iterator[None]:
-    """SIGTERM and SIGINT set `stop`, for an orderly end; a second one ends the process at once."""
+def stopping_on_signals(stop: Flag, *, same_wish_seconds: float = 0.0) -> Iterator[None]:
+    """SIGTERM and SIGINT set `stop`, for an orderly end; a second one ends the process at once.
+
+    One within `same_wish_seconds` of the first says the same again, where several pass on what one person wished.
+    """
+    patient_until: float | None = None
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
+        nonlocal patient_until
+        if patient_until is None and not stop.is_set():
+            # Before `stop` is set: the next signal may come while it is.
+            patient_until = time.monotonic() + same_wish_seconds
+            stop.set()
+        elif patient_until is None or time.monotonic() >= patient_until:
             os._exit(128 + number)
-        stop.set()
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
