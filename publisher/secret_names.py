@@ -17,24 +17,32 @@ ANYWHERE = (
 WORDS = (
     "otp", "[th]otp", "pin", "pw", "pwd", "salt", "signatures?", "bearer", "jwt", "cvv", "cvc", "cookies?", "nonce",
     "verifier", "dsn", "connection_string", "p256dh", "private_id", "hashed_?key", "key_?hash", "code_challenge",
-    "(?:cc|card)_?num(?:ber)?", "(?:wallet|master|recovery)_?(?:seed|phrase)", "seed_?phrase",
+    "creds", "psk", "otpauth", "(?:cc|card)_?num(?:ber)?", "(?:wallet|master|mfa|recovery)_?(?:seed|phrase)",
+    "seed_?phrase",
     "auth_?(?:header|data|hash|value|string)", "(?:basic|http|proxy)_?auth",
 )  # fmt: skip
 # A key, a code or a link that stands for somebody who shows it: `activation_key`, `backup_codes`, `invite_url`.
 BY_KIND = {
     "keys?": (
-        "account", "activation", "app", "auth", "client", "confirmation", "crypto", "decryption", "deploy", "hmac",
-        "invite", "invitation", "licen[cs]e", "login", "master", "recovery", "reset", "server", "service", "shared",
-        "ssh", "symmetric", "verification",
+        "account", "activation", "aes", "app", "auth", "client", "confirm", "confirmation", "crypto", "decryption",
+        "deploy", "fernet", "gpg", "hmac", "invite", "invitation", "licen[cs]e", "login", "master", "pgp", "recovery",
+        "reset", "rsa", "server", "service", "shared", "ssh", "ssl", "stream", "symmetric", "tls", "unlock",
+        "verification", "verify",
     ),
     "codes?": (
-        "access", "activation", "auth", "authentication", "authorization", "backup", "confirmation", "device",
-        "emergency", "gift", "gift_?card", "invite", "invitation", "login", "mfa", "one_?time", "recovery", "reset",
-        "scratch", "security", "sms", "two_?factor", "2fa", "unlock", "user", "verification",
+        "access", "activation", "auth", "authentication", "authorization", "backup", "confirm", "confirmation",
+        "device", "emergency", "gift", "gift_?card", "invite", "invitation", "login", "mfa", "one_?time", "pairing",
+        "phone", "recovery", "reset", "scratch", "security", "sms", "two_?factor", "2fa", "unlock", "user",
+        "verification", "verify",
     ),
     "(?:url|uri|link)s?": (
-        "activate", "activation", "confirm", "confirmation", "invite", "invitation", "magic", "presigned", "recovery",
-        "reset", "signed", "unlock", "verify", "verification",
+        "activate", "activation", "confirm", "confirmation", "invite", "invitation", "magic", "presigned",
+        "provisioning", "recovery", "reset", "signed", "unlock", "verify", "verification",
+    ),
+    # Of what is logged in to: user and password are in it.
+    "ur[il]s?": (
+        "amqp", "broker", "cache", "connection", "database", "db", "mongo(?:db)?", "mysql", "postgres(?:ql)?",
+        "rabbitmq", "redis",
     ),
 }  # fmt: skip
 # The last word, or what is named by the one after it: an `authorization_grant_type` is none.
@@ -43,14 +51,15 @@ WHOLE = ("auth",)
 
 # What a password, a token or the like has, and not what it is.
 ABOUT = (
-    "age", "algorithm", "at", "backends?", "consent", "counts?", "date", "days", "domain", "enabled", "expires",
-    "expires_in", "expiration", "expiry", "hashers", "hours", "length", "lifetime", "limit", "method", "minutes", "on",
-    "policy", "quota", "required", "samesite", "scopes?", "seconds", "size", "status", "time", "timeout", "ttl",
-    "types?", "type_hint", "usage", "validators", "(?:cookie|header|field|param)_name",
+    "age", "algorithm", "at", "attempts", "backends?", "consent", "counts?", "date", "days", "domain", "enabled",
+    "expires", "expires_in", "expiration", "expiry", "hashers", "hours", "length", "lifetime", "limit", "method",
+    "minutes", "on", "policy", "quota", "required", "samesite", "scopes?", "seconds", "size", "status", "time",
+    "timeout", "ttl", "types?", "type_hint", "usage", "validators", "version", "(?:cookie|header|field|param)_name",
 )  # fmt: skip
 # What a language model has read and written, and what a card's issuer said of its code.
 OTHERWISE = (
-    "(?:.*_)?(?:max|min|num|total|prompt|completion|input|output|cached|reasoning)_tokens", "(?:.*_)?cv[cv]_check",
+    "(?:.*_)?(?:(?:max|min)(?:_new)?|num|total|prompt|completion|input|output|cached|reasoning|prediction|audio)_tokens"
+    "(?:_details)?", "(?:.*_)?tokens_used", "(?:.*_)?cv[cv]_check",
 )  # fmt: skip
 
 

@@ -42,13 +42,15 @@ NAMES = {
         "handle issued lifetime assoc_type server_url next_step",
     ),
     "otp, two-factor": (
-        "token otp_token otp_code totp hotp private_id backup_codes pin mfa_code verification_code",
+        "token otp_token otp_code totp hotp private_id backup_codes pin mfa_code verification_code verify_code "
+        "confirm_code pairing_code phone_code mfa_seed otpauth_url provisioning_uri",
         "digits step drift t0 last_t tolerance confirmed throttling_failure_count "
-        "throttling_failure_timestamp number method persistent_id last_generated_timestamp",
+        "throttling_failure_timestamp number method persistent_id last_generated_timestamp otp_attempts "
+        "failed_password_attempts phone phone_number",
     ),
     "registration, invitations, push": (
         "activation_key invite_url_sent invite_url key_hash hashed_key p256dh auth vapid_private_key "
-        "server_key",
+        "server_key verify_key confirm_key unlock_key",
         "inviter accepted sent activated browser cloud_message_type device_id active",
     ),
     "wagtail, cms, shops": (
@@ -66,18 +68,25 @@ NAMES = {
         "apiKey APIKey clientSecret clientsecret accessToken aws_secret_access_key access_key_id private_key "
         "privateKey signing_key account_key ssh_key passphrase pass_phrase passWord userPassword db_passwd "
         "smtp_pass pwd OTPSecret secret1 client.secret sentry_dsn connection_string presigned_url magic_link "
-        "seed_phrase basic_auth auth_header authorizationCode bearer sessionid",
+        "seed_phrase basic_auth auth_header authorizationCode bearer sessionid tls_key ssl_key rsa_key aes_key "
+        "FERNET_KEY pgp_key gpg_key stream_key psk creds aws_creds",
         "public_key foreign_key primary_key sort_key cache_key object_key partition_key max_tokens "
         "prompt_tokens total_tokens completion_tokens token_count tokenizer access_token_expires_at "
-        "expires_in token_limit",
+        "expires_in token_limit prompt_tokens_details completion_tokens_details accepted_prediction_tokens "
+        "audio_tokens max_new_tokens tokens_used token_version secret_version",
+    ),
+    "servers": (
+        "database_url DATABASE_URL broker_url CELERY_BROKER_URL redis_url amqp_url mongo_url mongodb_uri cache_url "
+        "connection_url db_url postgres_url",
+        "url site_url base_url image_url callback_url redirect_uri webhook_url database broker_name redis_host",
     ),
     "look-alikes": (
-        "password_hint pin_code security_code",
+        "password_hint pin_code security_code new_tokens password_attempt",
         "key keyword keyboard monkey observer_key passenger passes compass bypass_reason pinned pinterest "
         "spin shopping opinion salted saltwater basalt secretary secretariat author authority authorized "
         "authorized_by authorizations oauth_app session session_start assignature design cookbook "
         "cookie_policy cookie_consent password_changed_at password_policy password_length signature_algorithm "
-        "reset_at verification_status",
+        "reset_at verification_status credit credo versions public_rsa_info upstream_keyword",
     ),
 }  # fmt: skip
 
