@@ -11,7 +11,7 @@ from django.db import connections, transaction
 from consumers.calling import Call
 from consumers.exceptions import BatchFailed
 from consumers.registry import Handler
-from consumers.results import name_of, where
+from consumers.results import name_of, text_of, where
 from publisher.redaction import is_secret
 from publisher.wire.event import decode_event
 
@@ -60,7 +60,7 @@ def rehearse(handler: Handler, letter: str, body: bytes, routing_key: str) -> Re
     return Rehearsal(
         id=letter,
         handler=handler.name,
-        exception=f"{name_of(error)}: {error}" if error else "",
+        exception=f"{name_of(error)}: {text_of(error)}" if error else "",
         where=where(error) if error else "",
         reads=record.reads,
         writes=tuple(record.writes),

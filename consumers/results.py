@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from consumers.received import ATTEMPT, DUE_AT, FIRST_FAILED_AT, ROUTING_KEY, Received
+from publisher.scrubbing import scrubbed
 from publisher.wire.event import Event
 
 TEXT_CHARACTERS = 500
@@ -75,9 +76,9 @@ def dead(reason: str, exc: BaseException | None, received: Received, handler: st
 
 
 def text_of(exc: BaseException) -> str:
-    """What it says, as far as a header can hold it."""
+    """What it says, as far as a header can hold it, without what it calls a secret."""
     try:
-        return str(exc)[:TEXT_CHARACTERS].encode(errors="backslashreplace").decode()
+        return scrubbed(str(exc))[:TEXT_CHARACTERS].encode(errors="backslashreplace").decode()
     except Exception:
         return ""
 

@@ -15,8 +15,9 @@ from publisher.encoders.models import key_action
 from publisher.encoders.objects import encode_redacted, forget, hide_named
 from publisher.encoders.values import dotted
 from publisher.redact import Redact
-from publisher.redaction import action_of, redacted, scrubbed_all
+from publisher.redaction import action_of, redacted
 from publisher.rules import Rule
+from publisher.scrubbing import scrubbed_all
 from publisher.secret_names import named_values
 from publisher.serializers import CyclicEncoding, SignalEncoding
 from publisher.wire import spans

@@ -1,6 +1,5 @@
 """What must not leave as it is: names that sound like secrets, and what REDACT and a rule's `redact` name."""
 
-import re
 from datetime import date, time, timedelta
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -19,15 +18,6 @@ HASH_CHARACTERS = 32
 
 # Values that are never secrets, whatever they are called: whether there is one, and since when or for how long.
 HARMLESS_TYPES = (bool, date, time, timedelta)
-
-# In text that somebody wrote for people: `password=...`, `'token': '...'`, `Bearer ...`, `://user:...@`.
-NAMED_IN_TEXT = re.compile(
-    r"""(?P<name>[\w-]*(?:passw(?:or)?d|passphrase|token|secret|api[_-]?key|session[_-]?(?:key|id)|credential|"""
-    r"""csrf|cookie|signature)[\w-]*["']?\s*(?:=|:)\s*)(?P<value>"[^"]*"|'[^']*'|[^\s,;&)}\]>"']+)""",
-    re.IGNORECASE,
-)
-SCHEME_IN_TEXT = re.compile(r"\b(?P<name>(?:Bearer|Basic|Token|Digest)\s+)[\w.~+/=-]{6,}")
-USERINFO_IN_TEXT = re.compile(r"(?P<name>://[^/\s:@]*:)[^/\s@]+(?=@)")
 
 
 @lru_cache(maxsize=4096)
@@ -78,26 +68,6 @@ def redacted(action: str, value: object) -> str | None:
     if value is None:
         return None
     return _hashed(value) if action == "hash" else _masked(value)
-
-
-def scrubbed(text: str) -> str:
-    """A repr or a message without what it calls a password, a token or the like.
-
-    >>> scrubbed("<Login user='ada' password='x'>")
-    "<Login user='ada' password=***>"
-    """
-    for pattern in (NAMED_IN_TEXT, SCHEME_IN_TEXT, USERINFO_IN_TEXT):
-        text = pattern.sub(rf"\g<name>{STARS}", text)
-    return text
-
-
-def scrubbed_all(plain: Any) -> Any:
-    """The same of all text in plain JSON: a setting may hold `redis://:password@host`."""
-    if isinstance(plain, str):
-        return scrubbed(plain)
-    if isinstance(plain, dict):
-        return {key: scrubbed_all(item) for key, item in plain.items()}
-    return [scrubbed_all(item) for item in plain] if isinstance(plain, list) else plain
 
 
 def _is_textual_key(model: type[Model], name: str) -> bool:

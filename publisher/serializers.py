@@ -6,8 +6,9 @@ from typing import Any
 from publisher import counters
 from publisher.encoders.likenesses import likeness_of
 from publisher.encoders.values import dotted
-from publisher.redaction import action_on, scrubbed
+from publisher.redaction import action_on
 from publisher.rules import Rule
+from publisher.scrubbing import scrubbed
 from publisher.unqueried import without_queries
 from publisher.wire.codec import Encoding
 from publisher.wire.errors import NotEncodable

@@ -5,7 +5,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from publisher.encoders.values import dotted
-from publisher.redaction import scrubbed
+from publisher.scrubbing import scrubbed
 from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
 from publisher.wire.sent import SentException
 

@@ -14,7 +14,8 @@ from django.db.models.manager import BaseManager
 from django.db.models.sql import Query
 
 from publisher.encoders.models import ANY_RULE, key_action, label_of
-from publisher.redaction import STARS, scrubbed
+from publisher.redaction import STARS
+from publisher.scrubbing import scrubbed
 from publisher.unqueried import without_queries
 from publisher.wire.codec import Encoding, encodes
 

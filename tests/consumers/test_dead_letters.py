@@ -246,6 +246,15 @@ def test_rehearsal_shows_what_the_handler_raises_and_undoes_what_it_wrote(own_re
 
 
 @pytest.mark.django_db(databases=["default", "other"])
+def test_rehearsal_shows_no_secret_when_the_exception_names_one(own_registry):
+    @subscribe("foo.#")
+    def fails(event):
+        raise LookupError("nobody has token=sown")
+
+    assert rehearsed(fails).exception == "builtins.LookupError: nobody has token=***"
+
+
+@pytest.mark.django_db(databases=["default", "other"])
 def test_rehearsal_gives_a_batch_handler_a_list(own_registry):
     @subscribe("foo.#", batch=10)
     def together(events: list[Event]):

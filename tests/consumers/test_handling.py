@@ -186,6 +186,12 @@ def test_dead_letters_text_is_cut_when_it_is_long():
     assert len(handle(body(None), "").headers["x-text"]) == 500
 
 
+def test_dead_letters_text_is_without_what_it_calls_a_secret():
+    text = f"{'x' * 480}, password='{'sown' * 10}'"
+    handle, _ = handling(user_login, function=raising(ValueError(text)))
+    assert handle(body(None), "").headers["x-text"] == f"{'x' * 480}, password=***"
+
+
 @pytest.mark.parametrize("exc", [SystemExit(3), KeyboardInterrupt()], ids=repr)
 def test_dead_letter_is_made_when_the_handler_wants_to_end_the_process(exc):
     """In a pool's thread it would end the thread alone, and the delivery would wait for ever."""
