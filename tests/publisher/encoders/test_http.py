@@ -1,13 +1,15 @@
 """Requests of every kind: what is harmless of them, and nothing else."""
 
 import pytest
+from django.conf.urls.i18n import i18n_patterns
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.test import AsyncRequestFactory, RequestFactory
-from django.urls import path, resolve
+from django.urls import path, register_converter, resolve
 from django.utils.functional import SimpleLazyObject
+from django.utils.translation import get_language, override
 from rest_framework.request import Request
 
 from consumers.instances import SentRequest
@@ -78,20 +80,69 @@ def test_rest_frameworks_user_counts_when_it_was_authenticated():
     assert travelled(request).user == 6
 
 
-@pytest.mark.parametrize("make", [wsgi, asgi, environ, scope])
-def test_one_time_key_in_a_path_stays_here(make, settings):
+GETS = {
+    "wsgi": lambda url, prefix="": RequestFactory(SCRIPT_NAME=prefix).get(url),
+    "asgi": lambda url, prefix="": AsyncRequestFactory(root_path=prefix).get(f"{prefix}{url}"),
+    "environ": lambda url, prefix="": RequestFactory(SCRIPT_NAME=prefix).get(url).environ,
+    "scope": lambda url, prefix="": AsyncRequestFactory(root_path=prefix).get(f"{prefix}{url}").scope,
+}  # fmt: skip
+
+
+@pytest.fixture(params=GETS)
+def get(request, settings):
     settings.ROOT_URLCONF = __name__
+    return GETS[request.param]
+
+
+def test_one_time_key_in_a_path_stays_here(get):
     for secret in (SECRET, "MQ:1abc-def"):
         for url in (f"/reset/MTI/{secret}/", f"/confirm/{secret}/", f"/api/{secret}/list"):
-            request = {
-                wsgi: lambda url=url: RequestFactory().get(url),
-                asgi: lambda url=url: AsyncRequestFactory().get(url),
-                environ: lambda url=url: RequestFactory().get(url).environ,
-                scope: lambda url=url: AsyncRequestFactory().get(url).scope,
-            }[make]()
-            assert secret not in text_of(request)
-            assert "***" in travelled(request).path
-    assert travelled(RequestFactory().get("/article/7/slug/")).path == "/article/7/slug/"
+            assert secret not in text_of(get(url))
+            assert "***" in travelled(get(url)).path
+
+
+@pytest.mark.parametrize(
+    ("url", "left"),
+    [
+        ("/reset/MQ/sown-a", "/reset/***/***"),
+        ("/invited/9b2d6a3e-1111-4222-8333-944455556666/slug-2026/", "/invited/***/slug-2026/"),
+        ("/sms/71234/", "/sms/***/"),
+        ("/sms/71234", "/sms/***"),
+        ("/reset/MQ/sown-MQ/", "/reset/***/***/"),
+        ("/signed/a1b2c3d4/", "/signed/***/"),
+        ("/de/verify/sown-a/", "/de/verify/***/"),
+        ("/de/verify/sown-a", "/de/verify/***"),
+        ("/gone/MQ/sown-12/", "/gone/MQ/***/"),
+        ("/gone/2026/Ünter-1", "/gone/2026/***"),
+        ("/article/7/slug-2026/", "/article/7/slug-2026/"),
+        ("/article/7/slug-2026", "/article/7/slug-2026"),
+        ("/gone/articles/2026/7", "/gone/articles/2026/7"),
+        ("/fixed-2026/", "/fixed-2026/"),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "/site-2026"])
+def test_path_is_shown_without_one_time_keys(get, prefix, url, left):
+    with override("fr"):
+        assert travelled(get(url, prefix)).path == f"{prefix}{left}"
+        assert get_language() == "fr"
+
+
+@pytest.mark.parametrize("path", ["/ünter/", "/日本/"])
+def test_path_is_text_whether_django_has_read_it_or_not(path):
+    for info in (path, path.encode().decode("latin-1")):
+        assert travelled({**environ(), "PATH_INFO": info}).path == path
+
+
+def test_path_is_looked_up_below_the_name_that_the_settings_force(get, settings):
+    settings.FORCE_SCRIPT_NAME = "/site-2026/"
+    assert travelled(get("/confirm/sown/", "/site-2026")).path == "/site-2026/confirm/***/"
+
+
+def test_path_is_looked_up_where_the_request_says():
+    request = RequestFactory().get("/confirm/sown/")
+    assert travelled(request).path == "/confirm/sown/"
+    request.urlconf = __name__
+    assert travelled(request).path == "/confirm/***/"
 
 
 def test_path_is_known_by_its_own_match_when_the_request_was_resolved(settings):
@@ -134,7 +185,32 @@ def view(request, **kwargs):
     return HttpResponse()
 
 
+class Signed:
+    """What its `to_python` makes of a key does not stand in the path."""
+
+    regex = "[a-z0-9]+"
+
+    def to_python(self, value):
+        return {"signed": value}
+
+    def to_url(self, value):
+        return value["signed"]
+
+
+class Demanding(Signed):
+    def to_python(self, value):
+        raise LookupError(value)
+
+
+register_converter(Signed, "signed")
+register_converter(Demanding, "demanding")
 urlpatterns = [
+    path("gone/<demanding:token>/<rest>/", view),
+    path("invited/<uuid:token>/<slug:slug>/", view),
+    path("sms/<int:code>/", view),
+    path("signed/<signed:token>/", view),
+    path("fixed-2026/", view, {"token": "of all"}),
+    *i18n_patterns(path("verify/<token>/", view)),
     path("reset/<uidb64>/<token>/", view),
     path("confirm/<str:key>/", view),
     path("api/<str:api_key>/list", view),
