@@ -65,7 +65,8 @@ def switched_off(monkeypatch):
 
 
 def clear():
-    cached = (redaction.action_of, columns.columns_of, events._paths, encoders.models.key_action)
+    models = encoders.models
+    cached = (redaction.action_of, columns.columns_of, events._paths, models.key_action, models.secret_columns)
     for function in cached:
         function.cache_clear()
 

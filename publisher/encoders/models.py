@@ -13,7 +13,7 @@ from publisher.encoders.objects import encode_redacted, hide_named
 from publisher.encoders.values import dotted
 from publisher.redact import Redact
 from publisher.rules import NO_FIELDS, Rule
-from publisher.wire.codec import Encoding, decodes, encodes
+from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
 from publisher.wire.sent import SentQuerySet
 
 ANY_RULE = Rule(signal="*")
@@ -79,12 +79,28 @@ def encode_queryset(encoding: Encoding, queryset: "QuerySet[Any]", path: str) ->
     found = queryset._result_cache
     if found is not None:
         plain["count"] = len(found)
-        plain["rows"] = [_row(encoding, row, f"{path}.rows.{n}") for n, row in enumerate(islice(found, MOST_ROWS))]
+        rows = list(islice(found, MOST_ROWS))
+        # What `values_list()` gives has no names, by which it could be told what is a secret.
+        if all(isinstance(row, Model | dict) for row in rows):
+            plain["rows"] = [_row(encoding, model, row, f"{path}.rows.{n}") for n, row in enumerate(rows)]
     return encoding.tag(path, "queryset", plain)
 
 
-def _row(encoding: Encoding, row: Any, path: str) -> Any:
-    return encode_key(encoding, type(row), row.pk, path) if isinstance(row, Model) else encoding.encode(row, path)
+def _row(encoding: Encoding, model: type[Model], row: Any, path: str) -> Any:
+    """The key of an instance; of what `values()` gives, what may leave by its name and by its column."""
+    if isinstance(row, Model):
+        return encode_key(encoding, type(row), row.pk, path)
+    dropped = secret_columns(model, getattr(encoding, "rule", ANY_RULE).redact).intersection(row)
+    encoding.types.update((f"{path}.{name}", DROPPED) for name in dropped)
+    return encoding.encode({name: value for name, value in row.items() if name not in dropped}, path)
+
+
+@cache
+def secret_columns(model: type[Model], redact: Redact) -> frozenset[str]:
+    """All that a row of `values()` may call them."""
+    dropped = [field for field in model._meta.concrete_fields if column_action(field, redact) == "drop"]
+    names = {name for field in dropped for name in (field.name, field.attname)}
+    return frozenset(names | {"pk"} if model._meta.pk in dropped else names)
 
 
 @encodes(BaseManager, RawQuerySet)

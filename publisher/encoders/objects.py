@@ -62,7 +62,7 @@ def encode_named(encoding: Encoding, value: Mapping[Any, Any], path: str) -> Any
     actions = {
         key: action
         for key, item in value.items()
-        if isinstance(key, str) and (action := encoding.action(key, item)) != "keep"
+        if (called := _called(key)) is not None and (action := encoding.action(called, item)) != "keep"
     }
     for name, value_name in named_values(value):
         is_named = value_name not in actions and isinstance(value[name], str)
@@ -75,8 +75,15 @@ def encode_named(encoding: Encoding, value: Mapping[Any, Any], path: str) -> Any
         for key, item in value.items()
         if actions.get(key) != "drop"
     }
-    encoding.types.update((f"{path}.{key}", DROPPED) for key, action in actions.items() if action == "drop")
+    encoding.types.update((f"{path}.{_called(key)}", DROPPED) for key, action in actions.items() if action == "drop")
     return encode_mapping(encoding, kept, path)
+
+
+def _called(key: object) -> str | None:
+    """The name that a key is, also one of bytes, as those of headers and of other languages' data are."""
+    if isinstance(key, bytes):
+        return key.decode(errors="replace")
+    return key if isinstance(key, str) else None
 
 
 def encode_parts(encoding: Encoding, value: object, names: Iterable[str], path: str) -> Any:

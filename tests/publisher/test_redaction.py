@@ -150,6 +150,15 @@ def test_key_is_hashed_when_it_is_redacted():
     assert one.data["kwargs"]["instance"]["pk"] == redacted("hash", 7)
 
 
+@pytest.mark.parametrize(("action", "value"), [("drop", None), ("mask", "***"), ("hash", redacted("hash", b"x"))])
+def test_key_of_a_dict_is_a_name_when_it_is_bytes(action, value):
+    one = event({"password": action}, data={b"password": b"x", b"user": b"ada", b"\xff": 1})
+    left = {} if action == "drop" else {b"password": value}
+    assert one.kwargs["data"] == {**left, b"user": b"ada", b"\xff": 1}
+    if action == "drop":
+        assert one.data["types"]["kwargs.data.password"] == "dropped"
+
+
 @isolate_apps("tests.foo")
 def test_column_is_a_secret_when_its_model_is_there_for_one():
     class AuthToken(models.Model):

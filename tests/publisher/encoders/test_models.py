@@ -10,8 +10,9 @@ from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.core.files.base import ContentFile
 from django.core.files.storage import InMemoryStorage
-from django.db.models import F, IntegerField, Value
+from django.db.models import CharField, F, IntegerField, Model, Value
 from django.db.models.functions import Now
+from django.test.utils import isolate_apps
 from psycopg.types.range import Range
 
 from publisher.wire.sent import SentQuerySet
@@ -235,6 +236,33 @@ def test_queryset_has_its_first_rows_when_it_was_evaluated(db, django_assert_num
         assert travelled(names) == SentQuerySet(model="foo.tag", count=2, rows=({"name": "0"}, {"name": "1"}))
     assert (result.count, result.rows, result.is_whole) == (150, tuple(pks[:100]), False)
     assert travelled(Tag.objects.none()).count is None
+
+
+@pytest.mark.parametrize("given", [{}, {"flat": True}, {"named": True}], ids=str)
+def test_queryset_has_no_rows_when_nothing_names_what_is_in_them(user, given):
+    hashes = User.objects.values_list("password", **given)
+    assert user.password in str(list(hashes))
+    assert sent(hashes) == ({"model": "auth.user", "count": 1}, {"": "queryset"})
+    assert travelled(hashes) == SentQuerySet(model="auth.user", count=1)
+
+
+@isolate_apps("tests.foo")
+def test_queryset_has_its_rows_without_the_columns_that_are_secrets():
+    class AuthToken(Model):
+        key = CharField(max_length=40, primary_key=True)
+        name = CharField(max_length=40)
+
+        class Meta:
+            app_label = "foo"
+
+        def __str__(self):
+            return self.name
+
+    rows = AuthToken.objects.values("pk", "key", "name")
+    rows._result_cache = [{"pk": "sown", "key": "sown", "name": "ada"}]
+    plain, types = sent(rows)
+    assert plain["rows"] == [{"name": "ada"}]
+    assert types == {"": "queryset", "rows.0.pk": "dropped", "rows.0.key": "dropped"}
 
 
 def test_related_manager_is_its_model(user):
