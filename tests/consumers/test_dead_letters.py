@@ -113,6 +113,14 @@ def test_show_prints_one_letter_whole(buried, command):
     assert (shown["event"], shown["host"], shown["text"]) == ({"id": "i2"}, "web1", "text of i2")
 
 
+def test_letter_is_shown_as_it_came_when_it_is_nested_too_deep(declared, command):
+    depth = 100_000
+    declared.publish_to("index.dead", b"[" * depth + b"]" * depth, message_id="deep")
+    shown = command("show", "deep")
+    assert '"id": "deep"' in shown
+    assert shown.count("[") == depth
+
+
 def test_replay_brings_one_back_as_new_and_leaves_the_others_where_they_were(buried, command, declared):
     assert command("replay", "i2") == "1 replayed.\n"
     assert [letter.properties.message_id for letter in declared.peek("index.dead")] == ["i1", "i3"]

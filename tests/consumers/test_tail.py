@@ -2,11 +2,13 @@
 
 import json
 import signal
+import subprocess
+import sys
 
 import pytest
 
 from consumers.management.commands.tail import as_json, as_text
-from tests.stage import eventually
+from tests.stage import ROOT, eventually
 
 EVENT = (
     b'{"specversion":"1.0","id":"1","source":"/x","type":"t","subject":"a/1","time":"2026-11-24T08:00:00.5Z",'
@@ -50,6 +52,25 @@ def test_tail_ends_after_so_many(tailing, queues):
     queues.event("t.1", {})
     assert tail.wait(10) == 0
     assert [line.split()[0] for line in tail.lines()] == ["t.0", "t.1"]
+
+
+def test_tail_ends_when_nobody_reads_it_any_more(stage, queues):
+    command = [sys.executable, "manage.py", "tail"]
+    with (
+        (stage.folder / "tail.log").open("w+") as log,
+        subprocess.Popen(command, cwd=ROOT, env=stage.env, stdout=subprocess.PIPE, stderr=log, text=True) as tail,
+    ):
+        try:
+            eventually(lambda: "Looking at" in (stage.folder / "tail.log").read_text())
+            queues.event("t.0", {})
+            assert tail.stdout.readline().split()[0] == "t.0"
+            tail.stdout.close()
+            queues.event("t.1", {})
+            assert tail.wait(10) == 0
+        finally:
+            tail.kill()
+    said = (stage.folder / "tail.log").read_text()
+    assert ("lost" in said, "rror" in said) == (False, False)
 
 
 def test_tail_follows_when_its_connection_was_lost(tailing, queues, late_broker):

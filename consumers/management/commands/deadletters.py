@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.dateparse import parse_datetime, parse_duration
 
-from consumers.dead_letters import Letters, Wanted, routing_key_of
+from consumers.dead_letters import DeadLetter, Letters, Wanted, routing_key_of
 from consumers.discovery import chosen, discover
 from consumers.exceptions import HandlersNotImportable, UnknownHandler
 from consumers.letter_rows import groups_of, line_of
@@ -33,6 +33,15 @@ def moment(text: str) -> datetime:
     if when is None:
         raise ArgumentTypeError(f"{text!r} is neither a time (2026-11-24T08:00) nor a duration (1:30:00)")
     return when if when.tzinfo else when.astimezone()
+
+
+def as_json(letter: DeadLetter, body: bytes) -> str:
+    """With its event; as it came where that is no JSON, or is nested too deep to be read or written here."""
+    fields = asdict(letter)
+    try:
+        return json.dumps({**fields, "event": json.loads(body)}, indent=2, default=str)
+    except (ValueError, RecursionError):
+        return json.dumps({**fields, "event": repr(body)}, indent=2)
 
 
 class Command(BaseCommand):
@@ -98,11 +107,7 @@ class Command(BaseCommand):
     def _show(self, letters: Letters, format: str) -> set[str]:
         found = list(letters)
         for letter, delivery in found:
-            try:
-                body = json.loads(delivery.body)
-            except ValueError:
-                body = repr(delivery.body)
-            self.stdout.write(json.dumps({**asdict(letter), "event": body}, indent=2, default=str))
+            self.stdout.write(as_json(letter, delivery.body))
         return {letter.id for letter, _ in found}
 
     def _replay(self, letters: Letters, format: str) -> set[str]:

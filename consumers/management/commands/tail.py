@@ -35,10 +35,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, pattern: list[str], count: int | None, format: str, **options: Any) -> None:
         self.left = count
         self.stop = Flag()
+        self.error: Exception | None = None
         self.line = as_json if format == "json" else as_text
         try:
             with stopping_on_signals(self.stop):
                 follow(pattern or ["#"], self._show, self.stop, self._say_ready)
+            if self.error is not None:
+                raise self.error
         except BrokerRefused as exc:
             raise CommandError(str(exc), returncode=EXIT_CONFIG) from exc
         except BrokenPipeError:
@@ -51,8 +54,13 @@ class Command(BaseCommand):
     def _show(self, key: str, body: bytes) -> None:
         if self.stop.is_set():
             return
-        self.stdout.write(self.line(key, body))
-        self.stdout.flush()
+        try:
+            self.stdout.write(self.line(key, body))
+            self.stdout.flush()
+        except Exception as exc:
+            # In the middle of the connection's I/O: there it would be taken for a lost connection.
+            self.error = exc
+            self.stop.set()
         if self.left is not None:
             self.left -= 1
             if self.left == 0:
