@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from consumers.handling import Handling, event_of
-from consumers.received import Received
+from consumers.handling import Handling
+from consumers.received import Received, event_of
 from consumers.results import Answered, Result, name_of, where
 from publisher.wire.codec import Encoding
 from publisher.wire.glance import told_of

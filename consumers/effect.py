@@ -7,7 +7,8 @@ from typing import Any
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from consumers.exceptions import HandlerRolledBack
+from consumers.exceptions import HandlerRolledBack, OnCommitFailed
+from consumers.results import name_of, text_of
 
 # libpq's PQTRANS_INERROR, which Django does not look at: PostgreSQL answers COMMIT with a rollback, and no error.
 IN_ERROR = 3
@@ -15,13 +16,23 @@ IN_ERROR = 3
 
 @contextmanager
 def effect(using: str, begin: Callable[[str], AbstractContextManager[None]] = transaction.atomic) -> Iterator[None]:
-    """A transaction, begun by `begin`, that commits at its end."""
+    """A transaction, begun by `begin`, that commits at its end. Raises OnCommitFailed for what comes after that."""
     connection: Any = connections[using]
     _end_left_open(connection)
     # Django keeps the last one, of whatever transaction.
     connection.rollback_exc = None
-    with begin(using):
-        yield
+    committed: list[bool] = []
+    # Within a project's test, whose transaction never commits, there is nothing to note: its hooks are its own.
+    is_outermost = not connection.in_atomic_block
+    try:
+        with begin(using):
+            if is_outermost:
+                connection.on_commit(lambda: committed.append(True))
+            yield
+    except BaseException as exc:
+        if committed:
+            raise _on_commit_failed(exc).with_traceback(exc.__traceback__) from exc
+        raise
 
 
 def check_committable(using: str) -> None:
@@ -29,6 +40,10 @@ def check_committable(using: str) -> None:
     connection: Any = connections[using]
     if connection.needs_rollback or connection.closed_in_transaction or _is_in_error(connection):
         raise HandlerRolledBack(" ".join((HandlerRolledBack.__doc__ or "").split())) from connection.rollback_exc
+
+
+def _on_commit_failed(exc: BaseException) -> OnCommitFailed:
+    return OnCommitFailed(f"{' '.join((OnCommitFailed.__doc__ or '').split())} It is {name_of(exc)}: {text_of(exc)}")
 
 
 def _end_left_open(connection: BaseDatabaseWrapper) -> None:

@@ -33,6 +33,13 @@ class HandlerRolledBack(ConsumersError):
     """
 
 
+class OnCommitFailed(ConsumersError):
+    """The handler's effect is committed, but what it left to `on_commit` raised; what came after was not called.
+
+    A replay does not call it either, since the inbox knows the event: do what is missing by hand, then discard this.
+    """
+
+
 class InstanceGone(ConsumersError):
     """The row that the event tells of is not there any more, and the handler asked for it as it is now."""
 

@@ -1,29 +1,25 @@
 """One delivery to one handler: decode, call once in effect, and decide what becomes of it. Knows no broker."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from threading import Event as Flag
-from typing import Any, TypeVar
 
-from django.db import InterfaceError, OperationalError, ProgrammingError, router, transaction
+from django.db import router, transaction
 from msgspec.structs import replace
 
 from consumers.calling import Call
 from consumers.effect import check_committable, effect
-from consumers.exceptions import BatchFailed, HandlerKilledItsProcess
+from consumers.exceptions import BatchFailed, HandlerKilledItsProcess, OnCommitFailed
 from consumers.late_lock import has_one_writer, late_lock
 from consumers.models import InboxEvent
 from consumers.patience import GivingBack, Patience
 from consumers.processing import processing
 from consumers.querysets import AttemptQuerySet, InboxQuerySet, attempts, inbox
-from consumers.received import Received
+from consumers.received import Received, event_of
 from consumers.registry import Handler
 from consumers.results import Dangerous, Failed, GivenBack, Handled, Result, dead, name_of
 from consumers.retry import Bury, decide
-from publisher.wire.errors import MalformedEvent
-from publisher.wire.event import Event, decode_event
-
-Answer = TypeVar("Answer")
+from publisher.wire.event import Event
 
 
 class Handling:
@@ -93,19 +89,8 @@ class Handling:
     def _handle(self, event: Event, began: datetime, *, is_suspect: bool = False) -> Handled:
         # Around the transaction: what waits for the commit is caused by the event as well.
         with self.processing.one(event):
-            is_new = self._patiently(self._once, event, is_suspect)
+            is_new = self._patience.keep_trying(self._once, event, is_suspect)
         return Handled(event=event if is_new else None, began=began)
-
-    def _patiently(self, action: Callable[..., Answer], *args: Any) -> Answer:
-        """Again while it is the database's fault."""
-        tried = 0
-        while True:
-            try:
-                return action(*args)
-            except (OperationalError, InterfaceError, ProgrammingError) as exc:
-                tried += 1
-                if not self._patience.waits(exc, tried):
-                    raise
 
     def _once(self, event: Event, is_suspect: bool) -> bool:
         """Whether it was handled now, rather than before."""
@@ -142,7 +127,7 @@ class Handling:
 
     def _is_dangerous(self, event: Event) -> bool:
         """Most that come again are innocent: one that did not end the first start that was noted is begun alone."""
-        noted = self._patiently(self._attempts.begun, self.subscription, event.id)
+        noted = self._patience.keep_trying(self._attempts.begun, self.subscription, event.id)
         return 2 + noted >= min(3, self._most)
 
     @property
@@ -156,7 +141,7 @@ class Handling:
         Just before it, and not while it waits to be alone: who dies of another one meanwhile has not begun.
         """
         # The first time it was no suspect.
-        begun = 1 + self._patiently(self._attempts.begin, self.subscription, event.id)
+        begun = 1 + self._patience.keep_trying(self._attempts.begin, self.subscription, event.id)
         if begun > self._most:
             self._ended(event)
             exc = HandlerKilledItsProcess(f"{begun - 1} times begun, never ended")
@@ -182,7 +167,7 @@ class Handling:
         return result
 
     def _ended(self, event: Event) -> None:
-        self._patiently(self._attempts.end, self.subscription, event.id)
+        self._patience.keep_trying(self._attempts.end, self.subscription, event.id)
 
     @property
     def _is_late(self) -> bool:
@@ -203,21 +188,27 @@ class Handling:
             return {}
         try:
             with self.processing.together(events):
-                return self._patiently(self._batch_once, events)
+                return self._patience.keep_trying(self._batch_once, events)
         except BaseException as exc:
             return {event.id: exc for event in events}
 
     def _batch_once(self, events: Sequence[Event]) -> Mapping[str, BaseException]:
         if not self.has_inbox:
             return self._batch_call(events)
-        with effect(self.using):
-            new = [event for event in events if self._inbox.admit(self.subscription, event.id)]
-            failures = self._batch_call(new) if new else {}
-            check_committable(self.using)
-            if failures:
-                # What the handler did for the others commits; these are tried again.
-                self._inbox.forget(self.subscription, list(failures))
-            return failures
+        new: list[Event] = []
+        failures: Mapping[str, BaseException] = {}
+        try:
+            with effect(self.using):
+                new = [event for event in events if self._inbox.admit(self.subscription, event.id)]
+                failures = self._batch_call(new) if new else {}
+                check_committable(self.using)
+                if failures:
+                    # What the handler did for the others commits; these are tried again.
+                    self._inbox.forget(self.subscription, list(failures))
+        except OnCommitFailed as exc:
+            self.processing.partly_failed(exc)
+            return {**{event.id: exc for event in new}, **failures}
+        return failures
 
     def _batch_call(self, events: Sequence[Event]) -> Mapping[str, BaseException]:
         try:
@@ -234,10 +225,3 @@ class Handling:
     @property
     def _attempts(self) -> AttemptQuerySet:
         return attempts(self.using)
-
-
-def event_of(received: Received) -> Event:
-    """Raises MalformedEvent for what is none, or came with what cannot be read."""
-    if received.flaw:
-        raise MalformedEvent(received.flaw)
-    return decode_event(received.body, received.routing_key)

@@ -2,9 +2,11 @@
 
 import logging
 import random
+from collections.abc import Callable
 from threading import Event as Flag
+from typing import Any, TypeVar
 
-from django.db import Error, ProgrammingError, connections
+from django.db import Error, InterfaceError, OperationalError, ProgrammingError, connections
 
 from consumers.models import InboxEvent
 from publisher.tables import has_table, migration_hint
@@ -14,6 +16,8 @@ logger = logging.getLogger(__name__)
 TRIES = 5
 PAUSE_SECONDS = 0.05
 LONGEST_SECONDS = 5.0
+
+Answer = TypeVar("Answer")
 
 
 class GivingBack(Exception):
@@ -28,7 +32,18 @@ class Patience:
         self._needs_inbox = needs_inbox
         self._stop = stop
 
-    def waits(self, exc: BaseException, tried: int) -> bool:
+    def keep_trying(self, action: Callable[..., Answer], *args: Any) -> Answer:
+        """What it answers: again while it is the database's fault that it raises."""
+        tried = 0
+        while True:
+            try:
+                return action(*args)
+            except (OperationalError, InterfaceError, ProgrammingError) as exc:
+                tried += 1
+                if not self._waits(exc, tried):
+                    raise
+
+    def _waits(self, exc: BaseException, tried: int) -> bool:
         """Whether to try once more, after a pause: a few times for a lock or a deadlock, for ever while it is away.
 
         Raises GivingBack when the process is to end.

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from publisher.wire.errors import MalformedEvent
+from publisher.wire.event import Event, decode_event
 from publisher.wire.intake import Delivery
 
 ATTEMPT = "x-attempt"
@@ -49,6 +51,13 @@ def received(delivery: Delivery) -> Received:
         first_failed_at=_header(headers, FIRST_FAILED_AT, str, None),
         is_suspect=delivery.redelivered,
     )
+
+
+def event_of(received: Received) -> Event:
+    """Raises MalformedEvent for what is none, or came with what cannot be read."""
+    if received.flaw:
+        raise MalformedEvent(received.flaw)
+    return decode_event(received.body, received.routing_key)
 
 
 def retry_headers(received: Received, after_seconds: float) -> dict[str, Any]:

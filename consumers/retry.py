@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from consumers.delays import is_wait
-from consumers.exceptions import Reject, Retry, TooManyHops
+from consumers.exceptions import OnCommitFailed, Reject, Retry, TooManyHops
 from publisher.wire.errors import MalformedEvent
 
 DELAYS_SECONDS = (1.0, 10.0, 60.0, 600.0)
@@ -79,6 +79,8 @@ def decide(
         return Bury(reason="unknown type")
     if isinstance(exc, TooManyHops):
         return Bury(reason="too many hops")
+    if isinstance(exc, OnCommitFailed):
+        return Bury(reason="on_commit")
     if isinstance(exc, Reject):
         return Bury(reason="rejected")
     if not isinstance(exc, Retry) and not policy.is_worth_retrying(exc):

@@ -4,16 +4,16 @@ from contextlib import suppress
 from threading import Event as Flag
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.test import TestCase
 
-from consumers import Event, registry, subscribe
+from consumers import BatchFailed, Event, registry, subscribe
 from consumers.exceptions import HandlerRolledBack
 from consumers.handling import Handling
 from consumers.models import InboxEvent
 from consumers.received import Received
 from consumers.registry import Handler
-from consumers.results import Failed, Handled
+from consumers.results import Dead, Failed, Handled
 from consumers.testing import assert_idempotent, deliver
 from tests.foo.models import Draft
 
@@ -83,6 +83,53 @@ def test_effect_is_committed_when_another_handler_left_autocommit_off():
     assert texts() == ["effect"]
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("kind", [ConnectionError, OperationalError, SystemExit])
+@pytest.mark.parametrize("more", [{}, {"late_inbox": True}], ids=str)
+def test_work_left_to_on_commit_is_a_dead_letter_when_it_raises(kind, more):
+    def function(event):
+        Draft.objects.create(text="effect")
+        transaction.on_commit(lambda: hook(kind("the mail server")))
+
+    handle = handling(function, **more)
+    result = handle(one())
+    assert isinstance(result, Dead)
+    assert result.reason == "on_commit"
+    assert "do what is missing by hand" in result.headers["x-text"]
+    assert result.headers["x-text"].endswith(f"{kind.__name__}: the mail server")
+    assert result.headers["x-where"].startswith("test_effect.py:")
+    assert texts() == ["effect"]
+    again = handle(one())
+    assert isinstance(again, Handled)
+    assert again.event is None
+
+
+def hook(exc):
+    raise exc
+
+
+@pytest.mark.django_db(transaction=True)
+def test_event_of_a_batch_is_tried_again_when_it_failed_and_on_commit_raises():
+    def function(events):
+        transaction.on_commit(lambda: hook(ConnectionError()))
+        raise BatchFailed({"e2": ValueError()})
+
+    first, second = handling(function, batch=5).together([one("e1"), one("e2")])
+    assert (first.reason, second.exception) == ("on_commit", "builtins.ValueError")
+    assert list(InboxEvent.objects.values_list("event_id", flat=True)) == ["e1"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_event_is_tried_again_when_it_cannot_commit(monkeypatch):
+    def function(event):
+        transaction.on_commit(lambda: hook(AssertionError("it was not committed")))
+        monkeypatch.setattr(connection, "commit", lambda: hook(IntegrityError("deferred")))
+
+    assert handling(function)(one()).exception == "django.db.utils.IntegrityError"
+    monkeypatch.undo()
+    assert not InboxEvent.objects.exists()
+
+
 def test_event_was_not_handled_when_its_handler_closed_its_connection(stage):
     assert tried(stage, "from django.db import connections as them; them.close_all()") == f"{ROLLED_BACK} 0 0"
 
@@ -134,3 +181,9 @@ class UnderTestCase(TestCase):
             assert_idempotent("catching", event)
         Draft.objects.create(text="after")
         assert texts() == ["after"]
+
+    def test_hooks_of_a_projects_test_are_its_handlers_own(self):
+        subscribe("#", name="hooking")(lambda event: transaction.on_commit(len))
+        with self.captureOnCommitCallbacks() as hooks:
+            deliver("hooking", Event(specversion="1.0", id="e1", source="/x", type="t"))
+        assert hooks == [len]
