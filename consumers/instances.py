@@ -112,7 +112,9 @@ def fresh(sent: Any) -> Any:
     if not isinstance(sent, Model):
         return sent
     try:
-        return type(sent)._base_manager.get(pk=sent.pk)
+        # Not where reads go: a replica may not have the row yet.
+        written_to = router.db_for_write(type(sent), instance=sent)
+        return type(sent)._base_manager.using(written_to).get(pk=sent.pk)
     except ObjectDoesNotExist as exc:
         raise InstanceGone(f"{sent._meta.label_lower}/{sent.pk} is gone") from exc
 

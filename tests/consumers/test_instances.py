@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import RequestFactory
 
-from consumers.instances import Record, SentRequest, _tell_once, instance_of, model_named
+from consumers.instances import Record, SentRequest, _tell_once, fresh, instance_of, model_named
 from publisher.catalogue import named
 from publisher.events import encoded_event
 from publisher.rules import Rule
@@ -188,3 +188,20 @@ def test_request_comes_back_as_a_projection():
 def test_models_in_containers_come_back():
     tags = {Tag(pk=1, name="a"), Tag(pk=2, name="b")}
     assert travelled({"tags": tags, "class": Tag}) == {"tags": tags, "class": Tag}
+
+
+class ReadsFromAReplica:
+    def db_for_read(self, model, **hints):
+        return "other"
+
+    def db_for_write(self, model, **hints):
+        return "default"
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_row_is_read_fresh_where_it_was_written_when_reads_go_to_a_replica(settings):
+    written = Tag.objects.create(name="new")
+    Tag.objects.filter(pk=written.pk).update(name="newer")
+    settings.DATABASE_ROUTERS = [ReadsFromAReplica()]
+    assert not Tag.objects.exists()
+    assert fresh(travelled(written)).name == "newer"
