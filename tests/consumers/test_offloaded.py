@@ -207,7 +207,8 @@ def test_event_is_kept_until_a_consumer_has_been_there_and_nobody_else_gets_it(a
     away.offload("hidden")
     relay = away.start("relay")
     away.python("from django.test import Client\nClient().get('/away/place/7/')")
-    eventually(lambda: json.loads(away.manage("outbox", "--format", "json").stdout)["unroutable"])
+    eventually(lambda: away.database.value("SELECT count(*) FROM publisher_parkedevent"))
+    assert json.loads(away.manage("outbox", "--format", "json").stdout)["unroutable"]
     away.consume()
     eventually(lambda: away.texts("hidden") == ["7"])
     assert relay.poll() is None

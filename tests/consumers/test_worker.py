@@ -142,8 +142,9 @@ UNREADABLE = (
 def test_neighbours_are_untouched_when_a_strangers_headers_cannot_be_read(stage, queues):
     stage.manage("topology", "--declare")
     key = "db.post_save.foo.article"
-    for number, properties in enumerate(UNREADABLE):
-        save_and_relay(stage, f"good {number}")
+    save_and_relay(stage, *(f"good {number}" for number in range(len(UNREADABLE))))
+    for number, (good, properties) in enumerate(zip(queues.take("index"), UNREADABLE, strict=True)):
+        queues.channel.basic_publish(queues.exchange, key, good.body, good.properties)
         # The event in it is a good one: nobody knows what else the stranger meant.
         queues.channel.basic_publish(queues.exchange, key, queues.body({}, id=f"bad {number}"), properties)
     queues.channel.basic_publish(queues.exchange, b"\xff\xfe", b"no key", pika.BasicProperties(message_id="1"))
