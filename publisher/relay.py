@@ -94,7 +94,7 @@ class Relay:
             connection.declare(published_to(conf.exchange(), has_offloaded=bool(conf.offload())))
             news = wakeup(self.using, self.loop)
             sender: Sender[WaitingRow] = Sender(connection, conf.exchange())
-            session = Session(self.using, self.leases.mine, sender, self.care)
+            session = Session(self.using, self.leases.mine, sender, self.care.holding(self.leases.held))
             return self._serve(session, news, is_done)
         finally:
             if news is not None:

@@ -130,7 +130,6 @@ class Session:
         ids = told_of(row.body)
         logger.error("parked id=%s event=%s%s key=%s: %s", row.id, row.message_id, ids, row.routing_key, reason)
         self._park([row.id], ParkedEvent.Kind.REFUSED, reason)
-        self.care = self.care.settled([row.id])
 
     def _unroutable(self, row: WaitingRow) -> None:
         if row.keep_unroutable:
@@ -162,6 +161,7 @@ class Session:
 
     def _park(self, ids: list[int], kind: str, reason: str) -> None:
         self._outbox.park(parked(self._using), ids, kind, reason)
+        self.care = self.care.settled(ids)
 
     def _parked_unroutable(self) -> ParkedQuerySet:
         return parked(self._using).in_shards(self.shards).kept()
