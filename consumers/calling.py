@@ -1,13 +1,11 @@
 """Calls a handler's function with an event, in the way it was registered for."""
 
-import inspect
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from asgiref.sync import async_to_sync
-
 from consumers.bindings import sender_name
+from consumers.coroutines import callable_of, ends_itself
 from consumers.exceptions import InstanceGone, TooManyHops
 from consumers.instances import fresh, model_named
 from consumers.registry import Handler
@@ -32,10 +30,8 @@ class Call:
         self._known_names = frozenset(signal.name for signal in known)
         self._signals = {signal.name: signal.signal for signal in known if signal.signal in handler.signals}
         function = handler.function
-        # In this thread, so inside its transaction: asgiref runs what is thread-sensitive where it was called from.
-        self._function: Callable[..., Any] = (
-            async_to_sync(function) if inspect.iscoroutinefunction(function) else function
-        )
+        self.ends_itself = ends_itself(function)
+        self._function = callable_of(function, handler.hard_seconds)
 
     def takes(self, event: Event) -> bool:
         """Whether the event is one for this handler. Raises UnknownType and TooManyHops."""

@@ -6,6 +6,7 @@ from typing import Any
 from django.dispatch import Signal
 
 from consumers.calling import sender_of
+from consumers.coroutines import callable_of, ends_itself
 from consumers.exceptions import ReceiverGone
 from consumers.registry import Handler
 from consumers.retry import Backoff, UnknownType
@@ -25,6 +26,7 @@ class Runner:
     def __init__(self, offloaded: Offloaded, signals: Mapping[str, Signal]) -> None:
         self.offloaded = offloaded
         self.signals = signals
+        self.ends_itself = offloaded.receiver is not None and ends_itself(offloaded.receiver)
         path = path_of(offloaded.receiver) if offloaded.receiver else offloaded.name
         self.__module__, _, self.__qualname__ = path.rpartition(".")
 
@@ -36,7 +38,7 @@ class Runner:
         if signal is None:
             raise UnknownType(f"no signal is called {event.type!r} here")
         with running(self.offloaded.name, event.subject):
-            call(receiver, signal, sender_of(event), event.kwargs)
+            call(callable_of(receiver, self.offloaded.entry.hard_seconds), signal, sender_of(event), event.kwargs)
 
 
 def offloaded_handlers() -> Iterator[Handler]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from django.db import Error, InterfaceError, OperationalError, ProgrammingError, connections
 
+from consumers.clock import standing_still
 from consumers.models import InboxEvent
 from publisher.tables import has_table, migration_hint
 
@@ -40,7 +41,9 @@ class Patience:
                 return action(*args)
             except (OperationalError, InterfaceError, ProgrammingError) as exc:
                 tried += 1
-                if not self._waits(exc, tried):
+                with standing_still():
+                    is_over = not self._waits(exc, tried)
+                if is_over:
                     raise
 
     def _waits(self, exc: BaseException, tried: int) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from django.db import close_old_connections, connections
 
-from consumers import escaped
+from consumers import clock, escaped
 from consumers.exceptions import HandlerTooSlow
 from consumers.gate import Gate
 from consumers.handling import Handling
@@ -47,12 +47,21 @@ def identity(delivery: Delivery) -> tuple[str, object]:
 class Running:
     """A job that a thread is at."""
 
-    __slots__ = ("began", "is_ended", "is_warned", "job")
+    __slots__ = ("began", "clock", "is_ended", "is_warned", "job")
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.began = time.monotonic()
+        self.clock = clock.started()
         self.is_warned = self.is_ended = False
+
+    def is_to_end(self, now: float) -> bool:
+        """Whether it is over its hard limit, and does not see to that itself."""
+        handling = self.job.handling
+        seconds = handling.handler.hard_seconds
+        if seconds is None or self.is_ended or handling.call.ends_itself:
+            return False
+        return self.clock.seconds(now) > seconds
 
 
 class Pool:
@@ -114,7 +123,7 @@ class Pool:
         with self._lock:
             for ident, running in list(self._running.items()):
                 handler, seconds = running.job.handling.handler, now - running.began
-                if handler.hard_seconds is not None and seconds > handler.hard_seconds and not running.is_ended:
+                if running.is_to_end(now):
                     running.is_ended = True
                     _raise_in(ident, HandlerTooSlow)
                 if seconds > handler.soft_seconds and not running.is_warned:

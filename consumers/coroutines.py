@@ -1,0 +1,40 @@
+"""Handlers that are coroutine functions: each runs in a loop of its own, which ends it at its hard limit."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any
+
+from asgiref.sync import async_to_sync, iscoroutinefunction
+
+from consumers.exceptions import HandlerTooSlow
+
+
+def ends_itself(function: Callable[..., Any]) -> bool:
+    """Whether it is run here: its thread waits for the loop in a lock, where no other thread can end it."""
+    return iscoroutinefunction(function) or bool(getattr(function, "ends_itself", False))
+
+
+def callable_of(function: Callable[..., Any], seconds: float | None) -> Callable[..., Any]:
+    """The function, to be called from a thread; one that is run here is ended after so many seconds."""
+    if not iscoroutinefunction(function):
+        return function
+    # In this thread, so inside its transaction: asgiref runs what is thread-sensitive where it was called from.
+    run: Callable[..., Any] = async_to_sync(_limited(function, seconds))
+    return run
+
+
+def _limited(function: Callable[..., Coroutine[Any, Any, Any]], seconds: float | None) -> Callable[..., Any]:
+    """Cancelled at its next `await` after so many seconds. Raises HandlerTooSlow then."""
+
+    @wraps(function)
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                return await function(*args, **kwargs)
+        except TimeoutError as exc:
+            if limit.expired():
+                raise HandlerTooSlow from exc
+            raise  # the handler's own
+
+    return call
