@@ -66,7 +66,8 @@ def forwarded_senders() -> Iterator[type[Model] | None]:
 
 def offloaded_senders() -> Iterator[type[Model] | None]:
     """The same for what offloaded receivers are connected to."""
-    for known in catalogue():
+    # To look through all signals takes longer than all other checks.
+    for known in catalogue() if conf.offload() else ():
         for entry in entries(known.signal):
             if isinstance(entry.held, StandIn):
                 yield from models_of(entry) if isinstance(known.signal, ModelSignal) else (None,)
