@@ -12,7 +12,7 @@ import time
 from collections import deque
 from typing import NamedTuple
 
-from django.db import connections
+from publisher.outbox import after_commit
 
 logger = logging.getLogger(__name__)
 
@@ -81,11 +81,7 @@ _lock = threading.Lock()
 
 def send(event: DirectEvent, using: str) -> None:
     """Publish once the transaction on `using` committed, or now when there is none."""
-    connection = connections[using]
-    if connection.in_atomic_block:
-        connection.on_commit(lambda: buffer().put(event), robust=True)
-    else:
-        buffer().put(event)
+    after_commit(lambda: buffer().put(event), using)
 
 
 def buffer() -> Buffer:

@@ -1,10 +1,11 @@
 """Writes events to the outbox in the transaction that made them true: all of them in one INSERT, just before COMMIT.
 
 A pending event waits among the connection's own `run_on_commit` hooks, which Django already empties on rollback and
-prunes when a savepoint is rolled back. The connection's `commit` is wrapped, on that instance, to write them first.
+prunes when a savepoint is rolled back. The connection's `commit` is wrapped, on that instance, to write them first, and
+to hand over after it what does not go through the outbox.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any, NamedTuple
@@ -57,14 +58,61 @@ class Pending:
         insert(connections[self.using], [self.row])
 
 
+class HandOver:
+    """What is done as soon as the commit is: Django's own hooks wait until autocommit is on again."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self.function = function
+
+    def __call__(self) -> None:
+        self.function()
+
+
+class Savepoints:
+    """What a hook is pruned with: each savepoint that was there when it came, whoever made it.
+
+    Django asks `sid in savepoints`, and itself lists those of `atomic()` alone, not those that
+    `transaction.savepoint()` makes. Their numbers count up for as long as the connection object lives.
+    https://github.com/django/django/blob/5.2/django/db/backends/base/base.py `BaseDatabaseWrapper.savepoint`
+    """
+
+    __slots__ = ("made",)
+
+    def __init__(self, made: int) -> None:
+        self.made = made
+
+    def __contains__(self, sid: object) -> bool:
+        number = str(sid).rpartition("_x")[2]
+        return number.isdecimal() and int(number) <= self.made
+
+
 def record(row: Row, using: str) -> None:
     """Write the event when, and only if, the current transaction on `using` commits; at once in autocommit."""
     connection = connections[using]
     if not connection.in_atomic_block and connection.get_autocommit():
         insert(connection, [row])
         return
-    write_before_commit(connection)
-    _hooks(connection).append((set(connection.savepoint_ids), Pending(row, using), False))
+    _wait(connection, Pending(row, using), is_robust=False)
+
+
+def after_commit(function: Callable[[], None], using: str) -> None:
+    """Call it when, and only if, the current transaction on `using` commits; at once in autocommit. It must not raise.
+
+    It asks for no connection where there is none yet: what needs no database must not wait for one.
+    """
+    connection = connections[using]
+    is_open = connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
+    if is_open:
+        _wait(connection, HandOver(function), is_robust=True)
+    else:
+        function()
+
+
+def _wait(connection: BaseDatabaseWrapper, hook: Pending | HandOver, *, is_robust: bool) -> None:
+    _wrap_commit(connection)
+    _hooks(connection).append((Savepoints(connection.savepoint_state), hook, is_robust))
 
 
 def pending(using: str) -> list[Row]:
@@ -77,7 +125,7 @@ def _hooks(connection: BaseDatabaseWrapper) -> list[Any]:
     return connection.run_on_commit
 
 
-def write_before_commit(connection: BaseDatabaseWrapper) -> None:
+def _wrap_commit(connection: BaseDatabaseWrapper) -> None:
     """Wrap this connection's `commit`, once."""
     if getattr(connection.commit, "writes_outbox", False):
         return
@@ -86,6 +134,7 @@ def write_before_commit(connection: BaseDatabaseWrapper) -> None:
     def commit_with_outbox() -> None:
         _write_pending(connection)
         commit()
+        _hand_over(connection)
 
     commit_with_outbox.writes_outbox = True  # type: ignore[attr-defined]
     connection.commit = commit_with_outbox  # type: ignore[method-assign]
@@ -97,6 +146,14 @@ def _write_pending(connection: BaseDatabaseWrapper) -> None:
     if rows:
         insert(connection, rows)
         connection.run_on_commit = [hook for hook in hooks if not isinstance(hook[1], Pending)]
+
+
+def _hand_over(connection: BaseDatabaseWrapper) -> None:
+    hooks = _hooks(connection)
+    connection.run_on_commit = [hook for hook in hooks if not isinstance(hook[1], HandOver)]
+    for _, hook, _ in hooks:
+        if isinstance(hook, HandOver):
+            hook()
 
 
 def insert(connection: BaseDatabaseWrapper, rows: Sequence[Row]) -> None:

@@ -1,9 +1,10 @@
 """Direct delivery: at most once, never in the way of whoever sends."""
 
+import json
 import time
 
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 
 from publisher import direct
 from publisher.models import OutboxEvent
@@ -45,6 +46,68 @@ def test_direct_event_waits_for_the_commit(flagged, queues):
     eventually(lambda: queues.count("q") == 1)
     (letter,) = queues.take("q")
     assert b'"n":2' in letter.body
+
+
+@pytest.fixture
+def handed_over(bridge, settings, monkeypatch):
+    """What reaches the buffer of a process that has no broker to look for."""
+    settings.SIGNAL_BRIDGE = {**bridge, "FORWARD": [{"signal": SIGNAL, "delivery": "direct"}]}
+    events = []
+
+    class Buffer:
+        put = staticmethod(lambda event: events.append(json.loads(event.body)["data"]["kwargs"]["n"]))
+
+    monkeypatch.setattr(direct, "buffer", Buffer)
+    return events
+
+
+@pytest.fixture
+def by_hand():
+    """Transactions without `atomic()`."""
+    transaction.set_autocommit(False)
+    yield
+    transaction.rollback()
+    transaction.set_autocommit(True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_direct_event_waits_for_the_commit_by_hand(handed_over, by_hand):
+    article_flagged.send(sender=None, n=1)
+    transaction.rollback()
+    article_flagged.send(sender=None, n=2)
+    assert handed_over == []
+    transaction.commit()
+    assert handed_over == [2]
+    transaction.rollback()
+    transaction.commit()
+    assert handed_over == [2]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_direct_event_of_a_block_leaves_with_the_commit_by_hand(handed_over, by_hand):
+    with transaction.atomic():
+        article_flagged.send(sender=None, n=1)
+    transaction.commit()
+    transaction.rollback()
+    assert handed_over == [1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_direct_event_goes_with_a_savepoint_made_by_hand(handed_over):
+    with transaction.atomic():
+        article_flagged.send(sender=None, n=1)
+        sid = transaction.savepoint()
+        article_flagged.send(sender=None, n=2)
+        transaction.savepoint_rollback(sid)
+    assert handed_over == [1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_direct_event_asks_for_no_database_when_there_is_no_transaction(handed_over, monkeypatch):
+    connection = connections["default"]
+    monkeypatch.setattr(connection, "connection", None)
+    article_flagged.send(sender=None, n=1)
+    assert (handed_over, connection.connection) == ([1], None)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -135,6 +135,24 @@ with ThreadPoolExecutor(4) as threads:
     assert stage.outbox() == 30
 
 
+@pytest.mark.parametrize("engine", ["postgres"])
+def test_events_of_a_savepoint_go_with_it_when_there_is_no_block(stage):
+    # SQLite has savepoints in blocks alone.
+    stage.python("""
+from django.db import transaction
+from tests.foo.models import Article
+
+transaction.set_autocommit(False)
+Article.objects.create(title="kept")
+sid = transaction.savepoint()
+Article.objects.create(title="dropped")
+transaction.savepoint_rollback(sid)
+transaction.commit()
+""")
+    assert stage.database.rows("SELECT title FROM foo_article") == [("kept",)]
+    assert stage.outbox() == 1
+
+
 def test_forked_workers_write_events_when_the_site_was_loaded_before(stage):
     """gunicorn --preload: models, rules and receivers are there before the workers are."""
     port = assign(["http"], fixed={}, last={})["http"]

@@ -79,6 +79,43 @@ def test_events_of_a_savepoint_go_with_it():
     assert [event.kwargs["instance"].title for event in written()] == ["kept", "kept too"]
 
 
+def save_article(title):
+    Article.objects.create(title=title)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_events_of_a_savepoint_made_by_hand_go_with_it():
+    with transaction.atomic():
+        save_article("kept")
+        outer = transaction.savepoint()
+        save_article("dropped")
+        inner = transaction.savepoint()
+        save_article("dropped too")
+        transaction.savepoint_commit(inner)
+        transaction.savepoint_rollback(outer)
+        save_article("dropped at the second time")
+        transaction.savepoint_rollback(outer)
+        save_article("kept too")
+    assert [event.kwargs["instance"].title for event in written()] == ["kept", "kept too"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_events_before_and_after_a_savepoint_made_by_hand_stay_when_it_is_rolled_back():
+    with transaction.atomic():
+        with transaction.atomic():
+            save_article("in a block before")
+        sid = transaction.savepoint()
+        with transaction.atomic():
+            save_article("dropped")
+        transaction.savepoint_rollback(sid)
+        with transaction.atomic():
+            save_article("in a block after")
+        transaction.savepoint_commit(transaction.savepoint())
+        save_article("last")
+    expected = ["in a block before", "in a block after", "last"]
+    assert [event.kwargs["instance"].title for event in written()] == expected
+
+
 @pytest.mark.django_db(transaction=True)
 def test_event_is_written_when_committed_by_hand():
     transaction.set_autocommit(False)
