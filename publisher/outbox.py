@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from publisher import migrating
@@ -22,10 +22,16 @@ SLOTS = 1024
 CHANNEL = "signal_bridge"
 CHUNK_ROWS = 500
 CHUNK_BYTES = 4_000_000
+# Of a table or a column: SQLite and MySQL call that operational too, and it does not pass.
+MISSING = ("no such table", "no column named", "Unknown column")
 
 
 class OutboxNotWritten(DatabaseError):
     """The event could not be written, so its transaction must not commit. Is the outbox migrated on this alias?"""
+
+
+class OutboxUnavailable(OutboxNotWritten, OperationalError):
+    """The database failed while it wrote the event, so its transaction must not commit. It may be tried again."""
 
 
 class Row(NamedTuple):
@@ -157,7 +163,7 @@ def _hand_over(connection: BaseDatabaseWrapper) -> None:
 
 
 def insert(connection: BaseDatabaseWrapper, rows: Sequence[Row]) -> None:
-    """One INSERT for all rows, as far as the back end's limits allow. Raises OutboxNotWritten.
+    """One INSERT for all rows, as far as the back end's limits allow. Raises OutboxNotWritten or OutboxUnavailable.
 
     What a migration writes before there is an outbox is left out: nobody can have subscribed to it yet.
     """
@@ -171,7 +177,13 @@ def insert(connection: BaseDatabaseWrapper, rows: Sequence[Row]) -> None:
         migrating.is_there(connection)
     except Exception as exc:
         # A DatabaseError, whatever it was: Django rolls back for no other error of `commit`.
-        raise OutboxNotWritten(f"{OutboxNotWritten.__doc__} ({connection.alias}: {exc})") from exc
+        error = OutboxUnavailable if _is_outage(exc) else OutboxNotWritten
+        raise error(f"{error.__doc__} ({connection.alias}: {exc})") from exc
+
+
+def _is_outage(exc: Exception) -> bool:
+    """Whether it passes: a connection lost, a lock, a deadlock. Consumers, and projects, wait and try again."""
+    return isinstance(exc, OperationalError | InterfaceError) and not any(text in str(exc) for text in MISSING)
 
 
 @lru_cache(maxsize=CHUNK_ROWS)

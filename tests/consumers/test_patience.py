@@ -16,6 +16,7 @@ from consumers.results import Failed, GivenBack, Handled
 from consumers.retry import Backoff
 from tests.bar.models import Seen
 from tests.databases import without_table
+from tests.foo.models import Article
 from tests.proxy import Proxy
 from tests.stage import eventually
 
@@ -47,6 +48,26 @@ def test_locked_database_is_tried_again_in_place_and_uses_up_no_attempt(handle):
     assert isinstance(handle(locked_twice), Handled)
     assert [seen.text for seen in Seen.objects.all()] == ["2"]
     assert InboxEvent.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_database_that_is_away_when_the_handlers_own_event_is_written_is_tried_again(handle):
+    calls, refused = [], []
+
+    def saves(event):
+        Article.objects.create(title="one")
+        calls.append(event)
+
+    def execute(run, sql, *args):
+        if "publisher_outboxevent" in sql and not refused:
+            refused.append(sql)
+            raise OperationalError("server closed the connection unexpectedly")
+        return run(sql, *args)
+
+    with connection.execute_wrapper(execute):
+        assert isinstance(handle(saves), Handled)
+    assert len(calls) == 2
+    assert Article.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)

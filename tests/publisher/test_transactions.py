@@ -4,10 +4,11 @@ from contextlib import suppress
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.test import Client
 
 from publisher.models import OutboxEvent
+from publisher.outbox import OutboxNotWritten
 from publisher.wire.event import decode_event
 from tests.foo.models import Article, Draft, Note, Tag
 from tests.foo.signals import user_login
@@ -135,13 +136,29 @@ def test_transaction_fails_when_its_event_cannot_be_written():
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE publisher_outboxevent RENAME TO away")
     try:
-        with pytest.raises(Exception, match="outbox"):
+        with pytest.raises(OutboxNotWritten, match="Is the outbox migrated") as raised:
             Article.objects.create(title="one")
+        assert not isinstance(raised.value, OperationalError)
         assert not Article.objects.exists()
         assert connection.get_autocommit()
     finally:
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE away RENAME TO publisher_outboxevent")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+def test_transaction_fails_with_an_operational_error_when_the_database_is_away(error):
+    def execute(run, sql, *args):
+        if "publisher_outboxevent" in sql:
+            raise error("server closed the connection unexpectedly")
+        return run(sql, *args)
+
+    with connection.execute_wrapper(execute), pytest.raises(OperationalError, match="closed the connection") as raised:
+        Article.objects.create(title="one")
+    assert isinstance(raised.value, OutboxNotWritten)
+    assert "migrated" not in str(raised.value)
+    assert not Article.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
