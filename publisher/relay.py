@@ -11,7 +11,7 @@ from django.db import Error as DatabaseTrouble
 from publisher import conf
 from publisher.care import Care
 from publisher.leases import STANDBY_SECONDS, Leases
-from publisher.patience import Patience
+from publisher.patience import Patience, Pause
 from publisher.querysets import WaitingRow, outbox
 from publisher.session import DELETE_SECONDS, Session
 from publisher.wakeup import Wakeup, wakeup
@@ -41,6 +41,7 @@ class Relay:
         self.leases = Leases(using, conf.shards())
         self.care = Care(most=WINDOW, window=WINDOW)
         self.patience = Patience(using, self.stop)
+        self.pause = Pause(self.stop)
         self._reported: Counter[Outcome] = Counter()
         self._reported_at = self._rated_at = time.monotonic()
         self._rated = 0
@@ -59,15 +60,24 @@ class Relay:
 
     def _run(self, is_done: Callable[[], bool]) -> None:
         while not self.stop.is_set():
+            settled = self.tally.total()
             try:
                 if self._stand_by() and self._relay(is_done):
                     self.patience.over()
                     break
             except BrokerUnavailable as exc:
                 logger.warning("connection lost: %s", exc)
+                self._pause(was_of_use=self.tally.total() > settled)
             except DatabaseTrouble as exc:
                 self.patience.wait(exc)
         self._report()
+
+    def _pause(self, *, was_of_use: bool) -> None:
+        """What a session sent in vain the next one sends again: not at once, and ever later, where nothing settles."""
+        if was_of_use:
+            self.pause.over()
+        else:
+            self.pause.wait()
 
     def _stand_by(self) -> bool:
         """Waits for a lease; whether there is one."""
@@ -91,7 +101,7 @@ class Relay:
             return True
         news: Wakeup | None = None
         try:
-            connection.declare(published_to(conf.exchange(), has_offloaded=bool(conf.offload())))
+            connection.declare(published_to(conf.exchange()))
             news = wakeup(self.using, self.loop)
             sender: Sender[WaitingRow] = Sender(connection, conf.exchange())
             session = Session(self.using, self.leases.mine, sender, self.care.holding(self.leases.held))

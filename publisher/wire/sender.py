@@ -20,7 +20,9 @@ Token = TypeVar("Token")
 Identity = str | tuple[str, bytes]
 
 WINDOW = 2000
-NOT_FOUND = 404
+ACCESS_REFUSED, NOT_FOUND = 403, 404
+# What a user may publish is a matter of each message's key where there are topic permissions.
+OF_A_TOPIC = "access to topic"
 # What the broker says of a message: precondition failed (as when it is too large), and malformed frames.
 MESSAGE_CODES = frozenset((311, 406, 501, 502, 505))
 UNSENT_BYTES = 1_000_000
@@ -111,10 +113,10 @@ class Sender(Generic[Token]):
 
     def _check_channel(self) -> None:
         reason = self._closed or self.connection.lost
-        if isinstance(reason, ChannelClosedByBroker | ConnectionClosedByBroker) and reason.reply_code in MESSAGE_CODES:
+        if isinstance(reason, ChannelClosedByBroker | ConnectionClosedByBroker) and _is_of_a_message(reason):
             raise MessageRefused(reason.reply_text, [token for token, _ in self.in_flight.values()]) from reason
         if isinstance(reason, ChannelClosedByBroker) and reason.reply_code == NOT_FOUND:
-            raise BrokerUnavailable(f"the exchange {self.exchange!r} is gone: {reason.reply_text}") from reason
+            raise BrokerUnavailable(f"what is published to is gone: {reason.reply_text}") from reason
         if isinstance(self._closed, ChannelClosedByBroker):
             raise self.connection.translated(self._closed) from self._closed
         self.connection.check()
@@ -158,3 +160,10 @@ class Sender(Generic[Token]):
                 self._returned[identity] = times - 1
             return Outcome.UNROUTABLE
         return Outcome.NACKED if nacked else Outcome.CONFIRMED
+
+
+def _is_of_a_message(reason: ChannelClosedByBroker | ConnectionClosedByBroker) -> bool:
+    """Whether one message is to blame, rather than all that is published here."""
+    if reason.reply_code == ACCESS_REFUSED:
+        return OF_A_TOPIC in reason.reply_text
+    return reason.reply_code in MESSAGE_CODES

@@ -104,9 +104,9 @@ def asking(exchange: str) -> Topology:
     return Topology(exchanges=(Exchange(name=ask_exchange(exchange), kind="topic"),))
 
 
-def published_to(exchange: str, *, has_offloaded: bool) -> Topology:
-    """What a publisher needs."""
-    return events_exchange(exchange) + offloading(exchange) if has_offloaded else events_exchange(exchange)
+def published_to(exchange: str) -> Topology:
+    """What a relay needs, whatever its settings: the rows in its outbox may be of a process with others."""
+    return events_exchange(exchange) + offloading(exchange)
 
 
 def waiting(exchange: str, tiers_seconds: Iterable[int]) -> Topology:

@@ -14,7 +14,7 @@ from django.db import transaction
 from publisher.models import OutboxEvent, UnroutableKey
 from publisher.querysets import leases
 from publisher.relay import Relay
-from publisher.wire.errors import BrokerRefused
+from publisher.wire.errors import BrokerRefused, BrokerUnavailable
 from publisher.wire.origin import Origin, originating
 from publisher.wire.sender import Outcome
 from tests.foo.models import Article
@@ -181,3 +181,20 @@ def test_body_goes_unchanged_when_it_is_large(line):
     body = bytes(row.body)
     relay()
     assert line.take("all")[0].body == body
+
+
+def test_relay_waits_ever_longer_when_no_session_settles_anything(line, monkeypatch):
+    """As where each thing sent closes the channel: what was ahead of it would be published again and again."""
+    stop, begun = threading.Event(), []
+
+    def failing(*_):
+        begun.append(time.monotonic())
+        raise BrokerUnavailable("what is published to is gone")
+
+    monkeypatch.setattr("publisher.relay.Sender", failing)
+    timer = threading.Timer(4, stop.set)
+    timer.start()
+    relay(once=False, stop=stop)
+    timer.join()
+    assert 3 <= len(begun) < 9
+    assert begun[-1] - begun[-2] > begun[1] - begun[0]

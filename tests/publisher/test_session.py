@@ -1,6 +1,7 @@
 """What becomes of rows that the broker does not take: parked, kept or counted, alone, and never in silence."""
 
 import json
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -107,4 +108,37 @@ def test_outbox_command_says_what_is_there(stage, queues):
     assert stage.manage("outbox", "retry", check=False).returncode == 2
     missing = stage.manage("outbox", "discard", "7", check=False)
     assert (missing.returncode, "Not parked: 7" in missing.stderr) == (1, True)
+    queues.delete("q")
+
+
+def test_event_for_an_offloaded_receiver_holds_nobody_up_when_the_relay_has_no_offload(stage, queues):
+    queues.bind("q", "db.#")
+    stage.python(SAVE.format(titles="abc"))
+    key = "UPDATE publisher_outboxevent SET routing_key = %s WHERE id = 2"
+    stage.database.rows(key, [f"@{queues.service}.shop.receivers.reindex"])
+    relay = stage.start("relay")
+    eventually(lambda: stage.outbox() == 0)
+    assert titles(queues.take("q")) == ["a", "c"]
+    assert relay.log.read_text().count("connected") == 1
+    queues.delete("q")
+    queues.channel.exchange_delete(f"{queues.exchange}.offload")
+
+
+def test_event_is_parked_alone_when_topic_permissions_forbid_its_key(stage, queues, broker):
+    if broker.ctl is None:
+        pytest.skip("somebody else's broker: no users are added there")
+    queues.bind("q", "#")
+    user, url = queues.service, urlsplit(stage.env["BROKER_URL"])
+    broker.ctl("add_user", user, "password")
+    broker.ctl("set_permissions", user, ".*", ".*", ".*")
+    broker.ctl("set_topic_permissions", user, queues.exchange, r"^db\.", ".*")
+    stage.python(SAVE.format(titles="abc"))
+    stage.database.rows("UPDATE publisher_outboxevent SET routing_key = 'shop.order' WHERE id = 2")
+    address = f"{url.hostname}:{url.port}{url.path}"
+    stage.manage("relay", "--once", BROKER_URL=f"{url.scheme}://{user}:password@{address}")
+    assert list(dict.fromkeys(titles(queues.take("q")))) == ["a", "c"]
+    (parked,) = ledger(stage)["parked"]
+    assert parked["id"] == 2
+    assert "access to topic 'shop.order'" in parked["reason"]
+    broker.ctl("delete_user", user)
     queues.delete("q")

@@ -165,10 +165,17 @@ def test_the_one_is_refused_and_those_before_it_go_when_a_property_is_too_long(s
 def test_exchange_that_is_gone_is_told_when_publishing(sender, line):
     line.channel.exchange_delete(line.exchange)
     sender.send("t", message(1))
-    with pytest.raises(BrokerUnavailable, match=f"exchange '{line.exchange}' is gone"):
+    with pytest.raises(BrokerUnavailable, match=f"is gone: .*no exchange '{line.exchange}'"):
         sender.flush()
     assert [token for token, _ in sender.in_flight.values()] == ["t"]
     line.channel.exchange_declare(line.exchange, "topic", durable=True)
+
+
+def test_exchange_is_named_as_the_broker_names_it_when_another_one_is_gone(sender, line):
+    sender.send("t", message(1, exchange=f"{line.exchange}.other"))
+    with pytest.raises(BrokerUnavailable, match=f"no exchange '{line.exchange}.other'") as caught:
+        sender.flush()
+    assert f"'{line.exchange}'" not in str(caught.value)
 
 
 def test_what_was_in_flight_is_still_there_when_the_connection_is_lost(sender, connection):
