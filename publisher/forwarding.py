@@ -2,10 +2,9 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, connections, router
 from django.db.models import Model
 from django.utils.module_loading import import_string
 
@@ -133,8 +132,7 @@ def alias_of(sender: object, kwargs: Mapping[str, Any]) -> str:
     if isinstance(using, str) and using in connections.settings:
         return using
     for candidate in (kwargs.get("instance"), sender):
-        with suppress(AttributeError):
-            alias = candidate._state.db  # type: ignore[union-attr]
-            if isinstance(alias, str) and not isinstance(candidate, type):
-                return alias
+        if isinstance(candidate, Model) and isinstance(candidate._state.db, str):
+            # Not where it was read from: that may be a replica. A lazy object has the class of what it stands for.
+            return router.db_for_write(candidate.__class__, instance=candidate)
     return DEFAULT_DB_ALIAS

@@ -9,6 +9,7 @@ from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models.deletion import Collector
 from django.db.models.signals import ModelSignal, post_delete, post_init, post_save, pre_save
 from django.test import override_settings
+from django.utils.functional import SimpleLazyObject
 
 from publisher import counters, receivers
 from publisher.catalogue import catalogue, named
@@ -253,6 +254,20 @@ def test_fixtures_are_not_forwarded_unless_asked_for():
 )
 def test_alias_is_that_of_the_write(sender, kwargs, alias):
     assert alias_of(sender, kwargs) == alias
+
+
+class WritesTagsToDefault:
+    def db_for_write(self, model, **hints):
+        return "default" if model is Tag else None
+
+
+@pytest.mark.parametrize("lazily", [lambda tag: tag, lambda tag: SimpleLazyObject(lambda: tag)], ids=["itself", "lazy"])
+def test_alias_is_where_the_router_writes_when_the_instance_is_read_from_a_replica(lazily, settings):
+    tag = lazily(Tag.from_db("other", ["id"], [1]))
+    assert alias_of(None, {"instance": tag}) == "other"
+    settings.DATABASE_ROUTERS = [WritesTagsToDefault()]
+    assert alias_of(None, {"instance": tag}) == alias_of(tag, {}) == "default"
+    assert alias_of(None, {"instance": Article.from_db("other", ["id"], [1])}) == "other"
 
 
 def test_senders_are_none_when_the_signal_is_of_no_model():
