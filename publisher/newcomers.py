@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Callable
 from functools import wraps
+from threading import RLock
 from types import FrameType
 from typing import Any
 from weakref import WeakSet
@@ -17,6 +18,7 @@ from publisher.entries import UID
 logger = logging.getLogger(__name__)
 
 NEWCOMER = f"{UID}newcomer"
+LOOKING_SECONDS = 5.0
 # Where a signal was made that has no name: another from there has none either, and is not looked for again.
 Place = tuple[str, int]
 
@@ -27,6 +29,42 @@ _welcome: Welcome | None = None
 _globs: tuple[str, ...] = ()
 _nameless: set[Place] = set()
 _met: "WeakSet[Signal]" = WeakSet()
+
+
+class Newcomer:
+    """Receives in place of a signal's receiver until it is first sent: where it is made, it has no name yet."""
+
+    def __init__(self, signal: Signal, place: Place) -> None:
+        self._signal = signal
+        self._place = place
+        self._looking = RLock()
+        self._is_introduced = False
+        self._receiver: Callable[..., None] | None = None
+
+    # Everything by name, since a signal's kwargs may be called anything: `self` too.
+    def __call__(self, /, **named: Any) -> None:
+        self._introduce()
+        # Django does not call it for what was being sent already when it was connected.
+        if self._receiver is not None:
+            self._receiver(**named)
+
+    def _introduce(self) -> None:
+        """Once, while the others that send wait. Not for ever: what is looked through, one of them may be importing."""
+        is_alone = self._looking.acquire(timeout=LOOKING_SECONDS)
+        try:
+            if not self._is_introduced:
+                self._give_way(_named(self._signal, self._place))
+        finally:
+            if is_alone:
+                self._looking.release()
+
+    def _give_way(self, known: KnownSignal | None) -> None:
+        """In one step: whoever sends meanwhile finds this or the receiver, never both and never neither."""
+        with self._signal.lock:
+            if not self._is_introduced:
+                self._receiver = None if known is None or _welcome is None else _welcome(known)
+                self._is_introduced = True
+                self._signal.disconnect(dispatch_uid=NEWCOMER)
 
 
 def watch(welcome: Welcome, globs: tuple[str, ...]) -> None:
@@ -65,15 +103,9 @@ def _meet(signal: Signal) -> None:
     if place in _nameless or not any(_may_take(glob, frame.f_globals.get("__name__", "")) for glob in _globs):
         return
 
-    # By then it has a name: where it is made, it is not assigned to anything yet.
-    def introduce(**named: Any) -> None:
-        signal.disconnect(dispatch_uid=NEWCOMER)
-        receiver = _introduced(signal, place)
-        if receiver is not None:
-            # It was connected just now, so Django will not call it for what is being sent.
-            receiver(**named)
-
-    signal.connect(introduce, weak=False, dispatch_uid=NEWCOMER)
+    # Reentrant, so that one receiver can take the place of another while nobody looks.
+    signal.lock = RLock()  # type: ignore[assignment]
+    signal.connect(Newcomer(signal, place), weak=False, dispatch_uid=NEWCOMER)
     _met.add(signal)
 
 
@@ -91,9 +123,9 @@ def _maker_of(signal: Signal) -> FrameType:
     return frame
 
 
-def _introduced(signal: Signal, place: Place) -> Callable[..., None] | None:
+def _named(signal: Signal, place: Place) -> KnownSignal | None:
     known = known_as(signal)
     if known is None:
         _nameless.add(place)
         logger.warning("not forwarded: a signal made in %s, line %d, has no name", *place)
-    return None if known is None or _welcome is None else _welcome(known)
+    return known

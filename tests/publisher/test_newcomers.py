@@ -2,6 +2,9 @@
 
 import logging
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Event, Thread
 from types import ModuleType
 
 import pytest
@@ -9,6 +12,8 @@ from django.dispatch import Signal
 from django.test import override_settings
 
 from publisher import receivers
+from publisher.catalogue import known_as
+from publisher.forwarding import DELIVERIES
 from publisher.models import OutboxEvent
 from publisher.wire.event import decode_event
 
@@ -102,3 +107,82 @@ def test_answer_is_none_when_a_newcomer_is_sent(module):
     with forwarding("*"):
         made = module("from django.dispatch import Signal\nmade = Signal()").made
         assert {answer for _, answer in made.send_robust(sender=None)} == {None}
+
+
+@pytest.fixture
+def forwarded(monkeypatch):
+    """The numbers that were forwarded, from whatever thread."""
+    numbers = []
+
+    def deliver(encoded, rule, using):
+        numbers.append(decode_event(encoded.body, encoded.routing_key).kwargs["number"])
+
+    monkeypatch.setitem(DELIVERIES, "outbox", deliver)
+    return numbers
+
+
+def test_each_is_forwarded_once_when_threads_send_it_while_its_name_is_looked_for(module, forwarded, monkeypatch):
+    looked, everyone = [], Barrier(8)
+
+    def look(signal):
+        looked.append(signal)
+        time.sleep(0.2)
+        return known_as(signal)
+
+    monkeypatch.setattr("publisher.newcomers.known_as", look)
+    with forwarding("tests.foo.late.*"):
+        made = module("from django.dispatch import Signal\nmade = Signal()").made
+
+        def send(thread):
+            everyone.wait()
+            for number in range(20):
+                made.send(sender=None, number=(thread, number))
+
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(send, range(8)))
+    assert sorted(map(tuple, forwarded)) == [(thread, number) for thread in range(8) for number in range(20)]
+    assert len(looked) == 1
+
+
+def test_it_is_forwarded_once_when_sent_just_when_its_receiver_is_connected(module, forwarded, monkeypatch):
+    connect_signal, senders = receivers.connect_signal, []
+
+    def connect(known, rules):
+        forward = connect_signal(known, rules)
+        senders.append(Thread(target=known.signal.send, kwargs={"sender": None, "number": 2}))
+        senders[0].start()
+        senders[0].join(0.2)
+        return forward
+
+    with forwarding("tests.foo.late.*"):
+        made = module("from django.dispatch import Signal\nmade = Signal()").made
+        with monkeypatch.context() as patched:
+            patched.setattr(receivers, "connect_signal", connect)
+            made.send(sender=None, number=1)
+        senders[0].join()
+    assert sorted(forwarded) == [1, 2]
+
+
+def test_it_is_forwarded_when_the_thread_that_looks_for_its_name_waits_for_the_one_that_sends(
+    module, forwarded, monkeypatch
+):
+    looks, sent = Event(), Event()
+
+    def look(signal):
+        if not looks.is_set():
+            looks.set()
+            sent.wait()
+        return known_as(signal)
+
+    monkeypatch.setattr("publisher.newcomers.known_as", look)
+    monkeypatch.setattr("publisher.newcomers.LOOKING_SECONDS", 0.1)
+    with forwarding("tests.foo.late.*"):
+        made = module("from django.dispatch import Signal\nmade = Signal()").made
+        looking = Thread(target=made.send, kwargs={"sender": None, "number": 1})
+        looking.start()
+        looks.wait()
+        made.send(sender=None, number=2)
+        assert forwarded == [2]
+        sent.set()
+        looking.join()
+    assert forwarded == [2, 1]
