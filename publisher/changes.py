@@ -4,7 +4,8 @@ The old values are read by one query just before a save, in its transaction. Wit
 the instance was loaded with, and there is no query; what it was not loaded with is not known.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import wraps
 from typing import Any
@@ -95,17 +96,28 @@ def _watch_saving(model: type[Model]) -> None:
     @wraps(save_base)
     def tracked_save_base(self: Model, *args: Any, **kwargs: Any) -> None:
         # A parent may be tracked as well, and a child may not.
-        if type(self) not in _tracked or hasattr(self._state, BEFORE):
+        if type(self) is not model:
             save_base(self, *args, **kwargs)
             return
-        setattr(self._state, BEFORE, _before(self, *args, **kwargs))
-        try:
+        with _told(self, _before(self, *args, **kwargs)):
             save_base(self, *args, **kwargs)
-        finally:
-            delattr(self._state, BEFORE)
         _remember(self, kwargs.get("update_fields"))
 
     model.save_base = tracked_save_base  # type: ignore[method-assign]
+
+
+@contextmanager
+def _told(instance: Model, before: Values | None) -> Iterator[None]:
+    """What was there before this save. A receiver may save the instance again: that is a save of its own, within."""
+    outer = getattr(instance._state, BEFORE, UNKNOWN)
+    setattr(instance._state, BEFORE, before)
+    try:
+        yield
+    finally:
+        if outer is UNKNOWN:
+            delattr(instance._state, BEFORE)
+        else:
+            setattr(instance._state, BEFORE, outer)
 
 
 def _before(
@@ -119,8 +131,9 @@ def _before(
     """Old values by attname; None where there is no old row."""
     if raw or force_insert or instance.pk is None:
         return None
-    if update_fields is not None:
-        return getattr(instance._state, LOADED, {})
+    # Within another save what was loaded is older than what that has written.
+    if update_fields is not None and not hasattr(instance._state, BEFORE):
+        return dict(getattr(instance._state, LOADED, {}))
     pk = instance._meta.pk
     if instance._state.adding and not force_update and pk.has_default():
         return None  # Django does not look for it either

@@ -1,6 +1,6 @@
 """What a save changed, and at what price."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -12,7 +12,7 @@ from django.db.models.signals import post_save
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext, isolate_apps
 
-from publisher import changes
+from publisher import changes, receivers
 from publisher.models import OutboxEvent
 from publisher.outbox import pending
 from publisher.wire.event import decode_event
@@ -22,6 +22,7 @@ from tests.kinds.models import Everything, Hand, Option, Point, ProxyOfEverythin
 
 pytestmark = pytest.mark.django_db
 
+DAY = timedelta(days=1)
 SAVE = "django.db.models.signals.post_save"
 
 
@@ -234,6 +235,57 @@ def test_nothing_is_told_of_changes_when_the_rule_does_not_ask_or_nobody_looked(
         assert "changes" not in last().kwargs
     post_save.send(sender=Article, instance=article, created=False, raw=False, using="default", update_fields=None)
     assert "changes" not in last().kwargs
+
+
+@pytest.fixture
+def again():
+    """Have a receiver save the instance again, once: `again(title="x")`, or with `update_fields`."""
+    connected = []
+
+    def connect(update_fields=None, **values):
+        def receiver(instance, **kwargs):
+            if any(getattr(instance, name) != value for name, value in values.items()):
+                for name, value in values.items():
+                    setattr(instance, name, value)
+                instance.save(update_fields=update_fields)
+
+        connected.append(receiver)
+        post_save.connect(receiver, sender=Article)
+
+    yield connect
+    for receiver in connected:
+        post_save.disconnect(receiver, sender=Article)
+
+
+def told_each():
+    rows = [*OutboxEvent.objects.all(), *pending("default")]
+    events = [decode_event(bytes(row.body)).kwargs for row in rows]
+    return [(event["created"], event["changes"]) for event in events if "created" in event]
+
+
+@pytest.mark.parametrize("update_fields", [None, ["length"]])
+def test_changes_of_a_new_row_are_told_when_a_receiver_saves_it_again(again, update_fields):
+    again(update_fields, length=DAY)
+    Article.objects.create(title="one")
+    assert told_each() == [(True, {}), (False, {"length": [None, DAY]})]
+
+
+@pytest.mark.parametrize("update_fields", [None, ["title"]])
+def test_changes_of_both_are_told_when_a_receiver_saves_it_again(again, update_fields):
+    article = Article.objects.get(pk=Article.objects.create(title="one").pk)
+    again(update_fields, title="three")
+    article.title = "two"
+    article.save(update_fields=["title"])
+    assert told_each()[1:] == [(False, {"title": ["one", "two"]}), (False, {"title": ["two", "three"]})]
+
+
+def test_change_is_told_when_a_receiver_before_the_bridges_saves_all_of_it_again(again):
+    article = Article.objects.get(pk=Article.objects.create(title="one").pk)
+    again(length=DAY)
+    receivers.connect()
+    article.title = "two"
+    article.save(update_fields=["title"])
+    assert told_each()[1:] == [(False, {"length": [None, DAY]}), (False, {"title": ["one", "two"]})]
 
 
 @pytest.mark.django_db(transaction=True)
