@@ -3,11 +3,12 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from publisher import conf
 from publisher.care import Care
 from publisher.models import ParkedEvent
+from publisher.nacked import Nacked
 from publisher.querysets import OutboxQuerySet, ParkedQuerySet, Shards, WaitingRow, outbox, parked, unroutable_keys
 from publisher.wire.errors import MessageRefused
 from publisher.wire.event import CONTENT_TYPE, seconds_of
@@ -22,7 +23,6 @@ BATCH_ROWS = 500
 DELETE_ROWS = 500
 DELETE_SECONDS = 0.05
 PROBE_SECONDS = 2.0
-NACKED_SECONDS = 30.0
 
 
 class Session:
@@ -41,7 +41,7 @@ class Session:
         self._done: list[int] = []
         self._dropped: Counter[str] = Counter()
         self._deleted_at = time.monotonic()
-        self._nacked_at = float("-inf")
+        self._nacked = Nacked()
         self._kept = self._parked_unroutable().first_of_each_key()
         self._probes: set[int] = set()
         self._probed_at = time.monotonic()
@@ -51,16 +51,18 @@ class Session:
         if not self._has_room:
             return False
         self._probe()
-        rows = self._read()
-        if rows:
+        most, rows = self._most, self._read()
+        sendable, staying = self._sorted(self._with_a_path(rows))
+        if len(staying) < len(rows):
             self.worked_at = time.monotonic()
-            self._send(rows)
-        return len(rows) >= self._most
+            self._send(sendable)
+        # Where nothing moved, nothing will at once: what is in line waits for a confirm, or for a pause to end.
+        return len(rows) >= most and len(staying) < len(rows)
 
     def _send(self, rows: Iterable[WaitingRow]) -> None:
         exchange, service = self.sender.exchange, conf.service()
         try:
-            self.sender.send_all((row, message_of(row, exchange, service)) for row in self._sendable(rows))
+            self.sender.send_all((row, message_of(row, exchange, service)) for row in rows)
         except MessageRefused as exc:
             if not self.sender.is_open:
                 raise
@@ -69,7 +71,7 @@ class Session:
     @property
     def _has_room(self) -> bool:
         room = min(self.care.window, self.sender.window) - len(self.sender.in_flight)
-        return self.sender.has_room and room >= self._most
+        return self.sender.has_room and room >= self._most and self._nacked.has_room(time.monotonic())
 
     @property
     def _most(self) -> int:
@@ -77,21 +79,35 @@ class Session:
 
     def _read(self) -> list[WaitingRow]:
         on_their_way = [row.id for row, _ in self.sender.in_flight.values()]
-        return self._outbox.waiting([*on_their_way, *self._done], self._most, self.shards)
+        nacked = self._nacked.unread(time.monotonic())
+        return self._outbox.waiting([*on_their_way, *self._done, *nacked], self._most, self.shards)
 
-    def _sendable(self, rows: Iterable[WaitingRow]) -> Iterator[WaitingRow]:
+    def _with_a_path(self, rows: Iterable[WaitingRow]) -> list[WaitingRow]:
         """Without those under a key that is known to lead nowhere, which wait in their order beside the line."""
-        careful = time.monotonic() - self._nacked_at < NACKED_SECONDS
-        busy = {row.partitionkey for row, _ in self.sender.in_flight.values()} if careful else set()
-        pathless = []
+        found, pathless = [], []
         for row in rows:
             if row.keep_unroutable and row.routing_key in self._kept and row.id not in self._probes:
                 pathless.append(row.id)
-            elif row.partitionkey not in busy:
-                if careful:
-                    busy.add(row.partitionkey)
-                yield row
+            else:
+                found.append(row)
         self._park(pathless, ParkedEvent.Kind.UNROUTABLE, "no queue is bound")
+        return found
+
+    def _sorted(self, rows: Iterable[WaitingRow]) -> tuple[list[WaitingRow], list[WaitingRow]]:
+        """Those to send, and those to read again at once; what is behind a nacked row is set aside where possible."""
+        now = time.monotonic()
+        careful, waiting = self._nacked.is_careful(now), self._nacked.keys(now)
+        busy = {row.partitionkey for row, _ in self.sender.in_flight.values()} if careful else set()
+        sendable, staying = [], []
+        for row in rows:
+            key = row.partitionkey
+            if key in busy or (key in waiting and not self._nacked.set_aside(row.id, key)):
+                staying.append(row)
+            elif key not in waiting:
+                sendable.append(row)
+                if careful:
+                    busy.add(key)
+        return sendable, staying
 
     @property
     def has_deletions(self) -> bool:
@@ -104,9 +120,10 @@ class Session:
             row, outcome = self.sender.settled.popleft()
             self.tally[outcome] += 1
             if outcome is Outcome.NACKED:
-                # It is read again; from now on one row of a key at a time, so that no later one overtakes it.
-                self._nacked_at = time.monotonic()
-            elif outcome is Outcome.UNROUTABLE:
+                self._nacked.add(row.id, row.partitionkey, time.monotonic())
+                continue
+            self._nacked.forget(row.id)
+            if outcome is Outcome.UNROUTABLE:
                 self._unroutable(row)
             else:
                 self._done.append(row.id)
@@ -129,6 +146,7 @@ class Session:
         """Out of the line: the broker will never take this one."""
         ids = told_of(row.body)
         logger.error("parked id=%s event=%s%s key=%s: %s", row.id, row.message_id, ids, row.routing_key, reason)
+        self._nacked.forget(row.id)
         self._park([row.id], ParkedEvent.Kind.REFUSED, reason)
 
     def _unroutable(self, row: WaitingRow) -> None:

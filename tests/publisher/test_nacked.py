@@ -1,0 +1,136 @@
+"""When a nacked row is sent again, and what waits behind it."""
+
+import time
+from contextlib import suppress
+
+import pytest
+from pika.exceptions import NackError
+
+from publisher.care import Care
+from publisher.models import OutboxEvent
+from publisher.nacked import LONGEST_SECONDS, MOST_WAITING, Nacked
+from publisher.querysets import ALL
+from publisher.session import Session
+from publisher.wire.connection import Connection
+from publisher.wire.sender import Sender
+from tests.stage import eventually
+
+SAVE = "from tests.foo.models import Article\nfor title in {titles!r}: Article.objects.create(title=title)"
+
+
+def test_nacked_row_waits_twice_as_long_each_time_and_no_longer_than_thirty_seconds():
+    nacked, now, pauses = Nacked(), 0.0, []
+    for _ in range(11):
+        nacked.add(1, "k", now)
+        began = now
+        while nacked.keys(now):
+            now += 0.05
+        pauses.append(now - began)
+    assert pauses[:4] == pytest.approx([0.1, 0.2, 0.4, 0.8], abs=0.06)
+    assert pauses[-1] == pytest.approx(LONGEST_SECONDS, abs=0.06)
+
+
+def test_pause_is_short_again_when_the_row_was_settled_meanwhile():
+    nacked = Nacked()
+    nacked.add(1, "k", 0.0)
+    nacked.add(1, "k", 1.0)
+    nacked.forget(1)
+    assert (nacked.keys(1.0), nacked.unread(1.0)) == (set(), [])
+    nacked.add(1, "k", 2.0)
+    assert (nacked.keys(2.09), nacked.keys(2.11)) == ({"k"}, set())
+
+
+def test_rows_behind_a_nacked_one_are_in_line_again_when_it_is_due():
+    nacked = Nacked()
+    nacked.add(1, "k", 0.0)
+    nacked.add(2, "other", 0.05)
+    assert nacked.set_aside(3, "k")
+    assert nacked.set_aside(4, "other")
+    assert sorted(nacked.unread(0.06)) == [1, 2, 3, 4]
+    assert sorted(nacked.unread(0.12)) == [2, 4]
+    assert nacked.unread(0.2) == []
+
+
+def test_one_row_of_a_key_goes_at_a_time_until_well_after_the_longest_pause():
+    nacked = Nacked()
+    assert not nacked.is_careful(0.0)
+    for _ in range(11):
+        nacked.add(1, "k", 100.0)
+    assert nacked.is_careful(100.0 + LONGEST_SECONDS + 29)
+    assert not nacked.is_careful(100.0 + LONGEST_SECONDS + 31)
+
+
+def test_nothing_more_is_sent_nor_set_aside_when_too_many_wait():
+    nacked = Nacked()
+    for number in range(MOST_WAITING):
+        assert nacked.has_room(0.0)
+        nacked.add(number, str(number), 0.0)
+        assert nacked.set_aside(MOST_WAITING + number, str(number))
+    assert not nacked.has_room(0.0)
+    assert not nacked.set_aside(-1, "0")
+    assert nacked.has_room(0.2)
+
+
+def full_queue(queues, key):
+    """A queue that refuses the next message."""
+    arguments = {"x-max-length": 1, "x-overflow": "reject-publish"}
+    queues.channel.exchange_declare(queues.exchange, "topic", durable=True)
+    queues.channel.queue_declare(queues.name("full"), durable=True, arguments=arguments)
+    queues.channel.queue_bind(queues.name("full"), queues.exchange, key)
+    with suppress(NackError):
+        while True:
+            queues.publish_to("full", b"")
+
+
+def test_other_queues_get_few_copies_when_one_is_full(stage, queues):
+    full_queue(queues, "#")
+    queues.bind("other", "#")
+    relay = stage.start("relay")
+    eventually(lambda: "connected" in relay.log.read_text())
+    stage.python(SAVE.format(titles=["last"]))
+    eventually(lambda: queues.count("other"))
+    time.sleep(8)
+    assert 3 <= queues.count("other") < 15
+    assert stage.outbox() == 1
+    queues.channel.queue_purge(queues.name("full"))
+    eventually(lambda: stage.outbox() == 0)
+    assert queues.count("full") == 1
+    queues.delete("full")
+    queues.delete("other")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_other_keys_go_on_when_many_rows_are_behind_a_nacked_one(bridge, queues, monkeypatch):
+    monkeypatch.setattr("publisher.nacked.FIRST_SECONDS", 30.0)
+    full_queue(queues, "stuck")
+    queues.bind("other", "fine")
+    rows = [("stuck", "k")] * 1200 + [("fine", str(number)) for number in range(5)]
+    OutboxEvent.objects.bulk_create(
+        OutboxEvent(
+            message_id=str(number),
+            type="t",
+            routing_key=key,
+            partitionkey=part,
+            slot=0,
+            keep_unroutable=False,
+            body=b"{}",
+        )
+        for number, (key, part) in enumerate(rows)
+    )
+    with Connection(bridge["BROKER_URL"], "test") as connection:
+        session = Session("default", ALL, Sender(connection, queues.exchange), Care(most=1, window=1))
+        while not session.sender.settled:
+            session.send_waiting()
+            session.sender.poll(0.1)
+        session.settle()
+        session.care = Care(most=2000, window=2000)
+        while session.send_waiting():
+            session.settle()
+        session.sender.flush()
+        session.settle()
+        assert queues.count("other") == 5
+        assert not session.send_waiting(), "nothing is to be done until the pause is over"
+        session.delete()
+    assert OutboxEvent.objects.count() == 1200
+    queues.delete("full")
+    queues.delete("other")
