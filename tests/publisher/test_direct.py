@@ -96,7 +96,7 @@ def test_direct_event_of_a_block_leaves_with_the_commit_by_hand(handed_over, by_
 def test_direct_event_goes_with_a_savepoint_made_by_hand(handed_over):
     with transaction.atomic():
         article_flagged.send(sender=None, n=1)
-        sid = transaction.savepoint()
+        sid = connections["default"].savepoint()
         article_flagged.send(sender=None, n=2)
         transaction.savepoint_rollback(sid)
     assert handed_over == [1]

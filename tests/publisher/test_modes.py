@@ -139,12 +139,12 @@ with ThreadPoolExecutor(4) as threads:
 def test_events_of_a_savepoint_go_with_it_when_there_is_no_block(stage):
     # SQLite has savepoints in blocks alone.
     stage.python("""
-from django.db import transaction
+from django.db import connection, transaction
 from tests.foo.models import Article
 
 transaction.set_autocommit(False)
 Article.objects.create(title="kept")
-sid = transaction.savepoint()
+sid = connection.savepoint()
 Article.objects.create(title="dropped")
 transaction.savepoint_rollback(sid)
 transaction.commit()

@@ -88,9 +88,9 @@ def save_article(title):
 def test_events_of_a_savepoint_made_by_hand_go_with_it():
     with transaction.atomic():
         save_article("kept")
-        outer = transaction.savepoint()
+        outer = connection.savepoint()
         save_article("dropped")
-        inner = transaction.savepoint()
+        inner = connection.savepoint()
         save_article("dropped too")
         transaction.savepoint_commit(inner)
         transaction.savepoint_rollback(outer)
@@ -105,13 +105,13 @@ def test_events_before_and_after_a_savepoint_made_by_hand_stay_when_it_is_rolled
     with transaction.atomic():
         with transaction.atomic():
             save_article("in a block before")
-        sid = transaction.savepoint()
+        sid = connection.savepoint()
         with transaction.atomic():
             save_article("dropped")
         transaction.savepoint_rollback(sid)
         with transaction.atomic():
             save_article("in a block after")
-        transaction.savepoint_commit(transaction.savepoint())
+        transaction.savepoint_commit(connection.savepoint())
         save_article("last")
     expected = ["in a block before", "in a block after", "last"]
     assert [event.kwargs["instance"].title for event in written()] == expected
