@@ -10,6 +10,7 @@ from consumers.bindings import topology_of
 from consumers.discovery import discover
 from publisher import direct
 from publisher.wire.connection import Connection
+from publisher.wire.topology import published_to
 from tests import leaks, services
 from tests.databases import Databases
 from tests.names import is_anothers, unique_name
@@ -155,7 +156,7 @@ def bridge(settings, broker_url, names):
     """Settings for a test that talks to the broker in its own process."""
     settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "BROKER_URL": broker_url, **names}
     yield settings.SIGNAL_BRIDGE
-    clean_up(broker_url, topology_of(discover()))
+    clean_up(broker_url, topology_of(discover()) + published_to(names["EXCHANGE"]))
 
 
 def clean_up(broker_url, topology):

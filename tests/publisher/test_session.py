@@ -121,7 +121,6 @@ def test_event_for_an_offloaded_receiver_holds_nobody_up_when_the_relay_has_no_o
     assert titles(queues.take("q")) == ["a", "c"]
     assert relay.log.read_text().count("connected") == 1
     queues.delete("q")
-    queues.channel.exchange_delete(f"{queues.exchange}.offload")
 
 
 def test_event_is_parked_alone_when_topic_permissions_forbid_its_key(stage, queues, broker):
