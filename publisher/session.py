@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from publisher import conf
+from publisher.appetite import IN_FLIGHT_BYTES, Appetite
 from publisher.care import Care
 from publisher.models import ParkedEvent
 from publisher.nacked import Nacked
@@ -19,7 +20,6 @@ from publisher.wire.topology import addressed
 
 logger = logging.getLogger(__name__)
 
-BATCH_ROWS = 500
 DELETE_ROWS = 500
 DELETE_SECONDS = 0.05
 PROBE_SECONDS = 2.0
@@ -42,6 +42,7 @@ class Session:
         self._dropped: Counter[str] = Counter()
         self._deleted_at = time.monotonic()
         self._nacked = Nacked()
+        self._appetite = Appetite()
         self._kept = self._parked_unroutable().first_of_each_key()
         self._probes: set[int] = set()
         self._probed_at = time.monotonic()
@@ -71,16 +72,20 @@ class Session:
     @property
     def _has_room(self) -> bool:
         room = min(self.care.window, self.sender.window) - len(self.sender.in_flight)
-        return self.sender.has_room and room >= self._most and self._nacked.has_room(time.monotonic())
+        if not self.sender.has_room or room < self._most or not self._nacked.has_room(time.monotonic()):
+            return False
+        return sum(len(row.body) for row, _ in self.sender.in_flight.values()) < IN_FLIGHT_BYTES
 
     @property
     def _most(self) -> int:
-        return min(BATCH_ROWS, self.care.window)
+        return min(self._appetite.rows, self.care.window)
 
     def _read(self) -> list[WaitingRow]:
         on_their_way = [row.id for row, _ in self.sender.in_flight.values()]
         nacked = self._nacked.unread(time.monotonic())
-        return self._outbox.waiting([*on_their_way, *self._done, *nacked], self._most, self.shards)
+        rows = self._outbox.waiting([*on_their_way, *self._done, *nacked], self._most, self.shards)
+        self._appetite.had(len(rows), sum(len(row.body) for row in rows))
+        return rows
 
     def _with_a_path(self, rows: Iterable[WaitingRow]) -> list[WaitingRow]:
         """Without those under a key that is known to lead nowhere, which wait in their order beside the line."""
