@@ -48,15 +48,18 @@ def declare(channel: BlockingChannel) -> None:
 
 
 def record(channel: BlockingChannel, file: int, stop: Flag) -> None:
-    """Each message is in the file before it is acknowledged."""
+    """Each message is in the file before it is acknowledged.
+
+    By its tag: 0 would stand for all that the broker has sent, those too that nobody has looked at yet.
+    """
     channel.basic_qos(prefetch_count=PREFETCH)
-    waiting = 0
+    waiting = last = 0
     for method, _, body in channel.consume(RECORDER, inactivity_timeout=QUIET_SECONDS):
         if method is not None and body is not None:
             os.write(file, line_of(body, method.redelivered).encode())
-            waiting += 1
+            waiting, last = waiting + 1, method.delivery_tag
         if waiting and (method is None or waiting >= PREFETCH // 5):
-            channel.basic_ack(0, multiple=True)
+            channel.basic_ack(last, multiple=True)
             waiting = 0
         if stop.is_set():
             return
