@@ -83,14 +83,18 @@ def first_of_each_event(deliveries: Iterable[Delivery]) -> Iterable[Delivery]:
 
 
 def inversions(firsts: Iterable[Delivery], history: Mapping[str, Sequence[str]]) -> Iterable[str]:
-    """Those that came after a later one of the same key."""
+    """Those that came after a later one of the same key.
+
+    Not those that the broker gave out before, to a connection of the recorder's that ended with them unread: it gives
+    them out again behind what nobody has had yet.
+    """
     place = {key: {label: number for number, label in enumerate(labels)} for key, labels in history.items()}
     latest: dict[str, int] = defaultdict(lambda: -1)
     for delivery in firsts:
         number = place.get(delivery.key, {}).get(delivery.label)
         if number is None:
             continue
-        if number < latest[delivery.key]:
+        if number < latest[delivery.key] and not delivery.redelivered:
             yield delivery.label
         latest[delivery.key] = max(number, latest[delivery.key])
 

@@ -60,6 +60,12 @@ def test_order_is_kept_when_earlier_ones_are_repeated():
     assert accusations(replace(CLEAN, deliveries=again)) == {}
 
 
+def test_order_is_the_brokers_when_it_gives_out_again_what_a_dead_connection_had():
+    a, c, b = CLEAN.deliveries
+
+    assert accusations(replace(CLEAN, deliveries=[b, c, delivery(a.label, redelivered=True)])) == {}
+
+
 def test_order_between_keys_is_free():
     a, c, b = CLEAN.deliveries
 
