@@ -7,6 +7,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from publisher import counters
 from publisher.models import OutboxEvent
+from publisher.tables import has_table
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ def is_to_come(connection: BaseDatabaseWrapper) -> bool:
     """Whether a migration is running, and the outbox is not there yet. A query only while one is."""
     if _database(connection) in _there or not _is_migrating():
         return False
-    return OutboxEvent._meta.db_table not in connection.introspection.table_names()
+    return not has_table(OutboxEvent, connection.alias)
 
 
 def is_there(connection: BaseDatabaseWrapper) -> None:
