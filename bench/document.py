@@ -31,7 +31,8 @@ the highest of them: far apart when the machine had something else to do. The va
   whose `FORWARD` is `["*"]`: every signal of Django and of the apps. `request_started` and `request_finished` are a row
   and a commit each, and so is a save, unless they are delivered directly.
 - **encoding**: from the kwargs of a `post_save` to the bytes of the CloudEvent; the peer encodes the same object with
-  `serializers.serialize("json", [obj])`.
+  `serializers.serialize("json", [obj])`. "At once" is what instances take that hold something which can change (a list,
+  a dict): they cannot wait for the commit.
 - **relay**: the outbox in PostgreSQL holds the rows; the clock runs from the relay's first look at it until the last
   row is confirmed and deleted. The peers publish the same bodies from memory to the same exchange and quorum queue,
   persistent. Connecting is not counted for anyone. The raw socket sends frames made beforehand and counts the acks,

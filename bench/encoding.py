@@ -14,4 +14,7 @@ def run(run: Run) -> list[Figure]:
     micros = {way: [seconds * 1e6 for seconds in taken[way]] for way in taken}
     name = "encoding a post_save of 10 fields"
     peer = "serializers.serialize"
-    return [compared(NAME, name, micros["event"], peer, micros["serializers"], unit="µs", bar=at_most(0.4))]
+    return [
+        compared(NAME, name, micros["event"], peer, micros["serializers"], unit="µs", bar=at_most(0.4)),
+        compared(NAME, f"{name}, at once", micros["event at once"], peer, micros["serializers"], unit="µs"),
+    ]

@@ -10,7 +10,7 @@ from publisher import conf
 from publisher.catalogue import matching
 from publisher.events import Encoded, encoded_event
 from publisher.models import OutboxEvent
-from publisher.outbox import COLUMNS, Row, slot_of
+from publisher.rows import COLUMNS, row_of
 
 POST_SAVE = "django.db.models.signals.post_save"
 TABLE = OutboxEvent._meta.db_table
@@ -47,20 +47,7 @@ def fill_outbox(count: int) -> None:
         cursor.execute(f"TRUNCATE {TABLE}")
         with cursor.copy(f"COPY {TABLE} ({', '.join(COLUMNS)}) FROM STDIN") as copy:
             for event in events(min(count, DIFFERENT)):
-                copy.write_row(row_of(event))
+                copy.write_row(row_of(event, conf.rules()[0]))
         if count > DIFFERENT:
             cursor.execute(AGAIN, [count // DIFFERENT - 1])
         cursor.execute(f"ANALYZE {TABLE}")
-
-
-def row_of(encoded: Encoded) -> Row:
-    event = encoded.event
-    return Row(
-        message_id=event.id,
-        type=event.type,
-        routing_key=encoded.routing_key,
-        partitionkey=event.partitionkey or "",
-        slot=slot_of(event.partitionkey or ""),
-        keep_unroutable=False,
-        body=encoded.body,
-    )

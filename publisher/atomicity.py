@@ -20,9 +20,12 @@ _NOTHING = nullcontext()
 
 def in_transaction(using: str) -> AbstractContextManager[None]:
     """One of its own where none is open. Inside one nothing changes: not even what an exception does to it."""
+    return _NOTHING if is_open(using) else transaction.atomic(using=using)
+
+
+def is_open(using: str) -> bool:
     connection = connections[using]
-    is_open = connection.in_atomic_block or not connection.get_autocommit()
-    return _NOTHING if is_open else transaction.atomic(using=using)
+    return connection.in_atomic_block or not connection.get_autocommit()
 
 
 def make_saves_atomic(model: type[Model]) -> None:
@@ -36,8 +39,11 @@ def make_saves_atomic(model: type[Model]) -> None:
     def atomic_save_base(self: Model, *args: Any, **kwargs: Any) -> None:
         # `using` is always given: `Model.save` and the deserializers are the only callers there are.
         using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
-        with in_transaction(using):
+        if is_open(using):
             save_base(self, *args, **kwargs)
+        else:
+            with transaction.atomic(using=using):
+                save_base(self, *args, **kwargs)
 
     model.save_base = atomic_save_base  # type: ignore[method-assign]
 

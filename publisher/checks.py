@@ -11,8 +11,8 @@ from publisher import conf
 from publisher.encoders.discovery import load_encoders
 from publisher.exposure import check_user_model
 from publisher.hints import near as near
-from publisher.outbox import SLOTS
 from publisher.redact import redact_from
+from publisher.rows import SLOTS
 from publisher.rule_checks import RULE_CHECKS
 from publisher.rules import KEYS, rule_from
 

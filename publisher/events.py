@@ -1,7 +1,7 @@
 """One signal dispatch as an event: pure, without I/O."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -121,6 +121,11 @@ def _encoded_from(source: Source, sender: object, kwargs: Mapping[str, Any]) -> 
         partitionkey=subject or source.label or source.name,
         data=data,
     )
+    return with_body(source, event)
+
+
+def with_body(source: Source, event: Event) -> Encoded:
+    """The event, escaped where JSON cannot hold it, with its bytes and its routing key."""
     try:
         body = encode_event(event)
     except (ValueError, TypeError):
@@ -150,6 +155,12 @@ def _paths(names: tuple[str, ...], redact: Redact) -> Paths:
         hidden=tuple((name, f"kwargs.{name}") for name, action in actions.items() if action != "keep"),
         named_values=named_values(names),
     )
+
+
+def all_leave(names: Iterable[str], rule: Rule) -> bool:
+    """Whether kwargs of these names leave as they are, whatever they hold."""
+    paths = _paths(tuple(names), rule.redact)
+    return not paths.hidden and not paths.named_values
 
 
 def _redact(encoding: SignalEncoding, plain: dict[str, Any], name: str, value: object, path: str) -> None:

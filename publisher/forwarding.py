@@ -13,22 +13,28 @@ from publisher.catalogue import KnownSignal
 from publisher.changes import changes_of
 from publisher.events import Encoded, Source, encoded_from, sender_label
 from publisher.incidental import not_written
-from publisher.outbox import Row, record, slot_of
+from publisher.outbox import record
+from publisher.rows import Row, row_of
 from publisher.rules import Rule
+from publisher.snapshots import Template, template_of
 from publisher.wire.errors import EncoderFailed, NotEncodable
 
 logger = logging.getLogger(__name__)
+
+# Of the events of one sender under one rule, and how those look that need not be encoded at once.
+Way = tuple[Source, Template | None]
 
 
 def forwarder(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., Any]:
     """Forwards a dispatch. It takes everything by name, since a signal's kwargs may be called anything."""
 
     service = conf.service()
-    sources: dict[type | None, tuple[Source, ...]] = {}
+    ways: dict[type | None, tuple[Way, ...]] = {}
 
-    def sources_of(sender: object) -> tuple[Source, ...]:
+    def ways_of(sender: object) -> tuple[Way, ...]:
         label = sender_label(sender)
-        return tuple(Source(known, sender, rule, service) for rule in rules if rule.takes_sender(label))
+        sources = [Source(known, sender, rule, service) for rule in rules if rule.takes_sender(label)]
+        return tuple((source, template_of(source, sender)) for source in sources)
 
     def forward(**named: Any) -> Any:
         del named["signal"]
@@ -36,24 +42,43 @@ def forwarder(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., Any]
         if named.get("raw") is True and not conf.forwards_raw():
             return None
         kind = sender if sender is None or isinstance(sender, type) else sender.__class__
-        candidates = sources.get(kind)
+        candidates = ways.get(kind)
         if candidates is None:
-            candidates = sources_of(sender)
+            candidates = ways_of(sender)
             # Of texts there may be any number.
             if not isinstance(sender, str):
-                sources[kind] = candidates
-        for source in candidates:
+                ways[kind] = candidates
+        for source, template in candidates:
             rule = source.rule
             if rule.when is None or is_wanted(rule, sender, named):
-                if rule.changes:
-                    named = with_changes(named)
-                encoded = encoded_or_counted(source, sender, named)
-                if encoded is None:
-                    return rule.on_timeout
-                return DELIVERIES[rule.delivery](encoded, rule, alias_of(sender, named))
+                if template is None:
+                    return delivered(source, sender, named)
+                return written(source, template, sender, named)
         return None
 
     return forward
+
+
+def delivered(source: Source, sender: object, kwargs: dict[str, Any]) -> Any:
+    """What the sender gets to see of it: nothing, or an answer."""
+    rule = source.rule
+    if rule.changes:
+        kwargs = with_changes(kwargs)
+    encoded = encoded_or_counted(source, sender, kwargs)
+    if encoded is None:
+        return rule.on_timeout
+    return DELIVERIES[rule.delivery](encoded, rule, alias_of(sender, kwargs))
+
+
+def written(source: Source, template: Template, sender: object, kwargs: dict[str, Any]) -> None:
+    """To the outbox, and not encoded before where that makes no difference."""
+    using, rule = alias_of(sender, kwargs), source.rule
+    snapshot = template.snapshot(kwargs)
+    if snapshot is not None:
+        record_row(snapshot.row, source.name, using)
+    elif (encoded := encoded_or_counted(source, sender, kwargs)) is not None:
+        template.learn(kwargs, encoded)
+        to_outbox(encoded, rule, using)
 
 
 def with_changes(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -76,15 +101,17 @@ def encoded_or_counted(source: Source, sender: object, kwargs: Mapping[str, Any]
 
 
 def to_outbox(encoded: Encoded, rule: Rule, using: str) -> None:
-    event, key = encoded.event, encoded.event.partitionkey or ""
-    keep = rule.unroutable == "keep"
-    row = Row(event.id, event.type, encoded.routing_key, key, slot_of(key), keep, encoded.body)
+    row = row_of(encoded, rule)
+    record_row(lambda: row, row.type, using)
+
+
+def record_row(row: Callable[[], Row], type: str, using: str) -> None:
     try:
         record(row, using)
     except Exception as exc:
         if not is_forbidden_by_a_test(exc):
             raise
-        not_written(event.type, exc)
+        not_written(type, exc)
 
 
 def is_forbidden_by_a_test(exc: BaseException | None) -> bool:

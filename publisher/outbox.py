@@ -5,23 +5,16 @@ prunes when a savepoint is rolled back. The connection's `commit` is wrapped, on
 to hand over after it what does not go through the outbox.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
-from itertools import chain
-from typing import Any, NamedTuple
-from zlib import crc32
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from msgspec import Struct
 
-from publisher import migrating
-from publisher.models import OutboxEvent
+from publisher import migrating, statement
+from publisher.rows import Row
 
-COLUMNS = ("message_id", "type", "routing_key", "partitionkey", "slot", "keep_unroutable", "body")
-SLOTS = 1024
-CHANNEL = "signal_bridge"
-CHUNK_ROWS = 500
-CHUNK_BYTES = 4_000_000
 # Of a table or a column: SQLite and MySQL call that operational too, and it does not pass.
 MISSING = ("no such table", "no column named", "Unknown column")
 
@@ -34,49 +27,26 @@ class OutboxUnavailable(OutboxNotWritten, OperationalError):
     """The database failed while it wrote the event, so its transaction must not commit. It may be tried again."""
 
 
-class Row(NamedTuple):
-    """What the outbox keeps of one event, in the order of COLUMNS."""
-
-    message_id: str
-    type: str
-    routing_key: str
-    partitionkey: str
-    slot: int
-    keep_unroutable: bool
-    body: bytes
-
-
-def slot_of(partitionkey: str) -> int:
-    """Shards divide the slots among them, so that events of one key stay together."""
-    return crc32(partitionkey.encode()) % SLOTS
-
-
-class Pending:
+class Pending(Struct):
     """An event among the `run_on_commit` hooks; called as one only where tests run the hooks without a commit."""
 
-    __slots__ = ("row", "using")
-
-    def __init__(self, row: Row, using: str) -> None:
-        self.row = row
-        self.using = using
+    row: Callable[[], Row]
+    using: str
 
     def __call__(self) -> None:
-        insert(connections[self.using], [self.row])
+        insert(connections[self.using], [self])
 
 
-class HandOver:
+class HandOver(Struct):
     """What is done as soon as the commit is: Django's own hooks wait until autocommit is on again."""
 
-    __slots__ = ("function",)
-
-    def __init__(self, function: Callable[[], None]) -> None:
-        self.function = function
+    function: Callable[[], None]
 
     def __call__(self) -> None:
         self.function()
 
 
-class Savepoints:
+class Savepoints(Struct):
     """What a hook is pruned with: each savepoint that was there when it came, whoever made it.
 
     Django asks `sid in savepoints`, and itself lists those of `atomic()` alone, not those that
@@ -84,23 +54,23 @@ class Savepoints:
     https://github.com/django/django/blob/5.2/django/db/backends/base/base.py `BaseDatabaseWrapper.savepoint`
     """
 
-    __slots__ = ("made",)
-
-    def __init__(self, made: int) -> None:
-        self.made = made
+    made: int
 
     def __contains__(self, sid: object) -> bool:
         number = str(sid).rpartition("_x")[2]
         return number.isdecimal() and int(number) <= self.made
 
 
-def record(row: Row, using: str) -> None:
-    """Write the event when, and only if, the current transaction on `using` commits; at once in autocommit."""
-    connection = connections[using]
-    if not connection.in_atomic_block and connection.get_autocommit():
-        insert(connection, [row])
-        return
-    _wait(connection, Pending(row, using), is_robust=False)
+def record(row: Callable[[], Row], using: str) -> None:
+    """Write the event when, and only if, the current transaction on `using` commits; at once in autocommit.
+
+    `row` is asked for what is written just before.
+    """
+    connection, event = connections[using], Pending(row, using)
+    if connection.in_atomic_block or not connection.get_autocommit():
+        _wait(connection, event, is_robust=False)
+    else:
+        insert(connection, [event])
 
 
 def after_commit(function: Callable[[], None], using: str) -> None:
@@ -117,13 +87,16 @@ def after_commit(function: Callable[[], None], using: str) -> None:
 
 
 def _wait(connection: BaseDatabaseWrapper, hook: Pending | HandOver, *, is_robust: bool) -> None:
-    _wrap_commit(connection)
-    _hooks(connection).append((Savepoints(connection.savepoint_state), hook, is_robust))
+    if not hasattr(connection.commit, "writes_outbox"):
+        _wrap_commit(connection)
+    # Django's own list of (savepoint ids, function, robust); the stubs know two of the three.
+    hooks: list[Any] = connection.run_on_commit
+    hooks.append((Savepoints(connection.savepoint_state), hook, is_robust))
 
 
 def pending(using: str) -> list[Row]:
     """The events that the current transaction on `using` would write, in order."""
-    return [hook.row for _, hook, _ in _hooks(connections[using]) if isinstance(hook, Pending)]
+    return [hook.row() for _, hook, _ in _hooks(connections[using]) if isinstance(hook, Pending)]
 
 
 def _hooks(connection: BaseDatabaseWrapper) -> list[Any]:
@@ -132,9 +105,7 @@ def _hooks(connection: BaseDatabaseWrapper) -> list[Any]:
 
 
 def _wrap_commit(connection: BaseDatabaseWrapper) -> None:
-    """Wrap this connection's `commit`, once."""
-    if getattr(connection.commit, "writes_outbox", False):
-        return
+    """Once for each connection."""
     commit = connection.commit
 
     def commit_with_outbox() -> None:
@@ -148,9 +119,9 @@ def _wrap_commit(connection: BaseDatabaseWrapper) -> None:
 
 def _write_pending(connection: BaseDatabaseWrapper) -> None:
     hooks = _hooks(connection)
-    rows = [hook.row for _, hook, _ in hooks if isinstance(hook, Pending)]
-    if rows:
-        insert(connection, rows)
+    events = [hook for _, hook, _ in hooks if isinstance(hook, Pending)]
+    if events:
+        insert(connection, events)
         connection.run_on_commit = [hook for hook in hooks if not isinstance(hook[1], Pending)]
 
 
@@ -162,18 +133,16 @@ def _hand_over(connection: BaseDatabaseWrapper) -> None:
             hook()
 
 
-def insert(connection: BaseDatabaseWrapper, rows: Sequence[Row]) -> None:
-    """One INSERT for all rows, as far as the back end's limits allow. Raises OutboxNotWritten or OutboxUnavailable.
+def insert(connection: BaseDatabaseWrapper, events: Sequence[Pending]) -> None:
+    """One INSERT for all events, as far as the back end's limits allow. Raises OutboxNotWritten or OutboxUnavailable.
 
     What a migration writes before there is an outbox is left out: nobody can have subscribed to it yet.
     """
     try:
         if migrating.is_to_come(connection):
-            migrating.left_out(len(rows))
+            migrating.left_out(len(events))
             return
-        with connection.cursor() as cursor:
-            for chunk in _chunks(rows, connection):
-                cursor.execute(_statement(connection.vendor, len(chunk)), list(chain.from_iterable(chunk)))
+        statement.execute(connection, (event.row() for event in events))
         migrating.is_there(connection)
     except Exception as exc:
         # A DatabaseError, whatever it was: Django rolls back for no other error of `commit`.
@@ -184,29 +153,3 @@ def insert(connection: BaseDatabaseWrapper, rows: Sequence[Row]) -> None:
 def _is_outage(exc: Exception) -> bool:
     """Whether it passes: a connection lost, a lock, a deadlock. Consumers, and projects, wait and try again."""
     return isinstance(exc, OperationalError | InterfaceError) and not any(text in str(exc) for text in MISSING)
-
-
-@lru_cache(maxsize=CHUNK_ROWS)
-def _statement(vendor: str, count: int) -> str:
-    quote = "`" if vendor == "mysql" else '"'
-    table = f"{quote}{OutboxEvent._meta.db_table}{quote}"
-    columns = ", ".join(COLUMNS)
-    values = ", ".join(["(" + ", ".join(["%s"] * len(COLUMNS)) + ")"] * count)
-    # PostgreSQL folds the same notification of one transaction into one.
-    notify = f" RETURNING pg_notify('{CHANNEL}', '')" if vendor == "postgresql" else ""
-    return f"INSERT INTO {table} ({columns}) VALUES {values}{notify}"
-
-
-def _chunks(rows: Iterable[Row], connection: BaseDatabaseWrapper) -> Iterator[list[Row]]:
-    most: Any = connection.features.max_query_params
-    most_rows = min(CHUNK_ROWS, most // len(COLUMNS)) if most else CHUNK_ROWS
-    chunk: list[Row] = []
-    size = 0
-    for row in rows:
-        if chunk and (len(chunk) == most_rows or size + len(row.body) > CHUNK_BYTES):
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(row)
-        size += len(row.body)
-    if chunk:
-        yield chunk

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from publisher.models import OutboxEvent
-from publisher.outbox import Row, pending
+from publisher.outbox import pending
+from publisher.rows import Row
 from publisher.wire.event import Event, decode_event
 
 

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from django.db import connections
 
-from publisher.outbox import CHANNEL
 from publisher.postgres import speaks_psycopg
+from publisher.statement import CHANNEL
 from publisher.wire.loop import Loop
 
 

@@ -11,7 +11,7 @@ from uuid_utils import UUID, uuid7
 
 from publisher.wire import codec
 from publisher.wire.errors import MalformedEvent
-from publisher.wire.origin import current_origin
+from publisher.wire.origin import Origin, current_origin
 
 CONTENT_TYPE = "application/cloudevents+json"
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
@@ -93,16 +93,44 @@ _key_decoder = msgspec.json.Decoder(_Key)
 _decoder = msgspec.json.Decoder(Event)
 
 
-def new_event(*, source: str, type: str, data: dict[str, Any], subject: str | None, partitionkey: str | None) -> Event:
-    """An event of now, with a fresh uuid7 as its id, caused by the event that is being handled here."""
-    causationid, hops, correlationid, traceparent, _ = current_origin()
+class Moment(msgspec.Struct, frozen=True):
+    """When an event was made, and what from."""
+
+    id: UUID | str
+    time: datetime
+    origin: Origin
+
+
+def moment_of_now() -> Moment:
+    """With a fresh uuid7, caused by the event that is being handled here."""
+    return Moment(uuid7(), datetime.now(UTC), current_origin())
+
+
+def moment_of(event: Event) -> Moment:
+    """As `new_event` was given it."""
+    origin = Origin(event.causationid, event.hops, event.correlationid, event.traceparent)
+    return Moment(event.id, event.time or datetime.now(UTC), origin)
+
+
+def new_event(
+    *,
+    source: str,
+    type: str,
+    data: dict[str, Any],
+    subject: str | None,
+    partitionkey: str | None,
+    moment: Moment | None = None,
+) -> Event:
+    """An event of that moment, or of now."""
+    moment = moment or moment_of_now()
+    causationid, hops, correlationid, traceparent, _ = moment.origin
     return Event(
         specversion="1.0",
-        id=str(uuid7()),
+        id=str(moment.id),
         source=source,
         type=type,
         subject=subject,
-        time=datetime.now(UTC),
+        time=moment.time,
         datacontenttype="application/json",
         partitionkey=partitionkey,
         traceparent=traceparent,

@@ -29,12 +29,12 @@ def deletes_before_the_confirm() -> None:
 
 
 def writes_the_event_after_the_commit() -> None:
-    from django.db import connections, transaction
+    from django.db import transaction
 
     from publisher import forwarding, outbox
 
     def late(record: Any) -> Any:
-        return lambda row, using: transaction.on_commit(lambda: outbox.insert(connections[using], [row]), using=using)
+        return lambda row, using: transaction.on_commit(outbox.Pending(row, using), using=using)
 
     replace(forwarding, "record", late)
 

@@ -262,7 +262,7 @@ def test_what_cannot_be_encoded_is_received_in_process(caplog):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("signal", [request_finished, done], ids=["incidental", "another"])
 def test_receiver_of_a_signal_of_no_write_runs_in_process_when_there_is_no_outbox(signal, monkeypatch):
-    monkeypatch.setattr("publisher.outbox._statement", lambda *args: "INSERT INTO no_such_table VALUES (%s)")
+    monkeypatch.setattr("publisher.statement._statement", lambda *args: "INSERT INTO no_such_table VALUES (%s)")
     signal.connect(note, sender=Draft)
     with offloading(f"{HERE}.note"):
         if signal is request_finished:
