@@ -7,6 +7,8 @@ PROJECTED = "projected"
 ENCODER_FAILED = "encoder failed"
 NOT_WRITTEN = "not written"
 NOT_OFFLOADED = "not offloaded"
+# Of what is delivered directly: by its routing key.
+UNROUTABLE = "unroutable"
 # What became of a question is said beside it: "asked: late".
 ASKED = "asked: "
 
@@ -15,7 +17,7 @@ _lock = Lock()
 
 
 def count(what: str, about: str) -> int:
-    """One more; how many there are now. `about` is a type's dotted path, or a signal's."""
+    """One more; how many there are now. `about` is a type's dotted path, a signal's, or a key."""
     with _lock:
         _counts[what, about] += 1
         return _counts[what, about]

@@ -3,7 +3,7 @@
 import logging
 from contextlib import closing
 
-from publisher import conf
+from publisher import conf, counters
 from publisher.direct import Buffer, DirectEvent
 from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable, MessageRefused
@@ -12,7 +12,7 @@ from publisher.wire.frames import Message
 from publisher.wire.glance import correlation_of
 from publisher.wire.lifecycle import connect_patiently
 from publisher.wire.loop import Loop
-from publisher.wire.sender import Sender
+from publisher.wire.sender import Outcome, Sender
 from publisher.wire.topology import events_exchange
 
 logger = logging.getLogger(__name__)
@@ -46,17 +46,30 @@ def _publish(buffer: Buffer, loop: Loop) -> None:
 
 def _serve(buffer: Buffer, connection: Connection) -> None:
     connection.declare(events_exchange(conf.exchange()))
-    sender: Sender[None] = Sender(connection, conf.exchange())
+    sender: Sender[DirectEvent] = Sender(connection, conf.exchange())
     while not (buffer.stop.is_set() and not buffer.waiting and not sender.in_flight):
         while buffer.waiting and sender.has_room:
-            sender.send(None, _message(buffer.waiting.popleft()))
+            event = buffer.waiting.popleft()
+            sender.send(event, _message(event))
             buffer.in_flight = len(sender.in_flight)
         _wait(buffer, sender)
-        sender.settled.clear()
+        _settle(buffer, sender)
         buffer.in_flight = len(sender.in_flight)
 
 
-def _wait(buffer: Buffer, sender: "Sender[None]") -> None:
+def _settle(buffer: Buffer, sender: "Sender[DirectEvent]") -> None:
+    """Count what reached no queue, and say so."""
+    while sender.settled:
+        event, outcome = sender.settled.popleft()
+        if outcome is Outcome.NACKED:
+            buffer.drop(1, "the broker refused them: is a queue full?")
+        elif outcome is Outcome.UNROUTABLE:
+            key = event.routing_key
+            if counters.is_news(number := counters.count(counters.UNROUTABLE, key)):
+                logger.warning("direct events unroutable key=%s, %d so far: no queue is bound", key, number)
+
+
+def _wait(buffer: Buffer, sender: "Sender[DirectEvent]") -> None:
     if not sender.in_flight and not buffer.waiting:
         # In between, heartbeats are answered.
         buffer.news.wait(IDLE_SECONDS)

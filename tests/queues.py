@@ -3,9 +3,11 @@
 import json
 import struct
 import uuid
+from contextlib import suppress
 from typing import NamedTuple
 
 import pika
+from pika.exceptions import NackError
 
 
 class Letter(NamedTuple):
@@ -72,6 +74,19 @@ class Queues:
         self.channel.exchange_declare(self.exchange, "topic", durable=True)
         self.channel.queue_declare(self.name(handler), durable=True, arguments={"x-queue-type": "quorum"})
         self.channel.queue_bind(self.name(handler), self.exchange, key)
+
+    def bind_full(self, handler: str, key: str) -> None:
+        """One that refuses what comes next."""
+        arguments = {"x-max-length": 1, "x-overflow": "reject-publish"}
+        self.channel.exchange_declare(self.exchange, "topic", durable=True)
+        self.channel.queue_declare(self.name(handler), durable=True, arguments=arguments)
+        self.channel.queue_bind(self.name(handler), self.exchange, key)
+        with suppress(NackError):
+            while True:
+                self.publish_to(handler, b"")
+
+    def unbind(self, handler: str, key: str) -> None:
+        self.channel.queue_unbind(self.name(handler), self.exchange, key)
 
     def delete(self, handler: str) -> None:
         self.channel.queue_delete(self.name(handler))

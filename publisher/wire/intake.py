@@ -88,10 +88,9 @@ class Intake:
 
     def __init__(self, connection: Connection, on_delivery: Callable[[Delivery], None]) -> None:
         self.connection = connection
-        self.unacked: set[int] = set()
+        # In the order they came, which is that of the tags.
+        self.unacked: dict[int, None] = {}
         self._on_delivery = on_delivery
-        self._settled: set[int] = set()
-        self._lowest = 1
         self._channel = connection.open_channel()
         self._channel.add_on_cancel_callback(self._on_cancelled)
         self._number = self._channel.channel_number
@@ -137,7 +136,7 @@ class Intake:
     def _on_content(
         self, consumer: bytes, tag: int, is_redelivered: bool, names: Names, properties: bytes, body: bytes
     ) -> None:
-        self.unacked.add(tag)
+        self.unacked[tag] = None
         queue = self._queues.get(consumer)
         if queue is None:
             # It was on its way when its consumer was cancelled.
@@ -159,11 +158,7 @@ class Intake:
         if not new:
             return
         new.sort()
-        lowest, settled = self._lowest, self._settled
-        while lowest in settled:
-            settled.remove(lowest)
-            lowest += 1
-        self._lowest = lowest
+        lowest = next(iter(self.unacked), new[-1] + 1)
         # A frame must name a tag that is still open: one below `lowest` may have been acknowledged before.
         beyond = [tag for tag in new if tag > lowest]
         frames = [self._frame(Basic.Ack.INDEX, tag, 0) for tag in beyond]
@@ -189,9 +184,8 @@ class Intake:
         unacked, new = self.unacked, []
         for tag in tags:
             if tag in unacked:
-                unacked.remove(tag)
+                del unacked[tag]
                 new.append(tag)
-        self._settled.update(new)
         return new
 
     def _frame(self, method: int, tag: int, bits: int) -> bytes:

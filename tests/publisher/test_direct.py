@@ -6,13 +6,14 @@ import time
 import pytest
 from django.db import connections, transaction
 
-from publisher import direct
+from publisher import counters, direct
 from publisher.models import OutboxEvent
 from publisher.wire.origin import Origin, originating
 from tests.foo.signals import article_flagged
 from tests.stage import eventually
 
 SIGNAL = "tests.foo.signals.article_flagged"
+KEY = "foo.article_flagged"
 
 
 @pytest.fixture
@@ -46,6 +47,26 @@ def test_direct_event_waits_for_the_commit(flagged, queues):
     eventually(lambda: queues.count("q") == 1)
     (letter,) = queues.take("q")
     assert b'"n":2' in letter.body
+
+
+@pytest.mark.django_db(transaction=True)
+def test_unroutable_direct_event_is_counted_and_shown(flagged, queues, caplog):
+    queues.unbind("q", "foo.#")
+    before = counters.counts().get((counters.UNROUTABLE, KEY), 0)
+    for n in range(2):
+        flagged(n)
+    eventually(lambda: counters.counts().get((counters.UNROUTABLE, KEY), 0) == before + 2)
+    assert f"direct events unroutable key={KEY}, 1 so far: no queue is bound" in caplog.text
+    assert direct.buffer().dropped == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_direct_event_counts_as_dropped_when_the_broker_refuses_it(flagged, queues, caplog):
+    queues.bind_full("full", "foo.#")
+    flagged()
+    eventually(lambda: direct.buffer().dropped == 1)
+    queues.delete("full")
+    assert "direct events dropped=1 so far: the broker refused them: is a queue full?" in caplog.text
 
 
 @pytest.fixture
@@ -131,7 +152,7 @@ def test_forked_child_has_a_thread_of_its_own(stage, queues):
     queues.bind("q", "foo.#")
     stage.python(f"""
 import os, time
-from publisher import direct
+from publisher import counters, direct
 from django.test import override_settings
 from django.conf import settings
 from tests.foo.signals import article_flagged

@@ -1,10 +1,8 @@
 """When a nacked row is sent again, and what waits behind it."""
 
 import time
-from contextlib import suppress
 
 import pytest
-from pika.exceptions import NackError
 
 from publisher.care import Care
 from publisher.models import OutboxEvent
@@ -71,19 +69,8 @@ def test_nothing_more_is_sent_nor_set_aside_when_too_many_wait():
     assert nacked.has_room(0.2)
 
 
-def full_queue(queues, key):
-    """A queue that refuses the next message."""
-    arguments = {"x-max-length": 1, "x-overflow": "reject-publish"}
-    queues.channel.exchange_declare(queues.exchange, "topic", durable=True)
-    queues.channel.queue_declare(queues.name("full"), durable=True, arguments=arguments)
-    queues.channel.queue_bind(queues.name("full"), queues.exchange, key)
-    with suppress(NackError):
-        while True:
-            queues.publish_to("full", b"")
-
-
 def test_other_queues_get_few_copies_when_one_is_full(stage, queues):
-    full_queue(queues, "#")
+    queues.bind_full("full", "#")
     queues.bind("other", "#")
     relay = stage.start("relay")
     eventually(lambda: "connected" in relay.log.read_text())
@@ -102,7 +89,7 @@ def test_other_queues_get_few_copies_when_one_is_full(stage, queues):
 @pytest.mark.django_db(transaction=True)
 def test_other_keys_go_on_when_many_rows_are_behind_a_nacked_one(bridge, queues, monkeypatch):
     monkeypatch.setattr("publisher.nacked.FIRST_SECONDS", 30.0)
-    full_queue(queues, "stuck")
+    queues.bind_full("full", "stuck")
     queues.bind("other", "fine")
     rows = [("stuck", "k")] * 1200 + [("fine", str(number)) for number in range(5)]
     OutboxEvent.objects.bulk_create(
