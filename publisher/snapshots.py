@@ -71,8 +71,8 @@ class Template:
         """Of what the signal is sent with, which it takes over; None for what has to be encoded now."""
         try:
             values = self._values_of(kwargs["instance"].__dict__)
-        except KeyError:
-            # A deferred field.
+        except (KeyError, AttributeError):
+            # A deferred field, or no instance of a model.
             return None
         shape = self._shapes.get(_kinds(values, kwargs))
         if shape is None or not shape.has(values):
@@ -85,7 +85,7 @@ class Template:
         """From one that was encoded now, and would not have had to be."""
         try:
             values = self._values_of(kwargs["instance"].__dict__)
-        except KeyError:
+        except (KeyError, AttributeError):
             return
         kinds = _kinds(values, kwargs)
         if kinds in self._shapes or len(self._shapes) == MOST_SHAPES:

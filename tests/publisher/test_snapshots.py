@@ -103,6 +103,12 @@ def test_nothing_waits_when_a_field_is_deferred_or_a_kwarg_can_change():
     assert found.snapshot(kwargs(row())) is not None
 
 
+@pytest.mark.parametrize("sent", [{}, {"instance": None}, {"instance": 5}], ids=repr)
+def test_nothing_waits_when_there_is_no_instance(sent):
+    found = learned(template(), {**SENT, **sent})
+    assert found.snapshot({**SENT, **sent}) is None
+
+
 @pytest.mark.parametrize(
     "rule",
     [
