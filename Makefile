@@ -8,6 +8,8 @@ ARGS ?=
 BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
 PIP := $(RUN) pip --disable-pip-version-check -qq
+# As pip does for what it installs, unless that is editable.
+COMPILE := $(RUN) compileall -q publisher consumers project
 
 help: ## Show these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -55,18 +57,21 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	@echo "Installing what the demo needs into $(VENV)" >&2
 	@$(PIP) install --upgrade "pip>=25.1"
 	@$(PIP) install --editable . --group demo
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@echo "Installing what the tests need into $(VENV)" >&2
 	@$(PIP) install --upgrade "pip>=25.1"
 	@$(PIP) install --editable . --group dev
+	@$(COMPILE)
 	@touch $@ $(VENV)/.demo
 
 $(VENV)/.bench: pyproject.toml | $(BIN)/python
 	@echo "Installing what the benchmarks compare with into $(VENV)" >&2
 	@$(PIP) install --upgrade "pip>=25.1"
 	@$(PIP) install --editable . --group bench
+	@$(COMPILE)
 	@touch $@ $(VENV)/.demo
 
 $(BIN)/python:

@@ -1,5 +1,7 @@
 """What was handled and what is being tried, to be looked at."""
 
+from __future__ import annotations
+
 from django.contrib import admin
 
 from consumers.models import Attempt, InboxEvent

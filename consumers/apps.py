@@ -1,12 +1,13 @@
 """The app that runs handlers."""
 
+from __future__ import annotations
+
 from django.apps import AppConfig
 from django.core.checks import Tags
 
 CHECKS = {
-    "consumers.checks.check_handlers": Tags.compatibility,
-    "consumers.ask_checks.check_asked": Tags.compatibility,
-    "consumers.database_checks.check_inbox_migrated": Tags.database,
+    Tags.compatibility: ("consumers.checks.check_handlers", "consumers.ask_checks.check_asked"),
+    Tags.database: ("consumers.database_checks.check_inbox_migrated",),
 }
 
 
@@ -17,7 +18,7 @@ class ConsumersConfig(AppConfig):
 
     def ready(self) -> None:
         # A site imports handlers' modules no more than it runs them.
-        from publisher.lazy_checks import register_checks
+        from publisher.startup import register_checks
         from publisher.wire.late import when_needed
 
         when_needed("publisher.encoders.discovery.load_encoders")

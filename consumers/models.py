@@ -1,5 +1,7 @@
 """What was handled already, and what is being tried, in the database that handlers write to."""
 
+from __future__ import annotations
+
 from django.db import models
 from django.db.models.functions import Now
 

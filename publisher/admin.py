@@ -3,6 +3,8 @@
 Only those of the default database: `manage.py outbox --database ALIAS` has the others.
 """
 
+from __future__ import annotations
+
 import json
 from typing import Any
 
@@ -57,7 +59,7 @@ class ParkedEventAdmin(WithPayload):
         return super().has_view_permission(request) and _has(request, "delete")
 
     @admin.action(description="Put back into the outbox", permissions=["retry"])
-    def retry(self, request: HttpRequest, rows: "QuerySet[ParkedEvent]") -> None:
+    def retry(self, request: HttpRequest, rows: QuerySet[ParkedEvent]) -> None:
         # Imported now: the admin is imported by every process of a site.
         from publisher.querysets import outbox, parked
 
@@ -65,7 +67,7 @@ class ParkedEventAdmin(WithPayload):
         self.message_user(request, f"{count} put back into the outbox.", messages.SUCCESS)
 
     @admin.action(description="Discard for good", permissions=["discard"])
-    def discard(self, request: HttpRequest, rows: "QuerySet[ParkedEvent]") -> None:
+    def discard(self, request: HttpRequest, rows: QuerySet[ParkedEvent]) -> None:
         count, _ = rows.delete()
         self.message_user(request, f"{count} discarded.", messages.SUCCESS)
 

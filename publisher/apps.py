@@ -1,5 +1,7 @@
 """The app that forwards signals: it connects its receivers once every model is loaded."""
 
+from __future__ import annotations
+
 import sys
 from importlib import import_module
 from typing import Any
@@ -9,11 +11,13 @@ from django.core.checks import Tags
 from django.core.signals import setting_changed
 
 CHECKS = {
-    "publisher.checks.check_settings": Tags.compatibility,
-    "publisher.checks.check_encoders": Tags.compatibility,
-    "publisher.offload_checks.check_offload": Tags.compatibility,
-    "publisher.database_checks.check_routers": Tags.models,
-    "publisher.database_checks.check_outbox_migrated": Tags.database,
+    Tags.compatibility: (
+        "publisher.checks.check_settings",
+        "publisher.checks.check_encoders",
+        "publisher.offload_checks.check_offload",
+    ),
+    Tags.models: ("publisher.database_checks.check_routers",),
+    Tags.database: ("publisher.database_checks.check_outbox_migrated",),
 }
 OFFLOAD = "publisher.offload"
 
@@ -26,8 +30,7 @@ class PublisherConfig(AppConfig):
     def ready(self) -> None:
         # No more than a process needs that forwards nothing: the rest is imported with the first event, or check.
         from publisher import conf, receivers
-        from publisher.lazy_checks import register_checks
-        from publisher.readiness import when_ready
+        from publisher.startup import register_checks, when_ready
         from publisher.wire.late import when_needed
 
         when_needed("publisher.encoders.discovery.load_encoders")

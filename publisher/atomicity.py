@@ -5,6 +5,8 @@ written then could be lost between the two commits.
 https://github.com/django/django/blob/5.2/django/db/models/base.py `Model.save_base`
 """
 
+from __future__ import annotations
+
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from typing import Any

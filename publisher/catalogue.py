@@ -1,5 +1,7 @@
 """Every signal there is: found in the modules that are loaded, named by the module that defines it."""
 
+from __future__ import annotations
+
 import re
 import sys
 from collections.abc import Iterator
@@ -9,16 +11,16 @@ from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
-from typing import NamedTuple
 
 from django.apps import apps
 from django.dispatch import Signal
 
+from publisher.modules import app_packages, assignments, is_within
 from publisher.namespaces import signal_at, signals_in, word_at
 from publisher.rules import is_glob
-from publisher.sources import app_packages, assignments, import_definitions, is_within
-from publisher.wire.routing import group_of
 
+# The lookup keys of the bridge's own receivers begin with it.
+UID = "publisher."
 KNOWN_MODULES = (
     "django.core.signals",
     "django.db.models.signals",
@@ -31,12 +33,15 @@ KNOWN_MODULES = (
 )
 
 
-class KnownSignal(NamedTuple):
+class KnownSignal:
     """A signal and its name: the module that defines it, and what it is called there."""
 
-    signal: Signal
-    module: str
-    attribute: str
+    __slots__ = ("attribute", "module", "signal")
+
+    def __init__(self, *, signal: Signal, module: str, attribute: str) -> None:
+        self.signal = signal
+        self.module = module
+        self.attribute = attribute
 
     @property
     def name(self) -> str:
@@ -59,6 +64,16 @@ class KnownSignal(NamedTuple):
 def _group(module: str) -> str:
     config = apps.get_containing_app_config(module)
     return group_of(module, config.label if config else None)
+
+
+def group_of(module: str, app_label: str | None) -> str:
+    """The first word of a signal's key: Django's own part (`db`, `auth`, `core`, ...), else the app that defines it."""
+    words = module.split(".")
+    if words[:2] == ["django", "contrib"] and len(words) > 2:
+        return words[2]
+    if words[0] == "django" and len(words) > 1:
+        return words[1]
+    return (app_label or words[0]).lower()
 
 
 def catalogue(package: str = "") -> tuple[KnownSignal, ...]:
@@ -130,12 +145,20 @@ def _load(package: str) -> None:
         with suppress(ImportError, RuntimeError):
             if is_within(module, package):
                 import_module(module)
-    import_definitions(package)
+    if not _is_loaded(package):
+        # Not by a site that starts, unless it asks for signals of whole packages.
+        import_module("publisher.sources").import_definitions(package)
+
+
+def _is_loaded(package: str) -> bool:
+    """Whether there is nothing more in it: a module that is imported, and no package."""
+    return package in sys.modules and not hasattr(sys.modules[package], "__path__")
 
 
 def _everywhere(package: str) -> Iterator[KnownSignal]:
     deep = tuple(f"{name}." for name in app_packages())
-    for name, module in sys.modules.copy().items():
+    modules = {package: sys.modules[package]} if _is_loaded(package) else sys.modules.copy()
+    for name, module in modules.items():
         # The name a module was imported under counts once: `__main__` and aliases would be second names.
         if is_within(name, package) and isinstance(module, ModuleType) and getattr(module, "__name__", None) == name:
             for path, signal in signals_in(module, deep=f"{name}.".startswith(deep)):

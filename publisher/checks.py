@@ -11,10 +11,9 @@ from publisher import conf
 from publisher.encoders.discovery import load_encoders
 from publisher.exposure import check_user_model
 from publisher.hints import near as near
-from publisher.redact import redact_from
 from publisher.rows import SLOTS
 from publisher.rule_checks import RULE_CHECKS
-from publisher.rules import KEYS, rule_from
+from publisher.rules import KEYS, redact_from, rule_from
 
 DICT_HINT = "Write a dict, as SIGNAL_BRIDGE = {'SERVICE': 'shop', 'FORWARD': [...]}; docs/settings.md has its keys."
 FLAG_HINT = "Write True or False."

@@ -15,8 +15,8 @@ from django.db.models import AutoField, BooleanField, DateField, DurationField, 
 from django.db.models.expressions import BaseExpression
 from django.db.models.fields.files import FieldFile
 
-from publisher.redact import Redact
 from publisher.redaction import TAGS, is_secret, is_secret_column, named_action, redacted
+from publisher.rules import Redact
 from publisher.secret_names import named_values
 from publisher.wire.codec import DROPPED, INT64_MAX, INT64_MIN, PARTIAL, Encoding
 from publisher.wire.registry import UNKNOWN, has_encoder

@@ -1,11 +1,12 @@
 """`settings.SIGNAL_BRIDGE`, read at every access so that `override_settings` works."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
-from publisher.redact import Redact, redact_from
-from publisher.rules import Rule, rules_from
+from publisher.rules import Redact, Rule, redact_from, rules_from
 
 if TYPE_CHECKING:
     from publisher.offload_entry import OffloadEntry
@@ -69,7 +70,7 @@ def redact() -> Redact:
         return (("*", "drop"),)
 
 
-def offload() -> "tuple[OffloadEntry, ...]":
+def offload() -> tuple[OffloadEntry, ...]:
     """The entries of OFFLOAD that can be read, in order; the checks name those that cannot."""
     entries = setting("OFFLOAD")
     if not entries:

@@ -15,8 +15,8 @@ from django.apps import apps
 from django.db.models import Model
 from django.dispatch import Signal
 
-# The lookup keys of the bridge's own receivers begin with it.
-UID = "publisher."
+from publisher.catalogue import UID
+
 Receiver = Callable[..., Any]
 
 

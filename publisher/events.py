@@ -14,16 +14,15 @@ from publisher.catalogue import KnownSignal
 from publisher.encoders.models import key_action
 from publisher.encoders.objects import encode_redacted, forget, hide_named
 from publisher.encoders.values import dotted
-from publisher.redact import Redact
 from publisher.redaction import action_of, redacted
-from publisher.rules import Rule
+from publisher.rules import Redact, Rule
 from publisher.scrubbing import scrubbed_all
 from publisher.secret_names import named_values
 from publisher.serializers import CyclicEncoding, SignalEncoding
 from publisher.wire import spans
 from publisher.wire.errors import EncoderFailed, NotEncodable
 from publisher.wire.event import Event, encode_event, new_event
-from publisher.wire.routing import class_label, routing_key, text_label
+from publisher.wire.routing import class_label, formatted_key, routing_key, text_label
 from publisher.wire.topology import addressed, ask_exchange
 
 logger = logging.getLogger(__name__)
@@ -133,7 +132,8 @@ def with_body(source: Source, event: Event) -> Encoded:
             raise
         event = _escaped(event)
         body = encode_event(event)
-    key = source.routing_key if source.rule.routing_key is None else _formatted_key(source, event)
+    template = source.rule.routing_key
+    key = source.routing_key if template is None else _formatted_key(source, template, event)
     return Encoded(event, key, body)
 
 
@@ -210,7 +210,7 @@ def _encoded_cyclic(encoding: SignalEncoding, path: str, value: Any) -> Any:
         raise EncoderFailed(encoding.signal, path, type(value), exc) from exc
 
 
-def _formatted_key(source: Source, event: Event) -> str:
+def _formatted_key(source: Source, template: str, event: Event) -> str:
     known = source.known
     values = {
         "kwargs": to_builtins(event.data["kwargs"]),
@@ -220,7 +220,7 @@ def _formatted_key(source: Source, event: Event) -> str:
         "subject": event.subject or "",
     }
     try:
-        return source.rule.formatted_key(values) or source.routing_key
+        return formatted_key(template, values) or source.routing_key
     except (LookupError, ValueError, AttributeError, TypeError) as exc:
         if source.rule.strict:
             raise

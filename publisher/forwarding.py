@@ -12,7 +12,7 @@ from publisher import ask, conf, counters, direct
 from publisher.catalogue import KnownSignal
 from publisher.changes import changes_of
 from publisher.events import Encoded, Source, encoded_from, sender_label
-from publisher.incidental import not_written
+from publisher.incidental import harmless, is_incidental, not_written
 from publisher.outbox import record
 from publisher.rows import Row, row_of
 from publisher.rules import Rule
@@ -56,7 +56,7 @@ def forwarder(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., Any]
                 return written(source, template, sender, named)
         return None
 
-    return forward
+    return harmless(known, forward) if is_incidental(known) else forward
 
 
 def delivered(source: Source, sender: object, kwargs: dict[str, Any]) -> Any:

@@ -1,5 +1,7 @@
 """Signals inside a module: its attributes, those of its classes and objects, and what its dicts and lists hold."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator, Mapping
 from types import ModuleType
@@ -8,7 +10,7 @@ from typing import Any
 from django.dispatch import Signal
 
 MOST_ITEMS = 1000
-NO_WORD = re.compile(r"[^\w-]+")
+NO_WORD = r"[^\w-]+"
 DEPTH = 4
 
 
@@ -29,7 +31,7 @@ def word_at(module: ModuleType | None, path: str) -> str:
     Without the module, or the signal, it is what follows the last dot.
     """
     found = _found(module, path)
-    return NO_WORD.sub("_", found[0]) if found else path.rpartition(".")[2]
+    return re.sub(NO_WORD, "_", found[0]) if found else path.rpartition(".")[2]
 
 
 def _found(holder: Any, path: str) -> tuple[str, Signal] | None:

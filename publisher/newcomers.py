@@ -12,8 +12,7 @@ from weakref import WeakSet
 
 from django.dispatch import Signal
 
-from publisher.catalogue import KnownSignal, known_as
-from publisher.entries import UID
+from publisher.catalogue import UID, KnownSignal, known_as
 
 logger = logging.getLogger(__name__)
 

@@ -1,5 +1,7 @@
 """Connects a receiver to each signal that a rule forwards, and to no other."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -11,13 +13,13 @@ from django.db.models import Model
 from django.db.models.signals import ModelSignal, post_save, pre_save
 from django.dispatch import Signal
 
-from publisher import atomicity, conf, newcomers
-from publisher.catalogue import KnownSignal, matching
-from publisher.entries import UID
-from publisher.incidental import harmless, is_incidental
+from publisher import atomicity, conf
+from publisher.catalogue import UID, KnownSignal, matching
 from publisher.rules import Rule, first_match, is_glob
 
+# Imported where a rule asks for it: a small project starts sooner.
 CHANGES = "publisher.changes"
+NEWCOMERS = "publisher.newcomers"
 SAVE_SIGNALS = (pre_save, post_save)
 
 _connected: list[tuple[Signal, object, str]] = []
@@ -35,9 +37,10 @@ def connect() -> None:
         track_changes(taken)
     for known, its_rules in taken:
         connect_signal(known, its_rules)
-    globs = tuple(rule.signal for rule in rules if is_glob(rule.signal))
+    # Django's own signals are all there from the start.
+    globs = tuple(rule.signal for rule in rules if is_glob(rule.signal) and not rule.signal.startswith("django."))
     if globs:
-        newcomers.watch(lambda known: welcome(known, rules), globs)
+        import_module(NEWCOMERS).watch(lambda known: welcome(known, rules), globs)
 
 
 def track_changes(taken: list[tuple[KnownSignal, tuple[Rule, ...]]]) -> None:
@@ -52,8 +55,6 @@ def track_changes(taken: list[tuple[KnownSignal, tuple[Rule, ...]]]) -> None:
 def connect_signal(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., None]:
     """Connect to those who send it, and answer the receiver."""
     forward = forwarder(known, rules)
-    if is_incidental(known):
-        forward = harmless(known, forward)
     for sender in senders_of(known, rules):
         uid = UID + known.name
         known.signal.connect(forward, sender=sender, weak=False, dispatch_uid=uid)
@@ -81,7 +82,8 @@ def welcome(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., None] 
 
 
 def disconnect() -> None:
-    newcomers.stop()
+    if NEWCOMERS in sys.modules:
+        import_module(NEWCOMERS).stop()
     for signal, sender, uid in _connected:
         signal.disconnect(sender=sender, dispatch_uid=uid)
     _connected.clear()

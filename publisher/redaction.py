@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import CharField, Model, TextField
 from django.utils.crypto import salted_hmac
 
-from publisher.redact import Redact
+from publisher.rules import Redact
 from publisher.secret_names import holds_secret, is_for_once, is_keyed, sounds_secret
 from publisher.wire.redacted import HASHED, MASKED
 

@@ -1,12 +1,12 @@
-"""Rules: which signals of which senders are forwarded, and as what. The first that matches decides."""
+"""Rules: which signals of which senders are forwarded, and as what. The first that matches decides.
+
+This is read from the settings when a site starts: what only an event needs is elsewhere.
+"""
 
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any, NamedTuple
-
-from publisher.redact import Redact, redact_from
-from publisher.wire.routing import shortened
 
 DELIVERIES = ("outbox", "direct", "ask")
 UNROUTABLES = ("drop", "keep")
@@ -22,6 +22,11 @@ UNLESS_NAMED = frozenset(f"django.db.models.signals.{name}" for name in ("pre_in
 # Sessions hold secrets, and the bridge must not forward its own work.
 SENDERS_UNLESS_NAMED = frozenset(("sessions.session",))
 OWN_APPS = frozenset(("publisher", "consumers"))
+# What becomes of a value by its name. `keep` overrules what would be done otherwise.
+ACTIONS = ("drop", "mask", "hash", "keep")
+# (glob over lower-case names, action): the first that matches decides.
+Redact = tuple[tuple[str, str], ...]
+
 NO_FIELDS: frozenset[str] = frozenset()
 FOR_NO_MODEL: Mapping[str, frozenset[str]] = MappingProxyType({})
 
@@ -71,10 +76,6 @@ class Rule(NamedTuple):
         taken = not self.senders or any(fnmatchcase(label, glob) for glob in self.senders)
         return taken and not any(fnmatchcase(label, glob) for glob in self.exclude)
 
-    def formatted_key(self, values: Mapping[str, Any]) -> str | None:
-        """The routing key this rule asks for; None for the default one. Raises what `str.format` raises."""
-        return None if self.routing_key is None else shortened(self.routing_key.format_map(dict(values)))
-
 
 def is_glob(pattern: str) -> bool:
     return not WILDCARDS.isdisjoint(pattern)
@@ -106,6 +107,18 @@ def rule_from(entry: object, *, redact: Redact = (), strict: bool = False) -> Ru
         timeout=entry.get("timeout", ASK_SECONDS),
         on_timeout=entry.get("on_timeout"),
     )
+
+
+def redact_from(entries: object) -> Redact:
+    """Raises TypeError or ValueError for what is no dict of name to action."""
+    if not isinstance(entries, Mapping):
+        raise TypeError(f"expected a dict of name to action, not {entries!r}")
+    for name, action in entries.items():
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"expected a name, not {name!r}")
+        if action not in ACTIONS:
+            raise ValueError(f"{name!r}: there is no action {action!r}; there are {', '.join(ACTIONS)}")
+    return tuple((name.lower(), action) for name, action in entries.items())
 
 
 def rules_from(entries: object, *, redact: Redact = (), strict: bool = False) -> tuple[Rule, ...]:

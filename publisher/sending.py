@@ -10,7 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from publisher.catalogue import KnownSignal
-from publisher.sources import files_of, last_name, text_of
+from publisher.modules import text_of
+from publisher.sources import files_of, last_name
 
 SENDS = frozenset(("send", "send_robust", "asend", "asend_robust"))
 # Where a call hands on a dict of its own, there may be more.

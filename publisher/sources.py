@@ -8,27 +8,23 @@ import logging
 import os
 import re
 import sys
-import tokenize
 from collections.abc import Iterator
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 
-from django.apps import apps
 from django.dispatch import Signal
+
+from publisher.modules import app_packages, is_within, text_of
 
 logger = logging.getLogger(__name__)
 
 # Not imported by surprise: tests and migrations, and the bridge's own packages.
 SKIPPED_FOLDERS = frozenset(("tests", "test", "testing", "migrations", "node_modules", "__pycache__"))
-SKIPPED_FILES = re.compile(r"(?:test_.*|.*_tests?|tests?|conftest|setup|manage)\.py")
-OWN = frozenset(("publisher", "consumers"))
+SKIPPED_FILES = r"(?:test_.*|.*_tests?|tests?|conftest|setup|manage)\.py"
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-SUBCLASS = re.compile(r"^\s*class (\w+)\([^)]*Signal\b[^)]*\)", re.MULTILINE)
-ALIAS = re.compile(r"\bSignal as (\w+)")
-ASSIGNED = re.compile(
-    r"^(?:class (?P<class>\w+)|(?P<name>\w+)\s*(?::[^=\n]+)?=(?!=)\s*(?P<value>[^\n]*))", re.MULTILINE
-)
+SUBCLASS = r"(?m)^\s*class (\w+)\([^)]*Signal\b[^)]*\)"
+ALIAS = r"\bSignal as (\w+)"
 
 
 def import_definitions(package: str = "") -> None:
@@ -42,20 +38,6 @@ def import_definitions(package: str = "") -> None:
                 import_module(name)
             except Exception as exc:
                 logger.debug("not in the catalogue module=%s error=%s", name, type(exc).__name__)
-
-
-def app_packages() -> frozenset[str]:
-    """The packages that the installed apps live in: `allauth` for `allauth.account`; of Django's, each app's own."""
-    names = (config.name for config in apps.get_app_configs())
-    return frozenset(
-        name if name.startswith("django.") else name.partition(".")[0]
-        for name in names
-        if name.partition(".")[0] not in OWN
-    )
-
-
-def is_within(module: str, package: str) -> bool:
-    return not package or f"{module}.".startswith(f"{package}.")
 
 
 def defining_modules(package: str = "") -> tuple[str, ...]:
@@ -79,7 +61,7 @@ def _defining(package: str) -> tuple[str, ...]:
             if module in texts or module in sys.modules or not _mentions(path, names):
                 continue
             texts[module] = text_of(path)
-            added |= {*SUBCLASS.findall(texts[module]), *ALIAS.findall(texts[module])}
+            added |= {*re.findall(SUBCLASS, texts[module]), *re.findall(ALIAS, texts[module])}
         if not added - names:
             break
         # A subclass may be used in files that do not name Signal itself.
@@ -120,19 +102,10 @@ def _below(folder: str, package: str, *, skip: bool) -> Iterator[tuple[str, str]
         return
     for entry in entries:
         name = entry.name
-        if name.endswith(".py") and not (skip and SKIPPED_FILES.fullmatch(name)):
+        if name.endswith(".py") and not (skip and re.fullmatch(SKIPPED_FILES, name)):
             yield (package if name == "__init__.py" else f"{package}.{name[:-3]}"), entry.path
         elif name.isidentifier() and not (skip and name in SKIPPED_FOLDERS) and entry.is_dir():
             yield from _below(entry.path, f"{package}.{name}", skip=skip)
-
-
-def text_of(path: str) -> str:
-    """Empty for what cannot be read."""
-    try:
-        with tokenize.open(path) as file:
-            return file.read()
-    except (OSError, SyntaxError, UnicodeDecodeError):
-        return ""
 
 
 def _makes(text: str, names: frozenset[str]) -> bool:
@@ -153,15 +126,3 @@ def _run_on_import(tree: ast.AST) -> Iterator[ast.AST]:
 
 def last_name(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
-
-
-@lru_cache(maxsize=1024)
-def assignments(module: str) -> dict[str, bool]:
-    """The names that a module's source makes, and whether it makes what they stand for rather than naming it anew."""
-    text = text_of(getattr(sys.modules.get(module), "__file__", None) or "")
-    made: dict[str, bool] = {}
-    for match in ASSIGNED.finditer(text):
-        name = match["class"] or match["name"]
-        is_made = match["class"] is not None or not re.fullmatch(r"[\w.]+\s*(?:#.*)?", match["value"])
-        made[name] = made.get(name, False) or is_made
-    return made

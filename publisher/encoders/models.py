@@ -11,8 +11,7 @@ from django.db.models.query import RawQuerySet
 from publisher.columns import Columns, column_action, columns_of
 from publisher.encoders.objects import encode_redacted, hide_named
 from publisher.encoders.values import dotted
-from publisher.redact import Redact
-from publisher.rules import NO_FIELDS, Rule
+from publisher.rules import NO_FIELDS, Redact, Rule
 from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
 from publisher.wire.sent import SentQuerySet
 

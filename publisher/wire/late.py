@@ -1,5 +1,7 @@
 """Registrations that wait until the first value is encoded or decoded: a process that does neither starts without."""
 
+from __future__ import annotations
+
 from importlib import import_module
 from threading import RLock
 

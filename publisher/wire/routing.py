@@ -1,8 +1,9 @@
 """Routing keys and the patterns that match them, as RabbitMQ's topic exchange reads them."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from typing import Any
 
 KEY_BYTES = 255
 # Words that a pattern can name, of a sender that is text: no wildcards, no spaces, none of them empty.
@@ -25,6 +26,15 @@ def shortened(key: str) -> str:
     return key.encode()[:KEY_BYTES].decode(errors="ignore")
 
 
+def formatted_key(template: str, values: Mapping[str, Any]) -> str:
+    """The routing key that a rule asks for. Raises what `str.format` raises.
+
+    >>> formatted_key("moderation.{kwargs[reason]}", {"kwargs": {"reason": "spam"}})
+    'moderation.spam'
+    """
+    return shortened(template.format_map(values))
+
+
 def class_label(kind: type) -> str:
     """`package.classname`, for a sender that is no model: `django.wsgihandler`."""
     return f"{kind.__module__.partition('.')[0]}.{kind.__name__}".lower()
@@ -38,16 +48,6 @@ def text_label(text: str) -> str | None:
     """
     lower = text.lower()
     return lower if len(lower) <= WORDS_BYTES and WORDS.fullmatch(lower) else None
-
-
-def group_of(module: str, app_label: str | None) -> str:
-    """The first word of a signal's key: Django's own part (`db`, `auth`, `core`, ...), else the app that defines it."""
-    words = module.split(".")
-    if words[:2] == ["django", "contrib"] and len(words) > 2:
-        return words[2]
-    if words[0] == "django" and len(words) > 1:
-        return words[1]
-    return (app_label or words[0]).lower()
 
 
 @lru_cache(maxsize=1024)

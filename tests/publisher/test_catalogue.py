@@ -10,7 +10,7 @@ from django.core.signals import setting_changed
 from django.db.models.signals import post_save
 from django.dispatch import Signal
 
-from publisher.catalogue import catalogue, matching, named
+from publisher.catalogue import catalogue, group_of, matching, named
 from tests.foo.signals import Hooks, user_login
 
 TASKS = {f"django.tasks.signals.task_{word}" for word in ("enqueued", "started", "finished")}
@@ -151,3 +151,22 @@ def matching_names(pattern):
 
 def test_signal_is_not_named_by_a_package_that_imports_it():
     assert "django.contrib.auth.models.user_logged_in" not in matching_names("django.contrib.auth.models.*")
+
+
+@pytest.mark.parametrize(
+    ("module", "label", "group"),
+    [
+        ("django.db.models.signals", None, "db"),
+        ("django.db.backends.signals", None, "db"),
+        ("django.core.signals", None, "core"),
+        ("django.contrib.auth.signals", "auth", "auth"),
+        ("django.tasks.signals", None, "tasks"),
+        ("django.test.signals", None, "test"),
+        ("blog.signals", "blog", "blog"),
+        ("company.blog.signals", "Blog", "blog"),
+        ("allauth.account.signals", None, "allauth"),
+        ("django", None, "django"),
+    ],
+)
+def test_group_is_djangos_part_or_the_app(module, label, group):
+    assert group_of(module, label) == group

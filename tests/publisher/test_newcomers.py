@@ -55,6 +55,15 @@ def test_signal_is_forwarded_from_its_first_on_when_it_is_made_late(module, rule
     assert not made.receivers
 
 
+def test_nobody_waits_for_signals_when_the_globs_take_djangos_alone(monkeypatch):
+    watched = []
+    monkeypatch.setattr("publisher.newcomers.watch", lambda welcome, globs: watched.append(globs))
+    with forwarding("django.contrib.auth.signals.*", "django.*", "tests.foo.signals.user_login"):
+        assert watched == []
+    with forwarding("django.*", "*.signals.*"):
+        assert watched[-1] == ("*.signals.*",)
+
+
 def test_signal_has_no_receiver_when_no_glob_can_take_it(module):
     with forwarding("tests.bar.*", "tests.foo.signals.user_login"):
         assert not module("from django.dispatch import Signal\nmade = Signal()").made.receivers

@@ -16,9 +16,8 @@ from consumers.instances import instance_of
 from publisher.catalogue import named
 from publisher.columns import columns_of
 from publisher.events import encoded_event
-from publisher.redact import redact_from
 from publisher.redaction import is_secret_column, redacted
-from publisher.rules import rule_from
+from publisher.rules import redact_from, rule_from
 from publisher.wire.errors import RedactedValue
 from publisher.wire.event import decode_event
 from publisher.wire.redacted import Redacted

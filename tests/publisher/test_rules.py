@@ -127,12 +127,3 @@ def test_first_rule_decides_when_several_match():
         "one", "two", "three", "three",
     ]  # fmt: skip
     assert first_match((), "auth.user") is None
-
-
-def test_key_is_formatted_and_cut():
-    rule = Rule(signal=SAVE, routing_key="moderation.{kwargs[reason]}.{sender}")
-    assert (
-        rule.formatted_key({"kwargs": {"reason": "spam"}, "sender": "blog.comment"}) == "moderation.spam.blog.comment"
-    )
-    assert len(rule.formatted_key({"kwargs": {"reason": "é" * 300}, "sender": ""}).encode()) <= 255
-    assert Rule(signal=SAVE).formatted_key({}) is None

@@ -3,7 +3,8 @@
 LATER = (
     "pika", "msgspec", "uuid_utils", "tenacity", "rich", "publisher.events", "publisher.outbox", "publisher.encoders",
     "publisher.checks", "publisher.direct", "publisher.offload", "publisher.offload_entry", "publisher.querysets",
-    "consumers.querysets", "consumers.registry",
+    "publisher.sources", "publisher.forwarding", "publisher.incidental", "publisher.counters",
+    "publisher.wire.routing", "consumers.querysets", "consumers.registry",
 )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from publisher.wire.routing import KEY_BYTES, class_label, group_of, matches, routing_key, shortened
+from publisher.wire.routing import KEY_BYTES, class_label, formatted_key, matches, routing_key, shortened
 
 TABLE = [
     ("db.post_save.blog.comment", "db.post_save.blog.comment", True),
@@ -61,23 +61,11 @@ def test_key_is_group_signal_and_sender(words, key):
     assert routing_key(*words) == key
 
 
-@pytest.mark.parametrize(
-    ("module", "label", "group"),
-    [
-        ("django.db.models.signals", None, "db"),
-        ("django.db.backends.signals", None, "db"),
-        ("django.core.signals", None, "core"),
-        ("django.contrib.auth.signals", "auth", "auth"),
-        ("django.tasks.signals", None, "tasks"),
-        ("django.test.signals", None, "test"),
-        ("blog.signals", "blog", "blog"),
-        ("company.blog.signals", "Blog", "blog"),
-        ("allauth.account.signals", None, "allauth"),
-        ("django", None, "django"),
-    ],
-)
-def test_group_is_djangos_part_or_the_app(module, label, group):
-    assert group_of(module, label) == group
+def test_key_is_formatted_and_cut():
+    template = "moderation.{kwargs[reason]}.{sender}"
+    values = {"kwargs": {"reason": "spam"}, "sender": "blog.comment"}
+    assert formatted_key(template, values) == "moderation.spam.blog.comment"
+    assert len(formatted_key(template, {"kwargs": {"reason": "é" * 300}, "sender": ""}).encode()) <= 255
 
 
 def test_class_is_labelled_by_package_and_name():

@@ -1,0 +1,56 @@
+"""What starts later than the app: its system checks, and what has to wait until every app's `ready()` has run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.apps import apps
+from django.core.checks import CheckMessage, register
+from django.utils.module_loading import import_string
+
+_waiting: list[Callable[[], None]] = []
+
+
+class LazyChecks:
+    """The checks at dotted paths, imported when they are run: most processes never do, and start sooner for it."""
+
+    def __init__(self, *paths: str) -> None:
+        self.paths = paths
+
+    def __call__(self, app_configs: object, **kwargs: Any) -> list[CheckMessage]:
+        return [message for path in self.paths for message in import_string(path)(app_configs, **kwargs)]
+
+
+def register_checks(checks: Mapping[str, tuple[str, ...]]) -> None:
+    """By tag, the dotted paths of the checks that have it."""
+    for tag, paths in checks.items():
+        register(LazyChecks(*paths), tag)
+
+
+def when_ready(function: Callable[[], None]) -> None:
+    """Call it then, or now when that is over. What is asked for first is called first.
+
+    Django has no signal for it, but an event that it sets: https://github.com/django/django/blob/5.2/django/apps/registry.py
+    """
+    if apps.ready:
+        function()
+        return
+    if not _waiting:
+        _watch()
+    _waiting.append(function)
+
+
+def _watch() -> None:
+    event = apps.ready_event
+    tell = event.set
+
+    def tell_and_call() -> None:
+        del event.set
+        tell()
+        waiting = [*_waiting]
+        _waiting.clear()
+        for function in waiting:
+            function()
+
+    event.set = tell_and_call  # type: ignore[method-assign]
