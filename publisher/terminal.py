@@ -58,8 +58,11 @@ def show(rows: Sequence[Any], format: str, *, title: str, stdout: OutputWrapper)
     if format == "json":
         stdout.write(json.dumps([asdict(row) for row in rows], indent=2, default=str))
         return
+    if not rows:
+        stdout.write(f"{title}: none.")
+        return
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-    for column in fields(rows[0]) if rows else ():
+    for column in fields(rows[0]):
         # An id is there to be copied.
         table.add_column(column.name.replace("_", " "), overflow="fold", no_wrap=column.name == "id")
     for row in rows:

@@ -84,6 +84,11 @@ def test_list_groups_the_letters_by_reason(buried, command):
     assert any(line[:4] == ["i1", "index", "failed", "5"] for line in lines)
 
 
+def test_list_says_so_when_there_are_no_letters(declared, command):
+    assert command("list") == "No dead letters.\n"
+    assert json.loads(command("list", "--format", "json")) == []
+
+
 @pytest.mark.parametrize(
     ("filters", "found"),
     [

@@ -57,6 +57,13 @@ def test_signals_shows_a_table_when_no_format_is_given():
     assert "tests.foo.signals.user_login" in out.getvalue()
 
 
+def test_signals_says_so_when_nothing_is_forwarded(settings):
+    settings.SIGNAL_BRIDGE = {"FORWARD": []}
+    out = StringIO()
+    call_command("signals", "--forwarded", stdout=out)
+    assert out.getvalue() == "Signals: none.\n"
+
+
 def test_signals_shows_the_rules_own_key(settings):
     rule = {"signal": "tests.foo.signals.user_login", "routing_key": "login.{kwargs[reason]}"}
     settings.SIGNAL_BRIDGE = {"FORWARD": [rule]}

@@ -97,11 +97,13 @@ class Command(BaseCommand):
 
     def _list(self, letters: Letters, format: str) -> set[str]:
         found = [letter for letter, _ in letters]
-        if format == "table":
+        if format == "json":
+            show(found, format, title="", stdout=self.stdout)
+        elif found:
             show(groups_of(found), format, title=f"{len(found)} dead letters, by reason", stdout=self.stdout)
             show(list(map(line_of, found)), format, title="", stdout=self.stdout)
         else:
-            show(found, format, title="", stdout=self.stdout)
+            self.stdout.write("No dead letters.")
         return {letter.id for letter in found}
 
     def _show(self, letters: Letters, format: str) -> set[str]:

@@ -56,7 +56,7 @@ class Command(BaseCommand):
             if (signal.keys or not options["forwarded"]) and (signal.offloaded or not options["offloaded"])
         ]
         rows = signals if format == "json" else [at_a_glance(signal) for signal in signals]
-        show(rows, format, title=f"Signals: {len(signals)}", stdout=self.stdout)
+        show(rows, format, title=f"Signals: {len(signals)}" if signals else "Signals", stdout=self.stdout)
 
     def _missed(self, command: list[str], format: str) -> None:
         try:
