@@ -1,12 +1,16 @@
 """A worker as a process: the broker comes late, a queue goes, strangers write headers."""
 
+import gc
 import signal
 import struct
 from datetime import UTC, datetime
+from threading import Event as Flag
 
 import pika
 import pytest
 
+from consumers.options import Settings
+from consumers.worker import Worker
 from tests.queues import Raw, table
 from tests.stage import eventually
 
@@ -157,3 +161,16 @@ def test_neighbours_are_untouched_when_a_strangers_headers_cannot_be_read(stage,
     assert all("properties cannot be read" in letter.headers["x-unreadable"] for letter in letters)
     assert {letter.headers["x-attempts"] for letter in letters} == {1}
     assert "connection lost" not in worker.log.read_text()
+
+
+def test_collections_pass_over_what_was_loaded_before_as_long_as_the_worker_works(monkeypatch):
+    frozen = []
+
+    def session(worker):
+        frozen.append(gc.get_freeze_count())
+        return True
+
+    monkeypatch.setattr(Worker, "_session", session)
+    Worker([], Settings(), Flag()).run()
+    assert frozen[0] > 10_000
+    assert gc.get_freeze_count() == 0
