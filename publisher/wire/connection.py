@@ -5,6 +5,7 @@ confirms, deliveries and the owner's own work share one thread without locks. pi
 """
 
 import logging
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterable
@@ -40,7 +41,9 @@ CLOSE_SECONDS = 3.0
 HEADER_BYTES = 12
 PRESENT = "present"
 MISSING = "missing"
-REFUSALS = (ProbableAccessDeniedError, ProbableAuthenticationError)
+# What pika makes of any end of a connection that is being opened, with what ended it in its text alone.
+SUPPOSED_REFUSALS = (ProbableAccessDeniedError, ProbableAuthenticationError)
+CLOSED_BY_BROKER = re.compile(rf"{ConnectionClosedByBroker.__name__}: \((\d+)\)")
 # Reply codes that a person must mend: access refused, not found, locked, precondition failed, not allowed.
 # Precondition failed, too, but nothing that a person must mend: a handler ran longer than `consumer_timeout`.
 LATE = "delivery acknowledgement on channel"
@@ -268,7 +271,7 @@ def _abandon(workflow: Any) -> None:
 def translated(exc: BaseException, address: str) -> BrokerUnavailable | BrokerRefused:
     """pika's error as ours: whether waiting may help, or only a person."""
     cause = _last_cause(exc)
-    if isinstance(cause, REFUSALS):
+    if isinstance(cause, SUPPOSED_REFUSALS) and _closing_code(cause) in REFUSAL_CODES:
         return BrokerRefused(f"{address} refused the user, its password or the vhost: {type(cause).__name__}")
     if isinstance(cause, ChannelClosedByBroker) and LATE in cause.reply_text:
         return AcknowledgementOverdue(f"a handler ran longer than {address} waits for an answer: {cause.reply_text}")
@@ -277,6 +280,12 @@ def translated(exc: BaseException, address: str) -> BrokerUnavailable | BrokerRe
     if isinstance(cause, ssl.SSLCertVerificationError):
         return BrokerRefused(f"{address} has a certificate that cannot be trusted: {cause.verify_message}")
     return BrokerUnavailable(f"{address} is not there: {cause or type(cause).__name__}")
+
+
+def _closing_code(supposed: BaseException) -> int | None:
+    """What the broker said when it closed the connection; None when it did not, as one that is killed just then."""
+    said = CLOSED_BY_BROKER.search(str(supposed.args[0]) if supposed.args else "")
+    return int(said[1]) if said else None
 
 
 def _last_cause(exc: BaseException) -> BaseException:

@@ -6,6 +6,7 @@ import time
 from urllib.parse import urlsplit
 
 import pytest
+from pika import frame, spec
 
 from publisher.wire.connection import MISSING, PRESENT, Connection
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable
@@ -96,6 +97,38 @@ def test_broker_refuses_when_the_password_is_wrong(broker_url):
 def test_broker_refuses_when_there_is_no_such_vhost(broker_url):
     with pytest.raises(BrokerRefused, match="nowhere"):
         Connection(with_changes(broker_url, vhost="nowhere"), "test")
+
+
+GREETING = (
+    spec.Connection.Start(version_major=0, version_minor=9, server_properties={}, mechanisms="PLAIN", locales="en_US"),
+    spec.Connection.Tune(channel_max=2047, frame_max=131072, heartbeat=60),
+)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        (), GREETING[:1], GREETING, (*GREETING, spec.Connection.Close(320, "CONNECTION_FORCED", 0, 0)),
+        (*GREETING, spec.Connection.Close(541, "INTERNAL_ERROR - vhost is down", 0, 0)),
+    ],
+    ids=["nothing", "start", "tune", "shutdown", "vhost down"],
+)  # fmt: skip
+def test_broker_is_unavailable_and_refuses_nobody_when_it_ends_while_a_connection_is_opened(said):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet():
+            client, _ = server.accept()
+            with client:
+                client.recv(1000)
+                for method in said:
+                    client.sendall(frame.Method(0, method).marshal())
+                    client.recv(1000)
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        with pytest.raises(BrokerUnavailable):
+            Connection(f"amqp://127.0.0.1:{server.getsockname()[1]}/%2F", "test")
+        thread.join(5)
 
 
 def test_broker_is_unavailable_at_once_when_the_port_is_closed():
