@@ -100,22 +100,22 @@ class Handling:
         if self._is_late:
             return self._once_late(event)
         with effect(self.using):
-            is_new = self._inbox.admit(self.subscription, event.id)
+            is_new = self._inbox.admit(self.subscription, event)
             if is_new:
                 self._call(event)
                 check_committable(self.using)
             if is_suspect:
-                self._attempts.end(self.subscription, event.id)
+                self._attempts.end(self.subscription, event)
             return is_new
 
     def _once_late(self, event: Event) -> bool:
         """The same, with the inbox's row last: whoever called it twice at once finds it there, and rolls back."""
-        if self._inbox.has(self.subscription, event.id):
+        if self._inbox.has(self.subscription, event):
             return False
         with effect(self.using, late_lock):
             self._call(event)
             check_committable(self.using)
-            is_new = self._inbox.admit(self.subscription, event.id)
+            is_new = self._inbox.admit(self.subscription, event)
             transaction.set_rollback(not is_new, using=self.using)
             return is_new
 
@@ -127,7 +127,7 @@ class Handling:
 
     def _is_dangerous(self, event: Event) -> bool:
         """Most that come again are innocent: one that did not end the first start that was noted is begun alone."""
-        noted = self._patience.keep_trying(self._attempts.begun, self.subscription, event.id)
+        noted = self._patience.keep_trying(self._attempts.begun, self.subscription, event)
         return 2 + noted >= min(3, self._most)
 
     @property
@@ -141,7 +141,7 @@ class Handling:
         Just before it, and not while it waits to be alone: who dies of another one meanwhile has not begun.
         """
         # The first time it was no suspect.
-        begun = 1 + self._patience.keep_trying(self._attempts.begin, self.subscription, event.id)
+        begun = 1 + self._patience.keep_trying(self._attempts.begin, self.subscription, event)
         if begun > self._most:
             self._ended(event)
             exc = HandlerKilledItsProcess(f"{begun - 1} times begun, never ended")
@@ -167,7 +167,7 @@ class Handling:
         return result
 
     def _ended(self, event: Event) -> None:
-        self._patience.keep_trying(self._attempts.end, self.subscription, event.id)
+        self._patience.keep_trying(self._attempts.end, self.subscription, event)
 
     @property
     def _is_late(self) -> bool:
@@ -199,12 +199,12 @@ class Handling:
         failures: Mapping[str, BaseException] = {}
         try:
             with effect(self.using):
-                new = [event for event in events if self._inbox.admit(self.subscription, event.id)]
+                new = [event for event in events if self._inbox.admit(self.subscription, event)]
                 failures = self._batch_call(new) if new else {}
                 check_committable(self.using)
                 if failures:
                     # What the handler did for the others commits; these are tried again.
-                    self._inbox.forget(self.subscription, list(failures))
+                    self._inbox.forget(self.subscription, [event for event in new if event.id in failures])
         except OnCommitFailed as exc:
             self.processing.partly_failed(exc)
             return {**{event.id: exc for event in new}, **failures}

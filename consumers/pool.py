@@ -39,9 +39,9 @@ class Job(msgspec.Struct, frozen=True):
     received: Sequence[Received]
 
 
-def identity(delivery: Delivery) -> tuple[str, object]:
-    """What an event is known by when it comes again."""
-    return delivery.queue, delivery.properties.message_id or delivery.body
+def identity(delivery: Delivery) -> tuple[str, bytes]:
+    """What a message is known by when it comes again."""
+    return delivery.queue, delivery.body
 
 
 class Running:

@@ -3,6 +3,7 @@
 Not those of their managers: a site, which never handles an event, starts sooner without.
 """
 
+import re
 from collections.abc import Collection
 from datetime import timedelta
 from hashlib import sha256
@@ -13,26 +14,28 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.functions import Now
 
 from consumers.models import Attempt, InboxEvent
+from publisher.wire.event import Event
 
-ID_CHARACTERS = 200
+# Of each there is but one, whoever made it.
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class InboxQuerySet(models.QuerySet[Any]):
-    def admit(self, subscription: str, event_id: str) -> bool:
+    def admit(self, subscription: str, event: Event) -> bool:
         """Write the event down; False when it was there before. Waits for another transaction that is at it.
 
         One statement, and no exception for the database to recover from: a unique violation answers with no row.
         """
         connection = connections[self.db]
         with connection.cursor() as cursor:
-            cursor.execute(_insert(connection, self.model._meta.db_table), [subscription, stored(event_id)])
+            cursor.execute(_insert(connection, self.model._meta.db_table), [subscription, key_of(event)])
             return bool(cursor.rowcount == 1)
 
-    def has(self, subscription: str, event_id: str) -> bool:
-        return self.filter(subscription=subscription, event_id=stored(event_id)).exists()
+    def has(self, subscription: str, event: Event) -> bool:
+        return self.filter(subscription=subscription, event_id=key_of(event)).exists()
 
-    def forget(self, subscription: str, event_ids: Collection[str]) -> None:
-        self.filter(subscription=subscription, event_id__in=list(map(stored, event_ids))).delete()
+    def forget(self, subscription: str, events: Collection[Event]) -> None:
+        self.filter(subscription=subscription, event_id__in=[key_of(event) for event in events]).delete()
 
     def older_than(self, age: timedelta) -> "InboxQuerySet":
         rows: InboxQuerySet = self.filter(handled_at__lt=Now() - age)
@@ -40,22 +43,22 @@ class InboxQuerySet(models.QuerySet[Any]):
 
 
 class AttemptQuerySet(models.QuerySet[Any]):
-    def begin(self, subscription: str, event_id: str) -> int:
+    def begin(self, subscription: str, event: Event) -> int:
         """Count one more, at once and for good; how many there were with this one. One statement, as in the inbox."""
         connection = connections[self.db]
         with connection.cursor() as cursor:
-            cursor.execute(_count(connection, self.model._meta.db_table), [subscription, stored(event_id)])
+            cursor.execute(_count(connection, self.model._meta.db_table), [subscription, key_of(event)])
             if connection.vendor != "mysql":
                 return int(cursor.fetchone()[0])
-        return self.begun(subscription, event_id)
+        return self.begun(subscription, event)
 
-    def begun(self, subscription: str, event_id: str) -> int:
+    def begun(self, subscription: str, event: Event) -> int:
         """How many were counted."""
-        row = self.filter(subscription=subscription, event_id=stored(event_id))
+        row = self.filter(subscription=subscription, event_id=key_of(event))
         return int(row.values_list("count", flat=True).first() or 0)
 
-    def end(self, subscription: str, event_id: str) -> None:
-        self.filter(subscription=subscription, event_id=stored(event_id)).delete()
+    def end(self, subscription: str, event: Event) -> None:
+        self.filter(subscription=subscription, event_id=key_of(event)).delete()
 
 
 def inbox(using: str) -> InboxQuerySet:
@@ -66,9 +69,14 @@ def attempts(using: str) -> AttemptQuerySet:
     return AttemptQuerySet(Attempt, using=using)
 
 
-def stored(event_id: str) -> str:
-    """An id as the tables keep it: CloudEvents does not bound its length, an index does."""
-    return event_id if len(event_id) <= ID_CHARACTERS else f"sha256:{sha256(event_id.encode()).hexdigest()}"
+def key_of(event: Event) -> str:
+    """What the tables know an event by: its id where that is a UUID, else a hash of source and id.
+
+    In CloudEvents an id is unique among those of its source alone, and of any length; and to MySQL, "a" is "A".
+    """
+    if UUID.fullmatch(event.id):
+        return event.id
+    return f"sha256:{sha256(f'{event.source} {event.id}'.encode()).hexdigest()}"
 
 
 def _insert(connection: BaseDatabaseWrapper, table: str) -> str:

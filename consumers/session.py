@@ -53,7 +53,7 @@ class Session:
         self._held: list[tuple[float, int, Job]] = []
         self._numbers = count()
         # Events that came again while their handlers run.
-        self._awaited: dict[tuple[str, object], list[Job]] = {}
+        self._awaited: dict[tuple[str, bytes], list[Job]] = {}
         # Jobs in the pool, or done there and not yet settled.
         self._begun = 0
         self._is_ending = False

@@ -89,5 +89,5 @@ def _has(request: HttpRequest, verb: str) -> bool:
 def readable(body: bytes) -> str:
     try:
         return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         return repr(body)

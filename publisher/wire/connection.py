@@ -44,10 +44,12 @@ MISSING = "missing"
 # What pika makes of any end of a connection that is being opened, with what ended it in its text alone.
 SUPPOSED_REFUSALS = (ProbableAccessDeniedError, ProbableAuthenticationError)
 CLOSED_BY_BROKER = re.compile(rf"{ConnectionClosedByBroker.__name__}: \((\d+)\)")
-# Reply codes that a person must mend: access refused, not found, locked, precondition failed, not allowed.
+# Reply codes that a person must mend: access refused, locked, precondition failed, not allowed.
+REFUSAL_CODES = frozenset((403, 405, 406, 530))
 # Precondition failed, too, but nothing that a person must mend: a handler ran longer than `consumer_timeout`.
 LATE = "delivery acknowledgement on channel"
-REFUSAL_CODES = frozenset((403, 404, 405, 406, 530))
+# All that is used was declared before: whoever deleted it since, the next connection declares it again.
+NOT_FOUND = 404
 
 # What pika says of a lost connection is said again by the errors raised here.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
@@ -275,6 +277,8 @@ def translated(exc: BaseException, address: str) -> BrokerUnavailable | BrokerRe
         return BrokerRefused(f"{address} refused the user, its password or the vhost: {type(cause).__name__}")
     if isinstance(cause, ChannelClosedByBroker) and LATE in cause.reply_text:
         return AcknowledgementOverdue(f"a handler ran longer than {address} waits for an answer: {cause.reply_text}")
+    if isinstance(cause, ChannelClosedByBroker) and cause.reply_code == NOT_FOUND:
+        return BrokerUnavailable(f"what was declared at {address} is gone: {cause.reply_text}")
     if isinstance(cause, ChannelClosedByBroker | ConnectionClosedByBroker) and cause.reply_code in REFUSAL_CODES:
         return BrokerRefused(f"{address} said {cause.reply_code}: {cause.reply_text}")
     if isinstance(cause, ssl.SSLCertVerificationError):

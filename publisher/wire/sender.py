@@ -20,7 +20,7 @@ Token = TypeVar("Token")
 Identity = str | tuple[str, bytes]
 
 WINDOW = 2000
-ACCESS_REFUSED, NOT_FOUND = 403, 404
+ACCESS_REFUSED = 403
 # What a user may publish is a matter of each message's key where there are topic permissions.
 OF_A_TOPIC = "access to topic"
 # What the broker says of a message: precondition failed (as when it is too large), and malformed frames.
@@ -115,8 +115,6 @@ class Sender(Generic[Token]):
         reason = self._closed or self.connection.lost
         if isinstance(reason, ChannelClosedByBroker | ConnectionClosedByBroker) and _is_of_a_message(reason):
             raise MessageRefused(reason.reply_text, [token for token, _ in self.in_flight.values()]) from reason
-        if isinstance(reason, ChannelClosedByBroker) and reason.reply_code == NOT_FOUND:
-            raise BrokerUnavailable(f"what is published to is gone: {reason.reply_text}") from reason
         if isinstance(self._closed, ChannelClosedByBroker):
             raise self.connection.translated(self._closed) from self._closed
         self.connection.check()

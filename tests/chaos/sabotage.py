@@ -85,7 +85,7 @@ def forgets_what_was_handled() -> None:
     from consumers.querysets import InboxQuerySet
 
     def always(admit: Any) -> Any:
-        return lambda self, subscription, event_id: admit(self, subscription, event_id) or True
+        return lambda self, subscription, event: admit(self, subscription, event) or True
 
     replace(InboxQuerySet, "admit", always)
 

@@ -274,12 +274,33 @@ def test_event_is_handled_once_wherever_the_inbox_is_written(late_inbox):
     assert calls == ["1", "1"]
 
 
+@pytest.mark.django_db
+def test_events_of_different_sources_are_different_though_their_ids_are_the_same():
+    calls = []
+    handler = Handler(name="handle", function=lambda event: calls.append((event.source, event.id)), patterns=("#",))
+    handle = Handling(handler, "blog.handle", stop=Flag())
+    sent = [("/x", "1"), ("/y", "1"), ("/x", "a"), ("/x", "A"), ("/x", "n" * 300), ("/x", "n" * 301)]
+    for source, id in [*sent, *sent]:
+        assert isinstance(handle(Received(body=foreign(source=source, id=id), routing_key="x")), Handled)
+    assert calls == sent
+
+
+@pytest.mark.django_db
+def test_event_whose_id_is_a_uuid_is_known_by_it_wherever_it_says_it_is_from():
+    handler = Handler(name="handle", function=Calls(), patterns=("#",))
+    handle = Handling(handler, "blog.handle", stop=Flag())
+    for source in ("/blog", "/renamed"):
+        handle(Received(body=foreign(source=source, id="01a219fb-6e65-7350-994e-a6f5a0a64046"), routing_key="x"))
+    assert len(handler.function) == 1
+    assert InboxEvent.objects.get().event_id == "01a219fb-6e65-7350-994e-a6f5a0a64046"
+
+
 @pytest.mark.django_db(transaction=True)
 def test_handler_called_twice_at_once_has_one_effect_though_the_inbox_is_written_last():
     def function(event):
         Draft.objects.create(text=event.id)
         if not InboxEvent.objects.exists():
-            inbox("default").admit("blog.handle", event.id)  # the other one was quicker
+            inbox("default").admit("blog.handle", event)  # the other one was quicker
 
     handler = Handler(name="handle", function=function, patterns=("#",), late_inbox=True)
     result = Handling(handler, "blog.handle", stop=Flag())(Received(body=foreign(), routing_key="x"))

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from consumers.models import Attempt, InboxEvent
 from consumers.querysets import attempts
+from publisher.wire.event import Event
 
 
 @pytest.mark.django_db
@@ -24,7 +25,8 @@ def test_old_inbox_rows_are_forgotten(capsys):
 
 @pytest.mark.django_db
 def test_attempts_are_counted_for_good_and_forgotten_together():
-    assert [attempts("default").begin("h", "e" * 500) for _ in range(3)] == [1, 2, 3]
-    assert attempts("default").begin("other", "e" * 500) == 1
-    attempts("default").end("h", "e" * 500)
+    event = Event(specversion="1.0", id="e" * 500, source="/x", type="t")
+    assert [attempts("default").begin("h", event) for _ in range(3)] == [1, 2, 3]
+    assert attempts("default").begin("other", event) == 1
+    attempts("default").end("h", event)
     assert Attempt.objects.count() == 1

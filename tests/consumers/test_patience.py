@@ -14,6 +14,7 @@ from consumers.received import Received
 from consumers.registry import Handler
 from consumers.results import Failed, GivenBack, Handled
 from consumers.retry import Backoff
+from publisher.wire.event import decode_event
 from tests.bar.models import Seen
 from tests.databases import without_table
 from tests.foo.models import Article
@@ -113,23 +114,26 @@ def test_trouble_with_the_count_of_an_events_starts_uses_up_no_attempt(handle):
 
 @pytest.mark.django_db(transaction=True)
 def test_starts_are_counted_until_one_ends():
-    assert [attempts("default").begin("blog.h", "e1") for _ in range(3)] == [1, 2, 3]
-    assert attempts("default").begin("blog.h", "e2") == 1
-    attempts("default").end("blog.h", "e1")
-    assert attempts("default").begin("blog.h", "e1") == 1
+    event, other = (decode_event(EVENT.replace(b"e1", id)) for id in (b"e1", b"e2"))
+    assert [attempts("default").begin("blog.h", event) for _ in range(3)] == [1, 2, 3]
+    assert attempts("default").begin("blog.h", other) == 1
+    attempts("default").end("blog.h", event)
+    assert attempts("default").begin("blog.h", event) == 1
 
 
 @pytest.mark.parametrize("engine", ["postgres"])
 def test_starts_are_counted_when_many_are_at_one_event(stage):
-    code = """
+    code = f"""
 from concurrent.futures import ThreadPoolExecutor
 from django.db import connections
 from consumers.models import Attempt
 from consumers.querysets import attempts
+from publisher.wire.event import decode_event
+event = decode_event({EVENT})
 def work(_):
     for _ in range(50):
-        attempts("default").begin("blog.h", "e1")
-        attempts("default").end("blog.h", "e1")
+        attempts("default").begin("blog.h", event)
+        attempts("default").end("blog.h", event)
     connections.close_all()
 with ThreadPoolExecutor(4) as pool:
     list(pool.map(work, range(4)))

@@ -12,6 +12,7 @@ from consumers.received import Received
 from consumers.registry import Handler
 from consumers.results import Dangerous, Dead, Failed, Handled
 from consumers.retry import Backoff
+from publisher.wire.event import decode_event
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,7 +33,7 @@ def fail(event):
 def start(count):
     """As processes do that die before the end."""
     for _ in range(count):
-        attempts("default").begin("blog.h", "e1")
+        attempts("default").begin("blog.h", decode_event(EVENT))
 
 
 @pytest.mark.parametrize("options", [{}, {"inbox": False}, {"late_inbox": True}])

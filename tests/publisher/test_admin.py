@@ -76,6 +76,14 @@ def test_payload_is_shown_escaped_and_cannot_be_edited(admin_client, rows):
     assert 'name="body"' not in page
 
 
+@pytest.mark.parametrize(
+    ("body", "shown"), [(b"\xff, no JSON", "b&#x27;\\xff"), (b"[" * 100_000, "b&#x27;[[[")], ids=["bytes", "deep"]
+)
+def test_payload_is_shown_as_bytes_when_it_cannot_be_read(admin_client, rows, body, shown):
+    OutboxEvent.objects.update(body=body)
+    assert shown in admin_client.get(url(OutboxEvent, "change", 9)).content.decode()
+
+
 def act(client, action, *ids):
     return client.post(url(ParkedEvent, "changelist"), {"action": action, "_selected_action": ids}, follow=True)
 

@@ -170,6 +170,14 @@ def test_check_raises_when_the_queue_was_deleted(connection, line):
         intake.check()
 
 
+def test_resume_may_be_tried_again_on_another_connection_when_the_queue_was_deleted(connection, line):
+    intake, _ = taking(connection, line, 5, 0)
+    intake.pause(line.name("line"))
+    line.delete("line")
+    with pytest.raises(BrokerUnavailable, match="is gone: NOT_FOUND"):
+        intake.resume(line.name("line"))
+
+
 def test_nothing_more_comes_until_resumed_when_paused(connection, line):
     intake, taken = taking(connection, line, 5, 0)
     intake.pause(line.name("line"))
