@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Count
+from django.db.models.functions import Length
 
 from publisher.models import OutboxEvent, RelayLease, UnroutableKey
 from publisher.querysets import leases, parked
@@ -65,11 +66,11 @@ def ledger(using: str) -> Ledger:
                 id=row.id,
                 event=row.message_id,
                 routing_key=row.routing_key,
-                size=len(row.body),
+                size=row.size,
                 reason=row.reason,
                 parked_at=row.parked_at,
             )
-            for row in parked(using).refused()
+            for row in parked(using).refused().annotate(size=Length("body")).defer("body")
         ),
         unroutable=_unroutable(using),
         leases=_leases(using),

@@ -6,6 +6,7 @@ Not those of their managers: a process that only writes events starts sooner wit
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from hashlib import sha256
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from django.db import connections, models, transaction
@@ -15,10 +16,18 @@ from django.db.models.functions import Now
 from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
 from publisher.postgres import binary_rows, speaks_psycopg
 
-COLUMNS = "id, message_id, type, routing_key, partitionkey, slot, keep_unroutable, body"
+BESIDE_THE_BODY = "id, message_id, type, routing_key, partitionkey, slot, keep_unroutable"
+COLUMNS = f"{BESIDE_THE_BODY}, body"
 
+# A body of so many bytes comes with its row; of larger ones, so many are fetched at a time, or else one.
+SMALL_BYTES = 8_000
+FETCHED_BYTES = 4_000_000
+WAITING_COLUMNS = f"{BESIDE_THE_BODY}, CASE WHEN LENGTH(body) <= {SMALL_BYTES} THEN body END AS body"
 # More runs than this are cheaper to list.
 MOST_RUNS = 20
+
+# A row as the database gives it; None stands for a body that did not come with it.
+Found = tuple[Any, ...]
 
 
 class WaitingRow(NamedTuple):
@@ -32,6 +41,13 @@ class WaitingRow(NamedTuple):
     slot: int
     keep_unroutable: bool
     body: bytes | memoryview
+
+
+class Batch(NamedTuple):
+    """Rows that wait, in outbox order, and whether there may be more."""
+
+    rows: list[WaitingRow]
+    has_more: bool
 
 
 class Shards(NamedTuple):
@@ -50,18 +66,39 @@ ALL = Shards()
 
 
 class OutboxQuerySet(models.QuerySet[Any]):
-    def waiting(self, besides: Collection[int], most: int, shards: Shards = ALL) -> list[WaitingRow]:
-        """The first rows in outbox order, without those that are on their way.
+    def waiting(self, besides: Collection[int], most: int, shards: Shards = ALL) -> Batch:
+        """The first rows in outbox order, without those that are on their way, and as far as memory allows.
 
         Never `id > last`: a row becomes visible when its transaction commits, which may be after that of a later id.
         """
+        found = self._fetch(_select(table(self), runs(besides), int(most), shards.condition))
+        rows = list(map(WaitingRow._make, self._whole(found)))
+        return Batch(rows, has_more=len(found) == most or len(rows) < len(found))
+
+    def _whole(self, found: list[Found]) -> list[Found]:
+        """With the bodies that did not come with their rows, up to the first that has no room, or is gone."""
+        large = [row[0] for row in found if row[-1] is None]
+        if not large:
+            return found
+        bodies = self._bodies(large)
+        filled = ((*row[:-1], bodies.get(row[0])) if row[-1] is None else row for row in found)
+        return list(takewhile(lambda row: row[-1] is not None, filled))
+
+    def _bodies(self, ids: Collection[int]) -> dict[int, Any]:
+        """By id, of as many of these as there is room for."""
+        sizes = self._fetch(f"SELECT id, LENGTH(body) FROM {table(self)} WHERE {_among(ids)} ORDER BY id")
+        if not sizes:
+            return {}
+        return dict(self._fetch(f"SELECT id, body FROM {table(self)} WHERE {_among(fitting(sizes))}"))
+
+    def _fetch(self, statement: str) -> list[Found]:
         connection = connections[self.db]
-        statement = _select(table(self), runs(besides), int(most), shards.condition)
         if speaks_psycopg(connection):
-            return list(map(WaitingRow._make, binary_rows(connection, statement)))
+            return binary_rows(connection, statement)
         with connection.cursor() as cursor:
             cursor.execute(statement)
-            return list(map(WaitingRow._make, cursor.fetchall()))
+            rows: list[Found] = cursor.fetchall()
+            return rows
 
     def delete_by_id(self, ids: Collection[int]) -> None:
         if ids:
@@ -180,6 +217,22 @@ def table(queryset: "models.QuerySet[Any]") -> str:
     return connections[queryset.db].ops.quote_name(queryset.model._meta.db_table)
 
 
+def fitting(sizes: Iterable[tuple[int, int]]) -> list[int]:
+    """The ids, from the first on, whose bodies have room together; one, however large it is.
+
+    >>> fitting([(1, 2_000_000), (2, 2_000_000), (3, 10)]), fitting([(4, 9_000_000), (5, 10)])
+    ([1, 2], [4])
+    """
+    ids: list[int] = []
+    total = 0
+    for number, size in sizes:
+        total += size
+        if ids and total > FETCHED_BYTES:
+            break
+        ids.append(number)
+    return ids
+
+
 def runs(ids: Collection[int]) -> list[tuple[int, int]]:
     """Ids as runs of consecutive ones: no id that is not among them lies within one.
 
@@ -200,15 +253,14 @@ def runs(ids: Collection[int]) -> list[tuple[int, int]]:
 
 def _select(name: str, besides: Sequence[tuple[int, int]], most: int, condition: str) -> str:
     """The rows between the runs: each gap is a range of the index, where `NOT IN` would walk through what it skips."""
-    columns = ", ".join(WaitingRow._fields)
     if len(besides) > MOST_RUNS:
         ids = (number for low, high in besides for number in range(low, high + 1))
         where = " AND ".join(filter(None, [f"id NOT IN ({_literals(ids)})", condition]))
-        return f"SELECT {columns} FROM {name} WHERE {where} ORDER BY id LIMIT {most}"
+        return f"SELECT {WAITING_COLUMNS} FROM {name} WHERE {where} ORDER BY id LIMIT {most}"
     lows = [None, *(high for _, high in besides)]
     highs = [*(low for low, _ in besides), None]
     gaps = [_gap(low, high, condition) for low, high in zip(lows, highs, strict=True)]
-    selects = [f"SELECT {columns} FROM {name} {gap} ORDER BY id LIMIT {most}" for gap in gaps]
+    selects = [f"SELECT {WAITING_COLUMNS} FROM {name} {gap} ORDER BY id LIMIT {most}" for gap in gaps]
     if len(selects) == 1:
         return selects[0]
     union = " UNION ALL ".join(f"SELECT * FROM ({select}) gap{n}" for n, select in enumerate(selects))

@@ -6,11 +6,19 @@ from collections import Counter
 from collections.abc import Iterable
 
 from publisher import conf
-from publisher.appetite import IN_FLIGHT_BYTES, Appetite
 from publisher.care import Care
 from publisher.models import ParkedEvent
 from publisher.nacked import Nacked
-from publisher.querysets import OutboxQuerySet, ParkedQuerySet, Shards, WaitingRow, outbox, parked, unroutable_keys
+from publisher.querysets import (
+    Batch,
+    OutboxQuerySet,
+    ParkedQuerySet,
+    Shards,
+    WaitingRow,
+    outbox,
+    parked,
+    unroutable_keys,
+)
 from publisher.wire.errors import MessageRefused
 from publisher.wire.event import CONTENT_TYPE, seconds_of
 from publisher.wire.frames import Message
@@ -20,6 +28,9 @@ from publisher.wire.topology import addressed
 
 logger = logging.getLogger(__name__)
 
+READ_ROWS = 500
+# So much may wait for the broker's word, whatever the number of events.
+IN_FLIGHT_BYTES = 16_000_000
 DELETE_ROWS = 500
 DELETE_SECONDS = 0.05
 PROBE_SECONDS = 2.0
@@ -42,7 +53,6 @@ class Session:
         self._dropped: Counter[str] = Counter()
         self._deleted_at = time.monotonic()
         self._nacked = Nacked()
-        self._appetite = Appetite()
         self._kept = self._parked_unroutable().first_of_each_key()
         self._probes: set[int] = set()
         self._probed_at = time.monotonic()
@@ -52,13 +62,13 @@ class Session:
         if not self._has_room:
             return False
         self._probe()
-        most, rows = self._most, self._read()
+        rows, has_more = self._read()
         sendable, staying = self._sorted(self._with_a_path(rows))
         if len(staying) < len(rows):
             self.worked_at = time.monotonic()
             self._send(sendable)
         # Where nothing moved, nothing will at once: what is in line waits for a confirm, or for a pause to end.
-        return len(rows) >= most and len(staying) < len(rows)
+        return has_more and len(staying) < len(rows)
 
     def _send(self, rows: Iterable[WaitingRow]) -> None:
         exchange, service = self.sender.exchange, conf.service()
@@ -78,14 +88,12 @@ class Session:
 
     @property
     def _most(self) -> int:
-        return min(self._appetite.rows, self.care.window)
+        return min(READ_ROWS, self.care.window)
 
-    def _read(self) -> list[WaitingRow]:
+    def _read(self) -> Batch:
         on_their_way = [row.id for row, _ in self.sender.in_flight.values()]
         nacked = self._nacked.unread(time.monotonic())
-        rows = self._outbox.waiting([*on_their_way, *self._done, *nacked], self._most, self.shards)
-        self._appetite.had(len(rows), sum(len(row.body) for row in rows))
-        return rows
+        return self._outbox.waiting([*on_their_way, *self._done, *nacked], self._most, self.shards)
 
     def _with_a_path(self, rows: Iterable[WaitingRow]) -> list[WaitingRow]:
         """Without those under a key that is known to lead nowhere, which wait in their order beside the line."""
