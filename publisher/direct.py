@@ -17,6 +17,7 @@ from publisher.outbox import after_commit
 logger = logging.getLogger(__name__)
 
 BUFFER_EVENTS = 10_000
+BUFFER_BYTES = 32_000_000
 LOG_SECONDS = 10.0
 END_SECONDS = 2.0
 
@@ -33,24 +34,39 @@ class DirectEvent(NamedTuple):
 class Buffer:
     """Between the threads that send signals and the one that publishes. `in_flight` is the latter's to set."""
 
-    def __init__(self, most: int = BUFFER_EVENTS) -> None:
+    def __init__(self, most: int = BUFFER_EVENTS, most_bytes: int = BUFFER_BYTES) -> None:
         self.most = most
+        self.most_bytes = most_bytes
         self.dropped = 0
         self.in_flight = 0
         self.waiting: deque[DirectEvent] = deque()
         self.stop = threading.Event()
         self.news = threading.Event()
+        self._bytes = 0
+        self._lock = threading.Lock()
         self._logged_at = float("-inf")
         self._thread = threading.Thread(target=self._publish, name="signal-bridge-direct", daemon=True)
         self._thread.start()
 
     def put(self, event: DirectEvent) -> None:
-        """Never blocks, never raises."""
-        if len(self.waiting) >= self.most:
+        """Never waits, never raises."""
+        with self._lock:
+            size = self._bytes + len(event.body)
+            is_full = len(self.waiting) >= self.most or size > self.most_bytes
+            if not is_full:
+                self.waiting.append(event)
+                self._bytes = size
+        if is_full:
             self.drop(1, "the buffer is full: is the broker away?")
-            return
-        self.waiting.append(event)
-        self.news.set()
+        else:
+            self.news.set()
+
+    def take(self) -> DirectEvent:
+        """The one that has waited longest. Raises IndexError when none waits."""
+        with self._lock:
+            event = self.waiting.popleft()
+            self._bytes -= len(event.body)
+            return event
 
     def drop(self, count: int, reason: str, *, last: bool = False) -> None:
         """Count them, and say so, though not for each."""

@@ -49,7 +49,7 @@ def _serve(buffer: Buffer, connection: Connection) -> None:
     sender: Sender[DirectEvent] = Sender(connection, conf.exchange())
     while not (buffer.stop.is_set() and not buffer.waiting and not sender.in_flight):
         while buffer.waiting and sender.has_room:
-            event = buffer.waiting.popleft()
+            event = buffer.take()
             sender.send(event, _message(event))
             buffer.in_flight = len(sender.in_flight)
         _wait(buffer, sender)

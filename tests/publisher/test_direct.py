@@ -148,6 +148,38 @@ def test_sender_neither_waits_nor_fails_when_the_broker_is_away(settings, caplog
     direct._forget()
 
 
+@pytest.fixture
+def undisturbed(monkeypatch):
+    """A buffer whose thread publishes nothing, for 3 events or 1,000 bytes."""
+    monkeypatch.setattr(direct.Buffer, "_publish", lambda self: None)
+    return direct.Buffer(most=3, most_bytes=1000)
+
+
+def event(size):
+    return direct.DirectEvent("id", SIGNAL, KEY, b"x" * size)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "dropped"),
+    [((1, 1, 1), 0), ((1, 1, 1, 1), 1), ((500, 500), 0), ((500, 501, 2), 1), ((1001,), 1)],
+    ids=str,
+)
+def test_event_is_dropped_when_the_buffer_has_no_room_for_it(undisturbed, sizes, dropped):
+    for size in sizes:
+        undisturbed.put(event(size))
+    assert (undisturbed.dropped, len(undisturbed.waiting)) == (dropped, len(sizes) - dropped)
+
+
+def test_buffer_has_room_again_for_what_was_taken(undisturbed):
+    for size in (400, 600, 1):
+        undisturbed.put(event(size))
+    assert len(undisturbed.take().body) == 400
+    for size in (401, 400):
+        undisturbed.put(event(size))
+    assert [len(waiting.body) for waiting in undisturbed.waiting] == [600, 400]
+    assert undisturbed.dropped == 2
+
+
 def test_forked_child_has_a_thread_of_its_own(stage, queues):
     queues.bind("q", "foo.#")
     stage.python(f"""
