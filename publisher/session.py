@@ -28,6 +28,9 @@ from publisher.wire.topology import addressed
 
 logger = logging.getLogger(__name__)
 
+# Few are asked for where few were there: for a few, PostgreSQL walks along the index, and for more it may go through
+# the whole table, which is large for a while after a backlog.
+FIRST_ROWS = 16
 READ_ROWS = 500
 # So much may wait for the broker's word, whatever the number of events.
 IN_FLIGHT_BYTES = 16_000_000
@@ -53,6 +56,7 @@ class Session:
         self._dropped: Counter[str] = Counter()
         self._deleted_at = time.monotonic()
         self._nacked = Nacked()
+        self._rows = FIRST_ROWS
         self._kept = self._parked_unroutable().first_of_each_key()
         self._probes: set[int] = set()
         self._probed_at = time.monotonic()
@@ -88,12 +92,14 @@ class Session:
 
     @property
     def _most(self) -> int:
-        return min(READ_ROWS, self.care.window)
+        return min(self._rows, self.care.window)
 
     def _read(self) -> Batch:
         on_their_way = [row.id for row, _ in self.sender.in_flight.values()]
         nacked = self._nacked.unread(time.monotonic())
-        return self._outbox.waiting([*on_their_way, *self._done, *nacked], self._most, self.shards)
+        batch = self._outbox.waiting([*on_their_way, *self._done, *nacked], self._most, self.shards)
+        self._rows = max(FIRST_ROWS, min(READ_ROWS, 2 * len(batch.rows)))
+        return batch
 
     def _with_a_path(self, rows: Iterable[WaitingRow]) -> list[WaitingRow]:
         """Without those under a key that is known to lead nowhere, which wait in their order beside the line."""
