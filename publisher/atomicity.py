@@ -30,6 +30,13 @@ def is_open(using: str) -> bool:
     return connection.in_atomic_block or not connection.get_autocommit()
 
 
+def commit_each_statement(using: str) -> None:
+    """In a process of the bridge's own, also where DATABASES says `"AUTOCOMMIT": False`."""
+    connection = connections[using]
+    if not connection.in_atomic_block and not connection.get_autocommit():
+        connection.set_autocommit(True)
+
+
 def make_saves_atomic(model: type[Model]) -> None:
     """Open a transaction around this model's `save_base`, where none is open."""
     if model in _made_atomic:

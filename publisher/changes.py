@@ -166,10 +166,9 @@ def _watch_loading(model: type[Model]) -> None:
 
 def _remember(instance: Model, names: Iterable[str] | None) -> None:
     """What is in the database now, as far as the instance has it."""
-    loaded = getattr(instance._state, LOADED, None)
-    if loaded is None:
-        loaded = {}
-        setattr(instance._state, LOADED, loaded)
+    # A dict of its own: `copy.copy` shares what the state holds.
+    loaded = dict(getattr(instance._state, LOADED, {}))
+    setattr(instance._state, LOADED, loaded)
     wanted = None if names is None else frozenset(names)
     for field in instance._meta.concrete_fields:
         name = field.attname

@@ -61,6 +61,15 @@ def replace(signal: Signal, choose: Callable[[Entry], Any]) -> bool:
     return is_changed
 
 
+def drop(signal: Signal, is_over: Callable[[Entry], bool]) -> None:
+    """Disconnect those."""
+    with signal.lock:
+        rows = [row for row in signal.receivers if not is_over(_entry(row))]
+        if len(rows) < len(signal.receivers):
+            signal.receivers = rows
+            signal.sender_receivers_cache.clear()
+
+
 def dereferenced(held: Any) -> Receiver | None:
     receiver: Receiver | None = held() if isinstance(held, ReferenceType) else held
     return receiver

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, router
 from django.db.models import Model
+from django.db.models.signals import ModelSignal
 from django.utils.module_loading import import_string
 
 from publisher import ask, conf, counters, direct
@@ -21,6 +22,7 @@ from publisher.wire.errors import EncoderFailed, NotEncodable
 
 logger = logging.getLogger(__name__)
 
+MOST_KINDS = 4096
 # Of the events of one sender under one rule, and how those look that need not be encoded at once.
 Way = tuple[Source, Template | None]
 
@@ -30,24 +32,40 @@ def forwarder(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., Any]
 
     service = conf.service()
     ways: dict[type | None, tuple[Way, ...]] = {}
+    # To any other signal, `raw` means what it likes.
+    may_be_fixture = isinstance(known.signal, ModelSignal)
 
     def ways_of(sender: object) -> tuple[Way, ...]:
         label = sender_label(sender)
-        sources = [Source(known, sender, rule, service) for rule in rules if rule.takes_sender(label)]
+        is_text = isinstance(sender, str)
+        sources = [Source(known, sender, rule, service) for rule in rules if rule.takes_sender(label, is_text=is_text)]
         return tuple((source, template_of(source, sender)) for source in sources)
 
-    def forward(**named: Any) -> Any:
-        del named["signal"]
-        sender = named.pop("sender")
-        if named.get("raw") is True and not conf.forwards_raw():
-            return None
+    def ways_for(sender: object) -> tuple[Way, ...]:
         kind = sender if sender is None or isinstance(sender, type) else sender.__class__
         candidates = ways.get(kind)
         if candidates is None:
             candidates = ways_of(sender)
-            # Of texts there may be any number.
+            # Of texts there may be any number, and of classes that are made in requests.
+            if len(ways) >= MOST_KINDS:
+                ways.clear()
             if not isinstance(sender, str):
                 ways[kind] = candidates
+        return candidates
+
+    def forward(**named: Any) -> Any:
+        del named["signal"]
+        sender = named.pop("sender")
+        if may_be_fixture and named.get("raw") is True and not conf.forwards_raw():
+            return None
+        try:
+            candidates = ways_for(sender)
+        except Exception as exc:
+            # A lazy object that cannot be had, a class that cannot be hashed.
+            if any(rule.fails_sender for rule in rules):
+                raise
+            not_written(known.name, exc)
+            return None
         for source, template in candidates:
             rule = source.rule
             if rule.when is None or is_wanted(rule, sender, named):
@@ -92,11 +110,13 @@ def encoded_or_counted(source: Source, sender: object, kwargs: Mapping[str, Any]
     """None for what cannot be encoded, which is counted and logged; where the rule is strict, the sender is told."""
     try:
         return encoded_from(source, sender, kwargs)
-    except (EncoderFailed, NotEncodable) as exc:
+    except Exception as exc:
         if source.rule.fails_sender:
             raise
         if counters.is_news(number := counters.count(counters.ENCODER_FAILED, source.name)):
-            logger.error("event not sent, %d of this signal so far: %s", number, exc)
+            # What somebody else's error says may be a value.
+            error = exc if isinstance(exc, EncoderFailed | NotEncodable) else type(exc).__name__
+            logger.error("event not sent, %d of this signal so far: %s", number, error)
         return None
 
 

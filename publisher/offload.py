@@ -16,7 +16,7 @@ from django.dispatch import Signal
 
 from publisher import atomicity, conf
 from publisher.catalogue import KnownSignal, catalogue
-from publisher.entries import Entry, Receiver, entries, path_of, replace
+from publisher.entries import Entry, Receiver, drop, entries, path_of, replace
 from publisher.events import sender_label
 from publisher.offload_entry import OffloadEntry
 from publisher.offloaded import (
@@ -77,6 +77,10 @@ def watch_connect() -> None:
 
     @wraps(original)
     def connect(self: Signal, *args: Any, **kwargs: Any) -> None:
+        if _entries:
+            # Django tells by weak references, which a stand-in is none of: a new object at the same address would be
+            # taken for one that is connected already.
+            drop(self, _is_collected)
         original(self, *args, **kwargs)
         if _entries:
             take(self)
@@ -94,6 +98,10 @@ def take(signal: Signal, known: KnownSignal | None = None) -> None:
         for entry in entries(signal):
             if isinstance(entry.held, StandIn):
                 _make_atomic(entry)
+
+
+def _is_collected(entry: Entry) -> bool:
+    return isinstance(entry.held, StandIn) and entry.held.receiver is None
 
 
 def all_offloaded() -> tuple[Offloaded, ...]:

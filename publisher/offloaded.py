@@ -13,6 +13,7 @@ from zlib import crc32
 
 from django.core.signals import setting_changed
 from django.db.backends.signals import connection_created
+from django.db.models import Model
 from django.db.models.signals import class_prepared, post_init, post_migrate, pre_init, pre_migrate
 from django.dispatch import Signal
 from django.utils.autoreload import autoreload_started, file_changed
@@ -77,7 +78,8 @@ def _is_globbed(path: str, pattern: str) -> bool:
 def stays_here(sender: object, label: str | None, kwargs: Mapping[str, Any]) -> bool:
     """Whether the receiver is called in process all the same: for sessions, fixtures and migrations."""
     module = getattr(sender, "__module__", "")
-    return label in SENDERS_UNLESS_NAMED or kwargs.get("raw") is True or module == "__fake__"
+    is_of_a_fixture = kwargs.get("raw") is True and isinstance(sender, type) and issubclass(sender, Model)
+    return label in SENDERS_UNLESS_NAMED or is_of_a_fixture or module == "__fake__"
 
 
 def unbound(receiver: object) -> object:

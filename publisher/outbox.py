@@ -2,7 +2,8 @@
 
 A pending event waits among the connection's own `run_on_commit` hooks, which Django already empties on rollback and
 prunes when a savepoint is rolled back. The connection's `commit` is wrapped, on that instance, to write them first, and
-to hand over after it what does not go through the outbox.
+to hand over after it what does not go through the outbox. So is
+`set_autocommit`, which on SQLite and MySQL commits too.
 """
 
 from collections.abc import Callable, Sequence
@@ -106,23 +107,32 @@ def _hooks(connection: BaseDatabaseWrapper) -> list[Any]:
 
 def _wrap_commit(connection: BaseDatabaseWrapper) -> None:
     """Once for each connection."""
-    commit = connection.commit
+    commit, set_autocommit = connection.commit, connection.set_autocommit
 
     def commit_with_outbox() -> None:
         _write_pending(connection)
         commit()
         _hand_over(connection)
 
+    def set_autocommit_with_outbox(autocommit: bool, *args: Any, **kwargs: Any) -> None:
+        ends = autocommit and not connection.in_atomic_block and bool(connection.run_on_commit)
+        if ends:
+            _write_pending(connection)
+        set_autocommit(autocommit, *args, **kwargs)
+        if ends:
+            _hand_over(connection)
+
     commit_with_outbox.writes_outbox = True  # type: ignore[attr-defined]
     connection.commit = commit_with_outbox  # type: ignore[method-assign]
+    connection.set_autocommit = set_autocommit_with_outbox  # type: ignore[method-assign]
 
 
 def _write_pending(connection: BaseDatabaseWrapper) -> None:
-    hooks = _hooks(connection)
-    events = [hook for _, hook, _ in hooks if isinstance(hook, Pending)]
-    if events:
+    """Those, too, that come while others are written, as from an instrumentation that saves."""
+    while events := [hook for _, hook, _ in _hooks(connection) if isinstance(hook, Pending)]:
         insert(connection, events)
-        connection.run_on_commit = [hook for hook in hooks if not isinstance(hook[1], Pending)]
+        written = set(map(id, events))
+        connection.run_on_commit = [hook for hook in _hooks(connection) if id(hook[1]) not in written]
 
 
 def _hand_over(connection: BaseDatabaseWrapper) -> None:

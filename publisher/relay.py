@@ -9,6 +9,7 @@ from threading import Event as Flag
 from django.db import Error as DatabaseTrouble
 
 from publisher import conf
+from publisher.atomicity import commit_each_statement
 from publisher.care import Care
 from publisher.leases import STANDBY_SECONDS, Leases
 from publisher.patience import Patience, Pause
@@ -62,6 +63,7 @@ class Relay:
         while not self.stop.is_set():
             settled = self.tally.total()
             try:
+                commit_each_statement(self.using)
                 if self._stand_by() and self._relay(is_done):
                     self.patience.over()
                     break

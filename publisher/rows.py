@@ -29,5 +29,6 @@ def slot_of(partitionkey: str) -> int:
 
 def row_of(encoded: Encoded, rule: Rule) -> Row:
     event, routing_key, body = encoded
-    key = event.partitionkey or ""
+    # PostgreSQL's text holds no NUL.
+    key = (event.partitionkey or "").replace("\0", "")
     return Row(event.id, event.type, routing_key, key, slot_of(key), rule.unroutable == "keep", body)

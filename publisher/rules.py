@@ -65,11 +65,11 @@ class Rule(NamedTuple):
             return self.signal == name
         return fnmatchcase(name, self.signal)
 
-    def takes_sender(self, label: str | None) -> bool:
-        """Whether the rule is for this sender, given as `app_label.model_name` or `package.classname`."""
+    def takes_sender(self, label: str | None, *, is_text: bool = False) -> bool:
+        """Whether the rule is for this sender, given as `app_label.model_name`, `package.classname` or its own text."""
         if label is None:
             return not self.senders
-        if label.partition(".")[0] in OWN_APPS:
+        if not is_text and label.partition(".")[0] in OWN_APPS:
             return False
         if label in SENDERS_UNLESS_NAMED:
             return label in self.senders

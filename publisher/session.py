@@ -66,8 +66,10 @@ class Session:
         if not self._has_room:
             return False
         self._probe()
-        rows, has_more = self._read()
-        sendable, staying = self._sorted(self._with_a_path(rows))
+        # One moment for both: a pause that ended between them would let a later row of its key go first.
+        now = time.monotonic()
+        rows, has_more = self._read(now)
+        sendable, staying = self._sorted(self._with_a_path(rows), now)
         if len(staying) < len(rows):
             self.worked_at = time.monotonic()
             self._send(sendable)
@@ -94,9 +96,9 @@ class Session:
     def _most(self) -> int:
         return min(self._rows, self.care.window)
 
-    def _read(self) -> Batch:
+    def _read(self, now: float) -> Batch:
         on_their_way = [row.id for row, _ in self.sender.in_flight.values()]
-        nacked = self._nacked.unread(time.monotonic())
+        nacked = self._nacked.unread(now)
         batch = self._outbox.waiting([*on_their_way, *self._done, *nacked], self._most, self.shards)
         self._rows = max(FIRST_ROWS, min(READ_ROWS, 2 * len(batch.rows)))
         return batch
@@ -112,9 +114,8 @@ class Session:
         self._park(pathless, ParkedEvent.Kind.UNROUTABLE, "no queue is bound")
         return found
 
-    def _sorted(self, rows: Iterable[WaitingRow]) -> tuple[list[WaitingRow], list[WaitingRow]]:
+    def _sorted(self, rows: Iterable[WaitingRow], now: float) -> tuple[list[WaitingRow], list[WaitingRow]]:
         """Those to send, and those to read again at once; what is behind a nacked row is set aside where possible."""
-        now = time.monotonic()
         careful, waiting = self._nacked.is_careful(now), self._nacked.keys(now)
         busy = {row.partitionkey for row, _ in self.sender.in_flight.values()} if careful else set()
         sendable, staying = [], []

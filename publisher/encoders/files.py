@@ -43,12 +43,13 @@ def encode_storage(encoding: Encoding, storage: Storage, path: str) -> Any:
 
 def size_of(file: Any) -> int | None:
     """As far as it is known without a question to a storage elsewhere."""
-    is_stored = isinstance(file, FieldFile) and getattr(file, "_file", None) is None
+    is_stored = isinstance(file, FieldFile) and getattr(file, "_committed", True)
     if is_stored and not isinstance(file.storage, FileSystemStorage):
         return None
     try:
         size = file.size
-    except (OSError, AttributeError, ValueError, NotImplementedError):
+    except Exception:
+        # Storages raise what their servers' libraries do.
         return None
     return size if isinstance(size, int) else None
 
@@ -57,7 +58,7 @@ def url_of(file: FieldFile) -> str | None:
     """Without the query string: where a storage signs its URLs, the signature is in it."""
     try:
         return file.url.partition("?")[0]
-    except (ValueError, NotImplementedError, AttributeError):
+    except Exception:
         return None
 
 

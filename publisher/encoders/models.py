@@ -46,8 +46,13 @@ def encode_model(encoding: Encoding, instance: Model, path: str) -> dict[str, An
 
 
 def columns_under(rule: Rule, model: type[Model]) -> Columns:
-    label = label_of(model)
-    return columns_of(model, rule.fields.get(label), rule.omit_fields.get(label, NO_FIELDS), rule.redact)
+    """What is said of a model holds for its proxies and children as well; of `fields`, what is said of the nearest."""
+    if not rule.fields and not rule.omit_fields:
+        return columns_of(model, None, NO_FIELDS, rule.redact)
+    labels = [label_of(kind) for kind in model.__mro__ if issubclass(kind, Model) and hasattr(kind, "_meta")]
+    chosen = next((rule.fields[label] for label in labels if label in rule.fields), None)
+    omitted = NO_FIELDS.union(*(rule.omit_fields.get(label, NO_FIELDS) for label in labels))
+    return columns_of(model, chosen, omitted, rule.redact)
 
 
 def encode_key(encoding: Encoding, model: type[Model], pk: Any, path: str) -> Any:

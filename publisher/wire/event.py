@@ -65,8 +65,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """
         if not isinstance(self.data, dict) or not isinstance(self.data.get("kwargs"), dict):
             return {}
-        decoded: dict[str, Any] = self._decoded(self.data["kwargs"], "kwargs")
-        return decoded
+        # Each by itself: those that are called `model`, `pk` and `fields` make no instance.
+        return {name: self._decoded(plain, f"kwargs.{name}") for name, plain in self.data["kwargs"].items()}
 
     def _decoded(self, plain: Any, path: str) -> Any:
         try:

@@ -19,6 +19,7 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 # In the sidecar: what must not leave; what the database will only know; and of an instance's `fields`, that more are
 # left out than it names.
 DROPPED, UNKNOWN, PARTIAL = "dropped", "unknown", "partial"
+MOST_TYPES = 4096
 MODEL_KEYS = frozenset(("model", "pk", "fields"))
 
 _encoders: dict[type | str, Encoder] = {}
@@ -73,8 +74,15 @@ def has_encoder(kind: type) -> bool:
         late.load()
     known = _known.get(kind)
     if known is None:
+        _make_room(_known)
         known = _known[kind] = _registered(kind) is not None
     return known
+
+
+def _make_room(by_type: dict[type, Any]) -> None:
+    """Classes may be made in requests, as those of forms are: they are not kept for ever."""
+    if len(by_type) >= MOST_TYPES:
+        by_type.clear()
 
 
 def imported(module: str, qualname: str) -> Any:
@@ -129,6 +137,7 @@ def _find(kind: type) -> Encoder | None:
     encoder = _registered(kind)
     if encoder is None:
         encoder = next((encoder for is_shape, encoder in _shapes if is_shape(kind)), None)
+    _make_room(_found)
     _found[kind] = encoder
     return encoder
 

@@ -22,8 +22,8 @@ def routing_key(group: str, signal: str, sender: str | None) -> str:
 
 
 def shortened(key: str) -> str:
-    """AMQP's short string holds 255 bytes; a longer key is cut there."""
-    return key.encode()[:KEY_BYTES].decode(errors="ignore")
+    """AMQP's short string holds 255 bytes: a longer key is cut there. PostgreSQL's text holds no NUL."""
+    return key.replace("\0", "").encode()[:KEY_BYTES].decode(errors="ignore")
 
 
 def formatted_key(template: str, values: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """What a save changed, and at what price."""
 
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
@@ -137,6 +138,17 @@ def test_old_value_is_the_refreshed_one():
     article.price = Decimal("8")
     article.save(update_fields=["price"])
     assert told() == {"price": [Decimal("7"), Decimal("8")]}
+
+
+def test_old_values_of_a_copy_are_its_own():
+    article = Article.objects.get(pk=Article.objects.create(title="one").pk)
+    other = copy(article)
+    other.pk = other.id = None
+    other.title = "copy"
+    other.save()
+    article.title = "two"
+    article.save(update_fields=["title"])
+    assert told() == {"title": ["one", "two"]}
 
 
 def test_change_is_told_when_a_value_was_changed_in_place():

@@ -173,3 +173,33 @@ def test_forked_workers_write_events_when_the_site_was_loaded_before(stage):
     titles = stage.database.value("SELECT count(*) FROM foo_article")
     ids = stage.database.rows("SELECT DISTINCT message_id FROM publisher_outboxevent")
     assert stage.outbox() == titles == len(ids) == number + 1
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "mariadb"])
+def test_event_is_written_when_a_transaction_by_hand_ends_with_autocommit(stage):
+    stage.python(
+        "from django.db import transaction\n"
+        "from tests.foo.models import Article\n"
+        "transaction.set_autocommit(False)\n"
+        "Article.objects.create(title='x')\n"
+        "transaction.set_autocommit(True)"
+    )
+    assert (stage.database.value("SELECT COUNT(*) FROM foo_article"), stage.outbox()) == (1, 1)
+
+
+@pytest.mark.parametrize("engine", ["postgres"])
+def test_event_stays_with_its_transaction_when_the_database_refuses_to_end_it(stage):
+    printed = stage.python(
+        "from django.db import transaction, DatabaseError\n"
+        "from tests.foo.models import Article\n"
+        "transaction.set_autocommit(False)\n"
+        "for end in (transaction.rollback, transaction.commit):\n"
+        "    Article.objects.create(title='x')\n"
+        "    try:\n"
+        "        transaction.set_autocommit(True)\n"
+        "    except DatabaseError:\n"
+        "        print('refused')\n"
+        "    end()\n"
+    )
+    assert printed.split() == ["refused", "refused"]
+    assert (stage.database.value("SELECT COUNT(*) FROM foo_article"), stage.outbox()) == (1, 1)

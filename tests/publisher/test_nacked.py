@@ -1,16 +1,17 @@
 """When a nacked row is sent again, and what waits behind it."""
 
 import time
+from collections import deque
 
 import pytest
 
 from publisher.care import Care
 from publisher.models import OutboxEvent
 from publisher.nacked import LONGEST_SECONDS, MOST_WAITING, Nacked
-from publisher.querysets import ALL
+from publisher.querysets import ALL, OutboxQuerySet
 from publisher.session import Session
 from publisher.wire.connection import Connection
-from publisher.wire.sender import Sender
+from publisher.wire.sender import Outcome, Sender
 from tests.stage import eventually
 
 SAVE = "from tests.foo.models import Article\nfor title in {titles!r}: Article.objects.create(title=title)"
@@ -121,3 +122,53 @@ def test_other_keys_go_on_when_many_rows_are_behind_a_nacked_one(bridge, queues,
     assert OutboxEvent.objects.count() == 1200
     queues.delete("full")
     queues.delete("other")
+
+
+class Silent:
+    """A broker's end that takes everything and says nothing."""
+
+    exchange, window, has_room = "x", 2000, True
+
+    def __init__(self):
+        self.in_flight, self.settled, self.sent = {}, deque(), []
+
+    def send_all(self, messages):
+        for row, message in messages:
+            self.in_flight[len(self.sent)] = (row, message.message_id)
+            self.sent.append(row.message_id)
+
+    def say(self, outcome):
+        self.settled.extend((row, outcome) for row, _ in self.in_flight.values())
+        self.in_flight.clear()
+
+
+@pytest.mark.django_db
+def test_nothing_overtakes_a_nacked_row_whose_pause_ends_while_the_outbox_is_read(monkeypatch):
+    def row(number):
+        OutboxEvent.objects.create(
+            message_id=number, type="t", routing_key="r", partitionkey="k", slot=1, keep_unroutable=False, body=b"{}"
+        )
+
+    def slow(self, *args):
+        batch = waiting(self, *args)
+        time.sleep(0.05)
+        return batch
+
+    sender = Silent()
+    session = Session("default", ALL, sender, Care(most=2000, window=2000))
+    row("1")
+    session.send_waiting()
+    sender.say(Outcome.NACKED)
+    session.settle()
+    nacked_at = time.monotonic()
+    row("2")
+    session.send_waiting()
+    row("3")
+    waiting = OutboxQuerySet.waiting
+    monkeypatch.setattr(OutboxQuerySet, "waiting", slow)
+    time.sleep(max(0.0, nacked_at + 0.08 - time.monotonic()))
+    for _ in range(5):
+        session.send_waiting()
+        sender.say(Outcome.CONFIRMED)
+        session.settle()
+    assert sender.sent == ["1", "1", "2", "3"]

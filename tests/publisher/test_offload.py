@@ -142,6 +142,19 @@ def test_bound_methods_and_callables_are_taken_each_by_a_name_of_its_own():
 
 
 @pytest.mark.django_db
+def test_receivers_of_objects_that_come_and_go_are_each_taken():
+    with offloading(f"{HERE}.Notes.take"):
+        for _ in range(50):
+            notes = Notes()
+            done.connect(notes.take)
+            done.send(sender=None)
+            del notes
+            gc.collect()
+        assert len(written()) == 50
+        assert sum(isinstance(row[1], StandIn) for row in done.receivers) == 1
+
+
+@pytest.mark.django_db
 def test_collected_receiver_is_left_out_as_django_leaves_it_out():
     notes = Notes()
     done.connect(notes.take)

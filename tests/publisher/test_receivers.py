@@ -1,5 +1,7 @@
 """Which signals have a receiver of the bridge, and what the sender notices of it: nothing."""
 
+import gc
+import weakref
 from contextlib import nullcontext
 
 import pytest
@@ -11,7 +13,7 @@ from django.db.models.signals import ModelSignal, post_delete, post_init, post_s
 from django.test import override_settings
 from django.utils.functional import SimpleLazyObject
 
-from publisher import counters, receivers
+from publisher import counters, events, receivers
 from publisher.catalogue import catalogue, named
 from publisher.forwarding import alias_of
 from publisher.models import OutboxEvent
@@ -274,3 +276,71 @@ def test_senders_are_none_when_the_signal_is_of_no_model():
     known = named("tests.foo.signals.user_login")
     assert list(receivers.senders_of(known, (Rule(signal=known.name),))) == [None]
     assert not isinstance(known.signal, ModelSignal)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_custom_signal_is_forwarded_whatever_it_calls_raw():
+    with forwarding("tests.foo.signals.article_flagged"):
+        article_flagged.send(sender=None, raw=True)
+    assert [event.kwargs for event in written()] == [{"raw": True}]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("sender", ["publisher", "consumers.api"])
+def test_text_that_is_called_as_the_bridge_is_a_sender_like_any_other(sender):
+    with forwarding("tests.foo.signals.article_flagged"):
+        article_flagged.send(sender=sender)
+    assert [event.routing_key for event in written()] == [f"foo.article_flagged.{sender}"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_kwargs_come_as_they_were_sent_when_they_are_called_as_an_instances_parts_are():
+    kwargs = {"model": "foo.article", "pk": 3, "fields": {"title": "x"}}
+    with forwarding("tests.foo.signals.article_flagged"):
+        article_flagged.send(sender=None, **kwargs)
+    assert [event.kwargs for event in written()] == [kwargs]
+
+
+class Unhashable(type):
+    __hash__ = None
+
+    def __eq__(cls, other):
+        return cls is other
+
+
+class Odd(metaclass=Unhashable):
+    pass
+
+
+def away():
+    raise OSError("planted")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "kwargs",
+    [{"sender": Odd()}, {"sender": None, "value": Odd()}, {"sender": None, "email": SimpleLazyObject(away)}],
+    ids=["sender", "value", "lazy"],
+)
+def test_sender_does_not_notice_what_cannot_even_be_looked_at(kwargs):
+    with forwarding("tests.foo.signals.article_flagged", REDACT={"email": "hash"}):
+        assert [answer for _, answer in article_flagged.send(**kwargs)] == [None]
+    assert not written()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_classes_that_are_made_in_requests_are_not_kept(monkeypatch):
+    monkeypatch.setattr("publisher.forwarding.MOST_KINDS", 3)
+    monkeypatch.setattr("publisher.wire.registry.MOST_TYPES", 3)
+    with forwarding("tests.foo.signals.article_flagged"):
+        made = []
+        for n in range(10):
+            kind = type(f"Form{n}", (), {})
+            made.append(weakref.ref(kind))
+            article_flagged.send(sender=kind, value=kind())
+        del kind
+        gc.collect()
+        # `sender_label` keeps the last 4,096, no more.
+        events._label.cache_clear()
+        gc.collect()
+        assert sum(ref() is not None for ref in made) <= 4

@@ -198,3 +198,17 @@ def test_relay_waits_ever_longer_when_no_session_settles_anything(line, monkeypa
     timer.join()
     assert 3 <= len(begun) < 9
     assert begun[-1] - begun[-2] > begun[1] - begun[0]
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_relay_commits_though_the_project_turned_autocommit_off(stage, queues):
+    queues.bind("q", "#")
+    stage.python("from tests.foo.models import Article\nfor n in range(3): Article.objects.create(title=str(n))")
+    stage.python(
+        "from django.db import connection\n"
+        "connection.settings_dict['AUTOCOMMIT'] = False\n"
+        "from publisher.relay import Relay\n"
+        "Relay('default').run(once=True)"
+    )
+    assert (stage.outbox(), queues.count("q")) == (0, 3)
+    queues.delete("q")

@@ -19,10 +19,16 @@ from publisher.rules import Rule
 from publisher.serializers import SignalEncoding
 from publisher.wire.codec import decode
 from publisher.wire.errors import NotEncodable
-from tests.foo.models import Article, Draft, Tag
+from tests.foo.models import Article, Draft, Note, Tag
 from tests.ids import plain
 
 SECRET = "planted-secret"
+
+
+class ProxyOfArticle(Article):
+    class Meta:
+        app_label = "tests"
+        proxy = True
 
 
 def encoding(**rule):
@@ -254,3 +260,14 @@ def test_projection_is_short_and_plain_when_repr_is_long(fresh_warnings):
 
 def test_models_without_secrets_are_sent_whole():
     assert fields_of(Draft(pk=1, text="a")) == {"id": 1, "text": "a"}
+
+
+def test_fields_of_proxies_and_children_are_those_that_the_rule_leaves_of_their_parents():
+    for model in (Article, ProxyOfArticle, Note):
+        plain, types = sent(model(pk=1, title="one"), omit_fields={"foo.article": frozenset({"title"})})
+        assert "title" not in plain["fields"]
+        assert types["kwargs.x.fields.title"] == "dropped"
+        chosen = {"foo.article": frozenset({"title"})}
+        assert fields_of(model(pk=1, title="one"), fields=chosen) == {"title": "one"}
+    nearer = {**chosen, "foo.note": frozenset({"text"})}
+    assert fields_of(Note(pk=1, title="one", text="two"), fields=nearer) == {"text": "two"}

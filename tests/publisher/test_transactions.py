@@ -7,6 +7,7 @@ from django.contrib.auth import get_user_model
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.test import Client
 
+from publisher import statement
 from publisher.models import OutboxEvent
 from publisher.outbox import OutboxNotWritten
 from publisher.wire.event import decode_event
@@ -238,3 +239,17 @@ def test_pending_events_can_be_run_as_commit_hooks_when_in_a_test_case(django_ca
     with django_capture_on_commit_callbacks(execute=True):
         Article.objects.create(title="one")
     assert keys() == ["db.post_save.foo.article"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_event_is_written_too_when_it_comes_while_others_are_written(monkeypatch):
+    def saving(*args):
+        execute(*args)
+        if not Article.objects.filter(title="two").exists():
+            Article.objects.create(title="two")
+
+    execute = statement.execute
+    monkeypatch.setattr(statement, "execute", saving)
+    with transaction.atomic():
+        Article.objects.create(title="one")
+    assert [event.kwargs["instance"].title for event in written()] == ["one", "two"]

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from publisher.atomicity import commit_each_statement
 from publisher.ledger import Ledger, ledger
 from publisher.querysets import ParkedQuerySet, outbox, parked, unroutable_keys
 from publisher.terminal import add_database, add_format, in_any_order, show
@@ -36,6 +37,7 @@ class Command(BaseCommand):
     def handle(
         self, *args: Any, action: str, id: list[int], all: bool, kept: bool, database: str, **options: Any
     ) -> None:
+        commit_each_statement(database)
         if action == "show":
             self._show(ledger(database), options["format"])
             return

@@ -139,3 +139,17 @@ def test_registry_of_apps_is_their_labels():
 
 def test_anonymous_user_comes_back():
     assert isinstance(travelled(AnonymousUser()), AnonymousUser)
+
+
+class Refusing(Signed):
+    def size(self, name):
+        raise RuntimeError("as a client of another server's does")
+
+
+@pytest.mark.parametrize("storage", [Signed(), Refusing()])
+def test_file_that_was_just_saved_is_not_asked_for_elsewhere(storage):
+    file = field_file(storage)
+    file.file = ContentFile(b"x", "b.txt")
+    file._committed = True
+    (plain, _) = sent(file)
+    assert plain == {"name": "a/b.txt", "url": "https://files.example.com/a/b.txt"}

@@ -121,3 +121,7 @@ def test_matches_agrees_with_the_broker(queues):
     }
     channel.exchange_delete(queues.exchange)
     assert found == {pattern: {key for key in keys if matches(pattern, key)} for pattern in patterns}
+
+
+def test_key_has_no_nul_which_postgresql_does_not_take():
+    assert formatted_key("a.{kwargs[reason]}", {"kwargs": {"reason": "b\0c"}}) == "a.bc"
