@@ -60,7 +60,7 @@ class BatchFailed(ConsumersError):
 
     def __init__(self, failures: Mapping[str, BaseException]) -> None:
         if not _is_report(failures):
-            raise TypeError("BatchFailed takes a mapping of event ids to exceptions, as {event.id: exc}")
+            raise TypeError("BatchFailed takes a mapping of event ids to exceptions, one at least, as {event.id: exc}")
         super().__init__(f"{len(failures)} events of the batch failed")
         self.failures = failures
 
@@ -85,6 +85,8 @@ class Retry(ConsumersError):
 
 
 def _is_report(failures: object) -> bool:
-    return isinstance(failures, Mapping) and all(
-        isinstance(id, str) and isinstance(exc, BaseException) for id, exc in failures.items()
+    return (
+        isinstance(failures, Mapping)
+        and bool(failures)
+        and all(isinstance(id, str) and isinstance(exc, BaseException) for id, exc in failures.items())
     )

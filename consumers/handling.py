@@ -214,6 +214,10 @@ class Handling:
         try:
             self.call.together(events)
         except BatchFailed as report:
+            if unknown := report.failures.keys() - {event.id for event in events}:
+                raise LookupError(
+                    f"BatchFailed names what is no id of an event of the batch: {min(unknown)!r}"
+                ) from report
             self.processing.partly_failed(report)
             return report.failures
         return {}

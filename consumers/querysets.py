@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 from consumers.models import Attempt, InboxEvent
 from publisher.wire.event import Event
 
+NAME_CHARACTERS = 150
 # Of each there is but one, whoever made it.
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -28,14 +29,14 @@ class InboxQuerySet(models.QuerySet[Any]):
         """
         connection = connections[self.db]
         with connection.cursor() as cursor:
-            cursor.execute(_insert(connection, self.model._meta.db_table), [subscription, key_of(event)])
+            cursor.execute(_insert(connection, self.model._meta.db_table), [stored(subscription), key_of(event)])
             return bool(cursor.rowcount == 1)
 
     def has(self, subscription: str, event: Event) -> bool:
-        return self.filter(subscription=subscription, event_id=key_of(event)).exists()
+        return self.filter(subscription=stored(subscription), event_id=key_of(event)).exists()
 
     def forget(self, subscription: str, events: Collection[Event]) -> None:
-        self.filter(subscription=subscription, event_id__in=[key_of(event) for event in events]).delete()
+        self.filter(subscription=stored(subscription), event_id__in=[key_of(event) for event in events]).delete()
 
     def older_than(self, age: timedelta) -> "InboxQuerySet":
         rows: InboxQuerySet = self.filter(handled_at__lt=Now() - age)
@@ -47,18 +48,18 @@ class AttemptQuerySet(models.QuerySet[Any]):
         """Count one more, at once and for good; how many there were with this one. One statement, as in the inbox."""
         connection = connections[self.db]
         with connection.cursor() as cursor:
-            cursor.execute(_count(connection, self.model._meta.db_table), [subscription, key_of(event)])
+            cursor.execute(_count(connection, self.model._meta.db_table), [stored(subscription), key_of(event)])
             if connection.vendor != "mysql":
                 return int(cursor.fetchone()[0])
         return self.begun(subscription, event)
 
     def begun(self, subscription: str, event: Event) -> int:
         """How many were counted."""
-        row = self.filter(subscription=subscription, event_id=key_of(event))
+        row = self.filter(subscription=stored(subscription), event_id=key_of(event))
         return int(row.values_list("count", flat=True).first() or 0)
 
     def end(self, subscription: str, event: Event) -> None:
-        self.filter(subscription=subscription, event_id=key_of(event)).delete()
+        self.filter(subscription=stored(subscription), event_id=key_of(event)).delete()
 
 
 def inbox(using: str) -> InboxQuerySet:
@@ -67,6 +68,14 @@ def inbox(using: str) -> InboxQuerySet:
 
 def attempts(using: str) -> AttemptQuerySet:
     return AttemptQuerySet(Attempt, using=using)
+
+
+def stored(subscription: str) -> str:
+    """A subscription's name as the tables hold it: a longer one ends in its hash."""
+    if len(subscription) <= NAME_CHARACTERS:
+        return subscription
+    digest = sha256(subscription.encode()).hexdigest()
+    return f"{subscription[: NAME_CHARACTERS - len(digest)]}{digest}"
 
 
 def key_of(event: Event) -> str:

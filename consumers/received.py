@@ -15,6 +15,9 @@ ATTEMPT = "x-attempt"
 DUE_AT = "x-due-at"
 FIRST_FAILED_AT = "x-first-failed-at"
 ROUTING_KEY = "x-routing-key"
+# More than anybody needs, and all that the headers of a copy can hold.
+MOST_ATTEMPTS = 2**31 - 1
+KEY_BYTES, MOMENT_BYTES = 255, 64
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +37,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def received(delivery: Delivery) -> Received:
-    """Headers are whatever a stranger wrote: what is not of its type counts as not there."""
+    """Headers are whatever a stranger wrote: what is not of its type, or too long for it, counts as not there."""
     headers = delivery.headers
     if not headers:
         return Received(
@@ -45,10 +48,10 @@ def received(delivery: Delivery) -> Received:
         )
     return Received(
         body=delivery.body,
-        routing_key=_header(headers, ROUTING_KEY, str, delivery.routing_key),
-        attempt=max(1, _header(headers, ATTEMPT, int, 0) + 1),
-        due_at=_header(headers, DUE_AT, int, 0) / 1000,
-        first_failed_at=_header(headers, FIRST_FAILED_AT, str, None),
+        routing_key=_text(headers, ROUTING_KEY, KEY_BYTES) or delivery.routing_key,
+        attempt=min(max(1, _number(headers, ATTEMPT) + 1), MOST_ATTEMPTS),
+        due_at=_number(headers, DUE_AT) / 1000,
+        first_failed_at=_text(headers, FIRST_FAILED_AT, MOMENT_BYTES),
         is_suspect=delivery.redelivered,
     )
 
@@ -71,6 +74,11 @@ def retry_headers(received: Received, after_seconds: float) -> dict[str, Any]:
     }
 
 
-def _header(headers: Mapping[str, Any], name: str, kind: type, default: Any) -> Any:
+def _number(headers: Mapping[str, Any], name: str) -> int:
     value = headers.get(name)
-    return value if isinstance(value, kind) else default
+    return value if isinstance(value, int) else 0
+
+
+def _text(headers: Mapping[str, Any], name: str, most_bytes: int) -> str | None:
+    value = headers.get(name)
+    return value if isinstance(value, str) and len(value.encode(errors="replace")) <= most_bytes else None

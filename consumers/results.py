@@ -37,6 +37,10 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True):
     exception: str
 
 
+# Reasons of dead letters that are the event's own.
+OF_THE_EVENT = frozenset(("malformed", "unknown type", "too many hops", "rejected"))
+
+
 class Dead(msgspec.Struct, frozen=True, kw_only=True):
     """It goes to the dead letters; `headers` say why."""
 
@@ -53,6 +57,11 @@ class Dangerous(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Result = Handled | Failed | Dead | GivenBack | Answered
+
+
+def is_a_failure(result: Result) -> bool:
+    """Whether the handler failed. What is no event, or what it rejects, says nothing of how it fares."""
+    return isinstance(result, Failed) or (isinstance(result, Dead) and result.reason not in OF_THE_EVENT)
 
 
 def dead(reason: str, exc: BaseException | None, received: Received, handler: str) -> Dead:

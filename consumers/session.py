@@ -13,7 +13,7 @@ from consumers.breaker import PAUSE_SECONDS
 from consumers.delays import is_due, tier_for
 from consumers.pool import Job, Pool, identity
 from consumers.received import Received, received, retry_headers
-from consumers.results import Dead, Failed, GivenBack, Handled, Result
+from consumers.results import Dead, Failed, GivenBack, Handled, Result, is_a_failure
 from consumers.subscription import Subscription
 from publisher import conf
 from publisher.wire.connection import Connection
@@ -170,7 +170,7 @@ class Session:
 
     def _became(self, job: Job, delivery: Delivery, of_it: Received, result: Result) -> None:
         subscription = self.subscriptions[delivery.queue]
-        subscription.breaker.ended(is_failed=isinstance(result, Failed | Dead))
+        subscription.breaker.ended(is_failed=is_a_failure(result))
         if isinstance(result, Handled):
             self._finished.append(delivery.tag)
             self._left(job)

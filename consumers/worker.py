@@ -51,6 +51,7 @@ class Worker:
         self.stop = stop
         self._pruned_at = time.monotonic()
         self._was_late = False
+        self._draining_since: float | None = None
         self.answering = Answering([handler for handler in handlers if handler.ask], settings, stop)
         handlers = [handler for handler in handlers if not handler.ask]
         self.topology = topology_of(handlers)
@@ -81,9 +82,15 @@ class Worker:
                         logger.warning("taking %d event a thread ahead from now on", LEAST_PER_THREAD)
                 finally:
                     self._forget()
-            self.pool.close(self.settings.grace_seconds)
+            self.pool.close(self._grace_left())
         self.stop.set()
         self.answering.join()
+
+    def _grace_left(self) -> float:
+        """A handler that hangs is waited for once; threads that do nothing have a second to close their connections."""
+        if self._draining_since is None:
+            return self.settings.grace_seconds
+        return max(1.0, self._draining_since + self.settings.grace_seconds - time.monotonic())
 
     def _session(self) -> bool:
         """True when the work is over, rather than the connection."""
@@ -103,6 +110,7 @@ class Worker:
                 session = Session(inward, outward, self.pool, self.subscriptions, self.prefetch_of, self._is_alive)
                 logger.info("consuming queues=%s", ",".join(self.subscriptions))
                 session.serve(self.stop, self.settings.until_empty)
+                self._draining_since = time.monotonic()
                 session.drain(self.settings.grace_seconds)
                 return True
 

@@ -6,13 +6,13 @@ from threading import Event as Flag
 import pytest
 from django.db.models.signals import post_delete, post_save
 
-from consumers.exceptions import Reject, Retry
+from consumers.exceptions import BatchFailed, Reject, Retry
 from consumers.handling import Handling
 from consumers.models import InboxEvent
 from consumers.querysets import inbox
 from consumers.received import Received
 from consumers.registry import Handler
-from consumers.results import Dead, Failed, Handled
+from consumers.results import Dead, Failed, Handled, is_a_failure
 from consumers.retry import NEVER, Backoff
 from publisher.catalogue import named
 from publisher.events import encoded_event
@@ -307,3 +307,30 @@ def test_handler_called_twice_at_once_has_one_effect_though_the_inbox_is_written
     assert isinstance(result, Handled)
     assert result.event is None
     assert not Draft.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("failures", [{"17": ValueError()}, {}], ids=["strange", "empty"])
+def test_batch_is_tried_again_when_the_report_of_what_failed_is_of_none_of_its_events(failures):
+    def function(events):
+        raise BatchFailed(failures)
+
+    handler = Handler(name="handle", function=function, patterns=("#",), batch=5)
+    batch = [Received(body=foreign(id=id), routing_key="x") for id in "ab"]
+    results = Handling(handler, "blog.handle", stop=Flag()).together(batch)
+    assert [type(result) for result in results] == [Failed, Failed]
+    assert not InboxEvent.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("result", "is_one"),
+    [
+        (Handled(event=None, began=None), False),
+        (Failed(received=None, after=1, exception="x"), True),
+        *((Dead(reason=reason, headers={}), True) for reason in ("failed", "permanent", "crashed", "on_commit")),
+        *((Dead(reason=reason, headers={}), False) for reason in ("malformed", "unknown type", "rejected")),
+    ],
+    ids=str,
+)
+def test_handler_has_failed_when_it_was_not_the_events_own_fault(result, is_one):
+    assert is_a_failure(result) is is_one

@@ -3,11 +3,11 @@
 from datetime import timedelta
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from consumers.models import Attempt, InboxEvent
-from consumers.querysets import attempts
+from consumers.querysets import attempts, inbox
 from publisher.wire.event import Event
 
 
@@ -30,3 +30,21 @@ def test_attempts_are_counted_for_good_and_forgotten_together():
     assert attempts("default").begin("other", event) == 1
     attempts("default").end("h", event)
     assert Attempt.objects.count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("days", ["-1", "nan", "inf", "soon"])
+def test_nothing_is_forgotten_when_the_days_are_no_age(days):
+    InboxEvent.objects.create(subscription="h", event_id="new")
+    with pytest.raises(CommandError, match="days"):
+        call_command("prune_inbox", f"--days={days}")
+    assert InboxEvent.objects.exists()
+
+
+@pytest.mark.django_db
+def test_long_names_are_kept_apart():
+    event = Event(specversion="1.0", id="1", source="/x", type="t")
+    first, second = ("s" * 100 + "." + "h" * 99 + end for end in "ab")
+    assert [inbox("default").admit(name, event) for name in (first, second, first)] == [True, True, False]
+    assert [attempts("default").begin(name, event) for name in (first, second, first)] == [1, 1, 2]
+    assert max(len(row.subscription) for row in InboxEvent.objects.all()) == 150

@@ -163,6 +163,22 @@ def test_neighbours_are_untouched_when_a_strangers_headers_cannot_be_read(stage,
     assert "connection lost" not in worker.log.read_text()
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [{"x-attempt": 2**63 - 1}, {"x-routing-key": "k" * 130_900}, {"x-first-failed-at": "t" * 130_900}],
+    ids=["attempt", "key", "moment"],
+)
+def test_stranger_is_a_dead_letter_with_its_reason_when_its_headers_are_more_than_a_copy_can_hold(
+    stage, queues, headers
+):
+    stage.manage("topology", "--declare")
+    queues.publish("db.post_save.foo.article", b"no event", headers=headers)
+    worker = stage.start("consume", "index")
+    assert eventually(lambda: queues.count("index.dead") == 1)
+    assert [letter.headers["x-reason"] for letter in queues.peek("index.dead")] == ["malformed"]
+    assert "connection lost" not in worker.log.read_text()
+
+
 def test_collections_pass_over_what_was_loaded_before_as_long_as_the_worker_works(monkeypatch):
     frozen = []
 

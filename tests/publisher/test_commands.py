@@ -17,6 +17,16 @@ def listed(*arguments):
     return {row["signal"]: row for row in json.loads(out.getvalue())}
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["signals", "relay", "outbox", "consume", "topology", "deadletters", "tail", "prune_inbox"],
+)
+def test_every_command_says_how_it_is_used(command, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        call_command(command, "--help")
+    assert "usage:" in capsys.readouterr().out
+
+
 def test_signals_shows_all_and_what_is_forwarded():
     rows = listed()
     assert sum(name.startswith("django.") for name in rows) == (24 if django.VERSION >= (6, 0) else 21)

@@ -1,5 +1,6 @@
 """Delete old inbox rows."""
 
+from argparse import ArgumentTypeError
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,17 @@ from publisher import conf
 from publisher.terminal import add_database
 
 
+def days(text: str) -> timedelta:
+    """From 0 on. Raises ArgumentTypeError, which argparse shows."""
+    try:
+        age = timedelta(days=float(text))
+    except (ValueError, OverflowError) as exc:
+        raise ArgumentTypeError(f"{text!r} is no number of days") from exc
+    if age < timedelta():
+        raise ArgumentTypeError(f"{text!r} days are in the future: nothing would be left")
+    return age
+
+
 class Command(BaseCommand):
     help = (
         "Forgets events that were handled longer ago than INBOX_DAYS. One that comes again after that is handled "
@@ -19,11 +31,11 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--days", type=float, help="instead of INBOX_DAYS")
+        parser.add_argument("--days", type=days, help="instead of INBOX_DAYS")
         add_database(parser)
         parser.set_defaults(database=router.db_for_write(InboxEvent))
 
-    def handle(self, *args: Any, days: float | None, database: str, **options: Any) -> None:
-        age = timedelta(days=conf.inbox_days() if days is None else days)
+    def handle(self, *args: Any, days: timedelta | None, database: str, **options: Any) -> None:
+        age = timedelta(days=conf.inbox_days()) if days is None else days
         count, _ = inbox(database).older_than(age).delete()
         self.stdout.write(f"{count} forgotten, older than {age.days} days.")

@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "action", nargs="?", choices=("show", "retry", "discard"), default="show", help="default: %(default)s"
+            "action", nargs="?", choices=("show", "retry", "discard"), default="show", help="default: show"
         )
         parser.add_argument("id", nargs="*", type=int, metavar="ID", help="parked events, as `show` numbers them")
         parser.add_argument(
