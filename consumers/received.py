@@ -10,6 +10,7 @@ import msgspec
 from publisher.wire.errors import MalformedEvent
 from publisher.wire.event import Event, decode_event
 from publisher.wire.intake import Delivery
+from publisher.wire.routing import KEY_BYTES
 
 ATTEMPT = "x-attempt"
 DUE_AT = "x-due-at"
@@ -17,7 +18,7 @@ FIRST_FAILED_AT = "x-first-failed-at"
 ROUTING_KEY = "x-routing-key"
 # More than anybody needs, and all that the headers of a copy can hold.
 MOST_ATTEMPTS = 2**31 - 1
-KEY_BYTES, MOMENT_BYTES = 255, 64
+MOMENT_BYTES = 64
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
