@@ -7,10 +7,12 @@ imported it: made without calling any code of it, since a message must not choos
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sequence, Set, ValuesView
 from dataclasses import MISSING, fields, is_dataclass
+from enum import Enum
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import msgspec
+from django.utils.functional import Promise
 
 from publisher.redaction import TAGS, redacted
 from publisher.secret_names import named_values
@@ -80,10 +82,35 @@ def encode_named(encoding: Encoding, value: Mapping[Any, Any], path: str) -> Any
 
 
 def _called(key: object) -> str | None:
-    """The name that a key is, also one of bytes, as those of headers and of other languages' data are."""
+    """The name that a key is: of bytes, as in headers and in other languages' data, of an enum, or translated."""
+    if isinstance(key, Enum):
+        key = key.value if isinstance(key.value, str | bytes) else key.name
     if isinstance(key, bytes):
         return key.decode(errors="replace")
-    return key if isinstance(key, str) else None
+    return str(key) if isinstance(key, str | Promise) else None
+
+
+def _pair_action(encoding: Encoding, pair: Sequence[Any]) -> str:
+    """What becomes of the second of two, as in `("Authorization", "Bearer ...")`; `keep` where there are not two."""
+    if len(pair) != 2:
+        return "keep"
+    name = _called(pair[0])
+    return "keep" if name is None else encoding.action(name, pair[1])
+
+
+@encodes(list)
+def encode_list(encoding: Encoding, value: Iterable[Any], path: str) -> list[Any]:
+    """With the pairs among its items: JSON has no other than lists. A list itself is none: two names may be in it."""
+    return [
+        encode_pair(encoding, item, f"{path}.{n}") if isinstance(item, list) else encoding.encode(item, f"{path}.{n}")
+        for n, item in enumerate(value)
+    ]
+
+
+def encode_pair(encoding: Encoding, value: Sequence[Any], path: str) -> Any:
+    """A list that may be a name and its value."""
+    action = _pair_action(encoding, value)
+    return encoding.encode(value if action == "keep" else [value[0], Hidden(action, value[1])], path)
 
 
 def encode_parts(encoding: Encoding, value: object, names: Iterable[str], path: str) -> Any:
@@ -130,10 +157,12 @@ def encode_namespace(encoding: Encoding, value: SimpleNamespace, path: str) -> A
 
 @encodes(tuple)
 def encode_tuple(encoding: Encoding, value: tuple[Any, ...], path: str) -> Any:
-    """A list; of a named tuple without the parts that must not leave."""
+    """A list, without the parts that must not leave: of a named tuple by their names, of two by the first."""
     names = getattr(value, "_fields", None)
     if names is None:
-        return encoding.tag(path, "tuple", [encoding.encode(item, f"{path}.{n}") for n, item in enumerate(value)])
+        action = _pair_action(encoding, value)
+        items = value if action == "keep" else (value[0], Hidden(action, value[1]))
+        return encoding.tag(path, "tuple", encode_list(encoding, items, path))
     kind = type(value)
     plain = []
     for n, (name, item) in enumerate(zip(names, value, strict=True)):

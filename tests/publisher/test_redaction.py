@@ -1,9 +1,11 @@
 """What is redacted by name: by the rule, by the project, and what a handler gets of it."""
 
 import json
+from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from enum import Enum
 
 import pytest
 from django.contrib.auth.models import User
@@ -11,6 +13,7 @@ from django.contrib.sessions.models import Session
 from django.db import models, transaction
 from django.test.utils import isolate_apps
 from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext_lazy
 
 from consumers.instances import instance_of
 from publisher.catalogue import named
@@ -19,7 +22,7 @@ from publisher.events import encoded_event
 from publisher.redaction import is_secret_column, redacted
 from publisher.rules import redact_from, rule_from
 from publisher.wire.errors import RedactedValue
-from publisher.wire.event import decode_event
+from publisher.wire.event import decode_event, encode_event
 from publisher.wire.redacted import Redacted
 from tests.foo.models import Article, Tag
 from tests.kinds.models import Code, Option
@@ -32,6 +35,12 @@ EMAIL = "ada.planted@example.com"
 class Account:
     password: bool
     token: datetime
+
+
+class Header(Enum):
+    AUTHORIZATION = "Authorization"
+    API_KEY = 2
+    ACCEPT = "Accept"
 
 
 class EncryptedDateTimeField(models.DateTimeField):
@@ -156,6 +165,27 @@ def test_key_of_a_dict_is_a_name_when_it_is_bytes(action, value):
     assert one.kwargs["data"] == {**left, b"user": b"ada", b"\xff": 1}
     if action == "drop":
         assert one.data["types"]["kwargs.data.password"] == "dropped"
+
+
+@pytest.mark.parametrize("name", [Header.AUTHORIZATION, Header.API_KEY, gettext_lazy("Password")])
+def test_key_of_a_dict_is_a_name_when_it_is_an_enum_or_lazy(name):
+    one = event(headers={name: "planted", Header.ACCEPT: "text/html"})
+    assert one.kwargs["headers"] == {Header.ACCEPT: "text/html"}
+
+
+@pytest.mark.parametrize("kind", [list, tuple, set, deque])
+def test_pair_is_a_name_and_its_value(kind):
+    headers = [("Authorization", "Bearer planted"), (b"x-api-key", b"planted"), ("Accept", "text/html")]
+    one = event(headers=kind(headers))
+    assert b"planted" not in encode_event(one)
+    if kind is tuple:
+        assert one.kwargs["headers"] == (("Authorization", None), (b"x-api-key", None), ("Accept", "text/html"))
+
+
+def test_pair_of_json_is_a_name_and_its_value_among_others():
+    one = event({"email": "mask"}, headers=[["password", "planted"], ["email", EMAIL]], fields=["password", "email"])
+    assert one.kwargs["headers"] == [["password", None], ["email", "a***@example.com"]]
+    assert one.kwargs["fields"] == ["password", "email"]
 
 
 @isolate_apps("tests.foo")
