@@ -112,12 +112,12 @@ def _encoded_from(source: Source, sender: object, kwargs: Mapping[str, Any]) -> 
         data["sender_instance"] = _encoded(encoding, "sender_instance", sender)
     data["kwargs"] = plain
     data["types"] = encoding.types
-    subject = subject_of(sender, kwargs, redact)
+    about = about_of(sender, kwargs, redact)
     event = new_event(
         source=source.source,
         type=source.name,
-        subject=subject,
-        partitionkey=subject or source.label or source.name,
+        subject=about and about.subject,
+        partitionkey=about.partitionkey if about else source.label or source.name,
         data=data,
     )
     return with_body(source, event)
@@ -173,15 +173,36 @@ def _redact(encoding: SignalEncoding, plain: dict[str, Any], name: str, value: o
         plain[name] = left
 
 
-def subject_of(sender: object, kwargs: Mapping[str, Any], redact: Redact = ()) -> str | None:
-    """`app_label.model_name/pk` of the object that the event is about; a key that must not leave is hashed."""
+class About(NamedTuple):
+    """The object that an event is about: its model, and its key as that may leave."""
+
+    model: type[Model]
+    key: Any
+
+    @property
+    def subject(self) -> str:
+        """`app_label.model_name/pk`."""
+        return f"{_label(self.model)}/{self.key}"
+
+    @property
+    def partitionkey(self) -> str:
+        """The same of the model that a proxy stands for: they have their rows, and so their order, in common."""
+        return f"{_label(concrete(self.model))}/{self.key}"
+
+
+def about_of(sender: object, kwargs: Mapping[str, Any], redact: Redact = ()) -> About | None:
+    """None where there is no such object; a key that must not leave is hashed."""
     for candidate in (*map(kwargs.get, SUBJECT_KWARGS), sender):
         # Not isinstance alone: a lazy user answers to Model, and has all that is asked of it here.
         if candidate is not None and isinstance(candidate, Model) and (pk := candidate.pk) is not None:
             model = candidate.__class__
-            key = pk if key_action(model, redact) == "keep" else redacted("hash", pk)
-            return f"{_label(model)}/{key}"
+            return About(model, pk if key_action(model, redact) == "keep" else redacted("hash", pk))
     return None
+
+
+def concrete(model: type[Model]) -> type[Model]:
+    """The model that has the table."""
+    return model._meta.concrete_model or model
 
 
 def _encoded(encoding: SignalEncoding, path: str, value: Any) -> Any:

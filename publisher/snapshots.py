@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from publisher.columns import MOST_SHAPES, NATIVE, Columns
 from publisher.encoders.models import columns_under, label_of
-from publisher.events import PLAIN, Encoded, Source, all_leave, with_body
+from publisher.events import PLAIN, Encoded, Source, all_leave, concrete, with_body
 from publisher.rows import Row, row_of
 from publisher.wire.codec import INT64_MAX, INT64_MIN
 from publisher.wire.event import Moment, moment_of, moment_of_now, new_event
@@ -58,11 +58,12 @@ class Shape(NamedTuple):
 class Template:
     """What the events of one signal and one model have in common, under one rule."""
 
-    __slots__ = ("_shapes", "_values_of", "label", "names", "source")
+    __slots__ = ("_shapes", "_values_of", "concrete_label", "label", "names", "source")
 
-    def __init__(self, source: Source, label: str, columns: Columns) -> None:
+    def __init__(self, source: Source, model: type[Model], columns: Columns) -> None:
         self.source = source
-        self.label = label
+        self.label = label_of(model)
+        self.concrete_label = label_of(concrete(model))
         self.names = columns.names
         self._values_of = itemgetter(columns.pk_attname, *columns.attnames)
         self._shapes: dict[Kinds, Shape | None] = {}
@@ -127,12 +128,12 @@ class Snapshot(Struct):
         pk, *values = self.values
         fields = dict(zip(template.names, values, strict=True))
         kwargs = {**self.kwargs, "instance": {"model": template.label, "pk": pk, "fields": fields}}
-        subject = None if pk is None else f"{template.label}/{pk}"
+        is_nobody = pk is None
         event = new_event(
             source=source.source,
             type=source.name,
-            subject=subject,
-            partitionkey=subject or source.label or source.name,
+            subject=None if is_nobody else f"{template.label}/{pk}",
+            partitionkey=source.label or source.name if is_nobody else f"{template.concrete_label}/{pk}",
             data={"sender": source.label, "kwargs": kwargs, "types": self.shape.types},
             moment=self.moment,
         )
@@ -149,7 +150,7 @@ def template_of(source: Source, sender: object) -> Template | None:
         return None
     columns = columns_under(rule, sender)
     is_plain = columns.names and columns.pk_attname and not columns.hidden and not columns.named_values
-    return Template(source, label_of(sender), columns) if is_plain else None
+    return Template(source, sender, columns) if is_plain else None
 
 
 def _kinds(values: Values, kwargs: Mapping[str, Any]) -> Kinds:

@@ -12,7 +12,7 @@ from django.dispatch import Signal
 from publisher import conf, counters, migrating
 from publisher.catalogue import KnownSignal, catalogue
 from publisher.entries import Receiver, call, dereferenced, path_of
-from publisher.events import encoded_event, sender_label, subject_of
+from publisher.events import about_of, encoded_event, sender_label
 from publisher.forwarding import alias_of, to_outbox
 from publisher.incidental import is_incidental
 from publisher.offloaded import Offloaded, stays_here
@@ -77,7 +77,8 @@ class StandIn:
 
     def _is_echo(self, sender: object, kwargs: Mapping[str, Any]) -> bool:
         running = _running.get()
-        return bool(running) and (self.offloaded.name, subject_of(sender, kwargs, self._rule.redact)) in running
+        about = about_of(sender, kwargs, self._rule.redact) if running else None
+        return about is not None and (self.offloaded.name, about.subject) in running
 
     def _signal(self, signal: Signal) -> KnownSignal | None:
         if not self._is_known:

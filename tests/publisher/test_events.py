@@ -11,13 +11,14 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import mark_safe
 
 from publisher.catalogue import named
-from publisher.events import encoded_event, sender_label, subject_of
+from publisher.events import about_of, encoded_event, sender_label
 from publisher.rules import Rule
 from publisher.wire.codec import encodes
 from publisher.wire.errors import EncoderFailed, NotEncodable
 from publisher.wire.event import decode_event
 from tests.foo.models import Article, Note, Tag
 from tests.ids import plain
+from tests.kinds.models import ProxyOfEverything
 
 LOGIN = "tests.foo.signals.user_login"
 
@@ -69,7 +70,8 @@ def test_sender_is_labelled(sender, label):
     ],
 )
 def test_subject_is_what_the_event_is_about(sender, kwargs, subject):
-    assert subject_of(sender, kwargs) == subject
+    about = about_of(sender, kwargs)
+    assert (about and about.subject) == subject
 
 
 @pytest.mark.parametrize(
@@ -104,6 +106,11 @@ def test_event_is_what_the_design_says():
 )
 def test_partitionkey_is_the_best_there_is_when_there_is_no_subject(sender, partitionkey):
     assert encoded(sender).event.partitionkey == partitionkey
+
+
+def test_proxy_has_its_order_in_common_with_its_model():
+    one = encoded(ProxyOfEverything, instance=ProxyOfEverything(pk=3)).event
+    assert (one.subject, one.partitionkey) == ("kinds.proxyofeverything/3", "kinds.everything/3")
 
 
 def test_secret_kwargs_are_dropped():

@@ -25,7 +25,7 @@ from publisher.snapshots import template_of
 from publisher.wire.event import decode_event, moment_of
 from publisher.wire.origin import originating
 from tests.foo.models import Tag
-from tests.kinds.models import Everything, Option
+from tests.kinds.models import Everything, Option, ProxyOfEverything
 
 POST_SAVE = "django.db.models.signals.post_save"
 SENT = {"created": True, "update_fields": None, "raw": False, "using": "default"}
@@ -37,8 +37,8 @@ def template(model=Everything, **rule):
     return template_of(source, model)
 
 
-def row(**values):
-    return Everything(**{"pk": 1, "status": "draft", "updated": datetime(2026, 1, 2, tzinfo=UTC), **values})
+def row(kind=Everything, **values):
+    return kind(**{"pk": 1, "status": "draft", "updated": datetime(2026, 1, 2, tzinfo=UTC), **values})
 
 
 def kwargs(instance, **others):
@@ -71,6 +71,12 @@ def test_bytes_are_the_same_when_encoding_waits(values):
     waiting = found.snapshot(dict(sent))
     waiting.moment = moment_of(now.event)
     assert waiting.encoded() == now
+
+
+def test_proxy_has_its_order_in_common_with_its_model_when_encoding_waits():
+    proxy = row(kind=ProxyOfEverything)
+    event = learned(template(ProxyOfEverything), kwargs(proxy)).snapshot(kwargs(proxy)).encoded().event
+    assert (event.subject, event.partitionkey) == ("kinds.proxyofeverything/1", "kinds.everything/1")
 
 
 @pytest.mark.parametrize(
