@@ -10,9 +10,13 @@ from copy import deepcopy
 from functools import wraps
 from typing import Any
 
+from django.db import router
 from django.db.models import Field, FileField, Model
 from django.db.models.expressions import BaseExpression
 from django.db.models.fields.files import FieldFile
+
+from publisher.atomicity import is_open
+from publisher.outbox import after_commit, is_waiting
 
 BEFORE, LOADED = "signal_bridge_before", "signal_bridge_loaded"
 METHODS = ("save_base", "from_db", "refresh_from_db")
@@ -27,6 +31,33 @@ class Unknown:
 
 
 UNKNOWN = Unknown()
+
+
+class Loaded:
+    """What is known of an instance's row, by attname.
+
+    What a transaction has written is known once that commits; until then `earlier` is what was known before.
+    """
+
+    __slots__ = ("earlier", "using", "values")
+
+    def __init__(self, values: Values, earlier: "Loaded | None" = None, using: str = "") -> None:
+        self.values = values
+        self.earlier = earlier
+        self.using = using
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Who takes it along, to a cache for one, is no part of the transaction.
+        return Loaded, (self.values,)
+
+    def commit(self) -> None:
+        self.earlier = None
+        self.using = ""
+
+    @property
+    def is_undone(self) -> bool:
+        """Whether it was rolled back."""
+        return bool(self.using) and not is_waiting(self.commit, self.using)
 
 
 class Changes(dict[str, tuple[Any, Any]]):
@@ -101,7 +132,7 @@ def _watch_saving(model: type[Model]) -> None:
             return
         with _told(self, _before(self, *args, **kwargs)):
             save_base(self, *args, **kwargs)
-        _remember(self, kwargs.get("update_fields"))
+        _remember(self, kwargs.get("update_fields"), kwargs.get("using") or router.db_for_write(model, instance=self))
 
     model.save_base = tracked_save_base  # type: ignore[method-assign]
 
@@ -133,7 +164,7 @@ def _before(
         return None
     # Within another save what was loaded is older than what that has written.
     if update_fields is not None and not hasattr(instance._state, BEFORE):
-        return dict(getattr(instance._state, LOADED, {}))
+        return _known(instance).values
     pk = instance._meta.pk
     if instance._state.adding and not force_update and pk.has_default():
         return None  # Django does not look for it either
@@ -164,11 +195,18 @@ def _watch_loading(model: type[Model]) -> None:
     model.refresh_from_db = tracked_refresh_from_db  # type: ignore[method-assign]
 
 
-def _remember(instance: Model, names: Iterable[str] | None) -> None:
-    """What is in the database now, as far as the instance has it."""
+def _known(instance: Model) -> Loaded:
+    loaded: Loaded | None = getattr(instance._state, LOADED, None)
+    while loaded is not None and loaded.is_undone:
+        loaded = loaded.earlier
+    return loaded or Loaded({})
+
+
+def _remember(instance: Model, names: Iterable[str] | None, using: str = "") -> None:
+    """What is in the database now, as far as the instance has it; `using` where it was written there."""
+    earlier = _known(instance)
     # A dict of its own: `copy.copy` shares what the state holds.
-    loaded = dict(getattr(instance._state, LOADED, {}))
-    setattr(instance._state, LOADED, loaded)
+    values = dict(earlier.values)
     wanted = None if names is None else frozenset(names)
     for field in instance._meta.concrete_fields:
         name = field.attname
@@ -176,6 +214,11 @@ def _remember(instance: Model, names: Iterable[str] | None) -> None:
             continue
         value = instance.__dict__[name]
         if isinstance(value, BaseExpression):
-            loaded.pop(name, None)  # worked out by the database
+            values.pop(name, None)  # worked out by the database
         else:
-            loaded[name] = deepcopy(value) if isinstance(value, MUTABLE) else _column(value)
+            values[name] = deepcopy(value) if isinstance(value, MUTABLE) else _column(value)
+    loaded = Loaded(values)
+    if using and is_open(using):
+        loaded = Loaded(values, earlier, using)
+        after_commit(loaded.commit, using)
+    setattr(instance._state, LOADED, loaded)

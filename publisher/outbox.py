@@ -87,12 +87,16 @@ def after_commit(function: Callable[[], None], using: str) -> None:
         function()
 
 
+def is_waiting(function: Callable[[], None], using: str) -> bool:
+    """Whether the commit it is to be called after may still come: not once that was rolled back."""
+    waiting = (hook for _, hook, _ in reversed(_hooks(connections[using])) if isinstance(hook, HandOver))
+    return any(hook.function == function for hook in waiting)
+
+
 def _wait(connection: BaseDatabaseWrapper, hook: Pending | HandOver, *, is_robust: bool) -> None:
     if not hasattr(connection.commit, "writes_outbox"):
         _wrap_commit(connection)
-    # Django's own list of (savepoint ids, function, robust); the stubs know two of the three.
-    hooks: list[Any] = connection.run_on_commit
-    hooks.append((Savepoints(connection.savepoint_state), hook, is_robust))
+    _hooks(connection).append((Savepoints(connection.savepoint_state), hook, is_robust))
 
 
 def pending(using: str) -> list[Row]:

@@ -1,5 +1,7 @@
 """What a save changed, and at what price."""
 
+import pickle
+from contextlib import nullcontext, suppress
 from copy import copy
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -138,6 +140,36 @@ def test_old_value_is_the_refreshed_one():
     article.price = Decimal("8")
     article.save(update_fields=["price"])
     assert told() == {"price": [Decimal("7"), Decimal("8")]}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("around", [nullcontext, transaction.atomic])
+def test_change_is_told_when_a_save_that_was_rolled_back_is_tried_again(around):
+    article = Article.objects.get(pk=Article.objects.create(title="a").pk)
+    with around():
+        article.title = "b"
+        article.save(update_fields=["title"])
+        with suppress(ZeroDivisionError), transaction.atomic():
+            article.title = "c"
+            article.save(update_fields=["title"])
+            assert told() == {"title": ["b", "c"]}
+            article.title = "d"
+            article.save(update_fields=["title"])
+            assert told() == {"title": ["c", "d"]}
+            1 / 0  # noqa: B018
+        article.save(update_fields=["title"])
+        assert told() == {"title": ["b", "d"]}
+    article.save(update_fields=["title"])
+    assert told() == {}
+
+
+def test_old_values_are_known_to_who_takes_the_instance_along():
+    with transaction.atomic():
+        article = Article.objects.create(title="a")
+        taken = pickle.loads(pickle.dumps(article))
+    taken.title = "b"
+    taken.save(update_fields=["title"])
+    assert told() == {"title": ["a", "b"]}
 
 
 def test_old_values_of_a_copy_are_its_own():
