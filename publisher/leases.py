@@ -17,8 +17,8 @@ STANDBY_SECONDS = 0.5
 class Leases:
     """The leases of one relay process.
 
-    `is_certain` goes by this process's own clock, and ends before the lease does in the database: a relay that was
-    frozen finds it false when it wakes, and must ask the database again before it publishes.
+    What it is certain of goes by this process's own clock, and ends before the lease does in the database: a relay that
+    was frozen is not when it wakes, and asks the database again before it publishes.
     """
 
     def __init__(self, using: str, shards: int) -> None:
@@ -32,18 +32,19 @@ class Leases:
     def mine(self) -> Shards:
         return Shards(self.held, self.shards)
 
-    @property
-    def is_certain(self) -> bool:
-        return bool(self.held) and time.monotonic() - self.renewed_at < LEASE_SECONDS - RENEW_SECONDS
+    def has(self, shards: Shards) -> bool:
+        """Whether these are what is held, certainly."""
+        if time.monotonic() - self.renewed_at >= LEASE_SECONDS - RENEW_SECONDS:
+            self.renew()
+        return self.mine == shards
 
     @property
     def is_due(self) -> bool:
         return time.monotonic() - self.renewed_at >= RENEW_SECONDS
 
-    def renew(self, rate: float = 0.0) -> bool:
-        """Renew what is held and take what is free; whether all that was held still is."""
+    def renew(self, rate: float = 0.0) -> None:
+        """Renew what is held and take what is free."""
         asked_at = time.monotonic()
-        before = self.held
         self._rows.make(self.shards)
         rows = list(self._rows.filter(shard__lt=self.shards))
         promised = set(self._rows.promised_to_others(self.holder).values_list("shard", flat=True))
@@ -51,7 +52,6 @@ class Leases:
         self.renewed_at = asked_at
         if not self.held:
             self._claim(rows)
-        return self.held >= before
 
     def claimed(self) -> frozenset[int]:
         """Shards that another relay, which has none, waits for; never the last one."""

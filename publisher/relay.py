@@ -106,7 +106,7 @@ class Relay:
             connection.declare(published_to(conf.exchange()))
             news = wakeup(self.using, self.loop)
             sender: Sender[WaitingRow] = Sender(connection, conf.exchange())
-            session = Session(self.using, self.leases.mine, sender, self.care.holding(self.leases.held))
+            session = Session(self.using, self.leases, sender, self.care.holding(self.leases.held))
             return self._serve(session, news, is_done)
         finally:
             if news is not None:
@@ -141,10 +141,10 @@ class Relay:
 
     def _keep_lease(self, session: Session) -> bool:
         """Renews it in time; False when it, or a part of it, is gone or promised: then a new session begins."""
-        if not self.leases.is_due and self.leases.is_certain:
+        if not self.leases.is_due and self.leases.mine == session.shards:
             return True
-        before = self.leases.held
-        if not self.leases.renew(self._rate(session)):
+        self.leases.renew(self._rate(session))
+        if not self.leases.held >= session.shards.held:
             logger.warning("lease lost database=%s", self.using)
             return False
         # Not before: trouble that each session runs into at once would be a wait of its own each time.
@@ -153,7 +153,7 @@ class Relay:
         if claimed:
             self._drain(session)
             self.leases.hand_over(claimed)
-        return self.leases.held == before
+        return self.leases.mine == session.shards
 
     def _drain(self, session: Session) -> None:
         session.sender.flush(CONFIRM_SECONDS)

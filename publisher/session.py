@@ -7,13 +7,13 @@ from collections.abc import Iterable
 
 from publisher import conf
 from publisher.care import Care
+from publisher.leases import Leases
 from publisher.models import ParkedEvent
 from publisher.nacked import Nacked
 from publisher.querysets import (
     Batch,
     OutboxQuerySet,
     ParkedQuerySet,
-    Shards,
     WaitingRow,
     outbox,
     parked,
@@ -45,13 +45,14 @@ class Session:
     Rows whose broker connection was lost are read again by the next session, from the lowest id on: nothing overtakes.
     """
 
-    def __init__(self, using: str, shards: Shards, sender: Sender[WaitingRow], care: Care) -> None:
+    def __init__(self, using: str, leases: Leases, sender: Sender[WaitingRow], care: Care) -> None:
         self.sender = sender
-        self.shards = shards
+        self.shards = leases.mine
         self.care = care
         self.tally: Counter[Outcome] = Counter()
         self.worked_at = time.monotonic()
         self._using = using
+        self._leases = leases
         self._done: list[int] = []
         self._dropped: Counter[str] = Counter()
         self._deleted_at = time.monotonic()
@@ -69,6 +70,9 @@ class Session:
         # One moment for both: a pause that ended between them would let a later row of its key go first.
         now = time.monotonic()
         rows, has_more = self._read(now)
+        if not self._leases.has(self.shards):
+            # Frozen meanwhile, or the database took so long: another relay may have sent these, and what came after.
+            return True
         sendable, staying = self._sorted(self._with_a_path(rows), now)
         if len(staying) < len(rows):
             self.worked_at = time.monotonic()

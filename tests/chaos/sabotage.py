@@ -58,10 +58,9 @@ def publishes_without_the_lease() -> None:
     from publisher.leases import Leases
 
     def all_of_them(renew: Any) -> Any:
-        def take(self: Any, rate: float = 0.0) -> bool:
+        def take(self: Any, rate: float = 0.0) -> None:
             renew(self, rate)
             self.held = frozenset(range(self.shards))
-            return True
 
         return take
 

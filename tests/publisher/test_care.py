@@ -4,10 +4,10 @@ import pytest
 
 from publisher.care import Care
 from publisher.models import OutboxEvent
-from publisher.querysets import ALL
 from publisher.session import Session
 from publisher.wire.connection import Connection
 from publisher.wire.sender import Sender
+from tests.leasing import held
 
 WIDE = Care(most=2000, window=2000)
 
@@ -23,7 +23,7 @@ def put(number, key, *, keep):
 def session(bridge, queues):
     queues.bind("all", "fine")
     with Connection(bridge["BROKER_URL"], "test") as connection:
-        yield Session("default", ALL, Sender(connection, queues.exchange), WIDE)
+        yield Session("default", held(), Sender(connection, queues.exchange), WIDE)
     queues.delete("all")
 
 

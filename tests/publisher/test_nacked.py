@@ -6,12 +6,14 @@ from collections import deque
 import pytest
 
 from publisher.care import Care
-from publisher.models import OutboxEvent
+from publisher.leases import LEASE_SECONDS
+from publisher.models import OutboxEvent, RelayLease
 from publisher.nacked import LONGEST_SECONDS, MOST_WAITING, Nacked
-from publisher.querysets import ALL, OutboxQuerySet
+from publisher.querysets import OutboxQuerySet
 from publisher.session import Session
 from publisher.wire.connection import Connection
 from publisher.wire.sender import Outcome, Sender
+from tests.leasing import held
 from tests.stage import eventually
 
 SAVE = "from tests.foo.models import Article\nfor title in {titles!r}: Article.objects.create(title=title)"
@@ -106,7 +108,7 @@ def test_other_keys_go_on_when_many_rows_are_behind_a_nacked_one(bridge, queues,
         for number, (key, part) in enumerate(rows)
     )
     with Connection(bridge["BROKER_URL"], "test") as connection:
-        session = Session("default", ALL, Sender(connection, queues.exchange), Care(most=1, window=1))
+        session = Session("default", held(), Sender(connection, queues.exchange), Care(most=1, window=1))
         while not session.sender.settled:
             session.send_waiting()
             session.sender.poll(0.1)
@@ -155,7 +157,7 @@ def test_nothing_overtakes_a_nacked_row_whose_pause_ends_while_the_outbox_is_rea
         return batch
 
     sender = Silent()
-    session = Session("default", ALL, sender, Care(most=2000, window=2000))
+    session = Session("default", held(), sender, Care(most=2000, window=2000))
     row("1")
     session.send_waiting()
     sender.say(Outcome.NACKED)
@@ -172,3 +174,26 @@ def test_nothing_overtakes_a_nacked_row_whose_pause_ends_while_the_outbox_is_rea
         sender.say(Outcome.CONFIRMED)
         session.settle()
     assert sender.sent == ["1", "1", "2", "3"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("is_another", [True, False])
+def test_what_was_read_is_sent_when_nobody_has_taken_the_lease_of_a_relay_that_was_frozen_meanwhile(
+    is_another, monkeypatch
+):
+    def frozen(self, *args):
+        batch = waiting(self, *args)
+        leases.renewed_at -= LEASE_SECONDS
+        if is_another:
+            RelayLease.objects.update(holder="another")
+        return batch
+
+    waiting = OutboxQuerySet.waiting
+    monkeypatch.setattr(OutboxQuerySet, "waiting", frozen)
+    OutboxEvent.objects.create(
+        message_id="1", type="t", routing_key="r", partitionkey="k", slot=1, keep_unroutable=False, body=b"{}"
+    )
+    leases, sender = held(), Silent()
+    Session("default", leases, sender, Care(most=2000, window=2000)).send_waiting()
+    assert sender.sent == ([] if is_another else ["1"])
+    assert bool(leases.held) is not is_another

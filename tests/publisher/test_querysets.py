@@ -9,10 +9,11 @@ from django.db import connection
 
 from publisher.care import Care
 from publisher.models import OutboxEvent
-from publisher.querysets import ALL, FETCHED_BYTES, SMALL_BYTES, WaitingRow, outbox
+from publisher.querysets import FETCHED_BYTES, SMALL_BYTES, WaitingRow, outbox
 from publisher.session import IN_FLIGHT_BYTES, READ_ROWS, Session
 from publisher.wire.connection import Connection
 from publisher.wire.sender import Sender
+from tests.leasing import held
 from tests.stage import eventually
 
 MIB = 1024
@@ -129,7 +130,7 @@ def test_no_more_is_sent_while_the_broker_has_said_nothing_of_much(bridge, queue
             body=b"x" * (IN_FLIGHT_BYTES // 2),
         )  # fmt: skip
     with Connection(bridge["BROKER_URL"], "test") as connection:
-        session = Session("default", ALL, Sender(connection, queues.exchange), Care(most=1, window=1))
+        session = Session("default", held(), Sender(connection, queues.exchange), Care(most=1, window=1))
         session.send_waiting()
         session.sender.flush()
         session.settle()
