@@ -37,6 +37,9 @@ IN_FLIGHT_BYTES = 16_000_000
 DELETE_ROWS = 500
 DELETE_SECONDS = 0.05
 PROBE_SECONDS = 2.0
+# Of so many keys at a time it is tried whether they lead somewhere now.
+MOST_PROBES = 100
+NO_QUEUE = "no queue is bound"
 
 
 class Session:
@@ -61,6 +64,8 @@ class Session:
         self._kept = self._parked_unroutable().first_of_each_key()
         self._probes: set[int] = set()
         self._probed_at = time.monotonic()
+        self._probed_id = 0
+        self._pathless: list[int] = []
 
     def send_waiting(self) -> bool:
         """Send what is waiting, as far as there is room; whether there may be more."""
@@ -115,7 +120,7 @@ class Session:
                 pathless.append(row.id)
             else:
                 found.append(row)
-        self._park(pathless, ParkedEvent.Kind.UNROUTABLE, "no queue is bound")
+        self._park(pathless, ParkedEvent.Kind.UNROUTABLE, NO_QUEUE)
         return found
 
     def _sorted(self, rows: Iterable[WaitingRow], now: float) -> tuple[list[WaitingRow], list[WaitingRow]]:
@@ -153,6 +158,8 @@ class Session:
                 self._done.append(row.id)
                 if row.id in self._probes:
                     self._release(row)
+        self._park(self._pathless, ParkedEvent.Kind.UNROUTABLE, NO_QUEUE)
+        self._pathless.clear()
         if len(self._done) >= DELETE_ROWS or self._is_time_to_delete:
             self.delete()
 
@@ -177,7 +184,7 @@ class Session:
         if row.keep_unroutable:
             self._kept.setdefault(row.routing_key, row.id)
             self._probes.discard(row.id)
-            self._park([row.id], ParkedEvent.Kind.UNROUTABLE, "no queue is bound")
+            self._pathless.append(row.id)
             return
         if row.routing_key not in self._dropped:
             key, ids = row.routing_key, told_of(row.body)
@@ -186,12 +193,14 @@ class Session:
         self._done.append(row.id)
 
     def _probe(self) -> None:
-        """Try the oldest event of each key that led nowhere: its binding may have appeared."""
+        """Try the oldest event of keys that led nowhere, one key after the other: its binding may have appeared."""
         if not self._kept or time.monotonic() - self._probed_at < PROBE_SECONDS:
             return
         self._probed_at = time.monotonic()
         self._kept = self._parked_unroutable().first_of_each_key()
-        oldest = list(self._kept.values())
+        waiting = sorted(self._kept.values())
+        oldest = ([number for number in waiting if number > self._probed_id] or waiting)[:MOST_PROBES]
+        self._probed_id = max(oldest, default=0)
         self._probes.update(oldest)
         self._parked_unroutable().filter(id__in=oldest).put_back(self._outbox)
 

@@ -7,7 +7,7 @@ import pytest
 
 from publisher.care import Care
 from publisher.leases import LEASE_SECONDS
-from publisher.models import OutboxEvent, RelayLease
+from publisher.models import OutboxEvent, ParkedEvent, RelayLease
 from publisher.nacked import LONGEST_SECONDS, MOST_WAITING, Nacked
 from publisher.querysets import OutboxQuerySet
 from publisher.session import Session
@@ -197,3 +197,22 @@ def test_what_was_read_is_sent_when_nobody_has_taken_the_lease_of_a_relay_that_w
     Session("default", leases, sender, Care(most=2000, window=2000)).send_waiting()
     assert sender.sent == ([] if is_another else ["1"])
     assert bool(leases.held) is not is_another
+
+
+@pytest.mark.django_db
+def test_keys_that_led_nowhere_are_tried_in_turns_when_they_are_many(monkeypatch):
+    monkeypatch.setattr("publisher.session.PROBE_SECONDS", 0)
+    monkeypatch.setattr("publisher.session.MOST_PROBES", 2)
+    for number in range(1, 11):
+        ParkedEvent.objects.create(
+            id=number, message_id=number, type="t", routing_key=number % 5, partitionkey=number, slot=1,
+            keep_unroutable=True, kind="unroutable", body=b"{}",
+        )  # fmt: skip
+    sender = Silent()
+    session = Session("default", held(), sender, Care(most=2000, window=2000))
+    for _ in range(4):
+        session.send_waiting()
+        sender.say(Outcome.UNROUTABLE)
+        session.settle()
+    assert sender.sent == list("1234512")
+    assert ParkedEvent.objects.count() == 10
