@@ -21,9 +21,6 @@ class Care:
 
     def refused(self, suspects: Collection[int]) -> "Care":
         """Narrower: 2000 in flight become 62, then 1, which is then to blame."""
-        if not suspects:
-            # Nobody's settling would make it wide again.
-            return self
         return replace(self, window=max(1, self.window // NARROWING), suspects=frozenset(suspects))
 
     def settled(self, rows: Collection[int]) -> "Care":

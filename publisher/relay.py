@@ -121,7 +121,8 @@ class Relay:
                 has_more = session.send_waiting()
                 if not has_more and not session.sender.in_flight and is_done():
                     return True
-                session.sender.poll(0 if has_more else self._pause_seconds(session, news))
+                may_wait = not (has_more or news.missed())
+                session.sender.poll(self._pause_seconds(session, news) if may_wait else 0)
                 session.settle()
                 self._report_when_due(session)
             self._drain(session)
@@ -165,6 +166,9 @@ class Relay:
         session.settle()
         session.delete()
         rows: list[WaitingRow] = list(refused.tokens)
+        if not rows:
+            # Whatever it was, it will be again.
+            raise BrokerUnavailable(str(refused)) from refused
         if len(rows) == 1:
             session.park(rows[0], str(refused))
         else:

@@ -16,6 +16,10 @@ class Wakeup(Protocol):
 
     is_instant: bool
 
+    def missed(self) -> bool:
+        """Whether something came that did not end a wait, since this was last asked."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -23,6 +27,9 @@ class Looking:
     """Nothing tells: the relay looks, less often the longer nothing came."""
 
     is_instant = False
+
+    def missed(self) -> bool:
+        return False
 
     def close(self) -> None:
         pass
@@ -39,20 +46,31 @@ class Listening:
     def __init__(self, using: str, loop: Loop) -> None:
         with connections[using].cursor() as cursor:
             cursor.execute(f"LISTEN {CHANNEL}")
-        self._pgconn: Any = connections[using].connection.pgconn
+        self._connection: Any = connections[using].connection
+        self._connection.add_notify_handler(self._note)
         self._loop = loop
+        self._missed = False
         # A duplicate: libpq closes its own as soon as the connection breaks, and the number may then be another's.
-        self._socket = os.dup(self._pgconn.socket)
+        self._socket = os.dup(self._connection.pgconn.socket)
         loop.watch(self._socket, self._drain)
+
+    def missed(self) -> bool:
+        missed, self._missed = self._missed, False
+        return missed
+
+    def _note(self, notify: object) -> None:
+        # It came with the answer to a query, which may have looked just before: the socket does not tell of it again.
+        self._missed = True
 
     def _drain(self) -> None:
         # That the loop woke is all that is wanted; a broken connection shows in the next query.
         with suppress(Exception):
-            self._pgconn.consume_input()
-            while self._pgconn.notifies():
+            self._connection.pgconn.consume_input()
+            while self._connection.pgconn.notifies():
                 pass
 
     def close(self) -> None:
+        self._connection.remove_notify_handler(self._note)
         self._loop.unwatch(self._socket)
         os.close(self._socket)
 

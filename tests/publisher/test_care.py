@@ -48,10 +48,6 @@ def test_care_narrows_to_one_and_is_wide_once_no_suspect_is_left():
     assert (alone.window, alone.settled([7]).window, alone.settled([7, 8])) == (1, 1, WIDE)
 
 
-def test_care_stays_wide_when_nothing_was_on_its_way():
-    assert WIDE.refused([]) == WIDE
-
-
 def test_care_is_wide_again_when_other_shards_are_held():
     narrow = WIDE.holding(frozenset((0, 1))).refused([7])
     assert narrow.holding(frozenset((0, 1))) == narrow

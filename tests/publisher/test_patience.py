@@ -11,6 +11,8 @@ from publisher.leases import Leases
 from publisher.models import OutboxEvent
 from publisher.patience import Patience
 from publisher.relay import Relay
+from publisher.session import Session
+from publisher.wire.errors import MessageRefused
 from tests.databases import without_table
 from tests.foo.models import Article
 from tests.proxy import Proxy
@@ -110,6 +112,22 @@ def test_wait_is_over_when_the_outbox_was_emptied(bridge, said):
     relay.patience.wait(AWAY)
     relay.run(once=True)
     assert "the wait for the database default is over" in said()
+
+
+def test_relay_waits_before_it_connects_again_when_the_broker_refused_nothing_that_was_sent(
+    bridge, monkeypatch, pauses
+):
+    def refuse(self):
+        refusals.append(1)
+        if len(refusals) == 4:
+            pauses.set()
+        raise MessageRefused("not this exchange", [])
+
+    refusals = []
+    monkeypatch.setattr(Session, "send_waiting", refuse)
+    Relay("default", stop=pauses).run()
+    assert len(pauses.seconds) == 4
+    assert pauses.seconds[0] < 0.25 < pauses.seconds[-1]
 
 
 def test_wait_is_over_when_another_relay_has_the_lease(said):
