@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models.functions import Now
+
+from publisher.utc import UtcNow
 
 
 class InboxEvent(models.Model):
@@ -11,7 +12,7 @@ class InboxEvent(models.Model):
 
     subscription = models.CharField(max_length=150)
     event_id = models.CharField(max_length=200)
-    handled_at = models.DateTimeField(db_default=Now(), db_index=True)
+    handled_at = models.DateTimeField(db_default=UtcNow(), db_index=True)
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["subscription", "event_id"], name="inbox_once"),)
@@ -26,7 +27,7 @@ class Attempt(models.Model):
     subscription = models.CharField(max_length=150)
     event_id = models.CharField(max_length=200)
     count = models.IntegerField(default=0)
-    last_at = models.DateTimeField(db_default=Now())
+    last_at = models.DateTimeField(db_default=UtcNow())
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["subscription", "event_id"], name="attempt_once"),)

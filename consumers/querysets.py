@@ -11,9 +11,9 @@ from typing import Any
 
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models.functions import Now
 
 from consumers.models import Attempt, InboxEvent
+from publisher.utc import UtcNow
 from publisher.wire.event import Event
 
 NAME_CHARACTERS = 150
@@ -39,7 +39,7 @@ class InboxQuerySet(models.QuerySet[Any]):
         self.filter(subscription=stored(subscription), event_id__in=[key_of(event) for event in events]).delete()
 
     def older_than(self, age: timedelta) -> "InboxQuerySet":
-        rows: InboxQuerySet = self.filter(handled_at__lt=Now() - age)
+        rows: InboxQuerySet = self.filter(handled_at__lt=UtcNow() - age)
         return rows
 
 
@@ -99,6 +99,6 @@ def _count(connection: BaseDatabaseWrapper, table: str) -> str:
     name, count = connection.ops.quote_name(table), connection.ops.quote_name("count")
     insert = f"INSERT INTO {name} (subscription, event_id, {count}) VALUES (%s, %s, 1)"
     if connection.vendor == "mysql":
-        return f"{insert} ON DUPLICATE KEY UPDATE {count} = {count} + 1, last_at = NOW(6)"
+        return f"{insert} ON DUPLICATE KEY UPDATE {count} = {count} + 1, last_at = UTC_TIMESTAMP(6)"
     again = f"{count} = {name}.{count} + 1, last_at = CURRENT_TIMESTAMP"
     return f"{insert} ON CONFLICT (subscription, event_id) DO UPDATE SET {again} RETURNING {count}"

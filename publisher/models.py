@@ -1,7 +1,8 @@
 """The outbox and what belongs to it, each on the database of the writes that its events tell of."""
 
 from django.db import models
-from django.db.models.functions import Now
+
+from publisher.utc import UtcNow
 
 
 class Waiting(models.Model):
@@ -42,7 +43,7 @@ class ParkedEvent(Waiting):
     id = models.BigIntegerField(primary_key=True)
     kind = models.CharField(max_length=10, choices=Kind)
     reason = models.TextField()
-    parked_at = models.DateTimeField(db_default=Now())
+    parked_at = models.DateTimeField(db_default=UtcNow())
 
     class Meta(Waiting.Meta):
         verbose_name = "parked event"
@@ -55,7 +56,7 @@ class UnroutableKey(models.Model):
     digest = models.CharField(max_length=64, primary_key=True)
     routing_key = models.TextField()
     count = models.BigIntegerField(default=0)
-    last_at = models.DateTimeField(db_default=Now())
+    last_at = models.DateTimeField(db_default=UtcNow())
 
     class Meta:
         ordering = ("-count", "routing_key")
@@ -72,7 +73,7 @@ class RelayLease(models.Model):
     holder = models.CharField(max_length=200, default="")
     # Another relay without a shard, which waits for this one.
     claimant = models.CharField(max_length=200, default="")
-    expires_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField(db_default=UtcNow())
     rate = models.FloatField(default=0.0)
 
     class Meta:

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from django.db import connections, models, transaction
 from django.db.models import F, Q
-from django.db.models.functions import Now
 
 from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
 from publisher.postgres import binary_rows, speaks_psycopg
+from publisher.utc import UtcNow
 
 BESIDE_THE_BODY = "id, message_id, type, routing_key, partitionkey, slot, keep_unroutable"
 COLUMNS = f"{BESIDE_THE_BODY}, body"
@@ -161,7 +161,7 @@ class UnroutableQuerySet(models.QuerySet[Any]):
             digest = sha256(key.encode()).hexdigest()
             row, created = self.get_or_create(digest=digest, defaults={"routing_key": key, "count": count})
             if not created:
-                self.filter(pk=row.pk).update(count=F("count") + count, last_at=Now())
+                self.filter(pk=row.pk).update(count=F("count") + count, last_at=UtcNow())
 
 
 class LeaseQuerySet(models.QuerySet[Any]):
@@ -170,7 +170,7 @@ class LeaseQuerySet(models.QuerySet[Any]):
         self.bulk_create([self.model(shard=shard, shards=shards) for shard in range(shards)], ignore_conflicts=True)
 
     def alive(self) -> "LeaseQuerySet":
-        return self.filter(expires_at__gte=Now()).exclude(holder="")
+        return self.filter(expires_at__gte=UtcNow()).exclude(holder="")
 
     def take(self, shard: int, shards: int, holder: str, seconds: float, **values: Any) -> bool:
         """Take or renew one, by the database's clock; whether it is held now.
@@ -179,21 +179,21 @@ class LeaseQuerySet(models.QuerySet[Any]):
         """
         if self.alive().exclude(shards=shards).exclude(holder=holder).exists():
             return False
-        free = Q(holder=holder) | Q(holder="") | Q(expires_at__lt=Now())
-        expires_at = Now() + timedelta(seconds=seconds)
+        free = Q(holder=holder) | Q(holder="") | Q(expires_at__lt=UtcNow())
+        expires_at = UtcNow() + timedelta(seconds=seconds)
         rows = self.filter(free, shard=shard)
         return bool(rows.update(holder=holder, shards=shards, expires_at=expires_at, **values))
 
     def promise(self, shards: Collection[int], holder: str, seconds: float) -> None:
         """Free for the claimant alone, for so long."""
         rows = self.filter(shard__in=shards, holder=holder)
-        rows.update(holder="", rate=0.0, expires_at=Now() + timedelta(seconds=seconds))
+        rows.update(holder="", rate=0.0, expires_at=UtcNow() + timedelta(seconds=seconds))
 
     def promised_to_others(self, holder: str) -> "LeaseQuerySet":
-        return self.filter(holder="", expires_at__gte=Now()).exclude(claimant="").exclude(claimant=holder)
+        return self.filter(holder="", expires_at__gte=UtcNow()).exclude(claimant="").exclude(claimant=holder)
 
     def give_up(self, shards: Collection[int], holder: str) -> None:
-        self.filter(shard__in=shards, holder=holder).update(holder="", claimant="", rate=0.0, expires_at=Now())
+        self.filter(shard__in=shards, holder=holder).update(holder="", claimant="", rate=0.0, expires_at=UtcNow())
 
 
 def outbox(using: str) -> OutboxQuerySet:

@@ -36,3 +36,7 @@ def test_command_makes_an_admin_only_when_debugging(settings, debug, admins):
     settings.DEBUG = debug
     call_command("seed", stdout=io.StringIO())
     assert User.objects.filter(is_superuser=True).count() == admins
+
+
+def test_models_are_as_their_migrations_say():
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)

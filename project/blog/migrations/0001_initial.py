@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
                 ("published", models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
-                "ordering": ["-published"],
+                "ordering": ("-published",),
             },
         ),
         migrations.CreateModel(
@@ -61,7 +61,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "ordering": ["created", "pk"],
+                "ordering": ("created", "pk"),
             },
         ),
     ]

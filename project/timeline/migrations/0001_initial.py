@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name_plural": "statuses",
-                "ordering": ["-created", "-pk"],
+                "ordering": ("-created", "-pk"),
             },
         ),
     ]
