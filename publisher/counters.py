@@ -12,6 +12,10 @@ UNROUTABLE = "unroutable"
 # What became of a question is said beside it: "asked: late".
 ASKED = "asked: "
 
+# Keys that are made of values are without end: beyond so many, all are counted together.
+MOST = 10_000
+OTHERS = "others"
+
 _counts: Counter[tuple[str, str]] = Counter()
 _lock = Lock()
 
@@ -19,8 +23,10 @@ _lock = Lock()
 def count(what: str, about: str) -> int:
     """One more; how many there are now. `about` is a type's dotted path, a signal's, or a key."""
     with _lock:
-        _counts[what, about] += 1
-        return _counts[what, about]
+        is_room = len(_counts) < MOST or (what, about) in _counts
+        counted = (what, about if is_room else OTHERS)
+        _counts[counted] += 1
+        return _counts[counted]
 
 
 def counts() -> dict[tuple[str, str], int]:

@@ -8,7 +8,7 @@ from django.db.models import Field, Model, QuerySet
 from publisher.bulk import Keys, Values
 from publisher.encoders.changes import encoded_value, leaving
 from publisher.encoders.expressions import text_of
-from publisher.encoders.models import ANY_RULE, columns_under, encode_key, encode_queryset, key_action, label_of
+from publisher.encoders.models import columns_under, encode_key, encode_queryset, key_action, label_of, rule_of
 from publisher.encoders.objects import hide_named
 from publisher.fields import value_read
 from publisher.redaction import TAGS, redacted
@@ -17,7 +17,7 @@ from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
 
 @encodes(Keys)
 def encode_keys(encoding: Encoding, keys: Keys, path: str) -> Any:
-    if key_action(keys.model, getattr(encoding, "rule", ANY_RULE).redact) == "drop":
+    if key_action(keys.model, rule_of(encoding).redact) == "drop":
         return encoding.tag(path, DROPPED, None)
     return [encode_key(encoding, keys.model, key, f"{path}.{n}") for n, key in enumerate(keys)]
 
@@ -29,7 +29,7 @@ def encode_values(encoding: Encoding, values: Values, path: str) -> Any:
         name: _encoded(encoding, field, values[name], f"{path}.{name}", action)
         for name, field, action in leaving(encoding, values.model, values, path)
     }
-    for name, value_name in columns_under(getattr(encoding, "rule", ANY_RULE), values.model).named_values:
+    for name, value_name in columns_under(rule_of(encoding), values.model).named_values:
         hide_named(encoding, plain, values.get(name), value_name, f"{path}.{value_name}")
     return encoding.tag(path, f"values:{label_of(values.model)}", plain)
 

@@ -9,7 +9,7 @@ from django.db.models import Field, Model
 from django.db.models.expressions import BaseExpression
 
 from publisher.changes import UNKNOWN, Changes
-from publisher.encoders.models import ANY_RULE, columns_under, label_of
+from publisher.encoders.models import columns_under, label_of, rule_of
 from publisher.encoders.objects import hide_named
 from publisher.fields import value_read
 from publisher.redaction import TAGS, redacted
@@ -25,7 +25,7 @@ def encode_changes(encoding: Encoding, changes: Changes, path: str) -> Any:
         name: [_encoded(encoding, field, value, f"{path}.{name}.{n}", action) for n, value in enumerate(changes[name])]
         for name, field, action in leaving(encoding, model, changes, path)
     }
-    for name, value_name in columns_under(getattr(encoding, "rule", ANY_RULE), model).named_values:
+    for name, value_name in columns_under(rule_of(encoding), model).named_values:
         hide_named(encoding, plain, changes.instance.__dict__.get(name), value_name, f"{path}.{value_name}")
     return encoding.tag(path, f"changes:{label_of(model)}", plain)
 
@@ -34,7 +34,7 @@ def leaving(
     encoding: Encoding, model: type[Model], names: Iterable[str], path: str
 ) -> Iterator[tuple[str, "Field[Any, Any]", str | None]]:
     """Of these fields those that may leave, with what is done to the value; the others are noted as dropped."""
-    columns = columns_under(getattr(encoding, "rule", ANY_RULE), model)
+    columns = columns_under(rule_of(encoding), model)
     actions = {columns.names[index]: action for index, action in columns.hidden}
     for name in names:
         if name in columns.dropped:

@@ -20,6 +20,12 @@ ANY_RULE = Rule(signal="*")
 MOST_ROWS = 100
 
 
+def rule_of(encoding: Encoding) -> Rule:
+    """The one that an event is encoded under, where there is one: what a handler answers has none."""
+    rule: Rule = getattr(encoding, "rule", ANY_RULE)
+    return rule
+
+
 @cache
 def label_of(model: type[Model]) -> str:
     """`app_label.model_name`, which Django puts together anew each time it is asked."""
@@ -33,7 +39,7 @@ def encode_model(encoding: Encoding, instance: Model, path: str) -> dict[str, An
     What the JSON encoder writes by itself (decimals, UUIDs, dates) is left as it is.
     """
     model = type(instance)
-    rule = getattr(encoding, "rule", ANY_RULE)
+    rule = rule_of(encoding)
     columns = columns_under(rule, model)
     values = instance.__dict__
     pk = values.get(columns.pk_attname) if columns.pk_attname else instance.pk
@@ -56,7 +62,7 @@ def columns_under(rule: Rule, model: type[Model]) -> Columns:
 
 
 def encode_key(encoding: Encoding, model: type[Model], pk: Any, path: str) -> Any:
-    action = key_action(model, getattr(encoding, "rule", ANY_RULE).redact)
+    action = key_action(model, rule_of(encoding).redact)
     return encoding.encode(pk, path) if action == "keep" else encode_redacted(encoding, action, pk, path)
 
 
@@ -94,7 +100,7 @@ def _row(encoding: Encoding, model: type[Model], row: Any, path: str) -> Any:
     """The key of an instance; of what `values()` gives, what may leave by its name and by its column."""
     if isinstance(row, Model):
         return encode_key(encoding, type(row), row.pk, path)
-    dropped = secret_columns(model, getattr(encoding, "rule", ANY_RULE).redact).intersection(row)
+    dropped = secret_columns(model, rule_of(encoding).redact).intersection(row)
     encoding.types.update((f"{path}.{name}", DROPPED) for name in dropped)
     return encoding.encode({name: value for name, value in row.items() if name not in dropped}, path)
 

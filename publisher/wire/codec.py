@@ -30,6 +30,10 @@ __all__ = [
 ]  # fmt: skip
 
 
+# ZoneInfo refuses a name that leaves its folder with ValueError, and trips over one that is a folder.
+NO_ZONE = (ZoneInfoNotFoundError, ValueError, OSError)
+
+
 def _text(encoding: Encoding, value: str, path: str) -> str:
     return str.__str__(value)
 
@@ -58,6 +62,16 @@ def _datetime(encoding: Encoding, value: datetime, path: str) -> str:
         return encoding.tag(path, "datetime", text[:-6] + "Z")  # type: ignore[no-any-return]
     zone = value.tzinfo.key if isinstance(value.tzinfo, ZoneInfo) else None
     return encoding.tag(path, f"datetime:{zone}" if zone else "datetime", text)  # type: ignore[no-any-return]
+
+
+def _time(encoding: Encoding, value: time, path: str) -> str:
+    # Of a time in a zone with summer time nothing tells the offset.
+    zone = value.tzinfo.key if isinstance(value.tzinfo, ZoneInfo) else None
+    return encoding.tag(path, f"time:{zone}" if zone else "time", value.isoformat())  # type: ignore[no-any-return]
+
+
+def _complex(encoding: Encoding, value: complex, path: str) -> Any:
+    return encoding.tag(path, "complex", _items(encoding, (value.real, value.imag), path))
 
 
 def _timedelta(encoding: Encoding, value: timedelta, path: str) -> Any:
@@ -114,8 +128,15 @@ def _decode_datetime(plain: str, zone: str) -> datetime:
     value = datetime.fromisoformat(plain)
     try:
         return value.astimezone(ZoneInfo(zone)) if zone else value
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        # ZoneInfo refuses a name that leaves its folder with ValueError, and trips over one that is a folder.
+    except NO_ZONE:
+        return value
+
+
+def _decode_time(plain: str, zone: str) -> time:
+    value = time.fromisoformat(plain)
+    try:
+        return value.replace(tzinfo=ZoneInfo(zone)) if zone else value
+    except NO_ZONE:
         return value
 
 
@@ -127,8 +148,9 @@ def _simple(kind: type, tag: str, plain: Callable[[Any], Any], value: Callable[[
 encodes(str)(_text)
 encodes(int)(_int)
 encodes(float)(_float)
-encodes(complex)(lambda encoding, value, path: encoding.tag(path, "complex", [value.real, value.imag]))
+encodes(complex)(_complex)
 encodes(datetime)(_datetime)
+encodes(time)(_time)
 encodes(timedelta)(_timedelta)
 encodes(bytes, bytearray, memoryview)(_bytes)
 encodes(list)(_items)
@@ -140,11 +162,11 @@ encodes(Enum)(_enum)
 _simple(Decimal, "decimal", str, Decimal)
 _simple(uuid.UUID, "uuid", str, uuid.UUID)
 _simple(date, "date", date.isoformat, date.fromisoformat)
-_simple(time, "time", time.isoformat, time.fromisoformat)
 decodes("int")(lambda plain, argument: int(plain, 0))
 decodes("complex")(lambda plain, argument: complex(*plain))
 decodes("float")(lambda plain, argument: float(plain))
 decodes("datetime")(_decode_datetime)
+decodes("time")(_decode_time)
 decodes("timedelta")(lambda plain, argument: timedelta(*plain))
 decodes("bytes")(lambda plain, argument: b64decode(plain))
 decodes("tuple")(lambda plain, argument: tuple(plain))

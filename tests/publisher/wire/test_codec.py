@@ -99,6 +99,8 @@ def travelled(value):
         datetime.max,
         time(12, 30, 1, 5),
         time(12, 30, tzinfo=UTC),
+        time(12, 30, tzinfo=BERLIN),
+        complex("inf-2j"),
         timedelta(days=-1, microseconds=1),
         timedelta.max,
         b"",
