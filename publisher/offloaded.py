@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import Any
 from zlib import crc32
 
+from django.apps import apps
 from django.core.signals import setting_changed
 from django.db.backends.signals import connection_created
 from django.db.models import Model
@@ -77,9 +78,12 @@ def _is_globbed(path: str, pattern: str) -> bool:
 
 def stays_here(sender: object, label: str | None, kwargs: Mapping[str, Any]) -> bool:
     """Whether the receiver is called in process all the same: for sessions, fixtures and migrations."""
-    module = getattr(sender, "__module__", "")
-    is_of_a_fixture = kwargs.get("raw") is True and isinstance(sender, type) and issubclass(sender, Model)
-    return label in SENDERS_UNLESS_NAMED or is_of_a_fixture or module == "__fake__"
+    if label in SENDERS_UNLESS_NAMED:
+        return True
+    if not (isinstance(sender, type) and issubclass(sender, Model) and hasattr(sender, "_meta")):
+        return False
+    # Models of then, and the one that records what was migrated, are in a registry of their own: no consumer has them.
+    return kwargs.get("raw") is True or sender._meta.apps is not apps
 
 
 def unbound(receiver: object) -> object:

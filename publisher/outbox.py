@@ -2,7 +2,7 @@
 
 A pending event waits among the connection's own `run_on_commit` hooks, which Django already empties on rollback and
 prunes when a savepoint is rolled back. The connection's `commit` is wrapped, on that instance, to write them first, and
-to hand over after it what does not go through the outbox. So is `set_autocommit`, which on SQLite and MySQL commits too.
+to hand over after it what does not go through the outbox. So is `set_autocommit`, which on SQLite and MySQL commits.
 """
 
 from collections.abc import Callable, Sequence

@@ -8,7 +8,9 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.core.signals import request_finished
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Model
 from django.db.models.signals import post_init, post_save
 from django.dispatch import Signal
@@ -260,6 +262,19 @@ def test_sessions_and_fixtures_stay_and_the_bridges_own_models_are_silent():
         post_save.send(sender=OutboxEvent, instance=OutboxEvent(), raw=False, using="default")
         assert not rows()
     assert [sender for sender, _ in calls] == [Session, Article]
+
+
+@pytest.mark.django_db
+def test_what_is_sent_in_migrations_is_received_in_process():
+    """Django's own record of a migration, and a model as it was then: a consumer knows neither class."""
+    post_save.connect(note)
+    past = MigrationLoader(connection).project_state(("auth", "0001_initial")).apps.get_model("auth", "Group")
+    recorder = MigrationRecorder(connection)
+    with offloading(f"{HERE}.note"):
+        recorder.record_applied("foo", "0099_planned")
+        past.objects.create(name="of then")
+        assert not rows()
+    assert [sender for sender, _ in calls] == [recorder.Migration, past]
 
 
 @pytest.mark.django_db
