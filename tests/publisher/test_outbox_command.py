@@ -7,6 +7,8 @@ from django.core.management import CommandError, call_command
 
 from publisher.models import OutboxEvent, ParkedEvent, UnroutableKey
 from publisher.querysets import unroutable_keys
+from tests.databases import without_table
+from tests.leasing import held
 
 pytestmark = pytest.mark.django_db
 
@@ -74,3 +76,18 @@ def test_usage_is_wrong_when_it_is_not_clear_which_are_meant(arguments):
         outbox("discard", *arguments)
     assert caught.value.returncode == 2
     assert len(ids()) == 5
+
+
+def test_nobody_is_said_to_relay_when_no_lease_is_held():
+    assert "No relay has the lease" in outbox()
+    leases = held()
+    assert "No relay" not in outbox()
+    assert leases.holder in outbox()
+    leases.give_up()
+    assert "No relay has the lease" in outbox()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_command_says_to_migrate_when_there_is_no_outbox():
+    with without_table(OutboxEvent), pytest.raises(CommandError, match=r"; run: manage.py migrate publisher"):
+        outbox()

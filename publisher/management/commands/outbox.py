@@ -5,10 +5,13 @@ from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error as DatabaseTrouble
 
 from publisher.atomicity import commit_each_statement
 from publisher.ledger import Ledger, ledger
+from publisher.models import OutboxEvent
 from publisher.querysets import ParkedQuerySet, outbox, parked, unroutable_keys
+from publisher.tables import migration_hint
 from publisher.terminal import add_database, add_format, in_any_order, show
 
 
@@ -37,9 +40,16 @@ class Command(BaseCommand):
     def handle(
         self, *args: Any, action: str, id: list[int], all: bool, kept: bool, database: str, **options: Any
     ) -> None:
+        try:
+            self._handle(action, id, all, kept, database, options["format"])
+        except DatabaseTrouble as exc:
+            text = " ".join(str(exc).split())
+            raise CommandError(f"The outbox of {database!r}: {text}{migration_hint(OutboxEvent, database)}") from exc
+
+    def _handle(self, action: str, id: list[int], all: bool, kept: bool, database: str, format: str) -> None:
         commit_each_statement(database)
         if action == "show":
-            self._show(ledger(database), options["format"])
+            self._show(ledger(database), format)
             return
         if bool(id) == (all or kept):
             raise CommandError(f"Name the events to {action}, or say --all or --kept.", returncode=2)
@@ -66,8 +76,11 @@ class Command(BaseCommand):
             return
         oldest = "" if state.oldest_seconds is None else f", the oldest for {state.oldest_seconds:.1f} s"
         self.stdout.write(f"Outbox of {state.database!r}: {state.pending} pending{oldest}")
+        held = [lease for lease in state.leases if lease.holder]
+        if not held:
+            self.stdout.write("No relay has the lease: none runs, or it waits for the broker, and its log says so.")
         for title, rows in (
-            ("Relays", state.leases),
+            ("Relays", state.leases if held else ()),
             ("Parked: the broker refuses them", state.parked),
             ("Unroutable: no queue is bound", state.unroutable),
         ):
