@@ -4,6 +4,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Event as Flag
 
 from django.db import Error as DatabaseTrouble
@@ -16,6 +17,7 @@ from publisher.patience import Patience, Pause
 from publisher.querysets import WaitingRow, outbox
 from publisher.session import DELETE_SECONDS, Session
 from publisher.wakeup import Wakeup, wakeup
+from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerUnavailable, MessageRefused
 from publisher.wire.lifecycle import connect_patiently
 from publisher.wire.loop import Loop
@@ -93,8 +95,14 @@ class Relay:
             if not waiting:
                 logger.info("standing by: another relay has the lease database=%s", self.using)
                 waiting = True
+                self._look_at_broker()
             self.stop.wait(STANDBY_SECONDS)
         return False
+
+    def _look_at_broker(self) -> None:
+        """Raises BrokerRefused at once, rather than when its turn comes. One that is away may be back by then."""
+        with suppress(BrokerUnavailable), Connection(conf.broker_url(), "relay", self.loop):
+            pass
 
     def _relay(self, is_done: Callable[[], bool]) -> bool:
         """Connects and relays. True when the work is over, rather than the connection or the lease."""

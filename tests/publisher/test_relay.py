@@ -11,6 +11,7 @@ from decimal import Decimal
 import pytest
 from django.db import transaction
 
+from publisher.leases import LEASE_SECONDS
 from publisher.models import OutboxEvent, UnroutableKey
 from publisher.querysets import leases
 from publisher.relay import Relay
@@ -19,6 +20,7 @@ from publisher.wire.origin import Origin, originating
 from publisher.wire.sender import Outcome
 from tests.foo.models import Article
 from tests.foo.signals import user_login
+from tests.leasing import held
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -153,6 +155,18 @@ def test_rows_stay_when_the_broker_refuses_the_password(settings, bridge):
     assert OutboxEvent.objects.count() == 1
     # The next relay need not wait for the lease to expire.
     assert not leases("default").alive().exists()
+    settings.SIGNAL_BRIDGE = bridge
+
+
+def test_standby_says_at_once_that_the_broker_refuses_the_password(settings, bridge):
+    held()
+    settings.SIGNAL_BRIDGE = {**bridge, "BROKER_URL": bridge["BROKER_URL"].replace("guest@", "planted@")}
+    stop = threading.Event()
+    timer = threading.Timer(LEASE_SECONDS - 2, stop.set)
+    timer.start()
+    with pytest.raises(BrokerRefused):
+        relay(stop=stop)
+    timer.cancel()
     settings.SIGNAL_BRIDGE = bridge
 
 
