@@ -11,15 +11,14 @@ from msgspec.structs import replace
 
 from consumers.breaker import PAUSE_SECONDS
 from consumers.delays import is_due, tier_for
+from consumers.outlet import Outlet, Way
 from consumers.pool import Job, Pool, identity
 from consumers.received import Received, received, retry_headers
 from consumers.results import Dead, Failed, GivenBack, Handled, Result, is_a_failure
 from consumers.subscription import Subscription
 from publisher import conf
 from publisher.wire.connection import Connection
-from publisher.wire.errors import BrokerUnavailable
 from publisher.wire.intake import Delivery, Intake, republished
-from publisher.wire.sender import Outcome, Sender
 from publisher.wire.topology import dead_exchange, dead_queue, retry_exchange
 
 logger = logging.getLogger("consumers.worker")
@@ -46,7 +45,7 @@ class Session:
         self.subscriptions = subscriptions
         self._on_turn = on_turn
         self._exchange = conf.exchange()
-        self._sender: Sender[tuple[Delivery, Job | None]] = Sender(outward, dead_exchange(self._exchange))
+        self._outlet = Outlet(outward, dead_exchange(self._exchange))
         self._finished: list[int] = []
         self._checked_at = time.monotonic()
         # Ordered handlers' events between attempts: (when, a tie-breaker, what).
@@ -83,7 +82,7 @@ class Session:
         free = (job for job in not_begun if not job.handling.handler.ordered)
         self.intake.give_back(delivery.tag for job in free for delivery in job.deliveries)
         deadline = time.monotonic() + grace_seconds
-        while (self._begun or self._awaited or self._sender.in_flight) and time.monotonic() < deadline:
+        while (self._begun or self._awaited or self._outlet.in_flight) and time.monotonic() < deadline:
             self._turn(0.1)
         if left := self._begun + len(self._awaited):
             logger.warning("%d handlers did not end within %g seconds", left, grace_seconds)
@@ -91,7 +90,7 @@ class Session:
 
     def _turn(self, seconds: float) -> None:
         self.inward.poll(seconds)
-        self._sender.check()
+        self._outlet.check()
         self.intake.check()
         now = time.monotonic()
         self._settle(now)
@@ -147,14 +146,10 @@ class Session:
             self._begun -= 1
             for delivery, of_it, result in zip(job.deliveries, job.received, results, strict=True):
                 self._became(job, delivery, of_it, result)
-        while self._sender.settled:
-            (delivery, done), outcome = self._sender.settled.popleft()
-            if outcome is not Outcome.CONFIRMED:
-                # Left unacknowledged: the broker gives it out again to the next session.
-                raise BrokerUnavailable(f"no queue took what became of an event of {delivery.queue}: {outcome.value}")
-            self._finished.append(delivery.tag)
-            if done is not None:
-                self._left(done)
+        for way in self._outlet.confirmed(now):
+            self._finished.append(way.delivery.tag)
+            if way.job is not None:
+                self._left(way.job)
         if self._finished:
             self.intake.ack(self._finished)
             self._finished.clear()
@@ -180,7 +175,7 @@ class Session:
             self._wait(delivery, result.after, retry_headers(of_it, result.after), job)
         elif isinstance(result, Dead):
             message = republished(delivery, dead_exchange(self._exchange), dead_queue(delivery.queue), result.headers)
-            self._sender.send((delivery, job), message)
+            self._outlet.send(Way(delivery, message, job))
         else:
             self.intake.give_back([delivery.tag])
             self._left(job)
@@ -188,7 +183,7 @@ class Session:
     def _wait(self, delivery: Delivery, seconds: float, headers: dict[str, object], job: Job | None) -> None:
         """Into the queue that its wait begins in; its routing key there is the way back."""
         exchange = retry_exchange(self._exchange, tier_for(seconds))
-        self._sender.send((delivery, job), republished(delivery, exchange, delivery.queue, headers))
+        self._outlet.send(Way(delivery, republished(delivery, exchange, delivery.queue, headers), job))
 
     def _again(self, job: Job, result: Failed | GivenBack) -> None:
         """An ordered handler's event, in its place: at the end of the process that is its queue's, not a wait's."""
@@ -205,6 +200,7 @@ class Session:
                 self._begin(following)
 
     def _begin_due(self, now: float) -> None:
+        self._outlet.offer_again(now)
         for job in self._released(now):
             self._begin(job)
         if self._has_batches:

@@ -122,6 +122,11 @@ class Sender(Generic[Token]):
     def _on_close(self, reason: BaseException) -> None:
         self._closed = reason
 
+    def close(self) -> None:
+        """Its channel alone; to be called when nothing is in flight."""
+        if self._channel.is_open:
+            self._channel.close()
+
     def flush(self, timeout_seconds: float = 30.0) -> None:
         """Waits until nothing is in flight."""
         deadline = time.monotonic() + timeout_seconds

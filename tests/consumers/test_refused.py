@@ -1,0 +1,50 @@
+"""A queue that is full and refuses: what is for it waits, and its handler is not called again meanwhile."""
+
+import pytest
+
+from tests.stage import eventually
+
+
+@pytest.fixture
+def full(broker, names):
+    """A policy under which a queue takes one message and refuses the next; `end()` ends it."""
+    if broker.ctl is None:
+        pytest.skip("the broker is somebody else's")
+    policy = names["SERVICE"]
+    begun = []
+
+    def begin(queue):
+        begun.append(queue)
+        broker.ctl(
+            "set_policy", "--apply-to", "queues", policy, f"^{queue}$", '{"max-length":1,"overflow":"reject-publish"}'
+        )
+
+    def end():
+        if begun:
+            broker.ctl("clear_policy", policy)
+            begun.clear()
+
+    begin.end = end
+    yield begin
+    end()
+
+
+def test_full_dead_letter_queue_is_waited_for_and_the_handler_is_called_once(stage, queues, full):
+    stage.env |= {"TEST_HANDLERS": "tests.bar.faulty"}
+    stage.manage("topology", "--declare")
+    full(queues.name("rejected.dead"))
+    worker = stage.start("consume", "rejected", "flaky")
+    eventually(lambda: "consuming" in worker.log.read_text())
+    for n in range(6):
+        queues.event("t.reject", {"n": n})
+    said = eventually(lambda: [line for line in worker.log.read_text().splitlines() if "refused" in line], seconds=15)
+    assert queues.name("rejected") in said[0]
+    with pytest.raises(AssertionError):
+        eventually(lambda: "connection lost" in worker.log.read_text(), seconds=4)
+    assert worker.log.read_text().count("dead event=") == 6
+    full.end()
+    eventually(lambda: queues.count("rejected.dead") == 6)
+    assert worker.log.read_text().count("dead event=") == 6
+    worker.terminate()
+    assert worker.wait(10) == 0
+    assert queues.count("rejected") == 0
