@@ -200,7 +200,7 @@ class Pool:
 def _results(job: Job) -> Sequence[Any]:
     """Of a batch, or of one event: what came again comes by itself."""
     first = job.received[0]
-    if job.handling.handler.batch and not first.is_suspect:
+    if job.handling.handler.batch and not first.is_alone:
         return job.handling.together(job.received)
     return [job.handling.beside_others(first)]
 

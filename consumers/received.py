@@ -36,6 +36,11 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     is_suspect: bool = False
     flaw: str = ""
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether it goes into no batch: it failed before, or may have killed its process, and would take others along."""
+        return self.is_suspect or self.attempt > 1
+
 
 def received(delivery: Delivery) -> Received:
     """Headers are whatever a stranger wrote: what is not of its type, or too long for it, counts as not there."""

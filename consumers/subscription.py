@@ -25,7 +25,7 @@ class Subscription:
 
     def arrived(self, delivery: Delivery, received: Received) -> Job | None:
         """The job that can be begun now, if any."""
-        if self.handler.batch and not received.is_suspect:
+        if self.handler.batch and not received.is_alone:
             return self._collected(delivery, received)
         job = Job(self.handling, [delivery], [received])
         if self.handler.ordered and not self._lanes.enter(partitionkey_of(received.body), job):

@@ -72,6 +72,8 @@ def together(events: list[Event]):
         see("batch", event.data["n"])
         if event.data.get("kill"):
             os.kill(os.getpid(), signal.SIGKILL)
+        if event.data.get("poison"):
+            raise ValueError("poison")
     bad = {event.id: ValueError("bad one") for event in events if event.data.get("bad")}
     if bad:
         raise BatchFailed(bad)

@@ -220,6 +220,14 @@ def test_batch_is_handled_together_and_its_bad_events_by_themselves(faulty, queu
     assert "batch 10" in faulty.notes()
 
 
+def test_event_that_raises_in_a_batch_is_buried_alone(faulty, queues):
+    for n in range(10):
+        queues.event("t.batch", {"n": n, "poison": n == 3})
+    faulty.consume("together")
+    assert buried(faulty, queues, "together")["text"] == "poison"
+    eventually(lambda: sorted(map(int, texts(faulty, "batch"))) == [0, 1, 2, 4, 5, 6, 7, 8, 9])
+
+
 @ENGINES
 def test_async_handler_writes_in_its_transaction(faulty, queues):
     faulty.consume("asynchronous")
