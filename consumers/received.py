@@ -38,7 +38,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_alone(self) -> bool:
-        """Whether it goes into no batch: it failed before, or may have killed its process, and would take others along."""
+        """Whether it goes into no batch: it failed before, or may have killed its process. Others would suffer."""
         return self.is_suspect or self.attempt > 1
 
 

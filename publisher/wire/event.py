@@ -48,8 +48,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def sender(self) -> str | None:
-        """The sender as `app_label.model_name`, `package.classname` or a text in lower case; None when it had none."""
-        return self.data.get("sender") if isinstance(self.data, dict) else None
+        """The sender as `app_label.model_name`, `package.classname` or a text in lower case; None when it had none.
+
+        Raises MalformedEvent where it is no text.
+        """
+        sender = self.data.get("sender") if isinstance(self.data, dict) else None
+        if sender is None or isinstance(sender, str):
+            return sender
+        raise MalformedEvent(f"data.sender is no text, but a {type(sender).__name__}")
 
     @property
     def sender_instance(self) -> Any:

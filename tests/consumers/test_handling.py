@@ -13,7 +13,7 @@ from consumers.querysets import inbox
 from consumers.received import Received
 from consumers.registry import Handler
 from consumers.results import Dead, Failed, Handled, is_a_failure
-from consumers.retry import NEVER, Backoff
+from consumers.retry import Backoff
 from publisher.catalogue import named
 from publisher.events import encoded_event
 from publisher.rules import Rule
@@ -42,8 +42,8 @@ class Calls(list):
 
 def handling(*signals, function=None, **more):
     """A handler without a database and without a second attempt, and what it is called with."""
-    function = function if function is not None else Calls()
-    handler = Handler(**{"name": "handle", "function": function, "signals": signals, "retry": NEVER, **more})
+    function, once = function if function is not None else Calls(), Backoff(delays=())
+    handler = Handler(**{"name": "handle", "function": function, "signals": signals, "retry": once, **more})
     handle = Handling(handler, "blog.handle", stop=Flag(), has_database=False)
     return lambda body, key: handle(Received(body=body, routing_key=key)), function
 
@@ -240,9 +240,12 @@ def test_dead_letter_says_why_when_the_message_is_bad(message, reason):
 
 
 @pytest.mark.parametrize("sender", [5, [], {"a": 1}, True], ids=repr)
-def test_delivery_ends_somewhere_when_the_sender_is_hostile(sender):
-    handle, _ = handling(user_login)
-    assert isinstance(handle(foreign(data={"sender": sender, "kwargs": {}}), ""), Handled | Dead)
+@pytest.mark.parametrize("handled", [None, "foo.Article"])
+def test_event_is_malformed_when_its_sender_is_no_text(sender, handled):
+    handle, calls = handling(user_login, sender=handled, retry=Backoff())
+    result = handle(foreign(data={"sender": sender, "kwargs": {}}), "")
+    assert isinstance(result, Dead)
+    assert (result.reason, calls) == ("malformed", [])
 
 
 def test_handler_that_takes_no_such_kwargs_is_a_dead_letter():
