@@ -52,9 +52,6 @@ def _are_exceptions(kinds: object) -> bool:
     return all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in all_kinds)
 
 
-NEVER = Backoff(delays=())
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
     """Try it once more, after so many seconds."""

@@ -79,7 +79,10 @@ def deliver_batch(
     redelivered: bool = False,
     raise_exceptions: bool = True,
 ) -> list[Delivered]:
-    """Several events: together where the handler takes batches, else one after the other. See `deliver`."""
+    """Several events: together where the handler takes batches, else one after the other. See `deliver`.
+
+    What was given out before, or is not at its first attempt, comes by itself to a batch handler too, as in a worker.
+    """
     handling = _Watched(handler_of(handler))
     for event in events:
         _check_bound(handling.handler, event)
@@ -92,7 +95,8 @@ def deliver_batch(
         )
         for event in events
     ]
-    results = handling.together(received) if handling.handler.batch else list(map(handling, received))
+    is_batch = handling.handler.batch and not any(one.is_alone for one in received)
+    results = handling.together(received) if is_batch else list(map(handling, received))
     delivered = [
         _delivered(result, handling.raised.get(id(one))) for result, one in zip(results, received, strict=True)
     ]

@@ -6,7 +6,7 @@ import pytest
 
 from consumers.delays import TIERS_SECONDS, is_due, tier_for
 from consumers.exceptions import BatchFailed, Reject, Retry
-from consumers.retry import NEVER, Again, Backoff, Bury, UnknownType, decide
+from consumers.retry import Again, Backoff, Bury, UnknownType, decide
 from publisher.wire.errors import MalformedEvent
 
 PATIENT = Backoff(delays=(1, 10), jitter=0, permanent=(KeyError,))
@@ -19,7 +19,7 @@ PATIENT = Backoff(delays=(1, 10), jitter=0, permanent=(KeyError,))
         (2, ValueError(), PATIENT, Again(after=10)),
         (3, ValueError(), PATIENT, Bury(reason="failed")),
         (99, ValueError(), PATIENT, Bury(reason="failed")),
-        (1, ValueError(), NEVER, Bury(reason="failed")),
+        (1, ValueError(), Backoff(delays=()), Bury(reason="failed")),
         (1, KeyError(), PATIENT, Bury(reason="permanent")),
         (1, ValueError(), Backoff(transient=(OSError,)), Bury(reason="permanent")),
         (1, ValueError(), Backoff(permanent=ValueError), Bury(reason="permanent")),

@@ -146,3 +146,17 @@ def test_handler_without_an_inbox_needs_no_database(own_registry):
 
     assert deliver(free, event_from(article_flagged, n=1)).became == "handled"
     assert got == [(1, "foo.article_flagged")]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("more", [{"redelivered": True}, {"attempt": 2}], ids=str)
+def test_batch_handler_gets_what_came_again_one_by_one(own_registry, more):
+    sizes = []
+
+    @subscribe("#", batch=10)
+    def counted(events):
+        sizes.append(len(events))
+
+    delivered = deliver_batch(counted, [event_from(user_login, n=n) for n in range(3)], **more)
+    assert [one.became for one in delivered] == ["handled"] * 3
+    assert sizes == [1, 1, 1]
