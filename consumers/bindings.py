@@ -6,6 +6,7 @@ from string import Formatter
 from django.dispatch import Signal
 
 from consumers.delays import TIERS_SECONDS
+from consumers.exceptions import NamelessSignal
 from consumers.registry import Handler
 from publisher import conf
 from publisher.catalogue import KnownSignal, catalogue, named
@@ -46,7 +47,11 @@ def keys_of(handler: Handler) -> tuple[str, ...]:
 
 
 def known_signal(signal: Signal) -> KnownSignal:
-    return next(known for known in catalogue() if known.signal is signal)
+    """Raises NamelessSignal for one that the catalogue does not have."""
+    for known in catalogue():
+        if known.signal is signal:
+            return known
+    raise NamelessSignal(" ".join((NamelessSignal.__doc__ or "").split()))
 
 
 def sender_name(sender: type | str | None) -> str | None:

@@ -8,21 +8,25 @@ from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning
 from django.db.models.signals import ModelSignal
 
+from consumers.bindings import known_signal
 from consumers.discovery import handler_modules
-from consumers.exceptions import HandlerNameTaken
+from consumers.exceptions import HandlerNameTaken, NamelessSignal
 from consumers.registry import Handler, handlers
 from publisher import conf
 from publisher.hints import near
 
 
 def check_handlers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
-    """Every module with handlers can be imported, no two handlers share a queue, and senders are spelt right."""
+    """Modules can be imported, no two handlers share a queue, signals have names, and senders are spelt right."""
     entries = conf.setting("HANDLERS")
     if not isinstance(entries, list | tuple) or not all(isinstance(entry, str) for entry in entries):
         hint = "Make it a list of dotted module paths."
         return [Error(f"SIGNAL_BRIDGE['HANDLERS'] is {entries!r}.", hint=hint, id="consumers.E001")]
     modules = [message for name in handler_modules() if (message := _check_module(name))]
-    return [*modules, *(message for handler in handlers() for message in _check_sender(handler))]
+    return [
+        *modules,
+        *(message for handler in handlers() for message in (*_check_signals(handler), *_check_sender(handler))),
+    ]
 
 
 def _check_module(name: str) -> CheckMessage | None:
@@ -38,6 +42,18 @@ def _check_module(name: str) -> CheckMessage | None:
             id="consumers.E002",
         )
     return None
+
+
+def _check_signals(handler: Handler) -> Iterator[CheckMessage]:
+    try:
+        for signal in handler.signals:
+            known_signal(signal)
+    except NamelessSignal:
+        yield Error(
+            f"{handler.path} handles a signal that no module of an installed app holds, so that it has no name.",
+            hint="Assign it to a name at the top of a module, as in `order_placed = Signal()`.",
+            id="consumers.E006",
+        )
 
 
 def _check_sender(handler: Handler) -> Iterator[CheckMessage]:

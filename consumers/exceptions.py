@@ -14,6 +14,13 @@ class HandlerNameTaken(ConsumersError):
     """Two handlers would share one queue. Give one of them another name: `@receiver(..., name="other")`."""
 
 
+class NamelessSignal(ConsumersError):
+    """No module of an installed app, or of what it depends on, holds this signal, so it has no name to be sent under.
+
+    Assign it to a name at the top of a module, as in `order_placed = Signal()`.
+    """
+
+
 class UnknownHandler(ConsumersError):
     """There is no handler of that name. `manage.py consume --list` shows those there are."""
 

@@ -1,11 +1,11 @@
 """How a worker works, and the options that say so on the command line."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from consumers.registry import Handler
-from publisher.terminal import positive
+from consumers.registry import MOST_AHEAD, Handler
 
 THREADS = 4
 # Enough for the quickest handlers never to wait for the broker.
@@ -15,6 +15,9 @@ FEW_PER_THREAD = 16
 # Once the broker's patience ended: nothing waits behind a handler that long.
 LEAST_PER_THREAD = 1
 GRACE_SECONDS = 30.0
+# More than anybody needs: a week, and threads for which MOST_AHEAD is enough.
+LONGEST_GRACE_SECONDS = 604_800.0
+MOST_THREADS = MOST_PROCESSES = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,23 +44,53 @@ def prefetch(handler: Handler, settings: Settings, *, was_late: bool) -> int:
     return max(asked, 2 * handler.batch)
 
 
+def up_to(most: int) -> Callable[[str], int]:
+    """For argparse: a number from 1 on."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or not 1 <= int(text) <= most:
+            raise ArgumentTypeError(f"it is a number from 1 to {most}, not {text!r}")
+        return int(text)
+
+    return number
+
+
+def grace(text: str) -> float:
+    """For argparse: seconds, which threads can be waited for."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= LONGEST_GRACE_SECONDS:
+        raise ArgumentTypeError(f"it is a number of seconds from 0 to {LONGEST_GRACE_SECONDS:.0f}, not {text!r}")
+    return seconds
+
+
 def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--threads", type=positive, default=THREADS, metavar="N", help="handlers at a time (default: %(default)s)"
+        "--threads",
+        type=up_to(MOST_THREADS),
+        default=THREADS,
+        metavar="N",
+        help="handlers at a time (default: %(default)s)",
     )
     parser.add_argument(
-        "--processes", type=positive, default=1, metavar="N", help="worker processes (default: %(default)s)"
+        "--processes",
+        type=up_to(MOST_PROCESSES),
+        default=1,
+        metavar="N",
+        help="worker processes (default: %(default)s)",
     )
     parser.add_argument(
         "--prefetch",
-        type=positive,
+        type=up_to(MOST_AHEAD),
         metavar="N",
         help=f"events taken ahead from each queue (default: for each thread {PREFETCH_PER_THREAD}, or {FEW_PER_THREAD} "
         "where the handler is ordered)",
     )
     parser.add_argument(
         "--grace",
-        type=float,
+        type=grace,
         default=GRACE_SECONDS,
         metavar="SECONDS",
         help="at the end, wait so long for handlers that run (default: %(default)g)",

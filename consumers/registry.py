@@ -8,10 +8,15 @@ from django.dispatch import Signal
 
 from consumers.exceptions import HandlerNameTaken
 from consumers.retry import Backoff
+from publisher.wire.routing import KEY_BYTES
+from publisher.wire.topology import dead_queue
 
 Instance = Literal["sent", "fresh"]
 SOFT_SECONDS = 900.0
 NAME_BYTES = 100
+# AMQP's prefetch has 16 bits; of a batch handler's events two batches are taken ahead.
+MOST_AHEAD = 65_535
+MOST_IN_BATCH = MOST_AHEAD // 2
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -48,8 +53,13 @@ class Handler:
             raise ValueError(f"a handler's name is its queue's: 1 to {NAME_BYTES} bytes, not {self.name!r}")
         if self.instance not in ("sent", "fresh"):
             raise ValueError(f"instance is 'sent' or 'fresh', not {self.instance!r}")
-        if self.batch < 0 or self.batch_seconds <= 0:
-            raise ValueError("batch is a number of events, and batch_seconds a time to wait for them")
+        if not isinstance(self.batch, int) or not 0 <= self.batch <= MOST_IN_BATCH or not _is_limit(self.batch_seconds):
+            raise ValueError(
+                f"batch is a number of events up to {MOST_IN_BATCH}, and batch_seconds a time to wait for them, "
+                f"not {self.batch!r} and {self.batch_seconds!r}"
+            )
+        if (longest := max((len(pattern.encode()) for pattern in self.patterns), default=0)) > KEY_BYTES:
+            raise ValueError(f"a pattern has at most {KEY_BYTES} bytes, as a key has, and not {longest} bytes")
         if not isinstance(self.retry, Backoff):
             raise TypeError(f"retry is a Backoff, as in retry=Backoff(delays=(5, 60)), not {self.retry!r}")
         if not _is_limit(self.soft_seconds) or not (self.hard_seconds is None or _is_limit(self.hard_seconds)):
@@ -101,6 +111,10 @@ def receiver(
     The queue is called after the function, or `name`. Raises HandlerNameTaken.
     """
     signals = tuple(signal) if isinstance(signal, list | tuple) else (signal,)
+    if not signals:
+        raise TypeError("@receiver names no signal: write @receiver(post_save)")
+    if not all(isinstance(each, Signal) for each in signals):
+        raise TypeError(f"signals are django.dispatch.Signal, as in @receiver(post_save), not {signal!r}")
 
     def register(function: Function) -> Function:
         made = {"name": function.__name__, **options}
@@ -117,6 +131,10 @@ def subscribe(
 
     With `batch`, it gets a list of up to so many, or of those that came within `batch_seconds`.
     """
+    if not patterns:
+        raise TypeError('@subscribe names no pattern: write @subscribe("auth.#"), or "#" for all events')
+    if not all(isinstance(pattern, str) for pattern in patterns):
+        raise TypeError(f'patterns are text, as in @subscribe("auth.#"), not {patterns!r}')
 
     def register(function: Function) -> Function:
         made = {"name": function.__name__, **options}
@@ -137,6 +155,11 @@ def _add(handler: Handler) -> None:
         raise HandlerNameTaken(
             f"{known.path} and {handler.path} are both called {handler.name!r}. {HandlerNameTaken.__doc__}"
         )
+    for name in (handler.name, handler.name.removesuffix(".dead")):
+        if {name, dead_queue(name)} <= {handler.name, *_handlers}:
+            raise HandlerNameTaken(
+                f"{dead_queue(name)!r} is where the dead letters of {name!r} are. {HandlerNameTaken.__doc__}"
+            )
     _handlers[handler.name] = handler
 
 

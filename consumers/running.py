@@ -3,8 +3,10 @@
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from pathlib import Path
 from threading import Event as Flag
 
+from consumers.exceptions import NamelessSignal
 from consumers.options import settings_from
 from consumers.registry import Handler
 from consumers.supervisor import SAME_WISH_SECONDS, supervise, supervised_by
@@ -13,15 +15,30 @@ from publisher.incidental import own_work
 from publisher.wire.errors import BrokerRefused
 from publisher.wire.lifecycle import EXIT_CONFIG, log_to_stderr, stopping_on_signals
 
+EXIT_USAGE = 2
+
 
 def run_worker(handlers: Sequence[Handler], options: Namespace, *, has_database: bool = True) -> int:
     """Runs until a signal ends it; the process's exit code."""
     log_to_stderr()
+    if problem := _problem_with(options.alive_file):
+        sys.stderr.write(f"{problem}\n")
+        return EXIT_USAGE
     stop, supervisor = Flag(), supervised_by()
     with stopping_on_signals(stop, same_wish_seconds=0.0 if supervisor is None else SAME_WISH_SECONDS):
         if options.processes > 1 and supervisor is None:
             return supervise(options.processes, stop)
         return work(handlers, options, stop, has_database=has_database, supervisor=supervisor)
+
+
+def _problem_with(alive_file: Path | None) -> str:
+    """Before anything begins: a worker that cannot touch its file would end at its first turn."""
+    try:
+        if alive_file is not None:
+            alive_file.touch()
+    except OSError as exc:
+        return f"--alive-file {alive_file}: {exc.strerror}"
+    return ""
 
 
 def work(
@@ -36,7 +53,7 @@ def work(
     try:
         with own_work():
             Worker(handlers, settings_from(options, has_database=has_database, supervisor=supervisor), stop).run()
-    except BrokerRefused as exc:
+    except (BrokerRefused, NamelessSignal) as exc:
         sys.stderr.write(f"{exc}\n")
         return EXIT_CONFIG
     return 0

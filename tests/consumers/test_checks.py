@@ -4,9 +4,14 @@ import sys
 
 import pytest
 from django.db.models.signals import post_save
+from django.dispatch import Signal
 
 from consumers import receiver, registry
+from consumers.ask_checks import check_asked
+from consumers.bindings import keys_of
 from consumers.checks import check_handlers
+from consumers.exceptions import NamelessSignal
+from consumers.registry import Handler
 from tests.foo.signals import user_login
 
 
@@ -95,3 +100,24 @@ def test_sender_is_no_mistake_when_it_is_a_model_or_of_another_service(check, se
 def test_sender_of_a_signal_that_no_model_sends_may_be_any_text(check):
     handled("foo.Artcle", user_login)
     assert check([]) == []
+
+
+@pytest.mark.usefixtures("module")
+def test_e006_when_a_signal_has_no_name(check):
+    handled(None, Signal())
+    (error,) = check([])
+    assert (error.id, error.is_serious()) == ("consumers.E006", True)
+    assert f"{__name__}.handled" in error.msg
+    assert error.hint
+
+
+@pytest.mark.usefixtures("module")
+def test_question_under_a_signal_without_a_name_is_left_to_that_check(check):
+    receiver(Signal(), ask=True, name="checked")(lambda **kwargs: None)
+    assert check_asked(None) == []
+    assert [error.id for error in check([])] == ["consumers.E006"]
+
+
+def test_handler_of_a_signal_without_a_name_cannot_be_bound():
+    with pytest.raises(NamelessSignal, match="module"):
+        keys_of(Handler(name="h", function=print, signals=(Signal(),)))

@@ -107,6 +107,50 @@ def test_handler_is_refused_when_its_retry_is_no_policy():
         subscribe("#", retry=(1, 10))(lambda event: None)
 
 
+@pytest.mark.parametrize(
+    ("decorate", "told"),
+    [
+        (lambda: subscribe(print), "patterns are text"),
+        (lambda: subscribe("a.#", None), "patterns are text"),
+        (lambda: subscribe(), "names no pattern"),
+        (lambda: receiver(print), "signals are django.dispatch.Signal"),
+        (lambda: receiver("django.db.models.signals.post_save"), "signals are django.dispatch.Signal"),
+        (lambda: receiver([]), "names no signal"),
+    ],
+    ids=range(6),
+)
+def test_decorator_is_refused_at_once_when_it_does_not_say_of_what(decorate, told):
+    with pytest.raises(TypeError, match=told):
+        decorate()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"batch": 40_000}, "batch is a number of events up to 32767"),
+        ({"batch": -1}, "batch is a number of events up to 32767"),
+        ({"batch": 2.5}, "batch is a number of events up to 32767"),
+        ({"batch_seconds": "1"}, "batch_seconds a time to wait for them"),
+    ],
+    ids=str,
+)
+def test_batch_is_refused_when_it_is_more_than_can_be_taken_ahead(options, told):
+    with pytest.raises(ValueError, match=told):
+        subscribe("#", **options)(lambda event: None)
+
+
+def test_pattern_is_refused_when_it_is_longer_than_a_key_can_be():
+    with pytest.raises(ValueError, match="256 bytes"):
+        subscribe("é" * 128)(lambda event: None)
+
+
+@pytest.mark.parametrize("names", [("x", "x.dead"), ("x.dead", "x")], ids=str)
+def test_name_is_taken_when_it_is_that_of_anothers_dead_letters(names):
+    subscribe("#", name=names[0])(lambda event: None)
+    with pytest.raises(HandlerNameTaken, match=r"'x.dead'.* dead letters"):
+        subscribe("#", name=names[1])(lambda event: None)
+
+
 def test_package_offers_what_a_handler_module_imports():
     assert set(consumers.__all__) >= {"Event", "Reject", "Retry", "receiver", "run", "subscribe"}
     assert all(hasattr(consumers, name) for name in consumers.__all__)

@@ -3,6 +3,7 @@
 import json
 from argparse import ArgumentTypeError
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -26,13 +27,14 @@ from publisher.wire.sender import Outcome
 
 def moment(text: str) -> datetime:
     """`2026-11-24T08:00`, or how long ago: `1:30:00`, `2 00:00:00`."""
-    ago = parse_duration(text)
-    if ago is not None:
-        return datetime.now(UTC) - ago
-    when = parse_datetime(text)
-    if when is None:
-        raise ArgumentTypeError(f"{text!r} is neither a time (2026-11-24T08:00) nor a duration (1:30:00)")
-    return when if when.tzinfo else when.astimezone()
+    with suppress(ValueError, OverflowError):
+        ago = parse_duration(text)
+        if ago is not None:
+            return datetime.now(UTC) - ago
+        when = parse_datetime(text)
+        if when is not None:
+            return when.astimezone()
+    raise ArgumentTypeError(f"{text!r} is neither a time (2026-11-24T08:00) nor a duration (1:30:00)")
 
 
 def as_json(letter: DeadLetter, body: bytes) -> str:
