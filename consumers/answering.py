@@ -7,14 +7,14 @@ from contextlib import closing
 from threading import Event as Flag
 from threading import Thread
 
-from consumers.asked import Asked, Question, failure
+from consumers.asked import Asked, Question
 from consumers.bindings import queue_of, topology_of
 from consumers.options import FEW_PER_THREAD, Settings
 from consumers.pool import Job, Pool
 from consumers.registry import Handler
 from consumers.results import Answered
 from publisher import conf
-from publisher.wire.asking import Answer, Answerer, answer_to, deadline_of
+from publisher.wire.asking import Answer, Answerer, answer_to, deadline_of, failure
 from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerUnavailable
 from publisher.wire.intake import Delivery, Intake
@@ -102,6 +102,7 @@ class _Session:
     def _turn(self, seconds: float) -> None:
         self.connection.poll(seconds)
         self._intake.check()
+        self._answerer.check()
         self.pool.watch()
         for job, results in self.pool.done():
             (delivery,), (result,) = job.deliveries, results

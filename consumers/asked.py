@@ -10,6 +10,7 @@ import msgspec
 from consumers.handling import Handling
 from consumers.received import Received, event_of
 from consumers.results import Answered, Result, name_of, where
+from publisher.wire.asking import failure
 from publisher.wire.codec import Encoding
 from publisher.wire.glance import told_of
 
@@ -53,7 +54,3 @@ def answer(value: Any) -> bytes:
     encoding = Encoding()
     plain = encoding.encode(value, "answer")
     return _encoder.encode({"answer": plain, "types": encoding.types} if encoding.types else {"answer": plain})
-
-
-def failure(reason: str) -> bytes:
-    return _encoder.encode({"error": reason})

@@ -4,25 +4,31 @@ https://www.rabbitmq.com/docs/direct-reply-to
 """
 
 import logging
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from struct import Struct
 from typing import Any, NamedTuple
 
+import msgspec
 from pika import BasicProperties
 from pika.spec import Basic
 
 from publisher.wire.connection import Connection
+from publisher.wire.errors import MessageRefused
 from publisher.wire.event import CONTENT_TYPE
 from publisher.wire.frames import Message, publish, short
 from publisher.wire.intake import Delivery
 from publisher.wire.properties import Unreadable, read
 from publisher.wire.reading import Names, is_read_elsewhere
+from publisher.wire.sender import Sender
 
 logger = logging.getLogger(__name__)
 
 REPLY_TO = "amq.rabbitmq.reply-to"
 DEADLINE = "x-deadline"
 ANSWER_TYPE = "application/json"
+# In what the broker says of a message that is too large.
+MAX_SIZE = re.compile(r"max size (\d+)")
 
 # In the order in which AMQP has them. A question is not kept: whoever asks has no use for it after a restart.
 _FLAGS = (
@@ -112,17 +118,47 @@ class Answer(NamedTuple):
 
 
 class Answerer:
-    """Publishes answers on one channel. One whose asker is gone is lost, which is as well."""
+    """Publishes answers. One whose asker is gone is lost, which is as well.
+
+    The broker closes the channel over one that is too large, and says nothing of the others on their way: confirms do.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        channel = connection.open_channel()
-        self._number = channel.channel_number
-        channel.add_on_return_callback(lambda *_: None)
+        self._sender = self._opened()
+
+    def _opened(self) -> Sender[Answer]:
+        return Sender(self.connection, exchange="")
 
     def answer(self, answers: Iterable[Answer]) -> None:
-        body_max = self.connection.body_max
-        self.connection.emit([publish(self._number, "", _reply(answer), body_max) for answer in answers])
+        self._sender.send_all((answer, _reply(answer)) for answer in answers)
+
+    def check(self) -> None:
+        """To be called after each poll: in the place of an answer that the broker did not take, a failure is sent."""
+        self._sender.settled.clear()
+        try:
+            self._sender.check()
+        except MessageRefused as refusal:
+            self._sender = self._opened()
+            self.answer(without_refused(refusal.tokens, str(refusal)))
+
+
+def without_refused(answers: Sequence[Answer], reason: str) -> list[Answer]:
+    """Those that were on their way, with failures for those that the broker's reason is about."""
+    told = MAX_SIZE.search(reason)
+    most = int(told[1]) if told else max((len(answer.body) for answer in answers), default=0) - 1
+    return [answer if len(answer.body) <= most else _refused(answer, most) for answer in answers]
+
+
+def _refused(answer: Answer, most: int) -> Answer:
+    size = len(answer.body)
+    logger.error("answer too large question=%s bytes=%d most=%d", answer.correlation_id, size, most)
+    return answer._replace(body=failure(f"the answer has {size} bytes, which is larger than the broker takes ({most})"))
+
+
+def failure(reason: str) -> bytes:
+    """The body of an answer that says why there is none."""
+    return msgspec.json.encode({"error": reason})
 
 
 def answer_to(delivery: Delivery, body: bytes) -> Answer | None:

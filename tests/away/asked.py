@@ -31,6 +31,11 @@ def may_place(sender, order, **kwargs):
             return object()
         case "slow":
             time.sleep(8)
+        case "rather slow":
+            time.sleep(1.5)
+            return True
+        case "huge":
+            return "x" * 100_000
     return order == "good"
 
 

@@ -7,6 +7,10 @@ import time
 import pytest
 
 from consumers.registry import Handler
+from publisher.wire.asking import Answerer, Asker, Question, answer_to
+from publisher.wire.connection import Connection
+from publisher.wire.intake import Intake
+from publisher.wire.topology import answering
 from tests.foo.signals import user_login
 from tests.stage import eventually
 
@@ -70,6 +74,34 @@ def test_default_is_given_at_once_when_the_handler_has_no_answer(asking):
         assert "ask failed event=" in worker.log.read_text()
         assert name in worker.log.read_text()
     assert worker.poll() is None
+
+
+def test_answer_that_the_broker_does_not_take_is_a_failure_and_the_worker_goes_on(asking, strict_node):
+    asking.env["BROKER_URL"] = strict_node.url
+    worker = asking.answer()
+    answers, counted = asking.ask("huge", "good", "huge", "good")
+    assert [answer for answer, _ in answers] == ["default", True, "default", True]
+    assert max(seconds for _, seconds in answers) < 10
+    assert counted == {"failed": 2, "answered": 2}
+    assert worker.log.read_text().count("answer too large") == 2
+    assert worker.poll() is None
+
+
+def test_answers_beside_one_that_is_too_large_arrive(strict_node, names):
+    answers = {}
+    with Connection(strict_node.url, "test") as connection:
+        connection.declare(answering(names["EXCHANGE"], names["SERVICE"], ["#"]))
+        asked, answerer = [], Answerer(connection)
+        Intake(connection, asked.append).consume(names["SERVICE"], 10)
+        asker = Asker(connection, f"{names['EXCHANGE']}.ask", on_answer=answers.__setitem__, on_unroutable=print)
+        question = Question(id="", type="t", routing_key="t", body=b"{}", service="test", deadline_ms=0)
+        asker.ask(question._replace(id=str(n)) for n in range(5))
+        connection.wait_for(lambda: len(asked) == 5)
+        bodies = [b"x" * (70_000 if n in (1, 3) else 1) for n in range(5)]
+        answerer.answer([answer_to(delivery, body) for delivery, body in zip(asked, bodies, strict=True)])
+        connection.wait_for(lambda: answerer.check() or len(answers) == 5)
+    assert [len(answers[str(n)]) == 1 for n in range(5)] == [True, False, True, False, True]
+    assert b"larger than the broker takes" in answers["1"]
 
 
 def test_default_is_given_when_the_time_is_over(asking):
