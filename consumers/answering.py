@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from threading import Event as Flag
 from threading import Thread
@@ -11,15 +11,17 @@ from consumers.asked import Asked, Question
 from consumers.bindings import queue_of, topology_of
 from consumers.options import FEW_PER_THREAD, Settings
 from consumers.pool import Job, Pool
+from consumers.received import ROUTING_KEY, received
 from consumers.registry import Handler
 from consumers.results import Answered
 from publisher import conf
-from publisher.wire.asking import Answer, Answerer, answer_to, deadline_of, failure
+from publisher.wire.asking import Answer, Answerer, answer_to, asked_anew, deadline_of, failure
 from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerUnavailable
 from publisher.wire.intake import Delivery, Intake
 from publisher.wire.lifecycle import connect_patiently
 from publisher.wire.loop import Loop
+from publisher.wire.sender import Outcome, Sender
 
 logger = logging.getLogger("consumers.worker")
 
@@ -83,6 +85,9 @@ class _Session:
         self._answerer = Answerer(connection)
         self._answers: list[Answer] = []
         self._finished: list[int] = []
+        # Questions that were on their way when this was told to end.
+        self._late: list[Delivery] = []
+        self._is_ending = False
         self._intake = Intake(connection, self._arrived)
         settings = answering.settings
         for queue in answering.asked:
@@ -93,11 +98,20 @@ class _Session:
         logger.info("answering queues=%s", ",".join(self.answering.asked))
         while not self.answering.stop.is_set():
             self._turn(POLL_SECONDS)
+        self._is_ending = True
         self._intake.cancel(self.answering.asked)
-        self._intake.give_back(job.deliveries[0].tag for job in self.pool.take_back())
+        self._give_back([*(job.deliveries[0] for job in self.pool.take_back()), *self._late])
         deadline = time.monotonic() + self.answering.settings.grace_seconds
         while self._intake.unacked and time.monotonic() < deadline:
             self._turn(0.1)
+
+    def _give_back(self, deliveries: Iterable[Delivery]) -> None:
+        """As new: one that the broker gives out again may have killed its process, and would be answered so."""
+        sender: Sender[int] = Sender(self.connection, exchange="")
+        for delivery in deliveries:
+            sender.send(delivery.tag, asked_anew(delivery, {ROUTING_KEY: received(delivery).routing_key}))
+        sender.flush()
+        self._intake.ack(tag for tag, outcome in sender.settled if outcome is Outcome.CONFIRMED)
 
     def _turn(self, seconds: float) -> None:
         self.connection.poll(seconds)
@@ -121,9 +135,14 @@ class _Session:
         elif delivery.redelivered:
             # Whoever had it may have died of it, and there is no time for a second death.
             self._finish(delivery, failure("the handler's process ended"))
+        elif self._is_ending:
+            self._late.append(delivery)
         else:
             question = Question(
-                body=delivery.body, routing_key=delivery.routing_key, deadline=deadline_of(delivery), flaw=delivery.flaw
+                body=delivery.body,
+                routing_key=received(delivery).routing_key,
+                deadline=deadline_of(delivery),
+                flaw=delivery.flaw,
             )
             self.pool.put(Job(self.answering.asked[delivery.queue], [delivery], [question]))
 

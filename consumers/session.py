@@ -110,7 +110,10 @@ class Session:
 
     def _arrived(self, delivery: Delivery) -> None:
         if self._is_ending:
-            return  # of an ordered queue: it goes back with the others
+            # Of an ordered queue it goes back with the others.
+            if not self.subscriptions[delivery.queue].handler.ordered:
+                self.intake.give_back([delivery.tag])
+            return
         event = received(delivery)
         if event.due_at and not is_due(event.due_at, time.time()):
             self._wait(delivery, event.due_at - time.time(), {}, None)

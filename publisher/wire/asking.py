@@ -5,7 +5,7 @@ https://www.rabbitmq.com/docs/direct-reply-to
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from struct import Struct
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from publisher.wire.errors import MessageRefused
 from publisher.wire.event import CONTENT_TYPE
 from publisher.wire.frames import Message, publish, short
 from publisher.wire.intake import Delivery
-from publisher.wire.properties import Unreadable, read
+from publisher.wire.properties import LEFT_OUT_OF_QUESTION, Unreadable, copied, read
 from publisher.wire.reading import Names, is_read_elsewhere
 from publisher.wire.sender import Sender
 
@@ -166,6 +166,17 @@ def answer_to(delivery: Delivery, body: bytes) -> Answer | None:
     reply_to: Any = delivery.properties.reply_to
     correlation_id: Any = delivery.properties.correlation_id
     return Answer(reply_to, str(correlation_id or ""), body) if isinstance(reply_to, str) and reply_to else None
+
+
+def asked_anew(delivery: Delivery, headers: Mapping[str, Any]) -> Message:
+    """The same question to the same queue, by way of the default exchange, with these headers."""
+    properties = copied(delivery.raw_properties, headers, left_out=LEFT_OUT_OF_QUESTION)
+    return Message(
+        routing_key=delivery.queue,
+        body=delivery.body,
+        message_id=delivery.properties.message_id,
+        properties=properties,
+    )
 
 
 def deadline_of(delivery: Delivery) -> float:

@@ -114,24 +114,21 @@ class Intake:
     def pause(self, queue: str) -> None:
         """Take no more from this queue for now."""
         if queue in self._consumer_tags:
-            self._cancel(queue)
+            tag = self._consumer_tags.pop(queue)
+            del self._queues[tag.encode()]
+            self._channel.basic_cancel(tag)
 
     def resume(self, queue: str) -> None:
         if queue not in self._consumer_tags:
             self.consume(queue, self._prefetch[queue])
 
     def cancel(self, queues: Iterable[str]) -> None:
-        """Take no more from these; returns when the broker has agreed."""
+        """Take no more from these; returns when the broker has agreed. What comes until then is handed over."""
         agreed: list[object] = []
         taken = [queue for queue in queues if queue in self._consumer_tags]
         for queue in taken:
-            self._cancel(queue, callback=agreed.append)
+            self._channel.basic_cancel(self._consumer_tags.pop(queue), callback=agreed.append)
         self.connection.wait_for(lambda: len(agreed) == len(taken))
-
-    def _cancel(self, queue: str, **options: Any) -> None:
-        tag = self._consumer_tags.pop(queue)
-        del self._queues[tag.encode()]
-        self._channel.basic_cancel(tag, **options)
 
     def _on_content(
         self, consumer: bytes, tag: int, is_redelivered: bool, names: Names, properties: bytes, body: bytes
@@ -139,7 +136,7 @@ class Intake:
         self.unacked[tag] = None
         queue = self._queues.get(consumer)
         if queue is None:
-            # It was on its way when its consumer was cancelled.
+            # It was on its way when its queue was paused.
             self.give_back([tag])
             return
         self._on_delivery(Delivery(self, tag, queue, names, is_redelivered, properties, body))

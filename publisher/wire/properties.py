@@ -41,6 +41,8 @@ LEFT_OUT = (
     | BasicProperties.FLAG_USER_ID
     | BasicProperties.FLAG_CLUSTER_ID
 )
+# Of a question, whose answer still goes to whoever asked.
+LEFT_OUT_OF_QUESTION = LEFT_OUT & ~BasicProperties.FLAG_REPLY_TO
 TEXTS = (
     "content_type", "content_encoding", "correlation_id", "reply_to", "expiration", "message_id", "type", "user_id",
     "app_id", "cluster_id",
@@ -109,10 +111,12 @@ def check(raw: bytes) -> None:
         raise Unreadable(CUT_OFF)
 
 
-def copied(raw: bytes, headers: Mapping[str, Any], without: tuple[bytes, ...] = ()) -> bytes:
+def copied(
+    raw: bytes, headers: Mapping[str, Any], without: tuple[bytes, ...] = (), *, left_out: int = LEFT_OUT
+) -> bytes:
     """What is readable, made persistent, with these headers (None: removed); the others stay as they are.
 
-    Old headers whose names begin with one of `without` are left out.
+    Old headers whose names begin with one of `without` are left out, and so are the properties of `left_out`.
     """
     replaced = {name.encode() for name in headers}
     parts, kept = {}, []
@@ -120,7 +124,7 @@ def copied(raw: bytes, headers: Mapping[str, Any], without: tuple[bytes, ...] = 
         if flag == HEADERS:
             entries = _entries(raw, start + _size.size, end)
             kept = [entry for name, entry in entries if name not in replaced and not name.startswith(without)]
-        elif not flag & LEFT_OUT:
+        elif not flag & left_out:
             parts[flag] = raw[start:end]
     return _list(parts, b"".join((*kept, _encoded(headers))))
 

@@ -32,7 +32,7 @@ def may_place(sender, order, **kwargs):
         case "slow":
             time.sleep(8)
         case "rather slow":
-            time.sleep(1.5)
+            time.sleep(2.5)
             return True
         case "huge":
             return "x" * 100_000

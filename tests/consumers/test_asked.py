@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -19,13 +20,14 @@ QUICK_SECONDS = 2.0
 SIGNAL = "tests.away.signals.order_will_be_placed"
 CODE = """
 import json, time
+from concurrent.futures import ThreadPoolExecutor
 from publisher.counters import counts
 from tests.away.signals import order_will_be_placed
 def ask(order):
     began = time.monotonic()
     ((_, response),) = order_will_be_placed.send(sender=None, order=order)
     return [str(response) if isinstance(response, dict) else response, time.monotonic() - began]
-answers = [ask(order) for order in {orders!r}]
+answers = list(ThreadPoolExecutor({at_once}).map(ask, {orders!r}))
 print(json.dumps([answers, {{what.removeprefix("asked: "): number for (what, _), number in counts().items()}}]))
 """
 
@@ -35,9 +37,9 @@ def asking(stage, queues):
     """A stage whose web process asks; `ask` gives (answer, seconds) of each order, and what was counted."""
     stage.env |= {"TEST_HANDLERS": "tests.away.asked", "TEST_NOTES": str(stage.folder / "notes")}
 
-    def ask(*orders, timeout=10):
+    def ask(*orders, timeout=10, at_once=1):
         rule = {"signal": SIGNAL, "delivery": "ask", "timeout": timeout, "on_timeout": "default"}
-        return json.loads(stage.python(CODE.format(orders=orders), TEST_FORWARD=json.dumps([rule])))
+        return json.loads(stage.python(CODE.format(orders=orders, at_once=at_once), TEST_FORWARD=json.dumps([rule])))
 
     def answer(*arguments, handlers=("may_place",)):
         worker = stage.start("consume", *handlers, *arguments)
@@ -129,6 +131,20 @@ def test_question_that_kills_its_process_is_answered_by_the_next_with_a_failure(
     assert counted == {"failed": 1}
     assert asking.notes() == ["asked kill"], "and kills nobody else"
     assert sorted(worker.poll() or 0 for worker in workers) == [-signal.SIGKILL, 0]
+
+
+def test_question_that_was_not_begun_at_a_deploy_is_answered_by_the_next_process(asking, queues):
+    worker = asking.answer("--threads", "1")
+    with ThreadPoolExecutor() as web:
+        asked = web.submit(asking.ask, *["rather slow"] * 3, timeout=30, at_once=3)
+        eventually(lambda: asking.notes() == ["asked rather slow"])
+        time.sleep(0.5)  # the others are on their way
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(10) == 0
+        assert queues.count("may_place") == 2
+        asking.answer()
+        assert asked.result()[1] == {"answered": 3}
+    assert asking.notes() == ["asked rather slow"] * 3
 
 
 def test_busy_handler_of_another_kind_keeps_no_answer_waiting(asking, queues):
