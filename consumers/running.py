@@ -9,7 +9,7 @@ from threading import Event as Flag
 from consumers.exceptions import NamelessSignal
 from consumers.options import settings_from
 from consumers.registry import Handler
-from consumers.supervisor import SAME_WISH_SECONDS, supervise, supervised_by
+from consumers.supervisor import SAME_WISH_SECONDS, Child, kill, supervise, supervised_by
 from consumers.worker import Worker
 from publisher.incidental import own_work
 from publisher.wire.errors import BrokerRefused
@@ -25,9 +25,11 @@ def run_worker(handlers: Sequence[Handler], options: Namespace, *, has_database:
         sys.stderr.write(f"{problem}\n")
         return EXIT_USAGE
     stop, supervisor = Flag(), supervised_by()
-    with stopping_on_signals(stop, same_wish_seconds=0.0 if supervisor is None else SAME_WISH_SECONDS):
+    children: list[Child] = []
+    patience = 0.0 if supervisor is None else SAME_WISH_SECONDS
+    with stopping_on_signals(stop, same_wish_seconds=patience, at_once=lambda: kill(children)):
         if options.processes > 1 and supervisor is None:
-            return supervise(options.processes, stop)
+            return supervise(options.processes, stop, children)
         return work(handlers, options, stop, has_database=has_database, supervisor=supervisor)
 
 

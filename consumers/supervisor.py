@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from threading import Event as Flag
 
 from publisher.wire.lifecycle import EXIT_CONFIG
@@ -59,9 +60,18 @@ def supervised_by() -> int | None:
     return None if pid is None else int(pid)
 
 
-def supervise(count: int, stop: Flag) -> int:
-    """Runs until `stop`, or until all children ended well, or one cannot work as configured; the exit code."""
-    children = [Child() for _ in range(count)]
+def kill(children: Iterable[Child]) -> None:
+    """At once, for a supervisor that ends at once. Waits for nothing: it is called in a signal's handler."""
+    for child in children:
+        child.process.kill()
+
+
+def supervise(count: int, stop: Flag, children: list[Child]) -> int:
+    """Runs until `stop`, or until all children ended well, or one cannot work as configured; the exit code.
+
+    `children` is filled, so that whoever calls this can `kill` them.
+    """
+    children.extend(Child() for _ in range(count))
     while not stop.is_set() and not all(child.is_done for child in children):
         if any(child.process.poll() == EXIT_CONFIG for child in children):
             stop.set()

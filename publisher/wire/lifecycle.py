@@ -64,8 +64,10 @@ def _say_once_that_it_waits(state: RetryCallState) -> None:
 
 
 @contextmanager
-def stopping_on_signals(stop: Flag, *, same_wish_seconds: float = 0.0) -> Iterator[None]:
-    """SIGTERM and SIGINT set `stop`, for an orderly end; a second one ends the process at once.
+def stopping_on_signals(
+    stop: Flag, *, same_wish_seconds: float = 0.0, at_once: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """SIGTERM and SIGINT set `stop`, for an orderly end; a second one ends the process at once, after `at_once`.
 
     One within `same_wish_seconds` of the first says the same again, where several pass on what one person wished.
     """
@@ -78,6 +80,7 @@ def stopping_on_signals(stop: Flag, *, same_wish_seconds: float = 0.0) -> Iterat
             patient_until = time.monotonic() + same_wish_seconds
             stop.set()
         elif patient_until is None or time.monotonic() >= patient_until:
+            at_once()
             os._exit(128 + number)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}

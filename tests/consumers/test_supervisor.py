@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tests.stage import ROOT, eventually
@@ -37,6 +38,31 @@ def test_handlers_end_when_ctrl_c_tells_the_children_too(stage, queues):
     assert supervisor.wait(15) == 0
     assert sorted(text for _, text, _ in stage.seen("free")) == ["0", "1", "2", "3"]
     assert queues.count("free") == 0
+
+
+def test_children_end_at_once_with_their_supervisor_at_a_second_signal(stage, queues):
+    stage.env |= {"TEST_HANDLERS": "tests.bar.faulty", "TEST_NOTES": str(stage.folder / "notes")}
+    supervisor = stage.start("consume", "free", "--processes", "2")
+    eventually(lambda: supervisor.log.read_text().count("consuming") == 2)
+    for n in range(2):
+        queues.event("t.free", {"n": n, "seconds": 15})
+    notes = stage.folder / "notes"
+    eventually(lambda: notes.exists() and notes.read_text().count("free") == 2)
+    pids = children(supervisor.pid)
+    supervisor.terminate()
+    time.sleep(0.5)
+    supervisor.terminate()
+    assert supervisor.wait(5) == 128 + signal.SIGTERM
+    eventually(lambda: not any(map(is_running, pids)), seconds=5)
+    # What ran comes again.
+    eventually(lambda: queues.count("free") == 2)
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False
 
 
 def children(pid):
