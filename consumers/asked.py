@@ -13,6 +13,7 @@ from consumers.results import Answered, Result, name_of, where
 from publisher.wire.asking import failure
 from publisher.wire.codec import Encoding
 from publisher.wire.glance import told_of
+from publisher.wire.printable import printable
 
 logger = logging.getLogger("consumers.worker")
 
@@ -42,7 +43,7 @@ class Asked(Handling):
             with self.processing.one(event):
                 return Answered(event=event, began=began, body=answer(self.call(event)))
         except BaseException as exc:  # a handler may call sys.exit()
-            id, ids = event.id if event else None, told_of(received.body)
+            id, ids = printable(event.id) if event else None, told_of(received.body)
             logger.error(
                 "ask failed event=%s%s handler=%s: %s (%s)", id, ids, self.handler.name, name_of(exc), where(exc)
             )

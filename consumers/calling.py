@@ -14,6 +14,7 @@ from publisher import conf
 from publisher.catalogue import catalogue
 from publisher.wire.event import Event
 from publisher.wire.ids import told
+from publisher.wire.printable import printable
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,8 @@ class Call:
             try:
                 kwargs["instance"] = fresh(kwargs["instance"])
             except InstanceGone as exc:
-                logger.info("not handled event=%s%s handler=%s: %s", event.id, told(event), self.handler.name, exc)
+                logger.info("not handled event=%s%s handler=%s: %s", printable(event.id), told(event),
+                            self.handler.name, printable(exc))  # fmt: skip
                 return None
         return self._function(**{**kwargs, "sender": sender_of(event), "signal": self._signals[event.type]})
 

@@ -15,6 +15,7 @@ from django.db.models import NOT_PROVIDED, Model
 from consumers.exceptions import InstanceGone
 from publisher.fields import value_read
 from publisher.wire.codec import decodes
+from publisher.wire.printable import printable
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ def _names_of(model: type[Model]) -> frozenset[str]:
 
 @cache
 def _tell_once(model: type[Model], name: str, what: str) -> None:
-    logger.warning("models differ field=%s.%s %s", model._meta.label_lower, name, what)
+    logger.warning("models differ field=%s.%s %s", model._meta.label_lower, printable(name), what)
 
 
 def fresh(sent: Any) -> Any:

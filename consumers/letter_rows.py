@@ -1,10 +1,11 @@
-"""Dead letters as rows to show."""
+"""Dead letters as rows to show: whatever a stranger wrote there, it steers no terminal."""
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from consumers.dead_letters import DeadLetter
+from publisher.wire.printable import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,18 +32,18 @@ class Line:
 
 def line_of(letter: DeadLetter) -> Line:
     return Line(
-        id=letter.id,
+        id=printable(letter.id),
         handler=letter.handler,
-        reason=letter.reason,
+        reason=printable(letter.reason),
         attempts=letter.attempts,
-        last_failed_at=letter.last_failed_at[:19],
-        text=letter.text,
+        last_failed_at=printable(letter.last_failed_at[:19]),
+        text=printable(letter.text),
     )
 
 
 def groups_of(letters: Iterable[DeadLetter]) -> list[Group]:
     counts = Counter((letter.handler, letter.reason, letter.exception) for letter in letters)
     return [
-        Group(handler=handler, reason=reason, exception=exception, count=count)
+        Group(handler=handler, reason=printable(reason), exception=printable(exception), count=count)
         for (handler, reason, exception), count in counts.most_common()
     ]

@@ -22,6 +22,7 @@ from consumers.results import Answered, Dangerous, Dead, Failed, Handled, Result
 from publisher.wire.glance import told_of
 from publisher.wire.ids import told
 from publisher.wire.intake import Delivery
+from publisher.wire.printable import printable
 
 logger = logging.getLogger("consumers.worker")
 
@@ -215,7 +216,7 @@ def _raise_in(ident: int, kind: type[BaseException]) -> None:
 
 
 def _ids(job: Job) -> str:
-    return ",".join(str(delivery.properties.message_id) for delivery in job.deliveries)
+    return ",".join(printable(delivery.properties.message_id) for delivery in job.deliveries)
 
 
 def _log(job: Job, delivery: Delivery, result: Result, began: float) -> None:
@@ -224,15 +225,15 @@ def _log(job: Job, delivery: Delivery, result: Result, began: float) -> None:
         if result.event is not None and logger.isEnabledFor(logging.INFO):
             event = result.event
             done = "handled" if isinstance(result, Handled) else "answered"
-            logger.info("%s event=%s%s handler=%s type=%s key=%s lag_ms=%.1f ms=%.1f", done, event.id, told(event),
-                        name, event.type, event.routing_key, _lag_ms(event.time, result.began),
-                        (time.monotonic() - began) * 1000)  # fmt: skip
+            logger.info("%s event=%s%s handler=%s type=%s key=%s lag_ms=%.1f ms=%.1f", done, printable(event.id),
+                        told(event), name, printable(event.type), printable(event.routing_key),
+                        _lag_ms(event.time, result.began), (time.monotonic() - began) * 1000)  # fmt: skip
     elif isinstance(result, Failed):
-        logger.warning("failed event=%s%s handler=%s attempt=%d next_seconds=%.1f: %s", delivery.properties.message_id,
-                       told_of(delivery.body), name, result.received.attempt, result.after,
-                       result.exception)  # fmt: skip
+        logger.warning("failed event=%s%s handler=%s attempt=%d next_seconds=%.1f: %s",
+                       printable(delivery.properties.message_id), told_of(delivery.body), name,
+                       result.received.attempt, result.after, result.exception)  # fmt: skip
     elif isinstance(result, Dead):
-        logger.error("dead event=%s%s handler=%s reason=%s: %s", delivery.properties.message_id,
+        logger.error("dead event=%s%s handler=%s reason=%s: %s", printable(delivery.properties.message_id),
                      told_of(delivery.body), name, result.reason, result.headers["x-exception"])  # fmt: skip
 
 

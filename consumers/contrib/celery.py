@@ -14,6 +14,7 @@ from consumers.delays import TIERS_SECONDS
 from publisher import conf
 from publisher.wire.errors import MalformedEvent
 from publisher.wire.event import Event, decode_event
+from publisher.wire.printable import printable
 from publisher.wire.topology import Topology, subscription, waiting
 
 __all__ = ["event_of", "events_to", "to_task"]
@@ -60,7 +61,7 @@ def events_to(task: Task, *patterns: str, name: str = "", prefetch: int = PREFET
                 event = decode_event(bytes_of(message.body), message.delivery_info["routing_key"])
                 send(task, event)
             except MalformedEvent as exc:
-                logger.error("dead queue=%s reason=malformed: %s", queue, exc)
+                logger.error("dead queue=%s reason=malformed: %s", queue, printable(exc))
                 message.reject()
             except Exception as exc:
                 # The limit of deliveries is the end of it: then it is a dead letter.

@@ -18,6 +18,7 @@ from publisher.wire.errors import MessageRefused
 from publisher.wire.event import CONTENT_TYPE
 from publisher.wire.frames import Message, publish, short
 from publisher.wire.intake import Delivery
+from publisher.wire.printable import printable
 from publisher.wire.properties import LEFT_OUT_OF_QUESTION, Unreadable, copied, read
 from publisher.wire.reading import Names, is_read_elsewhere
 from publisher.wire.sender import Sender
@@ -152,7 +153,7 @@ def without_refused(answers: Sequence[Answer], reason: str) -> list[Answer]:
 
 def _refused(answer: Answer, most: int) -> Answer:
     size = len(answer.body)
-    logger.error("answer too large question=%s bytes=%d most=%d", answer.correlation_id, size, most)
+    logger.error("answer too large question=%s bytes=%d most=%d", printable(answer.correlation_id), size, most)
     return answer._replace(body=failure(f"the answer has {size} bytes, which is larger than the broker takes ({most})"))
 
 

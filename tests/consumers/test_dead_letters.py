@@ -84,6 +84,15 @@ def test_list_groups_the_letters_by_reason(buried, command):
     assert any(line[:4] == ["i1", "index", "failed", "5"] for line in lines)
 
 
+@pytest.mark.django_db(databases=["default", "other"])
+def test_letters_of_strangers_steer_no_terminal(bury, command):
+    bury("index", "i1\x1b[2J", reason="f\x07", exception="\u202eE")
+    for arguments in ((), ("list", "--format", "json"), ("replay", "--all", "--rehearse"), ("show", "i1\x1b[2J")):
+        out = command(*arguments)
+        assert "i1" in out
+        assert not {"\x1b", "\x07", "\u202e"}.intersection(out)
+
+
 def test_list_says_so_when_there_are_no_letters(declared, command):
     assert command("list") == "No dead letters.\n"
     assert json.loads(command("list", "--format", "json")) == []

@@ -22,6 +22,7 @@ from publisher.terminal import add_format, in_any_order, show
 from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable
 from publisher.wire.lifecycle import EXIT_CONFIG
+from publisher.wire.printable import printable
 from publisher.wire.sender import Outcome
 
 
@@ -143,6 +144,6 @@ class Command(BaseCommand):
 
     def _tell(self, rehearsal: Rehearsal) -> None:
         end = f"raises {rehearsal.exception} ({rehearsal.where})" if rehearsal.exception else "succeeds"
-        self.stdout.write(f"{rehearsal.id}: {rehearsal.handler} {end}, after {rehearsal.reads} reads.")
+        self.stdout.write(printable(f"{rehearsal.id}: {rehearsal.handler} {end}, after {rehearsal.reads} reads."))
         show(rehearsal.writes, "table", title="It would write", stdout=self.stdout)
         self.stdout.write(rehearsal.warning)

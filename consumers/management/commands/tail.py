@@ -15,6 +15,7 @@ from publisher.terminal import positive
 from publisher.wire.errors import BrokerRefused, MalformedEvent
 from publisher.wire.event import Event, decode_event, encode_event
 from publisher.wire.lifecycle import EXIT_CONFIG, stopping_on_signals
+from publisher.wire.printable import printable
 
 
 class Command(BaseCommand):
@@ -85,8 +86,3 @@ def as_text(key: str, body: bytes) -> str:
 def _clock(event: Event) -> str:
     local = event.time.astimezone() if event.time else None
     return datetime.strftime(local, "%H:%M:%S.%f")[:-3] if local else " " * 12
-
-
-def printable(text: str) -> str:
-    """What a stranger sent must not steer the terminal."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
