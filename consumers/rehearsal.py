@@ -6,10 +6,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import connections, router, transaction
 
 from consumers.calling import Call
+from consumers.effect import check_committable
 from consumers.exceptions import BatchFailed
+from consumers.models import InboxEvent
+from consumers.processing import Untraced
 from consumers.registry import Handler
 from consumers.results import name_of, text_of, where
 from publisher.redaction import is_secret
@@ -48,14 +51,16 @@ class Rehearsal:
 
 
 def rehearse(handler: Handler, letter: str, body: bytes, routing_key: str) -> Rehearsal:
-    """Without inbox and broker. Raises nothing that the handler raises."""
+    """Without inbox and broker. Raises nothing that the handler raises, but for a Ctrl-C."""
     error: BaseException | None = None
     with _recorded() as record:
         try:
             _call(handler, body, routing_key)
         except BatchFailed as report:
             error = next(iter(report.failures.values()), report)
-        except Exception as exc:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # a handler may call sys.exit()
             error = exc
     return Rehearsal(
         id=letter,
@@ -72,10 +77,13 @@ def _call(handler: Handler, body: bytes, routing_key: str) -> None:
     call = Call(handler)
     if not call.takes(event):
         return
-    if handler.batch:
-        call.together([event])
-    else:
-        call(event)
+    with Untraced().one(event):
+        if handler.batch:
+            call.together([event])
+        else:
+            call(event)
+        if handler.inbox:
+            check_committable(router.db_for_write(InboxEvent))
 
 
 class _Record:

@@ -2,12 +2,14 @@
 
 import json
 import signal
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import IntegrityError
 
-from consumers import BatchFailed, Event, registry, subscribe
+from consumers import BatchFailed, Event, current_event, registry, subscribe
 from consumers.bindings import topology_of
 from consumers.discovery import discover
 from consumers.rehearsal import rehearse
@@ -290,3 +292,44 @@ def test_rehearsal_gives_a_batch_handler_a_list(own_registry):
     rehearsal = rehearsed(together)
     assert rehearsal.writes[0].values == "'together', '1', 0"
     assert rehearsal.exception == "builtins.KeyError: 'bad'"
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_rehearsal_fails_when_the_handler_caught_a_database_error_as_it_does_in_a_worker(own_registry):
+    @subscribe("foo.#")
+    def catching(event):
+        Seen.objects.create(pk=1, handler="catching", text="effect", pid=0)
+        with suppress(IntegrityError):
+            Seen.objects.create(pk=1, handler="catching", text="taken", pid=0)
+
+    assert rehearsed(catching).exception.startswith("consumers.exceptions.HandlerRolledBack: ")
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+@pytest.mark.parametrize("batch", [0, 5])
+def test_handler_finds_its_event_in_a_rehearsal(own_registry, batch):
+    @subscribe("foo.#", batch=batch)
+    def looking(event):
+        Seen.objects.create(handler="looking", text=current_event().type, pid=0)
+
+    assert "tests.foo.signals.article_flagged" in rehearsed(looking).writes[0].values
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+@pytest.mark.parametrize("exc", [SystemExit(3), GeneratorExit()], ids=repr)
+def test_rehearsal_shows_what_ends_no_worker_either(own_registry, exc):
+    @subscribe("foo.#")
+    def ends(event):
+        raise exc
+
+    assert rehearsed(ends).exception.startswith(f"builtins.{type(exc).__name__}")
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_rehearsal_ends_at_ctrl_c(own_registry):
+    @subscribe("foo.#")
+    def hangs(event):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rehearsed(hangs)
