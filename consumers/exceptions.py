@@ -72,8 +72,11 @@ class BatchFailed(ConsumersError):
         self.failures = failures
 
 
-class HandlerTooSlow(ConsumersError):
-    """The handler ran longer than its hard limit, and was ended."""
+class HandlerTooSlow(BaseException):
+    """The handler ran longer than its hard limit, and was ended.
+
+    As KeyboardInterrupt it is no Exception: it comes at any step, once, and `except Exception` would lose it.
+    """
 
 
 class Reject(ConsumersError):

@@ -57,6 +57,17 @@ def test_coroutine_is_ended_at_its_hard_limit(became):
     assert ended
 
 
+def test_handler_that_catches_every_exception_is_ended_at_its_hard_limit(became):
+    def stubborn(event):
+        for _ in range(500):
+            try:
+                time.sleep(0.01)
+            except Exception:
+                continue
+
+    assert became(stubborn).exception == TOO_SLOW
+
+
 def test_coroutine_is_not_called_again_when_it_ended_late_by_itself(became):
     async def blocks(event):
         time.sleep(0.5)
