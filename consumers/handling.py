@@ -12,7 +12,7 @@ from consumers.effect import check_committable, effect
 from consumers.exceptions import BatchFailed, HandlerKilledItsProcess, OnCommitFailed
 from consumers.late_lock import has_one_writer, late_lock
 from consumers.models import InboxEvent
-from consumers.patience import GivingBack, Patience
+from consumers.patience import TRIES, GivingBack, Patience
 from consumers.processing import processing
 from consumers.querysets import AttemptQuerySet, InboxQuerySet, attempts, inbox
 from consumers.received import Received, event_of
@@ -89,7 +89,7 @@ class Handling:
     def _handle(self, event: Event, began: datetime, *, is_suspect: bool = False) -> Handled:
         # Around the transaction: what waits for the commit is caused by the event as well.
         with self.processing.one(event):
-            is_new = self._patience.keep_trying(self._once, event, is_suspect)
+            is_new = self._patience.keep_trying(self._once, event, is_suspect, tries=self._tries)
         return Handled(event=event if is_new else None, began=began)
 
     def _once(self, event: Event, is_suspect: bool) -> bool:
@@ -129,6 +129,11 @@ class Handling:
         """Most that come again are innocent: one that did not end the first start that was noted is begun alone."""
         noted = self._patience.keep_trying(self._attempts.begun, self.subscription, event)
         return 2 + noted >= min(3, self._most)
+
+    @property
+    def _tries(self) -> int:
+        """Calls in one attempt: without the inbox nothing undoes what the first one did before it raised."""
+        return TRIES if self.has_inbox else 1
 
     @property
     def _most(self) -> int:
@@ -188,7 +193,7 @@ class Handling:
             return {}
         try:
             with self.processing.together(events):
-                return self._patience.keep_trying(self._batch_once, events)
+                return self._patience.keep_trying(self._batch_once, events, tries=self._tries)
         except BaseException as exc:
             return {event.id: exc for event in events}
 

@@ -33,8 +33,8 @@ class Patience:
         self._needs_inbox = needs_inbox
         self._stop = stop
 
-    def keep_trying(self, action: Callable[..., Answer], *args: Any) -> Answer:
-        """What it answers: again while it is the database's fault that it raises."""
+    def keep_trying(self, action: Callable[..., Answer], *args: Any, tries: int = TRIES) -> Answer:
+        """What it answers: again while it is the database's fault that it raises, `tries` times while that answers."""
         tried = 0
         while True:
             try:
@@ -42,11 +42,11 @@ class Patience:
             except (OperationalError, InterfaceError, ProgrammingError) as exc:
                 tried += 1
                 with standing_still():
-                    is_over = not self._waits(exc, tried)
+                    is_over = not self._waits(exc, tries - tried)
                 if is_over:
                     raise
 
-    def _waits(self, exc: BaseException, tried: int) -> bool:
+    def _waits(self, exc: BaseException, left: int) -> bool:
         """Whether to try once more, after a pause: a few times for a lock or a deadlock, for ever while it is away.
 
         Raises GivingBack when the process is to end.
@@ -55,10 +55,10 @@ class Patience:
             return False
         connections[self.using].close()
         if self._answers():
-            if isinstance(exc, ProgrammingError):
+            if isinstance(exc, ProgrammingError) or left <= 0:
                 return False  # the handler's own
-            self._pause(PAUSE_SECONDS * 2**tried)
-            return tried < TRIES
+            self._pause(PAUSE_SECONDS * 2 ** (TRIES - left))
+            return True
         hint = migration_hint(InboxEvent, self.using) if self._needs_inbox else ""
         logger.warning("waiting for the database %s: %s%s", self.using, type(exc).__name__, hint)
         pause = PAUSE_SECONDS

@@ -207,3 +207,20 @@ def test_handler_without_an_inbox_does_not_wait_for_one(handle):
     with without_table(InboxEvent):
         assert isinstance(handle(locked, stop, inbox=False), Failed)
     end.cancel()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("batch", [0, 5])
+def test_handler_without_an_inbox_is_called_once_an_attempt_when_its_database_answers(batch):
+    """Nothing undoes what the first call did."""
+    calls = []
+
+    def elsewhere(event):
+        calls.append(event)
+        raise OperationalError("another server")
+
+    handler = Handler(name="h", function=elsewhere, patterns=("#",), inbox=False, batch=batch)
+    handling, received = Handling(handler, "blog.h", stop=Flag()), Received(body=EVENT, routing_key="a")
+    (result,) = handling.together([received]) if batch else [handling(received)]
+    assert isinstance(result, Failed)
+    assert len(calls) == 1
