@@ -61,6 +61,11 @@ class AttemptQuerySet(models.QuerySet[Any]):
     def end(self, subscription: str, event: Event) -> None:
         self.filter(subscription=stored(subscription), event_id=key_of(event)).delete()
 
+    def older_than(self, age: timedelta) -> "AttemptQuerySet":
+        """Of events that never came again: taken out of their queues by hand, or by the broker."""
+        rows: AttemptQuerySet = self.filter(last_at__lt=Now() - age)
+        return rows
+
 
 def inbox(using: str) -> InboxQuerySet:
     return InboxQuerySet(InboxEvent, using=using)

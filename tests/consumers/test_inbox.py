@@ -6,6 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from consumers.inbox import prune
 from consumers.models import Attempt, InboxEvent
 from consumers.querysets import attempts, inbox
 from publisher.wire.event import Event
@@ -21,6 +22,17 @@ def test_old_inbox_rows_are_forgotten(capsys):
     assert {row.event_id for row in InboxEvent.objects.all()} == {"new", "younger"}
     call_command("prune_inbox", "--days", "2")
     assert {row.event_id for row in InboxEvent.objects.all()} == {"new"}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("forget", [lambda: call_command("prune_inbox"), prune], ids=["command", "worker"])
+def test_starts_of_events_that_never_came_again_are_forgotten_too(forget, monkeypatch):
+    monkeypatch.setattr("consumers.inbox.connections.close_all", lambda: None)
+    for days, name in ((1, "new"), (31, "older")):
+        row = Attempt.objects.create(subscription="h", event_id=name)
+        Attempt.objects.filter(pk=row.pk).update(last_at=timezone.now() - timedelta(days=days))
+    forget()
+    assert [row.event_id for row in Attempt.objects.all()] == ["new"]
 
 
 @pytest.mark.django_db

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import router
 
+from consumers.inbox import forget
 from consumers.models import InboxEvent
-from consumers.querysets import inbox
 from publisher import conf
 from publisher.terminal import add_database
 
@@ -37,5 +37,5 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, days: timedelta | None, database: str, **options: Any) -> None:
         age = timedelta(days=conf.inbox_days()) if days is None else days
-        count, _ = inbox(database).older_than(age).delete()
+        count = forget(database, age)
         self.stdout.write(f"{count} forgotten, older than {age.days} days.")
