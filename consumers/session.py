@@ -58,8 +58,11 @@ class Session:
         self._is_ending = False
         self._has_batches = any(subscription.handler.batch for subscription in subscriptions.values())
         self.intake = Intake(inward, self._arrived)
-        for queue in subscriptions:
-            self.intake.consume(queue, prefetch_of(queue))
+        self._prefetch_of = prefetch_of
+        for queue, subscription in subscriptions.items():
+            # A pause outlasts the connection that it began on.
+            if subscription.paused_until is None or subscription.handler.ordered:
+                self.intake.consume(queue, prefetch_of(queue))
 
     def serve(self, stop: Flag, until_empty: bool) -> None:
         """Until `stop`, or until the queues are empty."""
@@ -231,7 +234,7 @@ class Session:
             if subscription.paused_until is not None and subscription.paused_until <= now:
                 logger.info("resumed queue=%s", queue)
                 subscription.paused_until = None
-                self.intake.resume(queue)
+                self.intake.resume(queue, self._prefetch_of(queue))
 
     def _is_empty(self) -> bool:
         return not self.intake.unacked and not any(self.inward.count_messages(queue) for queue in self.subscriptions)

@@ -95,14 +95,12 @@ class Intake:
         self._channel.add_on_cancel_callback(self._on_cancelled)
         self._number = self._channel.channel_number
         self._cancelled_by_broker = False
-        self._prefetch: dict[str, int] = {}
         self._consumer_tags: dict[str, str] = {}
         self._queues: dict[bytes, str] = {}
         connection.read_contents(self._channel, self._on_content)
 
     def consume(self, queue: str, prefetch: int) -> None:
         """Take from this queue, at most `prefetch` unacknowledged at a time."""
-        self._prefetch[queue] = prefetch
         ready: list[object] = []
         # It holds for the consumers that begin after it: each queue has its own.
         self._channel.basic_qos(prefetch_count=prefetch, callback=ready.append)
@@ -118,9 +116,10 @@ class Intake:
             del self._queues[tag.encode()]
             self._channel.basic_cancel(tag)
 
-    def resume(self, queue: str) -> None:
+    def resume(self, queue: str, prefetch: int) -> None:
+        """Take from it, unless it does."""
         if queue not in self._consumer_tags:
-            self.consume(queue, self._prefetch[queue])
+            self.consume(queue, prefetch)
 
     def cancel(self, queues: Iterable[str]) -> None:
         """Take no more from these; returns when the broker has agreed. What comes until then is handed over."""

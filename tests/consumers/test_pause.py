@@ -46,3 +46,21 @@ def test_pause_that_is_over_while_the_worker_ends_takes_nothing_more(pausing, qu
     assert worker.wait(15) == 0
     assert [text for _, text, _ in pausing.seen("free")] == ["1"]
     assert "resumed queue" not in worker.log.read_text()
+
+
+def test_pause_goes_on_when_the_connection_is_lost_meanwhile(pausing, queues, late_broker):
+    late_broker.open()
+    worker = pausing.start("consume", "typed", "plain", BROKER_URL=late_broker.url)
+    eventually(lambda: "consuming" in worker.log.read_text())
+    for n in range(25):
+        queues.event("t.typed", {"n": n})
+    eventually(lambda: "paused queue" in worker.log.read_text())
+    late_broker.close()
+    eventually(lambda: "connection lost" in worker.log.read_text())
+    queues.event("t.typed", {"n": 25})
+    queues.event("t.plain", {"n": 1})
+    late_broker.open()
+    eventually(lambda: [text for _, text, _ in pausing.seen("plain")] == ["1"])
+    with pytest.raises(AssertionError):
+        eventually(lambda: queues.count("typed") == 0, seconds=2)
+    assert "resumed queue" not in worker.log.read_text()

@@ -175,7 +175,7 @@ def test_resume_may_be_tried_again_on_another_connection_when_the_queue_was_dele
     intake.pause(line.name("line"))
     line.delete("line")
     with pytest.raises(BrokerUnavailable, match="is gone: NOT_FOUND"):
-        intake.resume(line.name("line"))
+        intake.resume(line.name("line"), 5)
 
 
 def test_nothing_more_comes_until_resumed_when_paused(connection, line):
@@ -185,7 +185,7 @@ def test_nothing_more_comes_until_resumed_when_paused(connection, line):
     fill(line, 3)
     connection.poll(0.3)
     assert taken == []
-    intake.resume(line.name("line"))
+    intake.resume(line.name("line"), 5)
     connection.wait_for(lambda: len(taken) == 3, 5)
 
 
