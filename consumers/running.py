@@ -1,12 +1,14 @@
 """A worker, or several, run to their end: what `manage.py consume` and `consumers.run()` have in common."""
 
 import sys
+import threading
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Event as Flag
 
 from consumers.exceptions import NamelessSignal
+from consumers.leaving import end_within
 from consumers.options import settings_from
 from consumers.registry import Handler
 from consumers.supervisor import SAME_WISH_SECONDS, Child, kill, supervise, supervised_by
@@ -30,7 +32,7 @@ def run_worker(handlers: Sequence[Handler], options: Namespace, *, has_database:
     with stopping_on_signals(stop, same_wish_seconds=patience, at_once=lambda: kill(children)):
         if options.processes > 1 and supervisor is None:
             return supervise(options.processes, stop, children)
-        return work(handlers, options, stop, has_database=has_database, supervisor=supervisor)
+        return work(handlers, options, stop, has_database=has_database, supervisor=supervisor, ends_process=True)
 
 
 def _problem_with(alive_file: Path | None) -> str:
@@ -50,11 +52,16 @@ def work(
     *,
     has_database: bool = True,
     supervisor: int | None = None,
+    ends_process: bool = False,
 ) -> int:
-    """One worker, until `stop` is set; the process's exit code."""
+    """One worker, until `stop` is set; the process's exit code. `ends_process`: nothing comes after it."""
+    known = threading.enumerate()
     try:
         with own_work():
-            Worker(handlers, settings_from(options, has_database=has_database, supervisor=supervisor), stop).run()
+            worker = Worker(handlers, settings_from(options, has_database=has_database, supervisor=supervisor), stop)
+            worker.run()
+            if ends_process:
+                end_within(worker.grace_left(), known)
     except (BrokerRefused, NamelessSignal) as exc:
         sys.stderr.write(f"{exc}\n")
         return EXIT_CONFIG

@@ -82,11 +82,11 @@ class Worker:
                         logger.warning("taking %d event a thread ahead from now on", LEAST_PER_THREAD)
                 finally:
                     self._forget()
-            self.pool.close(self._grace_left())
+            self.pool.close(self.grace_left())
         self.stop.set()
         self.answering.join()
 
-    def _grace_left(self) -> float:
+    def grace_left(self) -> float:
         """A handler that hangs is waited for once; threads that do nothing have a second to close their connections."""
         if self._draining_since is None:
             return self.settings.grace_seconds

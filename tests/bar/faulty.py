@@ -1,5 +1,6 @@
 """Handlers that fail in every way there is. They note what they began in a file, which no rollback undoes."""
 
+import asyncio
 import os
 import signal
 import time
@@ -87,6 +88,12 @@ async def asynchronous(event: Event):
     note(f"async {event.data['n']}")
     if noted(f"async {event.data['n']}") <= event.data.get("failures", 0):
         raise ConnectionError
+
+
+@subscribe("t.threaded", retry=QUICK)
+async def threaded(event: Event):
+    note("threaded")
+    await asyncio.to_thread(time.sleep, 20)
 
 
 @subscribe("t.slow", soft_seconds=0.5, hard_seconds=1.5, retry=Backoff(delays=()))

@@ -257,6 +257,16 @@ def test_slow_handler_is_warned_of_and_ended_at_its_hard_limit(faulty, queues):
     assert "slow handler=slow" in worker.log.read_text()
 
 
+def test_threads_that_an_async_handler_started_are_not_waited_for_beyond_the_grace_period(faulty, queues):
+    worker = faulty.consume("threaded", "--grace", "1")
+    queues.event("t.threaded", {})
+    eventually(lambda: faulty.notes() == ["threaded"])
+    worker.terminate()
+    assert worker.wait(8) == 0
+    assert "1 handlers did not end within 1 seconds" in worker.log.read_text()
+    assert eventually(lambda: queues.count("threaded") == 1)
+
+
 def test_letters_are_replayed_one_by_one_rehearsed_and_discarded(faulty, queues):
     worker = faulty.consume("flaky")
     first, second, third = (queues.event("t.flaky", {"n": n, "failures": 3}) for n in range(3))
