@@ -63,7 +63,7 @@ class AttemptQuerySet(models.QuerySet[Any]):
 
     def older_than(self, age: timedelta) -> "AttemptQuerySet":
         """Of events that never came again: taken out of their queues by hand, or by the broker."""
-        rows: AttemptQuerySet = self.filter(last_at__lt=Now() - age)
+        rows: AttemptQuerySet = self.filter(last_at__lt=UtcNow() - age)
         return rows
 
 
