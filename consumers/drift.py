@@ -13,12 +13,13 @@ from publisher.wire.connection import MISSING, PRESENT, Connection
 from publisher.wire.topology import Binding, Topology
 
 UNKNOWN = "unknown"
+LEFT_OVER = "left over"
 API_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """One row of `manage.py topology`. `state` is present, missing, unknown, or how it differs."""
+    """One row of `manage.py topology`. `state` is present, missing, unknown, left over, or how it differs."""
 
     kind: str
     name: str
@@ -27,11 +28,17 @@ class Compared:
 
 
 def differs(row: Compared) -> bool:
-    return row.state not in (PRESENT, MISSING, UNKNOWN)
+    return row.state not in (PRESENT, MISSING, UNKNOWN, LEFT_OVER)
 
 
 def compared(topology: Topology, connection: Connection) -> list[Compared]:
-    return [*_exchanges(topology, connection), *_queues(topology, connection), *_bindings(topology)]
+    found = bindings_on_broker()
+    return [
+        *_exchanges(topology, connection),
+        *_queues(topology, connection),
+        *_bindings(topology, found),
+        *_left_over(topology, found or set(), connection),
+    ]
 
 
 def _exchanges(topology: Topology, connection: Connection) -> Iterator[Compared]:
@@ -42,17 +49,38 @@ def _exchanges(topology: Topology, connection: Connection) -> Iterator[Compared]
 
 def _queues(topology: Topology, connection: Connection) -> Iterator[Compared]:
     for queue in topology.queues:
-        count = connection.count_messages(queue.name)
         state = connection.state_of_queue(queue)
-        detail = "" if count is None else f"{count} messages"
-        yield Compared(kind="queue", name=queue.name, detail=detail, state=state)
+        yield Compared(kind="queue", name=queue.name, detail=_counted(queue.name, connection), state=state)
 
 
-def _bindings(topology: Topology) -> Iterator[Compared]:
-    found = bindings_on_broker()
+def _counted(queue: str, connection: Connection) -> str:
+    count = connection.count_messages(queue)
+    return "" if count is None else f"{count} messages"
+
+
+def _bindings(topology: Topology, found: set[Binding] | None) -> Iterator[Compared]:
     for binding in topology.bindings:
         state = UNKNOWN if found is None else PRESENT if binding in found else MISSING
         yield Compared(kind="binding", name=binding.queue, detail=f"{binding.exchange} {binding.key}", state=state)
+
+
+def _left_over(topology: Topology, found: set[Binding], connection: Connection) -> Iterator[Compared]:
+    """What nobody asks for any more under this service's name: of handlers that were renamed, of keys taken out."""
+    asked = {queue.name for queue in topology.queues}
+    ours = [binding for binding in found.difference(topology.bindings) if _is_ours(binding)]
+    for queue in sorted({binding.queue for binding in ours} - asked):
+        yield Compared(kind="queue", name=queue, detail=_counted(queue, connection), state=LEFT_OVER)
+    for binding in sorted(ours, key=lambda binding: (binding.queue, binding.exchange, binding.key)):
+        if binding.queue in asked:
+            detail = f"{binding.exchange} {binding.key}"
+            yield Compared(kind="binding", name=binding.queue, detail=detail, state=LEFT_OVER)
+
+
+def _is_ours(binding: Binding) -> bool:
+    """A queue of this service at an exchange of the bridge, and not one in which events of all wait."""
+    exchange = conf.exchange()
+    is_of_the_bridge = binding.exchange == exchange or binding.exchange.startswith(f"{exchange}.")
+    return is_of_the_bridge and binding.queue.startswith(f"{conf.service()}.") and binding.queue != binding.exchange
 
 
 def bindings_on_broker() -> set[Binding] | None:

@@ -1,5 +1,6 @@
 """What `manage.py topology --check` could not look at is told, not taken for right."""
 
+import json
 import socket
 from io import StringIO
 
@@ -16,8 +17,10 @@ def topology(settings, bridge):
     def run(*arguments, console=None):
         settings.SIGNAL_BRIDGE = {**bridge, "MANAGEMENT_URL": console}
         err = StringIO()
-        call_command("topology", "--declare", *arguments, stdout=StringIO(), stderr=err)
+        call_command("topology", "--declare", *arguments, stdout=out, stderr=err)
         return err.getvalue()
+
+    out = run.out = StringIO()
 
     yield run
     settings.SIGNAL_BRIDGE = bridge
@@ -46,3 +49,27 @@ def test_nothing_is_said_of_bindings_when_the_console_tells(topology, broker):
     if broker.management_url is None:
         pytest.skip("this broker has no console")
     assert topology("--check", console=broker.management_url) == ""
+
+
+def test_queues_and_keys_that_nobody_asks_for_are_left_over(topology, broker, queues):
+    """Of this service at this exchange alone: another's are no business of ours."""
+    if broker.management_url is None:
+        pytest.skip("this broker has no console")
+    topology("--format", "json", console=broker.management_url)
+    asked = {row["name"] for row in json.loads(topology.out.getvalue()) if row["kind"] == "queue"}
+    handlers = sorted(name for name in asked if name.startswith(f"{queues.service}.") and not name.endswith(".dead"))
+    queues.bind("renamed", "#")
+    queues.publish("a.key", b"{}")
+    queues.channel.queue_bind(handlers[0], queues.exchange, "an.old.key")
+    queues.channel.queue_declare("elsewhere")
+    queues.channel.queue_bind("elsewhere", queues.exchange, "#")
+    topology.out.truncate(0), topology.out.seek(0)
+    assert topology("--check", "--format", "json", console=broker.management_url).startswith("2 left over under")
+    left_over = [row for row in json.loads(topology.out.getvalue()) if row["state"] == "left over"]
+    assert left_over == [
+        {"kind": "queue", "name": queues.name("renamed"), "detail": "1 messages", "state": "left over"},
+        {"kind": "binding", "name": handlers[0], "detail": f"{queues.exchange} an.old.key", "state": "left over"},
+    ]
+    queues.channel.queue_unbind(handlers[0], queues.exchange, "an.old.key")
+    queues.channel.queue_delete("elsewhere")
+    queues.delete("renamed")

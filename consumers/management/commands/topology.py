@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from consumers.bindings import topology_of
 from consumers.discovery import discover
-from consumers.drift import UNKNOWN, compared, differs
+from consumers.drift import LEFT_OVER, UNKNOWN, compared, differs
 from consumers.exceptions import HandlersNotImportable
 from publisher import conf
 from publisher.terminal import add_format, show
@@ -15,13 +15,17 @@ from publisher.wire.errors import BrokerRefused, BrokerUnavailable
 from publisher.wire.lifecycle import EXIT_CONFIG
 from publisher.wire.topology import events_exchange
 
+LEFT_OVER_HINT = (
+    "left over under this service's name: let the old code empty such a queue, or move what is in it, "
+    "before you delete it; unbind such a key in the console."
+)
 NOT_CHECKED = "bindings were not checked: set MANAGEMENT_URL, and give the broker's user the tag 'management'."
 
 
 class Command(BaseCommand):
     help = (
-        "The exchange, queues and bindings that this project's handlers need, and whether the broker has them. "
-        "Bindings are read through the console's API: set MANAGEMENT_URL for it."
+        "The exchange, queues and bindings that this project's handlers need, whether the broker has them, and what is "
+        "left over of others. Bindings are read through the console's API: set MANAGEMENT_URL for it."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -43,6 +47,8 @@ class Command(BaseCommand):
         show(rows, format, title=f"Topology of {conf.service()!r}", stdout=self.stdout)
         drifted = [row for row in rows if row.state == MISSING or differs(row)]
         unknown = [row for row in rows if row.state == UNKNOWN]
+        if left_over := [row for row in rows if row.state == LEFT_OVER]:
+            self.stderr.write(f"{len(left_over)} {LEFT_OVER_HINT}")
         if check and unknown:
             self.stderr.write(f"{len(unknown)} {NOT_CHECKED}")
         if check and drifted:
