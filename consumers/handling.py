@@ -17,7 +17,7 @@ from consumers.processing import processing
 from consumers.querysets import AttemptQuerySet, InboxQuerySet, attempts, inbox
 from consumers.received import Received, event_of
 from consumers.registry import Handler
-from consumers.results import Dangerous, Failed, GivenBack, Handled, Result, dead, name_of
+from consumers.results import Dangerous, Failed, GivenBack, Handled, Result, dead, name_of, where
 from consumers.retry import Bury, decide
 from publisher.wire.event import Event
 
@@ -84,7 +84,7 @@ class Handling:
         decision = decide(received.attempt, exc, self.handler.retry)
         if isinstance(decision, Bury):
             return dead(decision.reason, exc, received, self.handler.name)
-        return Failed(received=received, after=decision.after, exception=name_of(exc))
+        return Failed(received=received, after=decision.after, exception=name_of(exc), where=where(exc))
 
     def _handle(self, event: Event, began: datetime, *, is_suspect: bool = False) -> Handled:
         # Around the transaction: what waits for the commit is caused by the event as well.

@@ -68,8 +68,7 @@ def instance_of(sent: dict[str, Any], left_out: str = "") -> Model | Record:
     # A reference alone says nothing of the fields.
     values = _values(model, given, "*" if not sent["fields"] else left_out)
     instance = model.from_db(router.db_for_read(model), list(values), list(values.values()))
-    if unknown := _unknown(model, sent["fields"]):
-        instance._unknown_fields = unknown  # type: ignore[attr-defined]
+    instance._unknown_fields = _unknown(model, sent["fields"])  # type: ignore[attr-defined]
     return instance
 
 

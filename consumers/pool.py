@@ -229,12 +229,13 @@ def _log(job: Job, delivery: Delivery, result: Result, began: float) -> None:
                         told(event), name, printable(event.type), printable(event.routing_key),
                         _lag_ms(event.time, result.began), (time.monotonic() - began) * 1000)  # fmt: skip
     elif isinstance(result, Failed):
-        logger.warning("failed event=%s%s handler=%s attempt=%d next_seconds=%.1f: %s",
+        logger.warning("failed event=%s%s handler=%s attempt=%d next_seconds=%.1f: %s (%s)",
                        printable(delivery.properties.message_id), told_of(delivery.body), name,
-                       result.received.attempt, result.after, result.exception)  # fmt: skip
+                       result.received.attempt, result.after, result.exception, result.where)  # fmt: skip
     elif isinstance(result, Dead):
-        logger.error("dead event=%s%s handler=%s reason=%s: %s", printable(delivery.properties.message_id),
-                     told_of(delivery.body), name, result.reason, result.headers["x-exception"])  # fmt: skip
+        logger.error("dead event=%s%s handler=%s reason=%s: %s (%s)", printable(delivery.properties.message_id),
+                     told_of(delivery.body), name, result.reason, result.headers["x-exception"],
+                     result.headers["x-where"])  # fmt: skip
 
 
 def _lag_ms(sent: datetime | None, began: datetime) -> float:

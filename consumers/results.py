@@ -1,6 +1,7 @@
 """What can become of one delivery."""
 
 import socket
+import sysconfig
 import traceback
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,7 @@ from publisher.scrubbing import scrubbed
 from publisher.wire.event import Event
 
 TEXT_CHARACTERS = 500
+LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 
 
 class Handled(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +37,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True):
     received: Received
     after: float
     exception: str
+    where: str = ""
 
 
 # Reasons of dead letters that are the event's own.
@@ -97,6 +100,7 @@ def name_of(exc: BaseException) -> str:
 
 
 def where(exc: BaseException) -> str:
-    """The file and line that raised, without the values that were there."""
+    """File and line, without the values that were there: the last of the project's own that it came from, if any."""
     frames = traceback.extract_tb(exc.__traceback__)
-    return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""
+    own = [frame for frame in frames if not frame.filename.startswith(LIBRARIES)] or frames
+    return f"{own[-1].filename.rpartition('/')[2]}:{own[-1].lineno}" if own else ""

@@ -108,7 +108,7 @@ def _said(word: str, pairs: dict[str, str], rest: str) -> Said | None:
                 event=pairs["event"],
                 handler=pairs["handler"],
                 next_seconds=float(pairs["next_seconds"].rstrip(":")),
-                exception=rest.rpartition(": ")[2],
+                exception=rest.rpartition(": ")[2].partition(" ")[0],
             )
         case "dead":
             return Dead(event=pairs["event"], handler=pairs["handler"], reason=rest.partition("reason=")[2])

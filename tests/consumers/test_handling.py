@@ -174,6 +174,12 @@ def test_dead_letter_says_why_when_the_handler_raises(exc, reason, name):
     assert result.headers["x-text"] == str(exc)
 
 
+def test_place_that_is_told_is_the_handlers_own_when_a_library_raised():
+    handle, _ = handling(user_login, function=lambda **kwargs: json.loads("{"), retry=Backoff(delays=(5.0,)))
+    result = handle(body(None), "")
+    assert result.where.startswith("test_handling.py:")
+
+
 def test_event_waits_for_another_attempt_when_the_policy_has_one():
     handle, _ = handling(user_login, function=raising(ValueError("no")), retry=Backoff(delays=(5.0,), jitter=0.0))
     result = handle(body(None), "")

@@ -16,7 +16,7 @@ def test_said_reads_a_handled_event():
 def test_said_reads_a_failed_attempt():
     line = (
         "2026-11-23 08:00:00,123 WARNING consumers.worker failed event=e1 handler=update_status attempt=1"
-        " next_seconds=0.9: requests.exceptions.HTTPError"
+        " next_seconds=0.9: requests.exceptions.HTTPError (update_status.py:27)"
     )
     assert said(line) == Failed(
         event="e1", handler="update_status", next_seconds=0.9, exception="requests.exceptions.HTTPError"
