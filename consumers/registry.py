@@ -1,10 +1,12 @@
 """The handlers of this process: what `@receiver` and `@subscribe` leave behind."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 from django.dispatch import Signal
+from django.utils.inspect import func_accepts_kwargs
 
 from consumers.exceptions import HandlerNameTaken
 from consumers.retry import Backoff
@@ -117,6 +119,10 @@ def receiver(
         raise TypeError(f"signals are django.dispatch.Signal, as in @receiver(post_save), not {signal!r}")
 
     def register(function: Function) -> Function:
+        if not func_accepts_kwargs(function):
+            raise TypeError(
+                f"{function.__qualname__} has to take **kwargs, as every receiver: it gets `event`, for one"
+            )
         made = {"name": function.__name__, **options}
         _add(Handler(function=function, signals=signals, sender=sender, instance=instance, ask=ask, **made))  # type: ignore[arg-type]
         return function
@@ -137,11 +143,22 @@ def subscribe(
         raise TypeError(f'patterns are text, as in @subscribe("auth.#"), not {patterns!r}')
 
     def register(function: Function) -> Function:
+        if not _takes_one(function):
+            what = "a list of events" if batch else "an event"
+            raise TypeError(f"{function.__qualname__} is called with {what} and nothing else")
         made = {"name": function.__name__, **options}
         _add(Handler(function=function, patterns=patterns, batch=batch, batch_seconds=batch_seconds, **made))  # type: ignore[arg-type]
         return function
 
     return register
+
+
+def _takes_one(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError:
+        return False
+    return True
 
 
 def handlers() -> tuple[Handler, ...]:

@@ -45,6 +45,21 @@ def test_subscribe_takes_patterns():
     assert (handler.name, handler.patterns, handler.signals) == ("log", ("db.*.foo.article", "auth.#"), ())
 
 
+@pytest.mark.parametrize(
+    ("register", "function", "says"),
+    [
+        (receiver(post_save, name="h"), lambda sender, instance: None, r"\*\*kwargs"),
+        (subscribe("#", name="h"), lambda: None, "called with an event"),
+        (subscribe("#", name="h"), lambda event, other: None, "called with an event"),
+        (subscribe("#", name="h", batch=2), lambda first, second: None, "called with a list of events"),
+    ],
+)
+def test_function_is_refused_when_it_cannot_be_called_as_handlers_are(register, function, says):
+    with pytest.raises(TypeError, match=says):
+        register(function)
+    assert not handlers()
+
+
 def test_handlers_are_in_the_order_they_were_registered():
     for name in "cab":
         subscribe("#", name=name)(lambda event: None)
