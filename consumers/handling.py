@@ -17,7 +17,7 @@ from consumers.processing import processing
 from consumers.querysets import AttemptQuerySet, InboxQuerySet, attempts, inbox
 from consumers.received import Received, event_of
 from consumers.registry import Handler
-from consumers.results import Dangerous, Failed, GivenBack, Handled, Result, dead, name_of, where
+from consumers.results import CRASHED, Dangerous, Failed, GivenBack, Handled, Result, dead, name_of, where
 from consumers.retry import Bury, decide
 from publisher.wire.event import Event
 
@@ -150,7 +150,7 @@ class Handling:
         if begun > self._most:
             self._ended(event)
             exc = HandlerKilledItsProcess(f"{begun - 1} times begun, never ended")
-            return dead("crashed", exc, received, self.handler.name)
+            return dead(CRASHED, exc, received, self.handler.name)
         try:
             handled = self._handle(event, began, is_suspect=True)
         except GivingBack:

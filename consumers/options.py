@@ -95,7 +95,9 @@ def add_options(parser: ArgumentParser) -> None:
         metavar="SECONDS",
         help="at the end, wait so long for handlers that run (default: %(default)g)",
     )
-    parser.add_argument("--until-empty", action="store_true", help="end when the queues are empty")
+    parser.add_argument(
+        "--until-empty", action="store_true", help="end when the queues are empty; a broker that is away is waited for"
+    )
     parser.add_argument("--alive-file", type=Path, metavar="PATH", help="touched every second: old means stuck")
 
 

@@ -40,7 +40,9 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True):
     where: str = ""
 
 
-# Reasons of dead letters that are the event's own.
+# The reason of a dead letter whose handler did not live to say one.
+CRASHED = "crashed"
+# Those that are the event's own.
 OF_THE_EVENT = frozenset(("malformed", "unknown type", "too many hops", "rejected"))
 
 

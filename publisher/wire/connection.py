@@ -45,6 +45,12 @@ MISSING = "missing"
 SUPPOSED_REFUSALS = (ProbableAccessDeniedError, ProbableAuthenticationError)
 CLOSED_BY_BROKER = re.compile(rf"{ConnectionClosedByBroker.__name__}: \((\d+)\)")
 # Reply codes that a person must mend: access refused, locked, precondition failed, not allowed.
+# What RabbitMQ says of a queue or an exchange that is there with other arguments.
+INEQUIVALENT = "inequivalent arg"
+DECLARED_OTHERWISE = (
+    "; it was declared otherwise, under another EXCHANGE, with or without `ordered`, or by another version: "
+    "go back to that, or let that empty it, and delete it"
+)
 REFUSAL_CODES = frozenset((403, 405, 406, 530))
 # Precondition failed, too, but nothing that a person must mend: a handler ran longer than `consumer_timeout`.
 LATE = "delivery acknowledgement on channel"
@@ -280,7 +286,8 @@ def translated(exc: BaseException, address: str) -> BrokerUnavailable | BrokerRe
     if isinstance(cause, ChannelClosedByBroker) and cause.reply_code == NOT_FOUND:
         return BrokerUnavailable(f"what was declared at {address} is gone: {cause.reply_text}")
     if isinstance(cause, ChannelClosedByBroker | ConnectionClosedByBroker) and cause.reply_code in REFUSAL_CODES:
-        return BrokerRefused(f"{address} said {cause.reply_code}: {cause.reply_text}")
+        hint = DECLARED_OTHERWISE if INEQUIVALENT in cause.reply_text else ""
+        return BrokerRefused(f"{address} said {cause.reply_code}: {cause.reply_text}{hint}")
     if isinstance(cause, ssl.SSLCertVerificationError):
         return BrokerRefused(f"{address} has a certificate that cannot be trusted: {cause.verify_message}")
     return BrokerUnavailable(f"{address} is not there: {cause or type(cause).__name__}")

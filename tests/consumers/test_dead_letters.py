@@ -326,6 +326,18 @@ def test_rehearsal_shows_what_ends_no_worker_either(own_registry, exc):
 
 
 @pytest.mark.django_db(databases=["default", "other"])
+def test_letter_whose_handler_ended_its_process_is_rehearsed_when_it_is_named(bury, capsys):
+    bury("index", "i1", reason="crashed")
+    bury("index", "i2", reason="malformed")
+    call_command("deadletters", "replay", "--all", "--rehearse")
+    told = capsys.readouterr()
+    assert ("i1: index" in told.out, "i2: index" in told.out) == (False, True)
+    assert "i1: not rehearsed, index ended its process over it" in told.err
+    call_command("deadletters", "replay", "i1", "--rehearse")
+    assert "i1: index" in capsys.readouterr().out
+
+
+@pytest.mark.django_db(databases=["default", "other"])
 def test_rehearsal_ends_at_ctrl_c(own_registry):
     @subscribe("foo.#")
     def hangs(event):

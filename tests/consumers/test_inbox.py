@@ -10,6 +10,7 @@ from consumers.inbox import prune
 from consumers.models import Attempt, InboxEvent
 from consumers.querysets import attempts, inbox
 from publisher.wire.event import Event
+from tests.databases import without_table
 
 
 @pytest.mark.django_db
@@ -60,3 +61,9 @@ def test_long_names_are_kept_apart():
     assert [inbox("default").admit(name, event) for name in (first, second, first)] == [True, True, False]
     assert [attempts("default").begin(name, event) for name in (first, second, first)] == [1, 1, 2]
     assert max(len(row.subscription) for row in InboxEvent.objects.all()) == 150
+
+
+@pytest.mark.django_db(transaction=True)
+def test_command_says_to_migrate_when_there_is_no_inbox():
+    with without_table(InboxEvent), pytest.raises(CommandError, match=r"; run: manage.py migrate consumers"):
+        call_command("prune_inbox")

@@ -17,6 +17,7 @@ from consumers.exceptions import HandlersNotImportable, UnknownHandler
 from consumers.letter_rows import groups_of, line_of
 from consumers.registry import Handler
 from consumers.rehearsal import Rehearsal, rehearse
+from consumers.results import CRASHED
 from publisher import conf
 from publisher.terminal import add_format, in_any_order, show
 from publisher.wire.connection import Connection
@@ -76,7 +77,7 @@ class Command(BaseCommand):
             with Connection(conf.broker_url(), "deadletters") as connection:
                 letters = Letters(connection, handlers, wanted)
                 if action == "replay" and options["rehearse"]:
-                    found = self._rehearse(letters, handlers, format)
+                    found = self._rehearse(letters, handlers, format, ids)
                 else:
                     found = {"list": self._list, "show": self._show, "replay": self._replay, "discard": self._discard}[
                         action
@@ -129,17 +130,20 @@ class Command(BaseCommand):
         self.stdout.write(f"{len(discarded)} discarded.")
         return set(discarded)
 
-    def _rehearse(self, letters: Letters, handlers: Sequence[Handler], format: str) -> set[str]:
+    def _rehearse(self, letters: Letters, handlers: Sequence[Handler], format: str, ids: frozenset[str]) -> set[str]:
         by_name = {handler.name: handler for handler in handlers}
-        rehearsals = [
-            rehearse(by_name[letter.handler], letter.id, delivery.body, routing_key_of(delivery))
-            for letter, delivery in letters
-        ]
+        rehearsals = []
+        for letter, delivery in letters:
+            if letter.reason == CRASHED and letter.id not in ids:
+                self.stderr.write(printable(f"{letter.id}: not rehearsed, {letter.handler} ended its process over it. "
+                                            "It would end this one: name the letter if you mean it."))  # fmt: skip
+                continue
+            rehearsal = rehearse(by_name[letter.handler], letter.id, delivery.body, routing_key_of(delivery))
+            rehearsals.append(rehearsal)
+            if format != "json":
+                self._tell(rehearsal)
         if format == "json":
             self.stdout.write(json.dumps([asdict(rehearsal) for rehearsal in rehearsals], indent=2))
-        else:
-            for rehearsal in rehearsals:
-                self._tell(rehearsal)
         return {rehearsal.id for rehearsal in rehearsals}
 
     def _tell(self, rehearsal: Rehearsal) -> None:
@@ -147,3 +151,5 @@ class Command(BaseCommand):
         self.stdout.write(printable(f"{rehearsal.id}: {rehearsal.handler} {end}, after {rehearsal.reads} reads."))
         show(rehearsal.writes, "table", title="It would write", stdout=self.stdout)
         self.stdout.write(rehearsal.warning)
+        # The next one may end the process.
+        self.stdout.flush()

@@ -4,12 +4,14 @@ from argparse import ArgumentTypeError
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error as DatabaseTrouble
 from django.db import router
 
 from consumers.inbox import forget
 from consumers.models import InboxEvent
 from publisher import conf
+from publisher.tables import migration_hint
 from publisher.terminal import add_database
 
 
@@ -37,5 +39,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, days: timedelta | None, database: str, **options: Any) -> None:
         age = timedelta(days=conf.inbox_days()) if days is None else days
-        count = forget(database, age)
+        try:
+            count = forget(database, age)
+        except DatabaseTrouble as exc:
+            text = " ".join(str(exc).split())
+            raise CommandError(f"The inbox of {database!r}: {text}{migration_hint(InboxEvent, database)}") from exc
         self.stdout.write(f"{count} forgotten, older than {age.days} days.")
