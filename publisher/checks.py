@@ -13,10 +13,23 @@ from publisher.exposure import check_user_model
 from publisher.hints import near as near
 from publisher.rows import SLOTS
 from publisher.rule_checks import RULE_CHECKS
-from publisher.rules import KEYS, redact_from, rule_from
+from publisher.rules import KEYS, WrongValue, redact_from, rule_from
 
 DICT_HINT = "Write a dict, as SIGNAL_BRIDGE = {'SERVICE': 'shop', 'FORWARD': [...]}; docs/settings.md has its keys."
 FLAG_HINT = "Write True or False."
+RULE_HINT = "Write a signal's dotted path, or a dict as {'signal': 'django.db.models.signals.post_save'}."
+FIELDS_HINT = "Write a dict of model to fields, as {'blog.Comment': ['id', 'text']}."
+HINTS = {
+    "signal": "Write its dotted path, or a glob over dotted paths: `manage.py signals` lists them.",
+    "senders": "Write a list, as ['blog.Comment', 'auth.*'], or leave 'senders' out for all of them.",
+    "exclude": "Write a list, as ['blog.Draft'].",
+    "fields": FIELDS_HINT,
+    "omit_fields": FIELDS_HINT,
+    "redact": "Write a dict, as {'email': 'mask'}.",
+    "strict": FLAG_HINT,
+    "traceback": FLAG_HINT,
+    "changes": FLAG_HINT,
+}
 URL_HINT = "Write amqp://user:password@host:5672/vhost, or amqps:// for TLS."
 
 
@@ -132,9 +145,15 @@ def _check_rules(entries: object) -> Iterator[CheckMessage]:
         where = f"SIGNAL_BRIDGE['FORWARD'][{index}]"
         try:
             rule = rule_from(entry)
-        except (ValueError, TypeError, AttributeError) as exc:
-            unknown = [key for key in entry if key not in KEYS] if isinstance(entry, Mapping) else []
-            yield Error(f"{where}: {exc}.", hint=near(str(unknown[0]) if unknown else "", KEYS), id="publisher.E005")
+        except (ValueError, TypeError) as exc:
+            yield Error(f"{where}: {exc}.", hint=_hint(entry, exc), id="publisher.E005")
             continue
         for check in RULE_CHECKS:
             yield from check(rule, where)
+
+
+def _hint(entry: object, exc: Exception) -> str:
+    if isinstance(exc, WrongValue):
+        return HINTS[exc.key]
+    unknown = [key for key in entry if key not in KEYS] if isinstance(entry, Mapping) else []
+    return near(str(unknown[0]), KEYS) if unknown else RULE_HINT

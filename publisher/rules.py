@@ -3,7 +3,7 @@
 This is read from the settings when a site starts: what only an event needs is elsewhere.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -29,6 +29,14 @@ Redact = tuple[tuple[str, str], ...]
 
 NO_FIELDS: frozenset[str] = frozenset()
 FOR_NO_MODEL: Mapping[str, frozenset[str]] = MappingProxyType({})
+
+
+class WrongValue(ValueError):
+    """What stands under a key is none of what may stand there."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(reason)
+        self.key = key
 
 
 class Rule(NamedTuple):
@@ -82,7 +90,7 @@ def is_glob(pattern: str) -> bool:
 
 
 def rule_from(entry: object, *, redact: Redact = (), strict: bool = False) -> Rule:
-    """`redact` and `strict` are the project's. Raises ValueError, TypeError or AttributeError for what is no rule."""
+    """`redact` and `strict` are the project's. Raises ValueError or TypeError for what is no rule."""
     if isinstance(entry, str):
         return Rule(signal=entry, redact=redact, strict=strict)
     if not isinstance(entry, Mapping):
@@ -90,23 +98,8 @@ def rule_from(entry: object, *, redact: Redact = (), strict: bool = False) -> Ru
     unknown = [key for key in entry if key not in KEYS]
     if unknown or "signal" not in entry:
         raise ValueError(f"unknown keys {unknown}" if unknown else "a rule needs the key 'signal'")
-    return Rule(
-        signal=_text(entry["signal"]),
-        senders=_globs(entry.get("senders", ())),
-        exclude=_globs(entry.get("exclude", ())),
-        fields=_fields(entry.get("fields", {})),
-        omit_fields=_fields(entry.get("omit_fields", {})),
-        redact=redact_from(entry.get("redact", {})) + redact,
-        routing_key=entry.get("routing_key"),
-        when=entry.get("when"),
-        delivery=entry.get("delivery", "outbox"),
-        unroutable=entry.get("unroutable", "drop"),
-        strict=_flag(entry.get("strict", strict)),
-        traceback=_flag(entry.get("traceback", False)),
-        changes=_flag(entry.get("changes", False)),
-        timeout=entry.get("timeout", ASK_SECONDS),
-        on_timeout=entry.get("on_timeout"),
-    )
+    given = {key: _read(key, value) for key, value in entry.items()}
+    return Rule(**{"strict": strict, **given, "redact": given.get("redact", ()) + redact})
 
 
 def redact_from(entries: object) -> Redact:
@@ -127,13 +120,21 @@ def rules_from(entries: object, *, redact: Redact = (), strict: bool = False) ->
     for entry in entries if isinstance(entries, list | tuple) else ():
         try:
             rules.append(rule_from(entry, redact=redact, strict=strict))
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError):
             continue
     return tuple(rules)
 
 
 def first_match(rules: Iterable[Rule], sender: str | None) -> Rule | None:
     return next((rule for rule in rules if rule.takes_sender(sender)), None)
+
+
+def _read(key: str, value: object) -> Any:
+    read = READERS.get(key)
+    try:
+        return value if read is None else read(value)
+    except (ValueError, TypeError) as exc:
+        raise WrongValue(key, f"{key!r}: {exc}") from exc
 
 
 def _text(value: object) -> str:
@@ -162,3 +163,17 @@ def _fields(values: object) -> dict[str, frozenset[str]]:
     if not isinstance(values, Mapping):
         raise TypeError(f"expected a dict of model label to field names, not {values!r}")
     return {_text(label).lower(): frozenset(_texts(names)) for label, names in values.items()}
+
+
+# The checks look at the other keys, which mean nothing yet where they are wrong.
+READERS: Mapping[str, Callable[[object], Any]] = {
+    "signal": _text,
+    "senders": _globs,
+    "exclude": _globs,
+    "fields": _fields,
+    "omit_fields": _fields,
+    "redact": redact_from,
+    "strict": _flag,
+    "traceback": _flag,
+    "changes": _flag,
+}
