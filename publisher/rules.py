@@ -159,6 +159,14 @@ def _globs(values: object) -> tuple[str, ...]:
     return tuple(text.lower() for text in _texts(values))
 
 
+def _senders(values: object) -> tuple[str, ...]:
+    """A list that a program left empty means no sender, not all of them."""
+    globs = _globs(values)
+    if not globs:
+        raise ValueError("an empty list takes no sender")
+    return globs
+
+
 def _fields(values: object) -> dict[str, frozenset[str]]:
     if not isinstance(values, Mapping):
         raise TypeError(f"expected a dict of model label to field names, not {values!r}")
@@ -168,7 +176,7 @@ def _fields(values: object) -> dict[str, frozenset[str]]:
 # The checks look at the other keys, which mean nothing yet where they are wrong.
 READERS: Mapping[str, Callable[[object], Any]] = {
     "signal": _text,
-    "senders": _globs,
+    "senders": _senders,
     "exclude": _globs,
     "fields": _fields,
     "omit_fields": _fields,

@@ -44,6 +44,7 @@ def test_nothing_is_wrong_when_the_settings_are_those_of_the_tests(settings):
     [
         {},
         {"senders": ["foo.*", "FOO.Article", "*"], "exclude": ["foo.Draft", "foo.article_tags"]},
+        {"exclude": []},
         {"fields": {"foo.Article": ["title", "id"]}, "omit_fields": {"foo.article": ["price"]}},
         {"routing_key": "plain"},
         {"routing_key": "{group}.{signal}.{sender}.{subject}.{kwargs[a]}.{{}}"},
@@ -100,6 +101,7 @@ def test_e004_when_a_name_is_none(check, key, name):
         ({"omitfields": {}}, ["'omitfields'", "'omit_fields'"]),
         ({"senders": "foo.Article"}, ["'senders'", "not 'foo.Article'", "['blog.Comment', 'auth.*']"]),
         ({"senders": None}, ["'senders'", "not None", "leave 'senders' out"]),
+        ({"senders": []}, ["'senders'", "an empty list", "leave 'senders' out for all of them"]),
         ({"exclude": [5]}, ["'exclude'", "not 5", "['blog.Draft']"]),
         ({"fields": ["title"]}, ["'fields'", "not ['title']", "{'blog.Comment': ['id', 'text']}"]),
         ({"omit_fields": {"foo.Article": "title"}}, ["'omit_fields'", "not 'title'", "{'blog.Comment': ["]),

@@ -48,6 +48,7 @@ BAD = [
     {"signal": SAVE, "senders": "blog.Comment"},
     {"signal": SAVE, "senders": None},
     {"signal": SAVE, "senders": [5]},
+    {"signal": SAVE, "senders": []},
     {"signal": SAVE, "exclude": 5},
     {"signal": SAVE, "fields": ["text"]},
     {"signal": SAVE, "fields": {"blog.Comment": "text"}},
