@@ -154,6 +154,9 @@ def _check_unroutable(rule: Rule, where: str) -> Iterator[CheckMessage]:
     if rule.unroutable not in UNROUTABLES:
         hint = f"Use one of: {', '.join(UNROUTABLES)}."
         yield Error(f"{where}: unknown choice for unroutable: {rule.unroutable!r}.", hint=hint, id="publisher.E012")
+    if rule.delivery == "direct" and rule.unroutable == "keep":
+        hint = "Use the delivery \"outbox\", which keeps an event until a queue is bound, or leave 'unroutable' out."
+        yield Error(f"{where}: 'keep' with the delivery 'direct', which drops.", hint=hint, id="publisher.E019")
 
 
 def _check_changes(rule: Rule, where: str) -> Iterator[CheckMessage]:

@@ -211,6 +211,11 @@ def test_e012_when_unroutable_is_unknown(check_rule):
     assert_one(check_rule(unroutable="hold"), "publisher.E012", "'hold'", "keep")
 
 
+def test_e019_when_what_is_sent_from_memory_is_to_be_kept(check_rule):
+    assert_one(check_rule(delivery="direct", unroutable="keep"), "publisher.E019", "'keep'", "outbox")
+    assert check_rule(delivery="direct", unroutable="drop") == []
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
