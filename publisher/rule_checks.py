@@ -131,17 +131,19 @@ def _check_routing_key(rule: Rule, where: str) -> Iterator[CheckMessage]:
 
 
 def _check_when(rule: Rule, where: str) -> Iterator[CheckMessage]:
-    if rule.when is None:
-        return
-    try:
-        predicate = import_string(rule.when)
-    except (ImportError, AttributeError) as exc:
-        predicate, reason = None, str(exc)
-    else:
-        reason = "it is not callable"
-    if not callable(predicate):
+    reason = None if rule.when is None else _why_no_predicate(rule.when)
+    if reason is not None:
         hint = "Give the dotted path of a function that takes (sender, **kwargs) and answers whether to forward."
         yield Error(f"{where}: no predicate {rule.when!r}: {reason}.", hint=hint, id="publisher.E010")
+
+
+def _why_no_predicate(when: object) -> str | None:
+    if not isinstance(when, str):
+        return "expected a dotted path"
+    try:
+        return None if callable(import_string(when)) else "it is not callable"
+    except (ImportError, AttributeError) as exc:
+        return str(exc)
 
 
 def _check_delivery(rule: Rule, where: str) -> Iterator[CheckMessage]:

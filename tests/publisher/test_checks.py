@@ -202,6 +202,11 @@ def test_e010_when_there_is_no_predicate(check_rule, when):
     assert_one(check_rule(when=when), "publisher.E010", repr(when), "dotted path")
 
 
+@pytest.mark.parametrize("when", [print, 5], ids=repr)
+def test_e010_says_so_when_the_predicate_is_no_path(check_rule, when):
+    assert_one(check_rule(when=when), "publisher.E010", f"no predicate {when!r}: expected a dotted path.")
+
+
 @pytest.mark.parametrize("delivery", ["outbx", None, 5], ids=repr)
 def test_e011_when_the_delivery_is_unknown(check_rule, delivery):
     assert_one(check_rule(delivery=delivery), "publisher.E011", repr(delivery), "outbox")
