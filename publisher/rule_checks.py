@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
-from string import Formatter
 
 from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning
@@ -16,13 +15,13 @@ from publisher.ask_checks import check_ask
 from publisher.bulk_checks import check_tellers
 from publisher.catalogue import catalogue, matching
 from publisher.hints import MOST_HINTS, near
+from publisher.key_checks import check_routing_key
 from publisher.rules import DELIVERIES, SENDERS_UNLESS_NAMED, UNLESS_NAMED, UNROUTABLES, Rule, is_glob
 from publisher.wire.routing import text_label
 
 POST_SAVE = "django.db.models.signals.post_save"
 # How alike a word and a model's name are that was meant: `articel`.
 ALIKE = 0.75
-KEY_NAMES = ("kwargs", "sender", "group", "signal", "subject")
 
 
 def _check_signal(rule: Rule, where: str) -> Iterator[CheckMessage]:
@@ -106,30 +105,6 @@ def _check_field_names(label: str, names: frozenset[str], where: str) -> Iterato
         )
 
 
-def _check_routing_key(rule: Rule, where: str) -> Iterator[CheckMessage]:
-    hint = f"Write words and dots, with {{...}} for one of {', '.join(KEY_NAMES)}: 'moderation.{{kwargs[reason]}}'."
-    if rule.routing_key is None:
-        return
-    try:
-        roots = [
-            name.partition("[")[0].partition(".")[0]
-            for _, name, _, _ in Formatter().parse(rule.routing_key)
-            if name is not None
-        ]
-    except (ValueError, TypeError) as exc:
-        yield Error(f"{where}: bad routing key {rule.routing_key!r}: {exc}.", hint=hint, id="publisher.E009")
-        return
-    for root in roots:
-        if root not in KEY_NAMES:
-            yield Error(
-                f"{where}: bad routing key {rule.routing_key!r}: it names {root!r}.",
-                hint=hint,
-                id="publisher.E009",
-            )
-    if not rule.routing_key:
-        yield Error(f"{where}: the routing key is empty.", hint=hint, id="publisher.E009")
-
-
 def _check_when(rule: Rule, where: str) -> Iterator[CheckMessage]:
     reason = None if rule.when is None else _why_no_predicate(rule.when)
     if reason is not None:
@@ -172,7 +147,7 @@ RULE_CHECKS: Sequence[Callable[[Rule, str], Iterator[CheckMessage]]] = (
     _check_flood,
     _check_senders,
     _check_fields,
-    _check_routing_key,
+    check_routing_key,
     _check_when,
     _check_delivery,
     _check_unroutable,

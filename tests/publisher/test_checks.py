@@ -47,7 +47,7 @@ def test_nothing_is_wrong_when_the_settings_are_those_of_the_tests(settings):
         {"exclude": []},
         {"fields": {"foo.Article": ["title", "id"]}, "omit_fields": {"foo.article": ["price"]}},
         {"routing_key": "plain"},
-        {"routing_key": "{group}.{signal}.{sender}.{subject}.{kwargs[a]}.{{}}"},
+        {"routing_key": "{group}.{signal}.{sender}.{subject}.{kwargs[using]}.{{}}"},
         {"when": "builtins.print", "delivery": "outbox", "unroutable": "keep", "strict": True, "traceback": True},
         {"signal": "django.core.signals.request_finished", "senders": ["django.WSGIHandler", "django.*"]},
     ],
