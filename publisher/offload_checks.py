@@ -14,7 +14,7 @@ from publisher.offload_entry import OPTIONS, OffloadEntry, offload_entry_from
 from publisher.offloaded import Offloaded, can_be_offloaded, is_lambda, means, object_at, unbound
 from publisher.reading import findings_of
 from publisher.redaction import action_of
-from publisher.rules import is_glob
+from publisher.rules import WrongValue, is_glob
 from publisher.stand_in import StandIn, rule
 
 HINT = (
@@ -63,9 +63,14 @@ def _check_form(entry: object, index: int) -> Iterator[CheckMessage]:
     try:
         offload_entry_from(entry)
     except (ValueError, TypeError) as exc:
-        unknown = [key for key in entry if key not in OPTIONS] if isinstance(entry, Mapping) else []
-        hint = near(str(unknown[0]), OPTIONS) if unknown else HINT
-        yield Error(f"SIGNAL_BRIDGE['OFFLOAD'][{index}]: {exc}.", hint=hint, id="publisher.E035")
+        yield Error(f"SIGNAL_BRIDGE['OFFLOAD'][{index}]: {exc}.", hint=_hint(entry, exc), id="publisher.E035")
+
+
+def _hint(entry: object, exc: Exception) -> str:
+    if isinstance(exc, WrongValue) and exc.key != "receiver":
+        return f"Give {OPTIONS[exc.key][1]}, or leave {exc.key!r} out."
+    unknown = [key for key in entry if key not in OPTIONS] if isinstance(entry, Mapping) else []
+    return near(str(unknown[0]), OPTIONS) if unknown else HINT
 
 
 def _check_entry(entry: OffloadEntry, connected: list[Connected]) -> Iterator[CheckMessage]:

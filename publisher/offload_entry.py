@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from publisher.rules import is_glob
+from publisher.rules import WrongValue, is_glob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ def offload_entry_from(entry: object) -> OffloadEntry:
     for key, value in entry.items():
         is_right, wanted = OPTIONS[key]
         if not is_right(value):
-            raise TypeError(f"{key!r} is {wanted}, not {value!r}")
+            raise WrongValue(key, f"{key!r} is {wanted}, not {value!r}")
     retry = entry.get("retry")
     return OffloadEntry(**{**entry, "retry": None if retry is None else tuple(retry)})
 

@@ -88,11 +88,19 @@ ENTRY = f"{AWAY}.reindex"
         ({"ordered": True}, "an entry needs the key 'receiver'", "dicts as {'receiver':"),
         ({"receiver": note}, "'receiver' is a dotted path, or a glob, not <function", "dicts as {'receiver':"),
         ({"receiver": ""}, "'receiver' is a dotted path", "dicts as {'receiver':"),
-        ({"receiver": ENTRY, "ordered": "yes"}, "'ordered' is True or False, not 'yes'", "dicts as"),
-        ({"receiver": ENTRY, "retry": 5}, "'retry' is a list of seconds, as [1, 10, 60], not 5", "dicts as"),
-        ({"receiver": ENTRY, "retry": [1, -1]}, "'retry' is a list of seconds", "dicts as"),
-        ({"receiver": ENTRY, "soft_seconds": 0}, "'soft_seconds' is a number of seconds, not 0", "dicts as"),
-        ({"receiver": ENTRY, "hard_seconds": True}, "'hard_seconds' is a number of seconds, not True", "dicts as"),
+        (
+            {"receiver": ENTRY, "ordered": "yes"},
+            "'ordered' is True or False, not 'yes'",
+            "Give True or False, or leave 'ordered' out.",
+        ),
+        (
+            {"receiver": ENTRY, "retry": 5},
+            "'retry' is a list of seconds, as [1, 10, 60], not 5",
+            "Give a list of seconds, as [1, 10, 60], or leave 'retry'",
+        ),
+        ({"receiver": ENTRY, "retry": [1, -1]}, "'retry' is a list of seconds", "Give a list of seconds"),
+        ({"receiver": ENTRY, "soft_seconds": 0}, "'soft_seconds' is a number of seconds, not 0", "Give a number"),
+        ({"receiver": ENTRY, "hard_seconds": True}, "'hard_seconds' is a number of seconds, not True", "Give a number"),
     ],
     ids=range(15),  # the repr of a function is another one in each process
 )
