@@ -14,8 +14,8 @@ from publisher.offload_entry import OPTIONS, OffloadEntry, offload_entry_from
 from publisher.offloaded import Offloaded, can_be_offloaded, is_lambda, means, object_at, unbound
 from publisher.reading import findings_of
 from publisher.redaction import action_of
-from publisher.rules import WrongValue, is_glob
-from publisher.stand_in import StandIn, rule
+from publisher.rules import Redact, WrongValue, is_glob, redact_from
+from publisher.stand_in import StandIn
 
 HINT = (
     "Make it a list of receivers' dotted paths, globs over them, or dicts as {'receiver': 'shop.receivers.send', "
@@ -156,10 +156,18 @@ def _check_receiver(offloaded: Offloaded, connected: list[Connected]) -> Iterato
         message = f"{offloaded.name} looks into the database before a write{_at(found.looks_up)}."
         yield Warning(message, hint=hint, id="publisher.W036")
     for name in found.parameters:
-        if action_of(name, rule().redact) != "drop":
+        if action_of(name, _redact()) == "keep":
             continue
         hint = "What sounds like a secret, or REDACT names, does not leave: the call would fail for want of it."
         yield Warning(f"{offloaded.name} asks for {name!r}.", hint=hint, id="publisher.W033")
+
+
+def _redact() -> Redact:
+    """What cannot be read has an error of its own: that all is dropped until then is not the receivers' fault."""
+    try:
+        return redact_from(conf.setting("REDACT"))
+    except (TypeError, ValueError):
+        return ()
 
 
 def _at(lines: tuple[int, ...]) -> str:

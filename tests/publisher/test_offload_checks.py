@@ -128,6 +128,17 @@ def test_w035_when_an_earlier_entry_decides(settings):
     assert [each.id for each in check_offload(None) if each.id != "publisher.W031"] == []
 
 
+@pytest.mark.parametrize(
+    ("redact", "asked_for"),
+    [({"user": "mask"}, ["'user'"]), ({"user": "keep"}, []), ({"user": "encrypt"}, []), (["user"], [])],
+    ids=repr,
+)
+def test_w033_is_told_of_what_redact_means_alone(settings, redact, asked_for):
+    settings.SIGNAL_BRIDGE = {"OFFLOAD": ["django.contrib.auth.models.update_last_login"], "REDACT": redact}
+    found = [message.msg for message in check_offload(None) if message.id == "publisher.W033"]
+    assert [message.rpartition(" ")[2].rstrip(".") for message in found] == asked_for
+
+
 @pytest.mark.parametrize("value", [None, "a.b", {"a": 1}, 5], ids=repr)
 def test_e030_when_it_is_no_list(settings, value):
     settings.SIGNAL_BRIDGE = {"OFFLOAD": value}
