@@ -28,7 +28,7 @@ def check_tellers(rule: Rule, where: str) -> Iterator[CheckMessage]:
 
 def _models(rule: Rule, pattern: str) -> Iterator[type[Model]]:
     meant = Rule(signal=rule.signal, senders=(pattern,), exclude=rule.exclude)
-    for model in apps.get_models(include_auto_created=True):
+    for model in apps.get_models():
         if meant.takes_sender(model._meta.label_lower):
             yield model
 

@@ -331,7 +331,7 @@ def test_e007_when_a_sender_is_never_forwarded_so(check_rule, sender):
     [
         (["foo.Tag"], ["foo.Tag"]),
         (["foo.Article", "foo.Draft"], ["foo.Draft"]),
-        (["auth.*"], ["auth.Permission, auth.Group_permissions, auth.Group and 3 more"]),
+        (["auth.*"], ["auth.Permission, auth.Group, auth.User"]),
         (["foo.Tag", "auth.User"], ["foo.Tag", "auth.User"]),
     ],
 )
@@ -349,6 +349,7 @@ def test_w003_when_no_manager_of_the_senders_tells(settings, signal, senders, na
     [
         {"signal": "publisher.signals.*"},
         {"signal": "publisher.signals.*", "senders": ["foo.*", "kinds.Option"]},
+        {"signal": "publisher.signals.*", "senders": ["foo.Article", "foo.article_*"]},
         {"signal": "*", "senders": ["foo.Tag"]},
         {"signal": "django.db.models.signals.*", "senders": ["foo.Tag"]},
     ],
@@ -358,7 +359,7 @@ def test_nobody_is_warned_of_rules_whose_senders_tell_or_that_take_other_signals
     assert warned(settings, rule, id="publisher.W003") == []
 
 
-@pytest.mark.parametrize(("senders", "named"), [(["foo.*"], "foo.Tag, foo.Article_tags"), (None, "any model")])
+@pytest.mark.parametrize(("senders", "named"), [(["foo.*"], "foo.Tag, foo.Draft"), (None, "any model")])
 def test_w003_when_the_models_that_tell_are_excluded(settings, senders, named):
     rule = {"signal": "publisher.signals.*", "exclude": ["foo.Article", "foo.Note", "kinds.*"]}
     rule |= {"senders": senders} if senders else {}
