@@ -14,7 +14,7 @@ from django.utils.module_loading import import_string
 from publisher.ask_checks import check_ask
 from publisher.bulk_checks import check_tellers
 from publisher.catalogue import catalogue, matching
-from publisher.hints import MOST_HINTS, near
+from publisher.hints import MOST_HINTS, close_to, near
 from publisher.key_checks import check_routing_key
 from publisher.rules import DELIVERIES, SENDERS_UNLESS_NAMED, UNLESS_NAMED, UNROUTABLES, Rule, is_glob
 from publisher.wire.routing import text_label
@@ -56,7 +56,8 @@ def _check_senders(rule: Rule, where: str) -> Iterator[CheckMessage]:
     for pattern in (*rule.senders, *rule.exclude):
         is_known = any(fnmatchcase(label, pattern) for label in labels)
         if not is_known and (models_alone or not (_may_be_class(pattern) or _may_be_text(pattern, labels))):
-            yield Error(f"{where}: there is no model {pattern!r}.", hint=near(pattern, labels), id="publisher.E007")
+            hint = near(pattern, _apps_meant(pattern, labels) or labels)
+            yield Error(f"{where}: there is no model {pattern!r}.", hint=hint, id="publisher.E007")
     for pattern in rule.senders:
         labels_taken = [label for label in labels if fnmatchcase(label, pattern)]
         if labels_taken and not any(map(Rule(signal="*", senders=(pattern,)).takes_sender, labels_taken)):
@@ -65,6 +66,13 @@ def _check_senders(rule: Rule, where: str) -> Iterator[CheckMessage]:
                 hint=f"Write {', '.join(map(repr, sorted(SENDERS_UNLESS_NAMED)))} for sessions, which hold secrets.",
                 id="publisher.E007",
             )
+
+
+def _apps_meant(pattern: str, labels: Sequence[str]) -> Sequence[str]:
+    """Of a glob over an app's models: globs over those of the apps that are spelt alike."""
+    app, _, models = pattern.partition(".")
+    known = list(dict.fromkeys(label.partition(".")[0] for label in labels))
+    return [f"{each}.*" for each in close_to(app, known)] if models == "*" else []
 
 
 def _may_be_class(pattern: str) -> bool:

@@ -158,6 +158,12 @@ def test_e007_when_there_is_no_such_model(check_rule, key, label, near):
     assert_one(check_rule(**{key: [label]}), "publisher.E007", repr(label.lower()), near)
 
 
+@pytest.mark.parametrize(("glob", "hint"), [("fooo.*", "'foo.*'"), ("sesion.*", "'sessions.*'")])
+def test_hint_is_the_app_that_was_probably_meant_by_a_glob(check_rule, glob, hint):
+    (error,) = check_rule(senders=[glob])
+    assert (error.id, error.hint) == ("publisher.E007", f"Did you mean {hint}?")
+
+
 @pytest.mark.parametrize("label", ["axes", "Axes", "my-app", "django.contrib.auth", "tests.foo.signals", "ax*.x*"])
 def test_sender_of_another_signal_may_be_text(check_rule, label):
     assert check_rule(signal="tests.foo.signals.user_login", senders=[label]) == []
