@@ -16,6 +16,11 @@ from publisher.rule_checks import RULE_CHECKS
 from publisher.rules import KEYS, WrongValue, redact_from, rule_from
 
 DICT_HINT = "Write a dict, as SIGNAL_BRIDGE = {'SERVICE': 'shop', 'FORWARD': [...]}; docs/settings.md has its keys."
+MOST_NAME_BYTES = 100
+NAME_HINT = (
+    f"Give it a string of 1 to {MOST_NAME_BYTES} bytes, as 'signals' or 'blog'; names that begin with 'amq.' are the "
+    "broker's."
+)
 FLAG_HINT = "Write True or False."
 RULE_HINT = "Write a signal's dotted path, or a dict as {'signal': 'django.db.models.signals.post_save'}."
 FIELDS_HINT = "Write a dict of model to fields, as {'blog.Comment': ['id', 'text']}."
@@ -76,12 +81,10 @@ def _check_values(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
         yield Error("SIGNAL_BRIDGE['BROKER_URL'] is not an AMQP URL.", hint=URL_HINT, id="publisher.E003")
     for key in ("EXCHANGE", "SERVICE"):
         name = value.get(key, conf.DEFAULTS[key])
-        if not isinstance(name, str) or not 0 < len(name.encode()) <= 100 or name.startswith("amq."):
-            yield Error(
-                f"SIGNAL_BRIDGE[{key!r}] is {name!r}.",
-                hint="Give it a short name, as 'signals' or 'blog'; names that begin with 'amq.' are the broker's.",
-                id="publisher.E004",
-            )
+        size = len(name.encode()) if isinstance(name, str) else 0
+        if not 0 < size <= MOST_NAME_BYTES or name.startswith("amq."):
+            of_bytes = f", of {size} bytes" if size > MOST_NAME_BYTES else ""
+            yield Error(f"SIGNAL_BRIDGE[{key!r}] is {name!r}{of_bytes}.", hint=NAME_HINT, id="publisher.E004")
 
 
 def _check_kinds(value: Mapping[str, Any]) -> Iterator[CheckMessage]:

@@ -90,7 +90,11 @@ def test_e003_without_the_password_when_the_url_is_none(check, url):
 @pytest.mark.parametrize("key", ["EXCHANGE", "SERVICE"])
 @pytest.mark.parametrize("name", ["", None, 5, "x" * 101, "amq.topic"], ids=lambda name: repr(name)[:10])
 def test_e004_when_a_name_is_none(check, key, name):
-    assert_one(check(**{key: name}), "publisher.E004", key, repr(name))
+    assert_one(check(**{key: name}), "publisher.E004", key, repr(name), "a string of 1 to 100 bytes", "'amq.'")
+
+
+def test_e004_tells_the_length_when_a_name_is_too_long(check):
+    assert_one(check(SERVICE="ü" * 51), "publisher.E004", "of 102 bytes")
 
 
 @pytest.mark.parametrize(
