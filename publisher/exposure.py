@@ -6,10 +6,11 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning
-from django.db.models import Model
+from django.db.models import CharField, EmailField, Model, TextField
 
 from publisher import conf
-from publisher.columns import columns_of
+from publisher.columns import Columns, columns_of
+from publisher.redaction import named_action
 from publisher.rules import NO_FIELDS, Rule, first_match
 
 # By name: to look for all signals would make each command slower to start.
@@ -22,7 +23,7 @@ ABOUT_USERS = (
 
 
 def check_user_model() -> Iterator[CheckMessage]:
-    """A warning for each rule that forwards the user model without saying which fields."""
+    """A warning for each rule that forwards the user model and says neither which fields nor what becomes of texts."""
     user = _user_model()
     rules = conf.rules()
     if user is None or not rules:
@@ -33,7 +34,7 @@ def check_user_model() -> Iterator[CheckMessage]:
     deciding = [_deciding(rules, name, label) for name in ABOUT_USERS for label in labels]
     for rule in rules:
         is_deciding = any(rule is decided for decided in deciding)
-        if is_deciding and user._meta.label_lower not in rule.fields:
+        if is_deciding and user._meta.label_lower not in rule.fields and undecided(user, rule):
             yield _warning(user, rule)
 
 
@@ -49,18 +50,36 @@ def _deciding(rules: tuple[Rule, ...], signal: str, label: str) -> Rule | None:
     return first_match([rule for rule in rules if rule.takes_signal(signal)], label)
 
 
+def undecided(user: type[Model], rule: Rule) -> list[str]:
+    """The texts that leave and that no `redact` names: addresses and names, but for the one that a user is known by."""
+    columns = _columns(user, rule)
+    texts = [name for name in columns.names if isinstance(columns.field(name), CharField | TextField)]
+    return [name for name in texts if named_action(name, rule.redact) is None and not _is_name_of_user(user, name)]
+
+
+def _is_name_of_user(user: type[Model], name: str) -> bool:
+    field = user._meta.get_field(name)
+    is_known_by = name == getattr(user, "USERNAME_FIELD", None) and not isinstance(field, EmailField)
+    return is_known_by or field is user._meta.pk
+
+
+def _columns(user: type[Model], rule: Rule) -> Columns:
+    label = user._meta.label_lower
+    return columns_of(user, rule.fields.get(label), rule.omit_fields.get(label, NO_FIELDS), rule.redact)
+
+
 def leaving(user: type[Model], rule: Rule) -> list[str]:
     """The fields that leave, with what is done to them first."""
-    label = user._meta.label_lower
-    columns = columns_of(user, rule.fields.get(label), rule.omit_fields.get(label, NO_FIELDS), rule.redact)
+    columns = _columns(user, rule)
     hidden = {columns.names[index]: action for index, action in columns.hidden}
     return [f"{name} ({hidden[name]})" if name in hidden else name for name in columns.names]
 
 
 def _warning(user: type[Model], rule: Rule) -> Warning:
-    names = leaving(user, rule)
+    names, redact = leaving(user, rule), dict.fromkeys(undecided(user, rule), "mask")
     return Warning(
-        f"The rule for {rule.signal!r} forwards {user._meta.label}, with: {', '.join(names) or 'its key alone'}.",
-        hint=f"Name the fields that may leave: 'fields': {{{user._meta.label!r}: ['id']}}, or 'redact' some.",
+        f"The rule for {rule.signal!r} forwards {user._meta.label}, with: {', '.join(names)}.",
+        hint=f"Name the fields that may leave: 'fields': {{{user._meta.label!r}: ['id']}}, or say what becomes of "
+        f"these, 'keep' included: 'redact': {redact}.",
         id="publisher.W001",
     )

@@ -1,6 +1,9 @@
 """What is wrong with SIGNAL_BRIDGE is told: id, offending value, hint."""
 
+import ast
+
 import pytest
+from django.contrib.auth.models import User
 from django.core.checks import run_checks
 
 from publisher.checks import check_settings
@@ -305,6 +308,21 @@ def test_w001_tells_what_is_done_to_a_field_before_it_leaves(settings):
     (warning,) = warned(settings, {"signal": SAVE, "redact": {"email": "mask"}}, REDACT={"last_name": "drop"})
     assert "email (mask)" in warning.msg
     assert "last_name" not in warning.msg
+    assert "'redact': {'first_name': 'mask'}" in warning.hint
+
+
+def test_nobody_is_warned_when_the_hint_of_w001_was_followed(settings):
+    (warning,) = warned(settings, SAVE)
+    redact = ast.literal_eval(warning.hint.partition("'redact': ")[2].rstrip("."))
+    assert redact == {"first_name": "mask", "last_name": "mask", "email": "mask"}
+    assert warned(settings, {"signal": SAVE, "redact": redact}) == []
+    assert warned(settings, SAVE, REDACT=redact) == []
+
+
+def test_w001_when_an_address_is_what_a_user_is_known_by(settings, monkeypatch):
+    monkeypatch.setattr(User, "USERNAME_FIELD", "email")
+    (warning,) = warned(settings, {"signal": SAVE, "redact": {"*_name": "hash", "username": "keep"}})
+    assert "'redact': {'email': 'mask'}" in warning.hint
 
 
 @pytest.mark.parametrize(
@@ -315,6 +333,14 @@ def test_w001_tells_what_is_done_to_a_field_before_it_leaves(settings):
         [{"signal": SAVE, "exclude": ["auth.*"]}],
         [{"signal": SAVE, "fields": {"auth.User": ["id"]}}],
         [{"signal": SAVE, "fields": {"auth.User": []}}, {"signal": SAVE}],
+        [{"signal": SAVE, "redact": {"email": "mask", "*_name": "hash"}}],
+        [
+            {
+                "signal": SAVE,
+                "redact": {"email": "keep", "first_name": "keep"},
+                "omit_fields": {"auth.User": ["last_name"]},
+            }
+        ],
         ["tests.foo.signals.*", "django.db.backends.signals.*"],
     ],
     ids=repr,
