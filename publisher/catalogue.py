@@ -17,7 +17,7 @@ from django.dispatch import Signal
 
 from publisher.modules import app_packages, assignments, is_within
 from publisher.namespaces import signal_at, signals_in, word_at
-from publisher.rules import is_glob
+from publisher.rules import Rule, is_glob
 
 # The lookup keys of the bridge's own receivers begin with it.
 UID = "publisher."
@@ -122,6 +122,12 @@ def matching(pattern: str) -> tuple[KnownSignal, ...]:
         return tuple(known for known in catalogue(_package(pattern)) if fnmatchcase(known.name, pattern))
     known = named(pattern)
     return (known,) if known else ()
+
+
+def taken_by(rule: Rule) -> tuple[KnownSignal, ...]:
+    """The signals of a rule, without those that have to be named outright and are not."""
+    # A path may be an alias: it names the signal all the same.
+    return tuple(known for known in matching(rule.signal) if rule.takes_signal(known.name) or not is_glob(rule.signal))
 
 
 def _package(pattern: str) -> str:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from django.core.checks import CheckMessage, Error
 
-from publisher.catalogue import KnownSignal, matching
+from publisher.catalogue import KnownSignal, taken_by
 from publisher.hints import near
-from publisher.rules import Rule, is_glob
+from publisher.rules import Rule
 from publisher.wire.routing import formatted_key
 
 KEY_NAMES = ("kwargs", "sender", "group", "signal", "subject")
@@ -86,8 +86,7 @@ def _misnamed(template: str) -> Iterator[Fault]:
 
 def _never_formed(rule: Rule, template: str) -> Iterator[Fault]:
     """For the first signal, unless the key can be formed for another one."""
-    taken = [known for known in matching(rule.signal) if rule.takes_signal(known.name) or not is_glob(rule.signal)]
-    faults = [_fault(rule, template, known) for known in taken]
+    faults = [_fault(rule, template, known) for known in taken_by(rule)]
     if faults and faults[0] is not None and None not in faults:
         yield faults[0]
 

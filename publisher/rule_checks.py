@@ -14,6 +14,7 @@ from django.utils.module_loading import import_string
 from publisher.ask_checks import check_ask
 from publisher.bulk_checks import check_tellers
 from publisher.catalogue import catalogue, matching
+from publisher.field_checks import check_fields
 from publisher.hints import MOST_HINTS, close_to, near
 from publisher.key_checks import check_routing_key
 from publisher.rules import DELIVERIES, SENDERS_UNLESS_NAMED, UNLESS_NAMED, UNROUTABLES, Rule, is_glob
@@ -91,28 +92,6 @@ def _may_be_text(pattern: str, labels: Sequence[str]) -> bool:
     return text_label(pattern) is not None and not get_close_matches(pattern, names, n=1, cutoff=ALIKE)
 
 
-def _check_fields(rule: Rule, where: str) -> Iterator[CheckMessage]:
-    for key, by_model in (("fields", rule.fields), ("omit_fields", rule.omit_fields)):
-        for label, names in by_model.items():
-            yield from _check_field_names(label, names, f"{where}[{key!r}]")
-
-
-def _check_field_names(label: str, names: frozenset[str], where: str) -> Iterator[CheckMessage]:
-    try:
-        model = apps.get_model(label)
-    except (LookupError, ValueError):
-        labels = [model._meta.label_lower for model in apps.get_models(include_auto_created=True)]
-        yield Error(f"{where}: there is no model {label!r}.", hint=near(label, labels), id="publisher.E007")
-        return
-    known = [field.name for field in model._meta.concrete_fields]
-    for name in sorted(names.difference(known)):
-        yield Error(
-            f"{where}: {model._meta.label} has no field {name!r}.",
-            hint=near(name, known),
-            id="publisher.E008",
-        )
-
-
 def _check_when(rule: Rule, where: str) -> Iterator[CheckMessage]:
     reason = None if rule.when is None else _why_no_predicate(rule.when)
     if reason is not None:
@@ -154,7 +133,7 @@ RULE_CHECKS: Sequence[Callable[[Rule, str], Iterator[CheckMessage]]] = (
     _check_signal,
     _check_flood,
     _check_senders,
-    _check_fields,
+    check_fields,
     check_routing_key,
     _check_when,
     _check_delivery,

@@ -194,6 +194,37 @@ def test_e008_when_there_is_no_such_field(check_rule, key):
     assert_one(check_rule(**{key: {"foo.Article": ["titel", "price"]}}), "publisher.E008", "'titel'", "'title'")
 
 
+@pytest.mark.parametrize("key", ["fields", "omit_fields"])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"signal": SAVE, "senders": ["foo.Article"]},
+        {"signal": "django.db.models.signals.p*_save", "exclude": ["foo.t*"]},
+        {"signal": "publisher.signals.*", "senders": ["foo.Article"]},
+    ],
+    ids=repr,
+)
+def test_w004_when_fields_are_of_a_model_that_the_rule_does_not_take(settings, key, rule):
+    (warning,) = warned(settings, {**rule, key: {"foo.Tag": ["name"]}}, id="publisher.W004")
+    assert f"[0][{key!r}]: the rule does not take 'foo.Tag'" in warning.msg
+    assert "'senders'" in warning.hint
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"signal": SAVE, "senders": ["foo.N*"], "omit_fields": {"foo.Article": ["price"]}},
+        {"signal": SAVE, "senders": ["foo.*"], "fields": {"FOO.tag": ["name"]}},
+        {"signal": SAVE, "senders": ["foo.Tga"], "fields": {"foo.Tag": ["name"]}},
+        {"signal": "*.post_delete", "senders": ["foo.Article"], "fields": {"foo.Tag": ["name"]}},
+        {"signal": "tests.foo.signals.*", "senders": ["foo.Article"], "fields": {"foo.Tag": ["name"]}},
+    ],
+    ids=repr,
+)
+def test_nobody_is_warned_of_fields_of_what_may_be_sent(settings, rule):
+    assert warned(settings, rule, id="publisher.W004") == []
+
+
 @pytest.mark.parametrize(
     ("routing_key", "word"),
     [
