@@ -19,6 +19,8 @@ WILDCARDS = frozenset("*?[")
 
 # Sent per row read, or before the apps are ready: forwarded only when named outright.
 UNLESS_NAMED = frozenset(f"django.db.models.signals.{name}" for name in ("pre_init", "post_init", "class_prepared"))
+# Sent by the configuration of an app: whoever names senders for a glob means models.
+SENT_BY_APPS = frozenset(f"django.db.models.signals.{name}" for name in ("pre_migrate", "post_migrate"))
 # Sessions hold secrets, and the bridge must not forward its own work.
 SENDERS_UNLESS_NAMED = frozenset(("sessions.session",))
 OWN_APPS = frozenset(("publisher", "consumers"))
@@ -69,7 +71,7 @@ class Rule(NamedTuple):
         return self.strict and self.delivery == "outbox"
 
     def takes_signal(self, name: str) -> bool:
-        if name in UNLESS_NAMED:
+        if name in UNLESS_NAMED or (self.senders and name in SENT_BY_APPS):
             return self.signal == name
         return fnmatchcase(name, self.signal)
 

@@ -92,6 +92,20 @@ def test_rule_takes_signals_by_path_or_glob(signal, name, taken):
     assert Rule(signal=signal).takes_signal(name) is taken
 
 
+@pytest.mark.parametrize("name", ["django.db.models.signals.pre_migrate", "django.db.models.signals.post_migrate"])
+@pytest.mark.parametrize(
+    ("signal", "senders", "taken"),
+    [
+        ("*", (), True),
+        ("*", ("blog.*",), False),
+        ("django.db.models.signals.*", ("*",), False),
+        (None, ("blog.blogconfig",), True),
+    ],
+)
+def test_glob_with_senders_takes_no_signals_of_which_apps_are_the_senders(name, signal, senders, taken):
+    assert Rule(signal=signal or name, senders=senders).takes_signal(name) is taken
+
+
 @pytest.mark.parametrize(
     ("senders", "exclude", "label", "taken"),
     [
