@@ -18,7 +18,7 @@ from publisher.field_checks import check_fields
 from publisher.hints import MOST_HINTS, close_to, near
 from publisher.key_checks import check_routing_key
 from publisher.rules import DELIVERIES, SENDERS_UNLESS_NAMED, UNLESS_NAMED, UNROUTABLES, Rule, is_glob
-from publisher.wire.routing import text_label
+from publisher.wire.routing import class_label, text_label
 
 POST_SAVE = "django.db.models.signals.post_save"
 # How alike a word and a model's name are that was meant: `articel`.
@@ -77,7 +77,12 @@ def _apps_meant(pattern: str, labels: Sequence[str]) -> Sequence[str]:
 
 
 def _may_be_class(pattern: str) -> bool:
-    """Whether it can name a sender that is no model, as `package.classname`; an app's label names models."""
+    """Whether it can name a sender that is no model, as `package.classname`.
+
+    An app's label names models, or the app's configuration.
+    """
+    if any(fnmatchcase(class_label(type(config)), pattern) for config in apps.get_app_configs()):
+        return True
     package, _, name = pattern.partition(".")
     if not package or not name or "." in name or package in apps.app_configs:
         return False

@@ -3,6 +3,7 @@
 import ast
 
 import pytest
+from django.apps import AppConfig, apps
 from django.contrib.auth.models import User
 from django.core.checks import run_checks
 
@@ -182,6 +183,13 @@ def test_sender_of_another_signal_may_be_text(check_rule, label):
 def test_e007_when_the_sender_of_another_signal_can_be_none(check_rule, label):
     errors = check_rule(signal="django.core.signals.request_finished", senders=[label])
     assert_one(errors, "publisher.E007", repr(label.lower()))
+
+
+def test_sender_of_another_signal_may_be_the_configuration_of_an_app(check_rule, monkeypatch):
+    kind = type("OrdersConfig", (AppConfig,), {"__module__": "orders.apps", "path": "orders"})
+    monkeypatch.setitem(apps.app_configs, "orders", kind("orders", None))
+    assert check_rule(signal="django.db.models.signals.post_migrate", senders=["orders.OrdersConfig"]) == []
+    assert_one(check_rule(signal=SAVE, senders=["orders.OrdersConfig"]), "publisher.E007", "'orders.ordersconfig'")
 
 
 @pytest.mark.parametrize("key", ["fields", "omit_fields"])
