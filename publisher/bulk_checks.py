@@ -22,7 +22,7 @@ def check_tellers(rule: Rule, where: str) -> Iterator[CheckMessage]:
         return
     for pattern in rule.senders or ("*",):
         models = list(_models(rule, pattern))
-        if models and not any(map(_tells, models)):
+        if models and not any(map(tells, models)):
             yield _warning(rule, where, models)
 
 
@@ -33,7 +33,8 @@ def _models(rule: Rule, pattern: str) -> Iterator[type[Model]]:
             yield model
 
 
-def _tells(model: type[Model]) -> bool:
+def tells(model: type[Model]) -> bool:
+    """Whether the model has a manager that sends `publisher.signals`."""
     # A manager may be written to refuse.
     with suppress(Exception):
         return any(isinstance(manager.get_queryset(), SignalQuerySet) for manager in model._meta.managers)

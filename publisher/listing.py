@@ -3,9 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from django.apps import apps
+from django.db.models import Model
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
 from django.dispatch import Signal
 
-from publisher import conf
+from publisher import conf, signals
+from publisher.bulk_checks import tells
 from publisher.catalogue import KnownSignal, catalogue
 from publisher.entries import entries, path_of
 from publisher.events import sender_label
@@ -16,6 +20,8 @@ from publisher.sending import sent_kwargs
 from publisher.stand_in import StandIn
 from publisher.stopwatch import IN_PROCESS, OFFLOADED, runs
 from publisher.wire.routing import routing_key
+
+WRITES = (pre_save, post_save, pre_delete, post_delete)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +104,27 @@ def ordered_of(signal: Signal) -> Iterator[str]:
             yield path_of(entry.receiver)
 
 
+def is_sent_by(model: type[Model], known: KnownSignal) -> bool:
+    """Whether there is anything that sends it. Of the rows behind a many-to-many relation, m2m_changed alone tells."""
+    if known.signal is m2m_changed:
+        return model in throughs()
+    if known.module == signals.__name__:
+        return tells(model)
+    return not model._meta.auto_created or known.signal not in WRITES
+
+
+def throughs() -> set[object]:
+    """The models that many-to-many relations have their rows in."""
+    fields = (field for model in apps.get_models() for field in model._meta.local_many_to_many)
+    return {getattr(field.remote_field, "through", None) for field in fields}
+
+
 def keys_of(known: KnownSignal, rules: tuple[Rule, ...]) -> tuple[str, ...]:
     """The routing keys this signal goes out under: one per model, or a pattern where any sender may send."""
     keys: dict[str, None] = {}
     for sender in senders_of(known, rules) if rules else ():
+        if sender is not None and not is_sent_by(sender, known):
+            continue
         label = sender_label(sender)
         rule = first_match(rules, label) if sender else None
         for taken in [rule] if rule else rules:

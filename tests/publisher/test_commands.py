@@ -48,6 +48,27 @@ def test_signals_shows_all_and_what_is_forwarded():
     }  # fmt: skip
 
 
+def test_signals_shows_no_key_that_no_event_goes_out_under(settings):
+    models = {"signal": "django.db.models.signals.*", "senders": ["foo.*"]}
+    settings.SIGNAL_BRIDGE = {"FORWARD": [models, {"signal": "publisher.signals.*", "senders": ["foo.*"]}]}
+    rows = listed("--forwarded")
+    assert rows["django.db.models.signals.m2m_changed"]["keys"] == ["db.m2m_changed.foo.article_tags"]
+    for name in ("pre_save", "post_save", "pre_delete", "post_delete"):
+        assert rows[f"django.db.models.signals.{name}"]["keys"] == [
+            f"db.{name}.foo.tag", f"db.{name}.foo.article", f"db.{name}.foo.note", f"db.{name}.foo.draft"
+        ]  # fmt: skip
+    for name in ("bulk_created", "queryset_deleted"):
+        keys = rows[f"publisher.signals.{name}"]["keys"]
+        assert keys == [f"publisher.{name}.foo.article", f"publisher.{name}.foo.note"]
+    assert "django.db.models.signals.pre_migrate" not in rows
+
+
+def test_signals_shows_each_model_of_a_signal_per_row_when_it_is_named(settings):
+    signal = "django.db.models.signals.post_init"
+    settings.SIGNAL_BRIDGE = {"FORWARD": [{"signal": signal, "senders": ["foo.article_*"]}]}
+    assert listed("--forwarded")[signal]["keys"] == ["db.post_init.foo.article_tags"]
+
+
 def test_signals_shows_receivers_of_others_but_not_the_bridges_own():
     rows = listed()
     login = rows["django.contrib.auth.signals.user_logged_in"]
