@@ -12,7 +12,7 @@ from django.test import Client, override_settings
 
 from publisher import missed
 from publisher.missed import recording
-from tests.foo.models import Article, Draft
+from tests.foo.models import Article, Draft, Tag
 
 pytestmark = pytest.mark.django_db
 
@@ -62,6 +62,16 @@ def test_what_sends_or_is_not_forwarded_or_wrote_nothing_is_not_recorded():
     with recording():
         Article.telling.bulk_create([Article(title="no rule takes its signal here")])
     assert len(listed()) == 1
+
+
+def test_rows_of_a_relation_are_not_recorded_since_m2m_changed_told_of_them():
+    article, tag = Article.objects.create(title="a"), Tag.objects.create(name="t")
+    with recording():
+        article.tags.add(tag)
+        article.tags.clear()
+        tag.article_set.set([article])
+        article.delete()
+    assert listed() == []
 
 
 def test_nothing_is_recorded_before_or_after():
