@@ -14,7 +14,7 @@ from django.db.models.signals import ModelSignal, post_save, pre_save
 from django.dispatch import Signal
 
 from publisher import atomicity, conf
-from publisher.catalogue import UID, KnownSignal, matching
+from publisher.catalogue import UID, KnownSignal, taken_by
 from publisher.rules import Rule, first_match, is_glob
 
 # Imported where a rule asks for it: a small project starts sooner.
@@ -101,10 +101,8 @@ def rules_by_signal(rules: tuple[Rule, ...]) -> list[tuple[KnownSignal, tuple[Ru
     """Each signal that some rule takes, with those rules in their order."""
     taken: dict[int, tuple[KnownSignal, list[Rule]]] = {}
     for rule in rules:
-        for known in matching(rule.signal):
-            # A path may be an alias: it names the signal all the same.
-            if rule.takes_signal(known.name) or not is_glob(rule.signal):
-                taken.setdefault(id(known.signal), (known, []))[1].append(rule)
+        for known in taken_by(rule):
+            taken.setdefault(id(known.signal), (known, []))[1].append(rule)
     return [(known, tuple(its_rules)) for known, its_rules in taken.values()]
 
 
