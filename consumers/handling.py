@@ -150,7 +150,7 @@ class Handling:
         if begun > self._most:
             self._ended(event)
             exc = HandlerKilledItsProcess(f"{begun - 1} times begun, never ended")
-            return dead(CRASHED, exc, received, self.handler.name)
+            return dead(CRASHED, exc, replace(received, attempt=begun - 1), self.handler.name)
         try:
             handled = self._handle(event, began, is_suspect=True)
         except GivingBack:

@@ -55,7 +55,7 @@ def test_event_is_a_dead_letter_when_its_starts_are_used_up(attempts, started):
     start(started)
     result = handling(attempts=attempts)(AGAIN)
     assert isinstance(result, Dead)
-    assert result.reason == "crashed"
+    assert (result.reason, result.headers["x-attempts"]) == ("crashed", started + 1)
     assert not Attempt.objects.exists()
 
 
