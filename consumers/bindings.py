@@ -9,7 +9,7 @@ from consumers.delays import TIERS_SECONDS
 from consumers.exceptions import NamelessSignal
 from consumers.registry import Handler
 from publisher import conf
-from publisher.catalogue import KnownSignal, catalogue, named
+from publisher.catalogue import KnownSignal, known_as, named
 from publisher.events import sender_label
 from publisher.rules import Rule, is_glob
 from publisher.wire.routing import routing_key
@@ -48,10 +48,10 @@ def keys_of(handler: Handler) -> tuple[str, ...]:
 
 def known_signal(signal: Signal) -> KnownSignal:
     """Raises NamelessSignal for one that the catalogue does not have."""
-    for known in catalogue():
-        if known.signal is signal:
-            return known
-    raise NamelessSignal(" ".join((NamelessSignal.__doc__ or "").split()))
+    known = known_as(signal)
+    if known is None:
+        raise NamelessSignal(" ".join((NamelessSignal.__doc__ or "").split()))
+    return known
 
 
 def sender_name(sender: type | str | None) -> str | None:

@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
-from consumers.bindings import sender_name
+from consumers.bindings import known_signal, sender_name
 from consumers.coroutines import callable_of, ends_itself
 from consumers.exceptions import InstanceGone, TooManyHops
 from consumers.instances import fresh, model_named
@@ -27,9 +28,7 @@ class Call:
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
         self.sender = sender_name(handler.sender)
-        known = catalogue() if handler.signals else ()
-        self._known_names = frozenset(signal.name for signal in known)
-        self._signals = {signal.name: signal.signal for signal in known if signal.signal in handler.signals}
+        self._signals = {known_signal(signal).name: signal for signal in handler.signals}
         function = handler.function
         self.ends_itself = ends_itself(function)
         self._function = callable_of(function, handler.hard_seconds)
@@ -50,6 +49,10 @@ class Call:
                 raise UnknownType(f"no signal is called {event.type!r} here")
             return False
         return self.sender is None or event.sender == self.sender
+
+    @cached_property
+    def _known_names(self) -> frozenset[str]:
+        return frozenset(known.name for known in catalogue())
 
     def __call__(self, event: Event) -> Any:
         """What the function returns, which only an asked one's sender hears of."""

@@ -33,6 +33,10 @@ KNOWN_MODULES = (
 )
 
 
+# By the ids of signals, which are held here, so that no other can have one's id.
+_settled: dict[int, KnownSignal] = {}
+
+
 class KnownSignal:
     """A signal and its name: the module that defines it, and what it is called there."""
 
@@ -113,7 +117,12 @@ def name_of(signal: Signal) -> str | None:
 
 
 def known_as(signal: Signal) -> KnownSignal | None:
-    return next((known for known in catalogue() if known.signal is signal), None)
+    """Looks through all there is, unless it did and found this one where its module's own source makes it."""
+    if id(signal) in _settled:
+        return _settled[id(signal)]
+    found = catalogue()
+    _settled.update((id(known.signal), known) for known in found if not _is_elsewhere(known))
+    return next((known for known in found if known.signal is signal), None)
 
 
 def matching(pattern: str) -> tuple[KnownSignal, ...]:

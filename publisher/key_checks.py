@@ -26,7 +26,9 @@ SENT_WITH: Mapping[str, frozenset[str]] = {
     "django.db.models.signals.post_save": frozenset(("instance", "created", "raw", "using", "update_fields")),
     "django.db.models.signals.pre_delete": frozenset(("instance", "using", "origin")),
     "django.db.models.signals.post_delete": frozenset(("instance", "using", "origin")),
-    "django.db.models.signals.m2m_changed": frozenset(("action", "instance", "reverse", "model", "pk_set", "using")),
+    "django.db.models.signals.m2m_changed": frozenset(
+        ("action", "instance", "reverse", "model", "pk_set", "using", "raw")
+    ),
     "publisher.signals.bulk_created": BULK | {"conflicts"},
     "publisher.signals.bulk_updated": BULK | {"fields"},
     "publisher.signals.queryset_updated": BULK | {"values"},

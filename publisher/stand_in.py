@@ -10,7 +10,7 @@ from django.db import connections
 from django.dispatch import Signal
 
 from publisher import conf, counters, migrating
-from publisher.catalogue import KnownSignal, catalogue
+from publisher.catalogue import KnownSignal, known_as
 from publisher.entries import Receiver, call, dereferenced, path_of
 from publisher.events import about_of, encoded_event, sender_label
 from publisher.forwarding import alias_of, to_outbox
@@ -82,7 +82,7 @@ class StandIn:
 
     def _signal(self, signal: Signal) -> KnownSignal | None:
         if not self._is_known:
-            self._known = next((known for known in catalogue() if known.signal is signal), None)
+            self._known = known_as(signal)
             self._is_known = True
             if self._known is None:
                 logger.warning("not offloaded receiver=%s: its signal has no name", self.offloaded.name)
