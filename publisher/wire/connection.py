@@ -5,34 +5,20 @@ confirms, deliveries and the owner's own work share one thread without locks. pi
 """
 
 import logging
-import re
-import ssl
 import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self
 
 import pika
-from pika.adapters.utils.connection_workflow import (
-    AMQPConnectionWorkflowFailed,
-    AMQPConnectorPhaseErrorBase,
-    AMQPConnectorSocketConnectError,
-)
 from pika.channel import Channel
-from pika.exceptions import (
-    AMQPError,
-    ChannelClosed,
-    ChannelClosedByBroker,
-    ConnectionClosedByBroker,
-    ProbableAccessDeniedError,
-    ProbableAuthenticationError,
-    StreamLostError,
-)
+from pika.exceptions import AMQPError, ChannelClosed, ChannelClosedByBroker, StreamLostError
 
-from publisher.wire.errors import AcknowledgementOverdue, BrokerRefused, BrokerUnavailable
+from publisher.wire.errors import BrokerRefused, BrokerUnavailable
 from publisher.wire.loop import Loop
 from publisher.wire.reading import Contents, OnContent, ReadingConnection
 from publisher.wire.topology import Exchange, Queue, Topology
+from publisher.wire.translation import translated
 from publisher.wire.url import OPEN_SECONDS, address_of, parameters_of
 
 EMIT_BYTES = 65_536
@@ -41,21 +27,6 @@ CLOSE_SECONDS = 3.0
 HEADER_BYTES = 12
 PRESENT = "present"
 MISSING = "missing"
-# What pika makes of any end of a connection that is being opened, with what ended it in its text alone.
-SUPPOSED_REFUSALS = (ProbableAccessDeniedError, ProbableAuthenticationError)
-CLOSED_BY_BROKER = re.compile(rf"{ConnectionClosedByBroker.__name__}: \((\d+)\)")
-# Reply codes that a person must mend: access refused, locked, precondition failed, not allowed.
-# What RabbitMQ says of a queue or an exchange that is there with other arguments.
-INEQUIVALENT = "inequivalent arg"
-DECLARED_OTHERWISE = (
-    "; it was declared otherwise, under another EXCHANGE, with or without `ordered`, or by another version: "
-    "go back to that, or let that empty it, and delete it"
-)
-REFUSAL_CODES = frozenset((403, 405, 406, 530))
-# Precondition failed, too, but nothing that a person must mend: a handler ran longer than `consumer_timeout`.
-LATE = "delivery acknowledgement on channel"
-# All that is used was declared before: whoever deleted it since, the next connection declares it again.
-NOT_FOUND = 404
 
 # What pika says of a lost connection is said again by the errors raised here.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
@@ -274,34 +245,3 @@ def _abandon(workflow: Any) -> None:
     except AssertionError:
         if not workflow._connector._amqp_conn.is_closing:
             workflow._connector._amqp_conn.close()
-
-
-def translated(exc: BaseException, address: str) -> BrokerUnavailable | BrokerRefused:
-    """pika's error as ours: whether waiting may help, or only a person."""
-    cause = _last_cause(exc)
-    if isinstance(cause, SUPPOSED_REFUSALS) and _closing_code(cause) in REFUSAL_CODES:
-        return BrokerRefused(f"{address} refused the user, its password or the vhost: {type(cause).__name__}")
-    if isinstance(cause, ChannelClosedByBroker) and LATE in cause.reply_text:
-        return AcknowledgementOverdue(f"a handler ran longer than {address} waits for an answer: {cause.reply_text}")
-    if isinstance(cause, ChannelClosedByBroker) and cause.reply_code == NOT_FOUND:
-        return BrokerUnavailable(f"what was declared at {address} is gone: {cause.reply_text}")
-    if isinstance(cause, ChannelClosedByBroker | ConnectionClosedByBroker) and cause.reply_code in REFUSAL_CODES:
-        hint = DECLARED_OTHERWISE if INEQUIVALENT in cause.reply_text else ""
-        return BrokerRefused(f"{address} said {cause.reply_code}: {cause.reply_text}{hint}")
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return BrokerRefused(f"{address} has a certificate that cannot be trusted: {cause.verify_message}")
-    return BrokerUnavailable(f"{address} is not there: {cause or type(cause).__name__}")
-
-
-def _closing_code(supposed: BaseException) -> int | None:
-    """What the broker said when it closed the connection; None when it did not, as one that is killed just then."""
-    said = CLOSED_BY_BROKER.search(str(supposed.args[0]) if supposed.args else "")
-    return int(said[1]) if said else None
-
-
-def _last_cause(exc: BaseException) -> BaseException:
-    if isinstance(exc, AMQPConnectionWorkflowFailed) and exc.exceptions:
-        return _last_cause(exc.exceptions[-1])
-    if isinstance(exc, AMQPConnectorSocketConnectError | AMQPConnectorPhaseErrorBase):
-        return _last_cause(exc.exception)
-    return exc

@@ -1,0 +1,65 @@
+"""pika's errors as the bridge's: what is worth waiting for, and what a person must mend."""
+
+import re
+import ssl
+
+from pika.adapters.utils.connection_workflow import (
+    AMQPConnectionWorkflowFailed,
+    AMQPConnectorPhaseErrorBase,
+    AMQPConnectorSocketConnectError,
+)
+from pika.exceptions import (
+    ChannelClosedByBroker,
+    ConnectionClosedByBroker,
+    ProbableAccessDeniedError,
+    ProbableAuthenticationError,
+)
+
+from publisher.wire.errors import AcknowledgementOverdue, BrokerRefused, BrokerUnavailable
+
+# What pika makes of any end of a connection that is being opened, with what ended it in its text alone.
+SUPPOSED_REFUSALS = (ProbableAccessDeniedError, ProbableAuthenticationError)
+CLOSED_BY_BROKER = re.compile(rf"{ConnectionClosedByBroker.__name__}: \((\d+)\)")
+# Reply codes that a person must mend: access refused, locked, precondition failed, not allowed.
+REFUSAL_CODES = frozenset((403, 405, 406, 530))
+# What RabbitMQ says of a queue or an exchange that is there with other arguments.
+INEQUIVALENT = "inequivalent arg"
+DECLARED_OTHERWISE = (
+    "; it was declared otherwise, under another EXCHANGE, with or without `ordered`, or by another version: "
+    "go back to that, or let that empty it, and delete it"
+)
+# Precondition failed, too, but nothing that a person must mend: a handler ran longer than `consumer_timeout`.
+LATE = "delivery acknowledgement on channel"
+# All that is used was declared before: whoever deleted it since, the next connection declares it again.
+NOT_FOUND = 404
+
+
+def translated(exc: BaseException, address: str) -> BrokerUnavailable | BrokerRefused:
+    """pika's error as ours: whether waiting may help, or only a person."""
+    cause = _last_cause(exc)
+    if isinstance(cause, SUPPOSED_REFUSALS) and _closing_code(cause) in REFUSAL_CODES:
+        return BrokerRefused(f"{address} refused the user, its password or the vhost: {type(cause).__name__}")
+    if isinstance(cause, ChannelClosedByBroker) and LATE in cause.reply_text:
+        return AcknowledgementOverdue(f"a handler ran longer than {address} waits for an answer: {cause.reply_text}")
+    if isinstance(cause, ChannelClosedByBroker) and cause.reply_code == NOT_FOUND:
+        return BrokerUnavailable(f"what was declared at {address} is gone: {cause.reply_text}")
+    if isinstance(cause, ChannelClosedByBroker | ConnectionClosedByBroker) and cause.reply_code in REFUSAL_CODES:
+        hint = DECLARED_OTHERWISE if INEQUIVALENT in cause.reply_text else ""
+        return BrokerRefused(f"{address} said {cause.reply_code}: {cause.reply_text}{hint}")
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return BrokerRefused(f"{address} has a certificate that cannot be trusted: {cause.verify_message}")
+    return BrokerUnavailable(f"{address} is not there: {cause or type(cause).__name__}")
+
+
+def _closing_code(supposed: BaseException) -> int | None:
+    """What the broker said when it closed the connection; None when it did not, as one that is killed just then."""
+    said = CLOSED_BY_BROKER.search(str(supposed.args[0]) if supposed.args else "")
+    return int(said[1]) if said else None
+
+
+def _last_cause(exc: BaseException) -> BaseException:
+    if isinstance(exc, AMQPConnectionWorkflowFailed) and exc.exceptions:
+        return _last_cause(exc.exceptions[-1])
+    if isinstance(exc, AMQPConnectorSocketConnectError | AMQPConnectorPhaseErrorBase):
+        return _last_cause(exc.exception)
+    return exc
