@@ -4,6 +4,8 @@ pika's BlockingConnection waits a round trip per confirm; driving the I/O loop b
 confirms, deliveries and the owner's own work share one thread without locks. pika is imported in this package alone.
 """
 
+# For an address: asked for by the first connection, in a thread whose process may fork meanwhile.
+import encodings.idna  # noqa: F401
 import logging
 import time
 from collections.abc import Callable, Iterable

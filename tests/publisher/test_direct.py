@@ -180,6 +180,28 @@ def test_buffer_has_room_again_for_what_was_taken(undisturbed):
     assert undisturbed.dropped == 2
 
 
+def test_thread_imports_nothing_so_that_a_fork_finds_no_module_half_imported(stage, queues):
+    """A child in which another thread's import never ends waits for it for ever."""
+    queues.bind("q", "foo.#")
+    imported = stage.python(f"""
+import sys, time
+from publisher import direct
+from django.test import override_settings
+from django.conf import settings
+from tests.foo.signals import article_flagged
+rule = {{"signal": "{SIGNAL}", "delivery": "direct"}}
+with override_settings(SIGNAL_BRIDGE={{**settings.SIGNAL_BRIDGE, "FORWARD": [rule]}}):
+    before = set(sys.modules)
+    direct.buffer()
+    direct.buffer().put(direct.DirectEvent("1", "t", "foo.x", b"{{}}"))
+    while direct.buffer().waiting or direct.buffer().in_flight:
+        time.sleep(0.01)
+    print(sorted(set(sys.modules) - before))
+""")
+    assert imported.strip() == "[]"
+    queues.delete("q")
+
+
 def test_forked_child_has_a_thread_of_its_own(stage, queues):
     queues.bind("q", "foo.#")
     stage.python(f"""
