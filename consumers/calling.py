@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+from django.db.models.signals import post_delete, pre_delete
+
 from consumers.bindings import known_signal, sender_name
 from consumers.coroutines import callable_of, ends_itself
 from consumers.exceptions import InstanceGone, TooManyHops
-from consumers.instances import fresh, model_named
+from consumers.instances import fresh, model_named, with_partial_fields
 from consumers.registry import Handler
 from consumers.retry import UnknownType
 from publisher import conf
@@ -19,6 +21,7 @@ from publisher.wire.printable import printable
 
 logger = logging.getLogger(__name__)
 
+DELETIONS = (pre_delete, post_delete)
 HINT = " ".join((TooManyHops.__doc__ or "").split())
 
 
@@ -58,7 +61,9 @@ class Call:
         """What the function returns, which only an asked one's sender hears of."""
         if not self.handler.signals:
             return self._function(event)
-        kwargs = {"event": event, **event.kwargs}
+        kwargs, signal = {"event": event, **event.kwargs}, self._signals[event.type]
+        if signal in DELETIONS and "instance" in kwargs:
+            kwargs["instance"] = with_partial_fields(kwargs["instance"])
         if self.handler.instance == "fresh" and "instance" in kwargs:
             try:
                 kwargs["instance"] = fresh(kwargs["instance"])
@@ -66,7 +71,7 @@ class Call:
                 logger.info("not handled event=%s%s handler=%s: %s", printable(event.id), told(event),
                             self.handler.name, printable(exc))  # fmt: skip
                 return None
-        return self._function(**{**kwargs, "sender": sender_of(event), "signal": self._signals[event.type]})
+        return self._function(**{**kwargs, "sender": sender_of(event), "signal": signal})
 
     def together(self, events: Sequence[Event]) -> None:
         """A batch handler's call."""

@@ -1,7 +1,7 @@
 """Models and requests as handlers get them: rebuilt from what was sent, without a query."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -58,30 +58,41 @@ def model_named(label: str) -> type[Model] | None:
 def instance_of(sent: dict[str, Any], left_out: str = "") -> Model | Record:
     """The model as it was when the signal was sent.
 
-    A field that was not to leave is deferred: reading it is a query. One that the sender's model did not have takes
-    its default, and one that only the sender's model has is kept aside, in `_unknown_fields`.
+    A field that was not to leave, or not whole, is deferred: reading it is a query, and `save()` leaves it alone. What
+    was sent of one that was not whole is in `_partial_fields`. One that the sender's model did not have takes its
+    default, and one that only the sender's model has is kept aside, in `_unknown_fields`.
     """
     model = model_named(sent["model"])
     if model is None:
         return Record(model=sent["model"], pk=sent["pk"], fields=sent["fields"])
+    incomplete = frozenset(left_out.split(",") if sent["fields"] else "*")  # a reference alone says nothing of them
+    parts = {name: value for name, value in sent["fields"].items() if name in incomplete}
     given = {model._meta.pk.name: sent["pk"], **sent["fields"]}
-    # A reference alone says nothing of the fields.
-    values = _values(model, given, "*" if not sent["fields"] else left_out)
-    instance = model.from_db(router.db_for_read(model), list(values), list(values.values()))
-    instance._unknown_fields = _unknown(model, sent["fields"])  # type: ignore[attr-defined]
-    return instance
+    values = _values(model, {name: value for name, value in given.items() if name not in parts}, incomplete)
+    instance: Any = model.from_db(router.db_for_read(model), list(values), list(values.values()))
+    instance._unknown_fields = _unknown(model, sent["fields"])
+    instance._partial_fields = parts
+    return instance  # type: ignore[no-any-return]
 
 
-def _values(model: type[Model], given: Mapping[str, Any], left_out: str) -> dict[str, Any]:
+def _values(model: type[Model], given: Mapping[str, Any], incomplete: Collection[str]) -> dict[str, Any]:
     """By attname, in the order of the model's fields: `from_db` deals the values out in it."""
     values = {}
     for column in model._meta.concrete_fields:
         if column.name in given:
             values[column.attname] = value_read(column, given[column.name])
-        elif left_out != "*" and column.name not in left_out.split(",") and _has_plain_default(column):
+        elif incomplete.isdisjoint((column.name, "*")) and _has_plain_default(column):
             values[column.attname] = column.get_default()
             _tell_once(model, column.name, "was not sent: takes its default")
     return values
+
+
+def with_partial_fields(instance: Any) -> Any:
+    """Of a row that is gone, what was sent of a field is all that can be had."""
+    if isinstance(instance, Model):
+        for name, value in instance._partial_fields.items():  # type: ignore[attr-defined]
+            setattr(instance, name, value)
+    return instance
 
 
 def _has_plain_default(field: Any) -> bool:

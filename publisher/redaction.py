@@ -10,7 +10,7 @@ from django.utils.crypto import salted_hmac
 
 from publisher.rules import Redact
 from publisher.secret_names import holds_secret, is_for_once, is_keyed, sounds_secret
-from publisher.wire.redacted import HASHED, MASKED
+from publisher.wire.registry import HASHED, MASKED
 
 TAGS = {"mask": MASKED, "hash": HASHED}
 STARS = "***"

@@ -4,8 +4,7 @@ from typing import NoReturn
 
 from publisher.wire.codec import decodes
 from publisher.wire.errors import RedactedValue
-
-MASKED, HASHED = "masked", "hashed"
+from publisher.wire.registry import HASHED, MASKED
 
 
 class Redacted(str):

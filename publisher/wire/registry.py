@@ -16,9 +16,9 @@ Encoder = Callable[["Encoding", Any, str], Any]
 Decoder = Callable[[Any, str], Any]
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
-# In the sidecar: what must not leave; what the database will only know; and of an instance's `fields`, that more are
-# left out than it names.
-DROPPED, UNKNOWN, PARTIAL = "dropped", "unknown", "partial"
+# In the sidecar: what must not leave, or not as it is; what the database will only know; and of an instance's `fields`,
+# that more are left out than it names.
+DROPPED, MASKED, HASHED, UNKNOWN, PARTIAL = "dropped", "masked", "hashed", "unknown", "partial"
 MOST_TYPES = 4096
 MODEL_KEYS = frozenset(("model", "pk", "fields"))
 
@@ -169,12 +169,16 @@ def decode(plain: Any, types: Mapping[str, str], path: str = "kwargs") -> Any:
 
 
 def _left_out(types: Mapping[str, str], path: str) -> str:
-    """The names of an instance's fields that did not leave, joined by commas; `*` where not even their names did.
+    """The names of an instance's fields that did not leave, or not whole, joined by commas; `*` is for more of them.
 
     With what else is missing, the sender's model did not have the field.
     """
-    if types.get(path) == PARTIAL:
-        return "*"
+    names = {"*"} if types.get(path) == PARTIAL else set()
     start = len(path) + 1
-    left_out = (DROPPED, UNKNOWN)
-    return ",".join(key[start:] for key, tag in types.items() if tag in left_out and key.startswith(f"{path}."))
+    for key, tag in types.items():
+        if tag in (DROPPED, UNKNOWN, MASKED, HASHED) and key.startswith(f"{path}."):
+            name, _, part = key[start:].partition(".")
+            # What is masked or hashed itself is there, as text that cannot be saved.
+            if part or tag in (DROPPED, UNKNOWN):
+                names.add(name)
+    return ",".join(names)

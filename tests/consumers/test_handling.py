@@ -70,6 +70,15 @@ def test_receiver_is_called_as_a_local_one_is():
     assert result.event == kwargs["event"]
 
 
+def test_receiver_of_a_deletion_gets_of_each_field_what_was_sent():
+    # The database is closed to this test, and the row would be gone.
+    handle, calls = handling(post_delete)
+    data = {"colour": "red", "api_token": "planted-secret"}
+    handle(body(Article, "django.db.models.signals.post_delete", instance=Article(pk=1, data=data)), "a.key")
+    ((_, kwargs),) = calls
+    assert kwargs["instance"].data == {"colour": "red"}
+
+
 @pytest.mark.parametrize(
     ("sender", "arrives"),
     [

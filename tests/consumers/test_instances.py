@@ -139,6 +139,43 @@ def test_field_that_was_not_to_leave_is_deferred(told, instance, rule):
     assert told() == []
 
 
+HIDES_MAILS = {"redact": (("email", "mask"), ("iban", "hash"))}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("data", "rule", "part"),
+    [
+        ({"colour": "red", "api_token": "planted-secret"}, {}, {"colour": "red"}),
+        ([{"colour": "red"}, {"api_token": "planted-secret"}], {}, [{"colour": "red"}, {}]),
+        ({"email": "ada@example.org", "n": 1}, HIDES_MAILS, {"email": "a***@example.org", "n": 1}),
+        (
+            {"colour": "red", "api_token": "planted-secret"},
+            {"fields": {"foo.article": frozenset(("id", "title", "data"))}},
+            {"colour": "red"},
+        ),
+    ],
+    ids=["dropped", "in a list", "masked", "under a rule with fields"],
+)
+def test_field_that_was_not_sent_whole_is_deferred_and_saved_over_nothing(told, data, rule, part):
+    article = Article.objects.create(title="one", data=data)
+    result = travelled(article, **rule)
+    assert "data" in result.get_deferred_fields()
+    assert result._partial_fields == {"data": part}
+    result.title = "two"
+    result.save()
+    assert result.data == data, "read from the database"
+    article.refresh_from_db()
+    assert (article.title, article.data) == ("two", data)
+    assert told() == []
+
+
+def test_hash_within_a_field_is_a_part_too():
+    result = travelled(Article(pk=1, data={"iban": "DE00 planted", "n": 1}), **HIDES_MAILS)
+    assert "data" in result.get_deferred_fields()
+    assert result._partial_fields["data"].keys() == {"iban", "n"}
+
+
 def test_field_whose_default_the_database_makes_is_deferred():
     (event,) = (instance_of({"model": "consumers.inboxevent", "pk": 1, "fields": {"event_id": "x"}}),)
     assert (event.subscription, event.get_deferred_fields()) == ("", {"handled_at"})
