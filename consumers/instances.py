@@ -1,7 +1,7 @@
 """Models and requests as handlers get them: rebuilt from what was sent, without a query."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -75,7 +75,7 @@ def instance_of(sent: dict[str, Any], left_out: str = "") -> Model | Record:
     return instance  # type: ignore[no-any-return]
 
 
-def _values(model: type[Model], given: Mapping[str, Any], incomplete: Collection[str]) -> dict[str, Any]:
+def _values(model: type[Model], given: Mapping[str, Any], incomplete: frozenset[str]) -> dict[str, Any]:
     """By attname, in the order of the model's fields: `from_db` deals the values out in it."""
     values = {}
     for column in model._meta.concrete_fields:

@@ -5,9 +5,10 @@ from threading import Lock
 
 PROJECTED = "projected"
 ENCODER_FAILED = "encoder failed"
+KEY_NOT_FORMED = "key not formed"
 NOT_WRITTEN = "not written"
 NOT_OFFLOADED = "not offloaded"
-# Of what is delivered directly: by its routing key.
+# By its routing key: of what is delivered directly, and in a relay, of what it dropped.
 UNROUTABLE = "unroutable"
 # What became of a question is said beside it: "asked: late".
 ASKED = "asked: "

@@ -9,7 +9,7 @@ from django.db.models import Model
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from publisher import conf
+from publisher import conf, counters
 from publisher.catalogue import KnownSignal
 from publisher.encoders.models import key_action
 from publisher.encoders.objects import encode_redacted, forget, hide_named
@@ -235,17 +235,20 @@ def _formatted_key(source: Source, template: str, event: Event) -> str:
     known = source.known
     values = {
         "kwargs": to_builtins(event.data["kwargs"]),
-        "sender": source.label or "",
+        "sender": source.label,
         "group": known.group,
         "signal": known.word,
-        "subject": event.subject or "",
+        "subject": event.subject,
     }
     try:
-        return formatted_key(template, values) or source.routing_key
+        there = {name: value for name, value in values.items() if value is not None}
+        return formatted_key(template, there) or source.routing_key
     except (LookupError, ValueError, AttributeError, TypeError) as exc:
         if source.rule.strict:
             raise
-        logger.error("routing key not formed signal=%s error=%r: the default one is used", known.name, exc)
+        if counters.is_news(number := counters.count(counters.KEY_NOT_FORMED, known.name)):
+            logger.error("routing key not formed, %d so far, signal=%s error=%r: the default one is used", number,
+                         known.name, exc)  # fmt: skip
         return source.routing_key
 
 

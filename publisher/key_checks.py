@@ -2,13 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from string import Formatter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.core.checks import CheckMessage, Error
+from django.db.models import Model
+from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 
 from publisher.catalogue import KnownSignal, taken_by
+from publisher.encoders.models import columns_under, encode_model
 from publisher.hints import near
+from publisher.receivers import senders_of
 from publisher.rules import Rule
+from publisher.wire.registry import encoder_for
 from publisher.wire.routing import formatted_key
 
 KEY_NAMES = ("kwargs", "sender", "group", "signal", "subject")
@@ -34,6 +39,10 @@ SENT_WITH: Mapping[str, frozenset[str]] = {
     "publisher.signals.queryset_updated": BULK | {"values"},
     "publisher.signals.queryset_deleted": BULK,
 }
+
+
+# Their sender is their instance's model.
+OF_SENDER = (pre_save, post_save, pre_delete, post_delete)
 
 
 class Fault(NamedTuple):
@@ -94,13 +103,18 @@ def _never_formed(rule: Rule, template: str) -> Iterator[Fault]:
 
 
 def _fault(rule: Rule, template: str, known: KnownSignal) -> Fault | None:
-    kwargs = _kwargs(rule, known)
+    """For the first kind of kwargs, unless the key can be formed of another."""
+    faults = [_fault_of(template, known, kwargs) for kwargs in _kwargs(rule, known)]
+    return None if None in faults else faults[0]
+
+
+def _fault_of(template: str, known: KnownSignal, kwargs: Mapping[str, Any]) -> Fault | None:
     values = {"kwargs": kwargs, "sender": "-", "group": known.group, "signal": known.word, "subject": "-"}
     try:
         formatted_key(template, values)
     except KeyError as exc:
         name = str(exc.args[0])
-        return Fault(f"{known.name!r} is sent without {name!r}", near(name, kwargs) if kwargs else PARTS_HINT)
+        return Fault(f"{known.name!r} is sent without {name!r}", near(name, _names(kwargs)) if kwargs else PARTS_HINT)
     except AttributeError as exc:
         return Fault(f"nothing that is sent has an attribute {exc.name!r}", PARTS_HINT)
     except IndexError:
@@ -111,8 +125,29 @@ def _fault(rule: Rule, template: str, known: KnownSignal) -> Fault | None:
     return None
 
 
-def _kwargs(rule: Rule, known: KnownSignal) -> dict[str, Plain]:
+def _kwargs(rule: Rule, known: KnownSignal) -> list[Mapping[str, Any]]:
+    """Stand-ins for what the signal is sent with: of each model that the rule takes, where it is the instance's."""
     names = SENT_WITH.get(known.name)
     if names is None:
-        return AnyKwargs()
-    return dict.fromkeys((*sorted(names), *(["changes"] if rule.changes else [])), Plain())
+        return [AnyKwargs()]
+    kwargs: dict[str, Any] = dict.fromkeys((*sorted(names), *(["changes"] if rule.changes else [])), Plain())
+    if known.signal not in OF_SENDER:
+        return [kwargs]
+    models = [model for model in senders_of(known, (rule,)) if model is not None]
+    return [{**kwargs, "instance": _instance(rule, model)} for model in models] or [kwargs]
+
+
+def _instance(rule: Rule, model: type[Model]) -> Mapping[str, Any] | Plain:
+    """As it is encoded, with the fields that leave."""
+    if encoder_for(model) is not encode_model:
+        return Plain()
+    fields = dict.fromkeys(columns_under(rule, model).names, Plain())
+    return {"model": Plain(), "pk": Plain(), "fields": fields}
+
+
+def _names(kwargs: Mapping[str, Any]) -> Iterator[str]:
+    """All that can be asked for, at any depth that is known."""
+    for name, value in kwargs.items():
+        yield name
+        if isinstance(value, Mapping):
+            yield from _names(value)

@@ -22,6 +22,7 @@ from django.utils.autoreload import autoreload_started, file_changed
 from publisher.entries import Receiver, dereferenced
 from publisher.offload_entry import OffloadEntry
 from publisher.rules import OWN_APPS, SENDERS_UNLESS_NAMED
+from publisher.wire.routing import QUEUE_MARK
 
 NAME_BYTES = 100
 # Sent per row read, before there is an outbox, or for what has to happen at that very moment.
@@ -57,7 +58,7 @@ class Offloaded:
 
     def routing_key(self, service: str) -> str:
         """Straight to its queue, so that nobody else gets what only this receiver was connected to."""
-        return f"@{service}.{self.handler}"
+        return f"{QUEUE_MARK}{service}.{self.handler}"
 
 
 def can_be_offloaded(signal: Signal) -> bool:

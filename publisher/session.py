@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 
-from publisher import conf
+from publisher import conf, counters
 from publisher.care import Care
 from publisher.leases import Leases
 from publisher.models import ParkedEvent
@@ -186,10 +186,11 @@ class Session:
             self._probes.discard(row.id)
             self._pathless.append(row.id)
             return
-        if row.routing_key not in self._dropped:
-            key, ids = row.routing_key, told_of(row.body)
-            logger.warning("unroutable key=%s event=%s%s: dropped, no queue is bound", key, row.message_id, ids)
-        self._dropped[row.routing_key] += 1
+        key, ids = row.routing_key, told_of(row.body)
+        if counters.is_news(number := counters.count(counters.UNROUTABLE, key)):
+            logger.warning("unroutable key=%s event=%s%s: %d dropped so far, %s", key, row.message_id, ids, number,
+                           NO_QUEUE)  # fmt: skip
+        self._dropped[key] += 1
         self._done.append(row.id)
 
     def _probe(self) -> None:

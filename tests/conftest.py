@@ -8,7 +8,7 @@ import pytest
 
 from consumers.bindings import topology_of
 from consumers.discovery import discover
-from publisher import direct
+from publisher import counters, direct
 from publisher.wire.connection import Connection
 from publisher.wire.topology import published_to
 from tests import leaks, services
@@ -107,6 +107,12 @@ def pytest_terminal_summary(terminalreporter):
     terminalreporter.write_sep("-", f"listened for secrets in {looked_at}")
     if os.environ.get("BROKER_URL"):
         terminalreporter.write_line("BROKER_URL: on somebody else's broker no messages can be listened to.")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_counted_yet():
+    """What is counted is logged the first time, and then seldom."""
+    counters.reset()
 
 
 @pytest.fixture(autouse=True)

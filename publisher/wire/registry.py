@@ -115,7 +115,7 @@ class Encoding:
         kind = type(value)
         if kind is str or kind is bool or value is None or (kind is int and INT64_MIN <= value <= INT64_MAX):
             return value
-        encoder = _found.get(kind) or _find(kind)
+        encoder = _found.get(kind) or encoder_for(kind)
         return self.project(value, path) if encoder is None else encoder(self, value, path)
 
     def action(self, name: str, value: object) -> str:
@@ -131,7 +131,8 @@ class Encoding:
         raise NotEncodable(path, type(value))
 
 
-def _find(kind: type) -> Encoder | None:
+def encoder_for(kind: type) -> Encoder | None:
+    """The one registered for the type or for one that it extends, else one that knows its shape."""
     if late.pending:
         late.load()
     encoder = _registered(kind)

@@ -6,6 +6,8 @@ from functools import lru_cache
 from typing import Any
 
 KEY_BYTES = 255
+# Where an outbox's key begins with it, the rest is the name of an offloaded receiver's queue.
+QUEUE_MARK = "@"
 # Words that a pattern can name, of a sender that is text: no wildcards, no spaces, none of them empty.
 WORDS = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 WORDS_BYTES = 100
@@ -27,12 +29,15 @@ def shortened(key: str) -> str:
 
 
 def formatted_key(template: str, values: Mapping[str, Any]) -> str:
-    """The routing key that a rule asks for. Raises what `str.format` raises.
+    """The routing key that a rule asks for. Raises what `str.format` raises, and ValueError for one that begins with @.
 
     >>> formatted_key("moderation.{kwargs[reason]}", {"kwargs": {"reason": "spam"}})
     'moderation.spam'
     """
-    return shortened(template.format_map(values))
+    key = shortened(template.format_map(values))
+    if key.startswith(QUEUE_MARK):
+        raise ValueError(f"it begins with {QUEUE_MARK}, as the names of offloaded receivers do")
+    return key
 
 
 def class_label(kind: type) -> str:

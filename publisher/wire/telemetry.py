@@ -15,6 +15,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from publisher.wire.event import Event
 from publisher.wire.origin import current_origin, furthest, origin_in, originating
+from publisher.wire.routing import QUEUE_MARK
 
 # What the event has is W3C's, whatever the process propagates by otherwise.
 _propagator = TraceContextTextMapPropagator()
@@ -106,7 +107,7 @@ def _of(event: Event, routing_key: str) -> Attributes:
     told = {
         "messaging.message.id": event.id,
         "messaging.message.conversation_id": event.correlationid,
-        "messaging.rabbitmq.destination.routing_key": routing_key.removeprefix("@"),
+        "messaging.rabbitmq.destination.routing_key": routing_key.removeprefix(QUEUE_MARK),
         "cloudevents.event_id": event.id,
         "cloudevents.event_source": event.source,
         "cloudevents.event_spec_version": event.specversion,

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
+from publisher.wire.routing import QUEUE_MARK
+
 Item = TypeVar("Item")
 # A net under the count of starts that consumers keep. Up to RabbitMQ 4.2 every return counts, however innocent: at a
 # deploy, when a connection is lost, when a neighbour crashes.
@@ -87,7 +89,7 @@ def addressed(exchange: str, key: str) -> tuple[str, str]:
     >>> addressed("signals", "db.post_save.blog.comment"), addressed("signals", "@blog.index")
     (('signals', 'db.post_save.blog.comment'), ('signals.offload', 'blog.index'))
     """
-    return (offload_exchange(exchange), key[1:]) if key.startswith("@") else (exchange, key)
+    return (offload_exchange(exchange), key[1:]) if key.startswith(QUEUE_MARK) else (exchange, key)
 
 
 def retry_exchange(exchange: str, tier_seconds: int) -> str:

@@ -51,7 +51,6 @@ class Responder:
 @pytest.fixture
 def desk(monkeypatch):
     """A process's desk of the test's own."""
-    counters.reset()
     desk = asking.Desk()
     monkeypatch.setattr(asking, "_desk", desk)
     yield desk

@@ -1,15 +1,6 @@
 """What a process counts, in a memory that does not grow with the values it comes by."""
 
-import pytest
-
 from publisher import counters
-
-
-@pytest.fixture(autouse=True)
-def none_before():
-    counters.reset()
-    yield
-    counters.reset()
 
 
 def test_keys_are_counted_together_when_there_are_too_many(monkeypatch):

@@ -134,12 +134,22 @@ def test_key_is_the_rules_when_it_has_one(routing_key, expected):
     assert encoded(Article(pk=1), rule=rule, reason="spam", other=Tag(pk=1)).routing_key == expected
 
 
-@pytest.mark.parametrize("routing_key", ["x.{kwargs[missing]}", "x.{kwargs[password]}", "x.{sender.nothing}"])
+NEVER = ("x.{kwargs[missing]}", "x.{kwargs[password]}", "x.{sender.nothing}", "x.{subject}", "x.{sender}")
+
+
+@pytest.mark.parametrize("routing_key", [*NEVER, "{kwargs[handle]}"])
 def test_key_is_the_default_one_when_the_rules_cannot_be_formed(routing_key, caplog):
     rule = Rule(signal=LOGIN, routing_key=routing_key)
-    assert encoded(None, rule=rule, password="planted-secret").routing_key == "foo.user_login"
+    one = encoded(None, rule=rule, password="planted-secret", handle="@blog.of_a_receiver")
+    assert one.routing_key == "foo.user_login"
     assert "routing key not formed" in caplog.text
     assert "planted-secret" not in caplog.text
+
+
+def test_keys_that_cannot_be_formed_are_told_of_now_and_then(caplog):
+    for _ in range(20):
+        encoded(None, rule=Rule(signal=LOGIN, routing_key="x.{kwargs[missing]}"))
+    assert [record.getMessage().split()[4] for record in caplog.records] == ["1", "10"]
 
 
 def test_key_that_cannot_be_formed_raises_when_the_rule_is_strict():

@@ -35,11 +35,6 @@ def written():
     return [decode_event(bytes(row.body), row.routing_key) for row in OutboxEvent.objects.all()]
 
 
-@pytest.fixture(autouse=True)
-def fresh_counts():
-    counters.reset()
-
-
 def test_signals_are_sent_when_a_test_may_not_use_the_database():
     with forwarding("*"):
         got_request_exception.send(sender=None, request=None)

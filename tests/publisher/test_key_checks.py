@@ -57,6 +57,32 @@ def test_e009_when_a_signal_is_not_sent_with_that(check):
     assert error.id == "publisher.E009"
 
 
+ARTICLES = {"senders": ["foo.Article"]}
+
+
+@pytest.mark.parametrize(
+    ("routing_key", "more", "hint"),
+    [
+        ("x.{kwargs[instance][fields][titel]}", ARTICLES, "'title'"),
+        ("x.{kwargs[instance][pkk]}", ARTICLES, "'pk'"),
+        ("x.{kwargs[instance][fields][api_token]}", ARTICLES, None),
+        ("x.{kwargs[instance][fields][title]}", {**ARTICLES, "fields": {"foo.Article": ["id"]}}, None),
+        ("x.{kwargs[instance][fields][no_such_field]}", {}, None),
+    ],
+    ids=["misspelt", "no part of an instance", "a secret", "not among the rule's fields", "of no model"],
+)
+def test_e009_when_no_instance_is_sent_with_that(check, routing_key, more, hint):
+    (error,) = check(routing_key, **more)
+    assert (error.id, "is sent without" in error.msg) == ("publisher.E009", True)
+    assert hint is None or hint in error.hint
+
+
+@pytest.mark.parametrize("routing_key", ["@blog.index", "@{kwargs[instance][pk]}"])
+def test_e009_when_a_key_would_be_a_queues_name(check, routing_key):
+    (error,) = check(routing_key)
+    assert (error.id, "begins with @" in error.msg) == ("publisher.E009", True)
+
+
 @pytest.mark.parametrize(
     ("routing_key", "signal"),
     [

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import socket
 import threading
 import time
@@ -129,19 +130,23 @@ def test_log_of_the_relay_has_trace_and_request_of_what_it_dropped(queues, caplo
     queues.delete("logins")
 
 
-def test_unroutable_is_counted_and_warned_of_once_a_key(queues, caplog):
+def test_unroutable_is_counted_and_warned_of_now_and_then(queues, caplog):
     queues.bind("logins", "foo.#")
     for number in range(5):
         Article.objects.create(title=str(number))
         user_login.send(None, number=number)
     with caplog.at_level(logging.WARNING, "publisher"):
         one = relay()
+        for number in range(6):
+            Article.objects.create(title=str(number))
+            relay()
     assert one.tally == {Outcome.UNROUTABLE: 5, Outcome.CONFIRMED: 5}
     assert not OutboxEvent.objects.exists()
-    assert [(row.routing_key, row.count) for row in UnroutableKey.objects.all()] == [("db.post_save.foo.article", 5)]
+    assert [(row.routing_key, row.count) for row in UnroutableKey.objects.all()] == [("db.post_save.foo.article", 11)]
     warnings = [record.getMessage() for record in caplog.records if "unroutable" in record.getMessage()]
-    assert len(warnings) == 1
-    assert "key=db.post_save.foo.article" in warnings[0]
+    assert [re.search(r"key=(\S+) .* (\d+) dropped so far", text).groups() for text in warnings] == [
+        ("db.post_save.foo.article", "1"), ("db.post_save.foo.article", "10"),
+    ]  # fmt: skip
     assert len(queues.take("logins")) == 5
     queues.delete("logins")
 

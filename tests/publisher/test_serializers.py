@@ -200,13 +200,6 @@ def test_class_is_its_label_or_path():
     )
 
 
-@pytest.fixture
-def fresh_warnings():
-    counters.reset()
-    yield
-    counters.reset()
-
-
 class Odd:
     """Nobody knows how to encode it."""
 
@@ -220,7 +213,7 @@ def test_value_without_encoder_raises_and_names_signal_kwarg_and_type_when_the_r
     assert "tests.publisher.test_serializers.Odd" in message
 
 
-def test_value_without_encoder_is_projected_counted_and_warned_of_once_a_type(fresh_warnings, caplog):
+def test_value_without_encoder_is_projected_counted_and_warned_of_once_a_type(caplog):
     with caplog.at_level(logging.WARNING, "publisher"):
         plain, types = sent([Odd(), Odd()])
         sent(Odd())
@@ -231,7 +224,7 @@ def test_value_without_encoder_is_projected_counted_and_warned_of_once_a_type(fr
     assert counters.counts() == {("projected", "tests.publisher.test_serializers.Odd"): 3}
 
 
-def test_projection_is_scrubbed_when_the_repr_shows_a_secret(fresh_warnings):
+def test_projection_is_scrubbed_when_the_repr_shows_a_secret():
     class Login:
         def __repr__(self):
             return f"<Login user='ada' password='{SECRET}'>"
@@ -244,11 +237,11 @@ class Unspeakable:
         raise RuntimeError(SECRET)
 
 
-def test_projection_says_so_when_repr_raises(fresh_warnings):
+def test_projection_says_so_when_repr_raises():
     assert sent(Unspeakable())[0]["repr"] == "<repr raised RuntimeError>"
 
 
-def test_projection_is_short_and_plain_when_repr_is_long(fresh_warnings):
+def test_projection_is_short_and_plain_when_repr_is_long():
     class Long:
         def __repr__(self):
             return "\udcff" * 10_000
