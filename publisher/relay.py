@@ -52,8 +52,8 @@ class Relay:
     def run(self, *, once: bool = False) -> None:
         """Relays until `stop` is set or, with `once`, until the outbox is empty.
 
-        A broker or a database that is away is waited for, and so is a lease that another relay holds. Raises
-        BrokerRefused when waiting would not help.
+        A broker or a database that is away is waited for, and so is a lease that another relay holds; with `once`, until
+        that one has emptied the outbox. Raises BrokerRefused when waiting would not help.
         """
         try:
             self._run(self._is_empty if once else lambda: False)
@@ -66,7 +66,9 @@ class Relay:
             settled = self.tally.total()
             try:
                 commit_each_statement(self.using)
-                if self._stand_by() and self._relay(is_done):
+                if not self._stand_by(is_done):
+                    break
+                if self._relay(is_done):
                     self.patience.over()
                     break
             except BrokerUnavailable as exc:
@@ -83,8 +85,8 @@ class Relay:
         else:
             self.pause.wait()
 
-    def _stand_by(self) -> bool:
-        """Waits for a lease; whether there is one."""
+    def _stand_by(self, is_done: Callable[[], bool]) -> bool:
+        """Waits for a lease; whether there is one, rather than nothing to do with it."""
         waiting = False
         while not self.stop.is_set():
             self.leases.renew()
@@ -92,6 +94,8 @@ class Relay:
                 logger.info("lease held=%s of=%d database=%s", sorted(self.leases.held), self.leases.shards, self.using)
                 return True
             self.patience.over()
+            if is_done():
+                return False
             if not waiting:
                 logger.info("standing by: another relay has the lease database=%s", self.using)
                 waiting = True

@@ -49,7 +49,11 @@ def test_worker_starts_again_when_a_handler_changes_and_waits_while_it_is_broken
     assert queues.count("reloaded") == 0
 
 
-@pytest.mark.parametrize("option", [("--processes", "2"), ("--until-empty",)], ids=["processes", "until-empty"])
+@pytest.mark.parametrize(
+    "option",
+    [("--processes", "2"), ("--until-empty",), ("--check",), ("--list",)],
+    ids=["processes", "until-empty", "check", "list"],
+)
 def test_reload_is_refused_with_what_does_not_go_with_it(stage, option):
     done = stage.manage("consume", "--reload", *option, check=False)
     assert done.returncode == 2

@@ -130,6 +130,17 @@ def test_log_of_the_relay_has_trace_and_request_of_what_it_dropped(queues, caplo
     queues.delete("logins")
 
 
+def test_once_ends_when_another_relay_has_emptied_the_outbox(bridge, caplog):
+    held()
+    Article.objects.create(title="one")
+    timer = threading.Timer(1, OutboxEvent.objects.all().delete)
+    timer.start()
+    with caplog.at_level(logging.INFO, "publisher"):
+        relay()
+    assert not timer.is_alive()
+    assert "standing by" in caplog.text
+
+
 def test_unroutable_is_counted_and_warned_of_now_and_then(queues, caplog):
     queues.bind("logins", "foo.#")
     for number in range(5):
@@ -165,6 +176,7 @@ def test_rows_stay_when_the_broker_refuses_the_password(settings, bridge):
 
 def test_standby_says_at_once_that_the_broker_refuses_the_password(settings, bridge):
     held()
+    Article.objects.create(title="one")
     settings.SIGNAL_BRIDGE = {**bridge, "BROKER_URL": bridge["BROKER_URL"].replace("guest@", "planted@")}
     stop = threading.Event()
     timer = threading.Timer(LEASE_SECONDS - 2, stop.set)

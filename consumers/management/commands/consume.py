@@ -39,13 +39,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("handler", nargs="*", metavar="HANDLER", help="run these alone")
-        parser.add_argument("--list", action="store_true", help="show the handlers there are, and end")
-        parser.add_argument(
+        instead = parser.add_mutually_exclusive_group()
+        instead.add_argument("--list", action="store_true", help="show the handlers there are, and end")
+        instead.add_argument(
             "--check",
             action="store_true",
             help="end with 0 if every queue is there and taken from, else with 1; with --alive-file, look at it alone",
         )
-        parser.add_argument("--reload", action="store_true", help="start again when code changes, for development")
+        instead.add_argument("--reload", action="store_true", help="start again when code changes, for development")
         add_options(parser)
         add_format(parser)
 
