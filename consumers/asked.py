@@ -47,7 +47,10 @@ class Asked(Handling):
             logger.error(
                 "ask failed event=%s%s handler=%s: %s (%s)", id, ids, self.handler.name, name_of(exc), where(exc)
             )
-            return Answered(event=event, began=began, body=failure(name_of(exc)))
+            return self.failed(exc, received)
+
+    def failed(self, exc: BaseException, received: Received) -> Result:
+        return Answered(event=None, began=datetime.now(UTC), body=failure(name_of(exc)))
 
 
 def answer(value: Any) -> bytes:

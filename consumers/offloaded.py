@@ -30,8 +30,13 @@ class Runner:
         path = path_of(offloaded.receiver) if offloaded.receiver else offloaded.name
         self.__module__, _, self.__qualname__ = path.rpartition(".")
 
+    @property
+    def receiver(self) -> Any:
+        """None where it is not there any more."""
+        return self.offloaded.receiver
+
     def __call__(self, event: Event) -> None:
-        receiver = self.offloaded.receiver
+        receiver = self.receiver
         if receiver is None:
             raise ReceiverGone(self.offloaded.name)
         signal = self.signals.get(event.type)

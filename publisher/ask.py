@@ -10,7 +10,8 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import msgspec
@@ -45,8 +46,18 @@ class Reply(msgspec.Struct, frozen=True):
     types: dict[str, str] = {}
     error: str | None = None
 
+    @property
+    def value(self) -> Any:
+        """The answer in its types. A decoder may raise anything, given what it was not made for."""
+        return codec.decode(self.answer, self.types, "answer")
+
 
 _replies = msgspec.json.Decoder(Reply)
+
+
+def reply_in(body: bytes) -> Reply:
+    """Raises ValueError where the body is none."""
+    return _replies.decode(body)
 
 
 class Slot:
@@ -108,13 +119,12 @@ class Line:
         if id not in self.pending:
             return
         try:
-            reply = _replies.decode(body)
+            reply = reply_in(body)
             if reply.error is None:
-                self.settle(id, ANSWERED, codec.decode(reply.answer, reply.types, "answer"))
+                self.settle(id, ANSWERED, reply.value)
                 return
             logger.warning("ask failed event=%s: %s", id, reply.error)
         except Exception as exc:
-            # A decoder may raise anything, given what it was not made for.
             logger.warning("ask answered with what cannot be read event=%s: %s", id, type(exc).__name__)
         self.settle(id, FAILED)
 
@@ -186,6 +196,17 @@ class Desk:
 
 
 _desk = Desk()
+
+
+@contextmanager
+def at_desk(desk: Desk) -> Iterator[None]:
+    """Questions of this process are asked there meanwhile."""
+    global _desk
+    before, _desk = _desk, desk
+    try:
+        yield
+    finally:
+        _desk = before
 
 
 def ask(id: str, type: str, routing_key: str, body: bytes, *, seconds: float, default: Any) -> Any:

@@ -52,8 +52,8 @@ class Relay:
     def run(self, *, once: bool = False) -> None:
         """Relays until `stop` is set or, with `once`, until the outbox is empty.
 
-        A broker or a database that is away is waited for, and so is a lease that another relay holds; with `once`, until
-        that one has emptied the outbox. Raises BrokerRefused when waiting would not help.
+        A broker or a database that is away is waited for, and so is a lease that another relay holds, which may empty
+        the outbox meanwhile. Raises BrokerRefused when waiting would not help.
         """
         try:
             self._run(self._is_empty if once else lambda: False)

@@ -1,10 +1,14 @@
-"""For a project's own tests: what the code inside a block forwarded."""
+"""For a project's own tests: what the code inside a block forwarded, and what it is answered."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.dispatch import Signal
 
+from publisher.ask import Desk, at_desk
+from publisher.catalogue import known_as
 from publisher.models import OutboxEvent
 from publisher.outbox import pending
 from publisher.rows import Row
@@ -26,15 +30,41 @@ def forwarded_events(using: str = DEFAULT_DB_ALIAS) -> Iterator[list[Event]]:
         events += look()
 
 
+@contextmanager
+def answers(by_signal: Mapping[Signal, Any]) -> Iterator[None]:
+    """What the senders of these signals are answered inside the block, where a rule has them ask: at once, without a
+    broker. For other signals there is no answer, so their rule's `on_timeout`.
+    """
+    with at_desk(_Answers({_name_of(signal): answer for signal, answer in by_signal.items()})):
+        yield
+
+
+def _name_of(signal: Signal) -> str:
+    known = known_as(signal)
+    if known is None:
+        raise LookupError(f"{signal!r} is not in the catalogue: `manage.py signals` lists what is.")
+    return known.name
+
+
+class _Answers(Desk):
+    def __init__(self, by_type: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._by_type = by_type
+
+    def ask(self, id: str, type: str, routing_key: str, body: bytes, *, seconds: float, default: Any) -> Any:
+        return self._by_type.get(type, default)
+
+
 class Forwarded:
-    """What was forwarded since this was made: called, the events so far."""
+    """What was forwarded since this was made: called, the events so far; of another alias, all that there are."""
 
     def __init__(self, using: str = DEFAULT_DB_ALIAS) -> None:
         self.using = using
         self._before = _forwarded(using).keys()
 
-    def __call__(self) -> list[Event]:
-        return [event for event_id, event in _forwarded(self.using).items() if event_id not in self._before]
+    def __call__(self, using: str | None = None) -> list[Event]:
+        before = self._before if using in (None, self.using) else ()
+        return [event for event_id, event in _forwarded(using or self.using).items() if event_id not in before]
 
 
 def _forwarded(using: str) -> dict[str, Event]:

@@ -8,14 +8,17 @@ from typing import Any, Literal
 from django.dispatch import Signal
 from msgspec.structs import replace
 
+from consumers.asked import Asked
 from consumers.bindings import keys_of, known_signal, queue_of, rules_about
 from consumers.discovery import chosen, discover
 from consumers.exceptions import ConsumersError, Reject, Retry, UnknownHandler
 from consumers.handling import Handling
+from consumers.offloaded import offloaded_handlers
 from consumers.received import Received
 from consumers.registry import Handler, handlers
-from consumers.results import Dead, Failed, Handled, Result
+from consumers.results import Answered, Dead, Failed, Handled, Result
 from publisher import conf
+from publisher.ask import reply_in
 from publisher.events import encoded_event, sender_label
 from publisher.rules import Rule, first_match
 from publisher.wire.event import Event, decode_event, encode_event
@@ -34,13 +37,14 @@ class Delivered:
     """What became of one event. `skipped`: done before, or sent by another sender than the handler's.
 
     `after` is the pause before the next attempt in seconds, `reason` why it is a dead letter, and `exception` what
-    the handler raised.
+    the handler raised. One that is asked has `answered` with its `answer`, or `failed`.
     """
 
-    became: Literal["handled", "skipped", "retried", "dead"]
+    became: Literal["handled", "skipped", "retried", "dead", "answered", "failed"]
     after: float | None = None
     reason: str = ""
     exception: BaseException | None = None
+    answer: Any = None
 
 
 def event_from(signal: Signal, sender: Any = None, **kwargs: Any) -> Event:
@@ -83,7 +87,8 @@ def deliver_batch(
 
     What was given out before, or is not at its first attempt, comes by itself to a batch handler too, as in a worker.
     """
-    handling = _Watched(handler_of(handler))
+    wanted = handler_of(handler)
+    handling = (_WatchedAsked if wanted.ask else _Watched)(wanted)
     for event in events:
         _check_bound(handling.handler, event)
     received = [
@@ -119,16 +124,21 @@ class _Watched(Handling):
         return super().failed(exc, received)
 
 
+class _WatchedAsked(_Watched, Asked):
+    """The same of a handler that is asked."""
+
+
 def handler_of(wanted: AnyHandler) -> Handler:
-    """The handler of this name, or that this function was decorated as. Raises UnknownHandler."""
+    """The handler of this name, or that this function was decorated as, or offloaded. Raises UnknownHandler."""
     if isinstance(wanted, Handler):
         return wanted
     if isinstance(wanted, str):
         return chosen(discover(), [wanted])[0]
-    for handler in handlers():
-        if handler.function is wanted:
+    for handler in (*handlers(), *offloaded_handlers()):
+        # Two looks at a method make two objects.
+        if wanted in (handler.function, getattr(handler.function, "receiver", None)):
             return handler
-    raise UnknownHandler(f"{wanted!r} is no handler: decorate it with @receiver or @subscribe.")
+    raise UnknownHandler(f"{wanted!r} is no handler: decorate it with @receiver or @subscribe, or name it in OFFLOAD.")
 
 
 def _check_bound(handler: Handler, event: Event) -> None:
@@ -140,7 +150,18 @@ def _check_bound(handler: Handler, event: Event) -> None:
 def _delivered(result: Result, exc: BaseException | None) -> Delivered:
     if isinstance(result, Handled):
         return Delivered(became="skipped" if result.event is None else "handled")
+    if isinstance(result, Answered):
+        return _answered(result, exc)
     if isinstance(result, Failed):
         return Delivered(became="retried", after=result.after, exception=exc)
     assert isinstance(result, Dead)
     return Delivered(became="dead", reason=result.reason, exception=exc)
+
+
+def _answered(result: Answered, exc: BaseException | None) -> Delivered:
+    if result.body is None:
+        return Delivered(became="skipped")
+    reply = reply_in(result.body)
+    if reply.error is not None:
+        return Delivered(became="failed", reason=reply.error, exception=exc)
+    return Delivered(became="answered", answer=reply.value)

@@ -35,6 +35,8 @@ def assert_idempotent(
     called before each run. An ordered handler is not given another order. Raises AssertionError, which says how the
     events came, and what came of it.
     """
+    if not events:
+        raise ValueError("Name the events: a handler that nothing comes to is idempotent, whatever it does.")
     trial = _Trial(handler_of(handler), state, reset)
     once = trial.deliveries(events)
     expected, writes = trial.run("each event comes once", once)

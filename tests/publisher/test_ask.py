@@ -49,11 +49,11 @@ class Responder:
 
 
 @pytest.fixture
-def desk(monkeypatch):
+def desk():
     """A process's desk of the test's own."""
     desk = asking.Desk()
-    monkeypatch.setattr(asking, "_desk", desk)
-    yield desk
+    with asking.at_desk(desk):
+        yield desk
     desk.close()
 
 

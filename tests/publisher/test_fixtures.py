@@ -34,6 +34,14 @@ def test_committed_events_are_seen(forwarded):
     assert len(forwarded()) == 1
 
 
+@pytest.mark.django_db(databases=["default", "other"])
+def test_events_of_another_database_are_seen_when_it_is_named(forwarded):
+    Article.objects.create(title="one")
+    Article.objects.using("other").create(title="two")
+    assert [event.kwargs["instance"].title for event in forwarded()] == ["one"]
+    assert [event.kwargs["instance"].title for event in forwarded(using="other")] == ["two"]
+
+
 def test_plugin_does_not_load_django_before_it_is_used(tmp_path):
     (tmp_path / "test_plain.py").write_text(
         "import sys\n\n\ndef test_plain():\n    assert 'publisher.fixtures' in sys.modules\n"

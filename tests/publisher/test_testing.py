@@ -4,10 +4,12 @@ from contextlib import suppress
 
 import pytest
 from django.db import transaction
+from django.dispatch import Signal
 from django.test import TestCase, TransactionTestCase
 
-from publisher.testing import forwarded_events
+from publisher.testing import answers, forwarded_events
 from tests.foo.models import Article, Draft
+from tests.foo.signals import article_published, user_login
 
 
 def titles(events):
@@ -77,3 +79,21 @@ def test_list_is_empty_when_the_transaction_is_lost():
             transaction.set_rollback(True)
         assert events == []
         raise RuntimeError
+
+
+@pytest.fixture
+def asking(settings):
+    rule = {"signal": "tests.foo.signals.*", "delivery": "ask", "timeout": 60, "on_timeout": "nobody"}
+    broker = {"BROKER_URL": "amqp://nobody.is.there.invalid:1"}
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, **broker, "FORWARD": [rule]}
+
+
+def test_question_is_answered_as_the_test_says_and_without_a_broker(asking):
+    with answers({user_login: {"may": False}}):
+        assert [answer for _, answer in user_login.send(None, user=1)] == [{"may": False}]
+        assert [answer for _, answer in article_published.send(None)] == ["nobody"]
+
+
+def test_answer_to_a_signal_that_nobody_knows_is_an_error():
+    with pytest.raises(LookupError, match="not in the catalogue"), answers({Signal(): 1}):
+        pass

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.db.models.signals import post_save
-from django.test import TestCase
+from django.test import TestCase, override_settings
 
 from consumers import Backoff, BatchFailed, Event, Reject, Retry, receiver, registry, subscribe
 from consumers.exceptions import UnknownHandler
@@ -160,3 +160,53 @@ def test_batch_handler_gets_what_came_again_one_by_one(own_registry, more):
     delivered = deliver_batch(counted, [event_from(user_login, n=n) for n in range(3)], **more)
     assert [one.became for one in delivered] == ["handled"] * 3
     assert sizes == [1, 1, 1]
+
+
+def test_question_is_answered_without_inbox_or_retry(own_registry):
+    # The database is closed to this test.
+    @receiver(user_login, ask=True)
+    def may_enter(user, **kwargs):
+        return {"may": {user}}
+
+    delivered = deliver(may_enter, event_from(user_login, user=5))
+    assert (delivered.became, delivered.answer) == ("answered", {"may": {5}})
+    assert deliver(may_enter, event_from(user_login, user=5)).became == "answered"
+
+
+def test_question_has_failed_when_the_handler_raises(own_registry):
+    @receiver(user_login, ask=True)
+    def may_enter(**kwargs):
+        raise KeyError("who?")
+
+    event = event_from(user_login)
+    with pytest.raises(KeyError, match="who"):
+        deliver(may_enter, event)
+    delivered = deliver(may_enter, event, raise_exceptions=False)
+    assert (delivered.became, delivered.reason, type(delivered.exception)) == ("failed", "builtins.KeyError", KeyError)
+
+
+def test_question_has_failed_when_the_answer_has_no_encoder(own_registry):
+    receiver(user_login, ask=True, name="odd")(lambda **kwargs: object())
+    assert deliver("odd", event_from(user_login), raise_exceptions=False).became == "failed"
+
+
+def note(sender, instance, **kwargs):
+    Seen.objects.create(handler="note", text=instance.title, pid=0)
+
+
+@pytest.fixture
+def noted():
+    post_save.connect(note, sender=Article)
+    yield
+    post_save.disconnect(note, sender=Article)
+
+
+@pytest.mark.django_db
+def test_offloaded_receiver_is_found_by_its_function(settings, noted):
+    offload = {"OFFLOAD": [f"{note.__module__}.note"], "FORWARD": []}
+    with override_settings(SIGNAL_BRIDGE={**settings.SIGNAL_BRIDGE, **offload}):
+        with forwarded_events() as events:
+            Article.objects.create(title="one")
+        assert seen() == []
+        assert deliver(note, events[0]).became == "handled"
+    assert seen() == [("note", "one")]

@@ -152,3 +152,8 @@ def test_exception_is_told_when_the_handler_fails_anyway():
 
     with pytest.raises(AssertionError, match="when each event comes once, it raises KeyError"):
         assert_idempotent(fails, *events(1))
+
+
+def test_no_event_is_an_error():
+    with pytest.raises(ValueError, match="Name the events"):
+        assert_idempotent(lambda **kwargs: None)
