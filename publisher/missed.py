@@ -121,12 +121,12 @@ def _recorded(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _is_missed(queryset: "QuerySet[Any]", name: str) -> bool:
-    # The rows of a many-to-many relation: m2m_changed tells of them, and a save of one would send nothing.
-    if queryset.model._meta.auto_created:
-        return False
     unsent, told = WRITES[name]
     is_told = isinstance(queryset, SignalQuerySet) and told.has_listeners(queryset.model)
-    return not is_told and is_connected(unsent, queryset.model)
+    # Rows of a many-to-many relation: m2m_changed tells of them, and a save of one that Django made would send nothing.
+    return not (is_told or queryset.model._meta.auto_created or _is_of_a_relation()) and is_connected(
+        unsent, queryset.model
+    )
 
 
 def _note(model: type[Model], name: str, rows: int) -> None:
@@ -140,14 +140,31 @@ def _note(model: type[Model], name: str, rows: int) -> None:
         logger.warning("missed write not recorded model=%s where=%s error=%s", row.model, row.where, exc)
 
 
+def _is_of_a_relation() -> bool:
+    """Whether it is part of `add()`, `set()`, `remove()` or `clear()` of a many-to-many relation."""
+    return any("ManyRelatedManager" in frame.f_code.co_qualname for frame in _inner_frames())
+
+
 def _caller() -> str:
     """`file:line`, relative to the current directory where it is below it."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and (module := f"{frame.f_globals.get('__name__', '')}.").startswith(INNER):
-        if module.startswith("asgiref."):
+    last = None
+    for last in _inner_frames():
+        if _module(last).startswith("asgiref."):
             return ASYNC
-        frame = frame.f_back
+    frame = last and last.f_back
     if frame is None:
         return ASYNC
     path = Path(frame.f_code.co_filename)
     return f"{path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}:{frame.f_lineno}"
+
+
+def _inner_frames() -> Iterator[FrameType]:
+    """From the write outwards, up to who called for it."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and _module(frame).startswith(INNER):
+        yield frame
+        frame = frame.f_back
+
+
+def _module(frame: FrameType) -> str:
+    return f"{frame.f_globals.get('__name__', '')}."

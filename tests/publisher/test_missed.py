@@ -74,6 +74,20 @@ def test_rows_of_a_relation_are_not_recorded_since_m2m_changed_told_of_them():
     assert listed() == []
 
 
+def test_rows_of_a_relation_with_a_model_of_its_own_are_recorded_only_when_they_are_written_as_such(monkeypatch):
+    through = Article.tags.through
+    monkeypatch.setattr(through._meta, "auto_created", False)
+    article, tag = Article.objects.create(title="a"), Tag.objects.create(name="t")
+    rule = {"signal": "django.db.models.signals.post_*", "senders": ["foo.*"]}
+    with override_settings(SIGNAL_BRIDGE={"FORWARD": [rule]}), recording():
+        article.tags.add(tag)
+        article.tags.remove(tag)
+        async_to_sync(article.tags.aset)([tag])
+        assert listed() == []
+        through.objects.update(tag=tag)
+    assert [row[1] for row in listed()] == ["update"]
+
+
 def test_nothing_is_recorded_before_or_after():
     before = QuerySet.update
     with recording():
