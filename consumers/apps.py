@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.core.checks import Tags
+from django.core.exceptions import ImproperlyConfigured
 
 CHECKS = {
     Tags.compatibility: ("consumers.checks.check_handlers", "consumers.ask_checks.check_asked"),
@@ -15,6 +16,13 @@ class ConsumersConfig(AppConfig):
     name = "consumers"
     verbose_name = "Signal Bridge: consumers"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def import_models(self) -> None:
+        if not apps.is_installed("publisher"):
+            raise ImproperlyConfigured(
+                "'consumers' needs 'publisher' in INSTALLED_APPS, also where nothing is forwarded."
+            )
+        super().import_models()
 
     def ready(self) -> None:
         # A site imports handlers' modules no more than it runs them.

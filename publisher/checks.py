@@ -5,15 +5,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage, Error, Warning
 
 from publisher import conf
 from publisher.encoders.discovery import load_encoders
 from publisher.exposure import check_user_model
 from publisher.hints import near as near
+from publisher.order_checks import check_order
 from publisher.rows import SLOTS
 from publisher.rule_checks import RULE_CHECKS
-from publisher.rules import KEYS, WrongValue, redact_from, rule_from
+from publisher.rules import KEYS, Rule, WrongValue, redact_from, rule_from
 
 DICT_HINT = "Write a dict, as SIGNAL_BRIDGE = {'SERVICE': 'shop', 'FORWARD': [...]}; docs/settings.md has its keys."
 MOST_NAME_BYTES = 100
@@ -40,7 +41,9 @@ URL_HINT = "Write amqp://user:password@host:5672/vhost, or amqps:// for TLS."
 
 def check_settings(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
     """All that can be wrong with the dict, in the order it is written."""
-    value = getattr(settings, "SIGNAL_BRIDGE", {})
+    if not hasattr(settings, "SIGNAL_BRIDGE"):
+        return [Warning("There is no SIGNAL_BRIDGE: nothing is forwarded.", hint=DICT_HINT, id="publisher.W006")]
+    value = settings.SIGNAL_BRIDGE
     if not isinstance(value, dict):
         return [Error("SIGNAL_BRIDGE is not a dict.", hint=DICT_HINT, id="publisher.E001")]
     rules = value.get("FORWARD", ())
@@ -144,6 +147,7 @@ def _check_rules(entries: object) -> Iterator[CheckMessage]:
     if not isinstance(entries, list | tuple):
         yield Error(f"SIGNAL_BRIDGE['FORWARD'] is {entries!r}.", hint="Make it a list of rules.", id="publisher.E005")
         return
+    rules: dict[str, Rule] = {}
     for index, entry in enumerate(entries):
         where = f"SIGNAL_BRIDGE['FORWARD'][{index}]"
         try:
@@ -151,8 +155,10 @@ def _check_rules(entries: object) -> Iterator[CheckMessage]:
         except (ValueError, TypeError) as exc:
             yield Error(f"{where}: {exc}.", hint=_hint(entry, exc), id="publisher.E005")
             continue
+        rules[where] = rule
         for check in RULE_CHECKS:
             yield from check(rule, where)
+    yield from check_order(rules)
 
 
 def _hint(entry: object, exc: Exception) -> str:

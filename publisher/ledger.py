@@ -1,9 +1,12 @@
 """The state of an outbox, as people and programs want to see it."""
 
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import Error as DatabaseTrouble
 from django.db.models import Count
 from django.db.models.functions import Length
 
@@ -75,6 +78,16 @@ def ledger(using: str) -> Ledger:
         unroutable=_unroutable(using),
         leases=_leases(using),
     )
+
+
+def pending_in(aliases: Iterable[str]) -> dict[str, int]:
+    """How many events wait in each of these databases; only where some do, and where it can be told."""
+    found = {}
+    for alias in aliases:
+        with suppress(DatabaseTrouble):
+            if count := OutboxEvent.objects.using(alias).count():
+                found[alias] = count
+    return found
 
 
 def _oldest_seconds(using: str) -> float | None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning
 
 from publisher import conf
@@ -42,6 +43,7 @@ def check_offload(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
         return []
     connected = list(connected_receivers())
     return [
+        *_check_installed(),
         *(message for index, entry in enumerate(value) for message in _check_form(entry, index)),
         *(message for entry in conf.offload() for message in _check_entry(entry, connected)),
         *(message for offloaded in all_offloaded() for message in _check_receiver(offloaded, connected)),
@@ -57,6 +59,15 @@ def connected_receivers() -> Iterator[Connected]:
             if receiver is not None and not entry.is_the_bridges:
                 offloaded = stand_in.offloaded if stand_in else None
                 yield Connected(path_of(receiver), receiver, known.name, can_be_offloaded(known.signal), offloaded)
+
+
+def _check_installed() -> Iterator[CheckMessage]:
+    if not apps.is_installed("consumers"):
+        yield Warning(
+            "SIGNAL_BRIDGE['OFFLOAD'] takes receivers out of requests, and 'consumers' is not installed to run them.",
+            hint="Add 'consumers' to INSTALLED_APPS, or to those of the project's processes that consume.",
+            id="publisher.W037",
+        )
 
 
 def _check_form(entry: object, index: int) -> Iterator[CheckMessage]:

@@ -1,5 +1,6 @@
 """What is wrong with the handlers is told: id, offending value, hint."""
 
+import subprocess
 import sys
 
 import pytest
@@ -13,6 +14,7 @@ from consumers.checks import check_handlers
 from consumers.exceptions import NamelessSignal
 from consumers.registry import Handler
 from tests.foo.signals import user_login
+from tests.stage import ROOT
 
 
 @pytest.fixture
@@ -121,3 +123,9 @@ def test_question_under_a_signal_without_a_name_is_left_to_that_check(check):
 def test_handler_of_a_signal_without_a_name_cannot_be_bound():
     with pytest.raises(NamelessSignal, match="module"):
         keys_of(Handler(name="h", function=print, signals=(Signal(),)))
+
+
+def test_start_ends_with_what_to_do_when_the_publisher_is_not_installed():
+    code = "import django; from django.conf import settings; settings.configure(INSTALLED_APPS=['consumers']); django.setup()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "ImproperlyConfigured: 'consumers' needs 'publisher'" in done.stderr.splitlines()[-1]

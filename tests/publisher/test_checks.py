@@ -481,3 +481,11 @@ def test_hint_is_the_signal_that_was_probably_meant(check_rule, signal, near):
 def test_all_that_is_wrong_is_told_at_once(check):
     errors = check(EXCHNGE="x", BROKER_URL="x", FORWARD=[5, {"signal": "no.signal", "senders": ["foo.Nothing"]}])
     assert [error.id[-4:] for error in errors] == ["E002", "E003", "E005", "E006", "E007"]
+
+
+def test_w006_when_there_is_no_setting(settings):
+    del settings.SIGNAL_BRIDGE
+    (warning,) = check_settings(None)
+    assert (warning.id, "SIGNAL_BRIDGE = {" in warning.hint) == ("publisher.W006", True)
+    settings.SIGNAL_BRIDGE = {}
+    assert check_settings(None) == []

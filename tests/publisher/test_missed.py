@@ -88,6 +88,13 @@ def test_rows_of_a_relation_with_a_model_of_its_own_are_recorded_only_when_they_
     assert [row[1] for row in listed()] == ["update"]
 
 
+def test_command_that_missed_nothing_is_not_told_how_to_record(capsys):
+    call_command("signals", "--missed", "check", stdout=StringIO())
+    assert "Nothing was recorded" not in capsys.readouterr().err
+    call_command("signals", "--missed", stdout=StringIO())
+    assert "Nothing was recorded" in capsys.readouterr().err
+
+
 def test_nothing_is_recorded_before_or_after():
     before = QuerySet.update
     with recording():

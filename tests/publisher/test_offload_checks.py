@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from django.apps import apps
 
 from publisher.offload_checks import check_offload
 
@@ -159,3 +160,12 @@ def test_reason_is_told_when_the_module_cannot_be_imported(settings, tmp_path, m
 def test_nothing_is_told_when_nothing_is_offloaded(settings):
     settings.SIGNAL_BRIDGE = {}
     assert check_offload(None) == []
+
+
+def test_w037_when_nothing_is_installed_to_run_what_is_offloaded(settings, monkeypatch):
+    settings.SIGNAL_BRIDGE = {"OFFLOAD": ["tests.nowhere.receiver"]}
+    is_installed = apps.is_installed
+    monkeypatch.setattr(apps, "is_installed", lambda name: name != "consumers" and is_installed(name))
+    assert "publisher.W037" in [message.id for message in check_offload(None)]
+    monkeypatch.undo()
+    assert "publisher.W037" not in [message.id for message in check_offload(None)]

@@ -91,3 +91,22 @@ def test_nobody_is_said_to_relay_when_no_lease_is_held():
 def test_command_says_to_migrate_when_there_is_no_outbox():
     with without_table(OutboxEvent), pytest.raises(CommandError, match=r"; run: manage.py migrate publisher"):
         outbox()
+
+
+class WritesElsewhere:
+    def db_for_write(self, model, **hints):
+        return "other" if model._meta.model_name == "tag" else None
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_other_databases_are_named_when_events_wait_there(settings, capsys):
+    rules = [{"signal": "django.db.models.signals.post_save", "senders": ["foo.Tag", "foo.Article"]}]
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "FORWARD": rules}
+    settings.DATABASE_ROUTERS = [WritesElsewhere()]
+    outbox()
+    assert capsys.readouterr().err == ""
+    OutboxEvent.objects.using("other").create(
+        message_id="e", type="t", routing_key="k", partitionkey="", slot=0, keep_unroutable=False, body=b"{}"
+    )
+    outbox()
+    assert "1 more are pending in 'other'" in capsys.readouterr().err

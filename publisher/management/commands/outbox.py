@@ -8,7 +8,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseTrouble
 
 from publisher.atomicity import commit_each_statement
-from publisher.ledger import Ledger, ledger
+from publisher.database_checks import written_aliases
+from publisher.ledger import Ledger, ledger, pending_in
 from publisher.models import OutboxEvent
 from publisher.querysets import ParkedQuerySet, outbox, parked, unroutable_keys
 from publisher.tables import migration_hint
@@ -86,6 +87,11 @@ class Command(BaseCommand):
         ):
             if rows:
                 show(rows, format, title=title, stdout=self.stdout)
+        others = [alias for alias in written_aliases() if alias != state.database]
+        for alias, count in pending_in(others).items():
+            self.stderr.write(
+                f"{count} more are pending in {alias!r}, which needs a relay of its own: --database {alias}."
+            )
 
 
 def chosen(rows: ParkedQuerySet, action: str, *, all: bool, kept: bool) -> ParkedQuerySet:

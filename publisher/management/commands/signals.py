@@ -65,7 +65,7 @@ class Command(BaseCommand):
                     call_command(*command)
         finally:
             show(missed.missed(), format, title="Writes that sent no signal", stdout=self.stdout)
-            if not missed.RECORD.exists():
+            if not command and not missed.RECORD.exists():
                 self.stderr.write(missed.HOW)
 
     def _profile(self, urls: list[str], format: str, options: dict[str, Any]) -> None:
