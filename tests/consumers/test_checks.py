@@ -126,6 +126,7 @@ def test_handler_of_a_signal_without_a_name_cannot_be_bound():
 
 
 def test_start_ends_with_what_to_do_when_the_publisher_is_not_installed():
-    code = "import django; from django.conf import settings; settings.configure(INSTALLED_APPS=['consumers']); django.setup()"
+    code = "import django; from django.conf import settings; settings.configure(INSTALLED_APPS=['consumers'])"
+    code += "; django.setup()"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "ImproperlyConfigured: 'consumers' needs 'publisher'" in done.stderr.splitlines()[-1]
