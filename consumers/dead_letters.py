@@ -1,5 +1,6 @@
 """Dead letters: what handlers gave up on, to be looked at, replayed or discarded, each by itself."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from consumers.registry import Handler
 from publisher import conf
 from publisher.wire.connection import Connection
 from publisher.wire.frames import Message
+from publisher.wire.glance import subject_of
 from publisher.wire.intake import Delivery, republished
 from publisher.wire.sender import Outcome, Sender
 from publisher.wire.shelf import Shelf, letter_id
@@ -25,11 +27,15 @@ HISTORY = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """An event that a handler gave up on, and why. Times are as they were written, in ISO 8601."""
+    """An event that a handler gave up on, and why. Times are as they were written, in ISO 8601.
+
+    `subject` is what the event is about, `shop.order/42`; empty where it says nothing, or is no event.
+    """
 
     id: str
     handler: str
     type: str
+    subject: str
     reason: str
     exception: str
     text: str
@@ -58,12 +64,16 @@ class Wanted:
 
 
 class Letters:
-    """Those of these handlers that are wanted, where they lie; what is not replayed or discarded stays there."""
+    """Those of these handlers that are wanted, where they lie; what is not replayed or discarded stays there.
+
+    `reasons` are those of all that were looked at, whether they were wanted or not.
+    """
 
     def __init__(self, connection: Connection, handlers: Iterable[Handler], wanted: Wanted) -> None:
         self._connection = connection
         self._handlers = handlers
         self._wanted = wanted
+        self.reasons: Counter[str] = Counter()
 
     def __iter__(self) -> Iterator[tuple[DeadLetter, Delivery]]:
         for handler in self._handlers:
@@ -100,6 +110,7 @@ class Letters:
     def _on(self, shelf: Shelf, handler: Handler) -> Iterator[tuple[DeadLetter, Delivery]]:
         for delivery in shelf:
             letter = letter_of(handler, delivery)
+            self.reasons[letter.reason] += 1
             if self._wanted.takes(letter):
                 yield letter, delivery
 
@@ -130,6 +141,7 @@ def letter_of(handler: Handler, delivery: Delivery) -> DeadLetter:
         id=letter_id(delivery.properties, delivery.body),
         handler=handler.name,
         type=str(delivery.properties.type or ""),
+        subject=subject_of(delivery.body),
         reason=str(headers.get("x-reason") or _broker_reason(headers)),
         exception=str(headers.get("x-exception", "")),
         text=str(headers.get("x-text", "")),

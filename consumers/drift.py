@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 
 from publisher import conf
 from publisher.wire.connection import MISSING, PRESENT, Connection
-from publisher.wire.topology import Binding, Topology
+from publisher.wire.topology import Binding, Topology, dead_queue
 
 UNKNOWN = "unknown"
 LEFT_OVER = "left over"
@@ -31,12 +31,13 @@ def differs(row: Compared) -> bool:
     return row.state not in (PRESENT, MISSING, UNKNOWN, LEFT_OVER)
 
 
-def compared(topology: Topology, connection: Connection) -> list[Compared]:
+def compared(topology: Topology, connection: Connection, *, declared: bool = False) -> list[Compared]:
+    """`declared` is whether it was, just now: then its bindings are there, whether they can be looked at or not."""
     found = bindings_on_broker()
     return [
         *_exchanges(topology, connection),
         *_queues(topology, connection),
-        *_bindings(topology, found),
+        *_bindings(topology, set(topology.bindings) if declared and found is None else found),
         *_left_over(topology, found or set(), connection),
     ]
 
@@ -55,7 +56,7 @@ def _queues(topology: Topology, connection: Connection) -> Iterator[Compared]:
 
 def _counted(queue: str, connection: Connection) -> str:
     count = connection.count_messages(queue)
-    return "" if count is None else f"{count} messages"
+    return "" if count is None else f"{count} message{'' if count == 1 else 's'}"
 
 
 def _bindings(topology: Topology, found: set[Binding] | None) -> Iterator[Compared]:
@@ -69,7 +70,9 @@ def _left_over(topology: Topology, found: set[Binding], connection: Connection) 
     asked = {queue.name for queue in topology.queues}
     ours = [binding for binding in found.difference(topology.bindings) if _is_ours(binding)]
     for queue in sorted({binding.queue for binding in ours} - asked):
-        yield Compared(kind="queue", name=queue, detail=_counted(queue, connection), state=LEFT_OVER)
+        for name in (queue, dead_queue(queue)):
+            if detail := _counted(name, connection):
+                yield Compared(kind="queue", name=name, detail=detail, state=LEFT_OVER)
     for binding in sorted(ours, key=lambda binding: (binding.queue, binding.exchange, binding.key)):
         if binding.queue in asked:
             detail = f"{binding.exchange} {binding.key}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -10,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from consumers.exceptions import HandlerRolledBack, OnCommitFailed
 from consumers.results import name_of, text_of
 
+Error = TypeVar("Error", HandlerRolledBack, OnCommitFailed)
 # libpq's PQTRANS_INERROR, which Django does not look at: PostgreSQL answers COMMIT with a rollback, and no error.
 IN_ERROR = 3
 
@@ -31,7 +32,7 @@ def effect(using: str, begin: Callable[[str], AbstractContextManager[None]] = tr
             yield
     except BaseException as exc:
         if committed:
-            raise _on_commit_failed(exc).with_traceback(exc.__traceback__) from exc
+            raise _because_of(exc, OnCommitFailed) from exc
         raise
 
 
@@ -39,11 +40,13 @@ def check_committable(using: str) -> None:
     """Raises HandlerRolledBack where the transaction would roll back at its end, and say nothing."""
     connection: Any = connections[using]
     if connection.needs_rollback or connection.closed_in_transaction or _is_in_error(connection):
-        raise HandlerRolledBack(" ".join((HandlerRolledBack.__doc__ or "").split())) from connection.rollback_exc
+        raise _because_of(connection.rollback_exc, HandlerRolledBack) from connection.rollback_exc
 
 
-def _on_commit_failed(exc: BaseException) -> OnCommitFailed:
-    return OnCommitFailed(f"{' '.join((OnCommitFailed.__doc__ or '').split())} It is {name_of(exc)}: {text_of(exc)}")
+def _because_of(exc: BaseException | None, kind: type[Error]) -> Error:
+    """Said to have come from where that one did."""
+    what = " ".join((kind.__doc__ or "").split())
+    return kind(f"{what} It is {name_of(exc)}: {text_of(exc)}").with_traceback(exc.__traceback__) if exc else kind(what)
 
 
 def _end_left_open(connection: BaseDatabaseWrapper) -> None:

@@ -1,5 +1,6 @@
 """One delivery to one handler: decode, call once in effect, and decide what becomes of it. Knows no broker."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from threading import Event as Flag
@@ -20,6 +21,10 @@ from consumers.registry import Handler
 from consumers.results import CRASHED, Dangerous, Failed, GivenBack, Handled, Result, dead, name_of, where
 from consumers.retry import Bury, decide
 from publisher.wire.event import Event
+from publisher.wire.ids import told
+from publisher.wire.printable import printable
+
+logger = logging.getLogger("consumers.worker")
 
 
 class Handling:
@@ -90,7 +95,12 @@ class Handling:
         # Around the transaction: what waits for the commit is caused by the event as well.
         with self.processing.one(event):
             is_new = self._patience.keep_trying(self._once, event, is_suspect, tries=self._tries)
+        if not is_new:
+            self._tell_of_before(event)
         return Handled(event=event if is_new else None, began=began)
+
+    def _tell_of_before(self, event: Event) -> None:
+        logger.info("handled before event=%s%s handler=%s", printable(event.id), told(event), self.handler.name)
 
     def _once(self, event: Event, is_suspect: bool) -> bool:
         """Whether it was handled now, rather than before."""
@@ -201,10 +211,12 @@ class Handling:
         if not self.has_inbox:
             return self._batch_call(events)
         new: list[Event] = []
+        before: list[Event] = []
         failures: Mapping[str, BaseException] = {}
         try:
             with effect(self.using):
-                new = [event for event in events if self._inbox.admit(self.subscription, event)]
+                for event in events:
+                    (new if self._inbox.admit(self.subscription, event) else before).append(event)
                 failures = self._batch_call(new) if new else {}
                 check_committable(self.using)
                 if failures:
@@ -212,7 +224,9 @@ class Handling:
                     self._inbox.forget(self.subscription, [event for event in new if event.id in failures])
         except OnCommitFailed as exc:
             self.processing.partly_failed(exc)
-            return {**{event.id: exc for event in new}, **failures}
+            failures = {**{event.id: exc for event in new}, **failures}
+        for event in before:
+            self._tell_of_before(event)
         return failures
 
     def _batch_call(self, events: Sequence[Event]) -> Mapping[str, BaseException]:

@@ -4,8 +4,12 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.utils.text import Truncator
+
 from consumers.dead_letters import DeadLetter
 from publisher.wire.printable import printable
+
+TEXT_CHARACTERS = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +28,7 @@ class Line:
 
     id: str
     handler: str
+    subject: str
     reason: str
     attempts: int
     last_failed_at: str
@@ -34,10 +39,11 @@ def line_of(letter: DeadLetter) -> Line:
     return Line(
         id=printable(letter.id),
         handler=letter.handler,
+        subject=printable(letter.subject),
         reason=printable(letter.reason),
         attempts=letter.attempts,
         last_failed_at=printable(letter.last_failed_at[:19]),
-        text=printable(letter.text),
+        text=Truncator(printable(letter.text)).chars(TEXT_CHARACTERS),
     )
 
 

@@ -229,13 +229,17 @@ def _log(job: Job, delivery: Delivery, result: Result, began: float) -> None:
                         told(event), name, printable(event.type), printable(event.routing_key),
                         _lag_ms(event.time, result.began), (time.monotonic() - began) * 1000)  # fmt: skip
     elif isinstance(result, Failed):
-        logger.warning("failed event=%s%s handler=%s attempt=%d next_seconds=%.1f: %s (%s)",
+        logger.warning("failed event=%s%s handler=%s attempt=%d next_seconds=%.1f: %s",
                        printable(delivery.properties.message_id), told_of(delivery.body), name,
-                       result.received.attempt, result.after, result.exception, result.where)  # fmt: skip
+                       result.received.attempt, result.after, _at(result.exception, result.where))  # fmt: skip
     elif isinstance(result, Dead):
-        logger.error("dead event=%s%s handler=%s reason=%s: %s (%s)", printable(delivery.properties.message_id),
-                     told_of(delivery.body), name, result.reason, result.headers["x-exception"],
-                     result.headers["x-where"])  # fmt: skip
+        logger.error("dead event=%s%s handler=%s reason=%s: %s", printable(delivery.properties.message_id),
+                     told_of(delivery.body), name, result.reason,
+                     _at(result.headers["x-exception"], result.headers["x-where"]))  # fmt: skip
+
+
+def _at(exception: str, where: str) -> str:
+    return f"{exception} ({where})" if where else exception
 
 
 def _lag_ms(sent: datetime | None, began: datetime) -> float:

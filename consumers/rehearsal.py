@@ -2,20 +2,24 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from traceback import format_tb
 from typing import Any
 
 from django.db import connections, router, transaction
 
+from consumers.bindings import queue_of
 from consumers.calling import Call
 from consumers.effect import check_committable
 from consumers.exceptions import BatchFailed
 from consumers.models import InboxEvent
 from consumers.processing import Untraced
+from consumers.querysets import inbox
 from consumers.registry import Handler
 from consumers.results import name_of, text_of, where
 from publisher.redaction import is_secret
+from publisher.wire.errors import MalformedEvent
 from publisher.wire.event import decode_event
 
 WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE")
@@ -39,19 +43,25 @@ class Statement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal:
-    """What a handler would do. `exception` is empty when it would succeed."""
+    """What a handler would do. `exception` is empty when it would succeed. `was_handled`: by what its inbox says the
+    event was handled before, so that it would not be called.
+    """
 
     id: str
     handler: str
-    exception: str
-    where: str
-    reads: int
-    writes: tuple[Statement, ...]
+    was_handled: bool = False
+    exception: str = ""
+    where: str = ""
+    traceback: str = ""
+    reads: int = 0
+    writes: tuple[Statement, ...] = ()
     warning: str = WARNING
 
 
 def rehearse(handler: Handler, letter: str, body: bytes, routing_key: str) -> Rehearsal:
-    """Without inbox and broker. Raises nothing that the handler raises, but for a Ctrl-C."""
+    """Without the broker. Raises nothing that the handler raises, but for a Ctrl-C."""
+    if _was_handled(handler, body, routing_key):
+        return Rehearsal(id=letter, handler=handler.name, was_handled=True)
     error: BaseException | None = None
     with _recorded() as record:
         try:
@@ -67,9 +77,19 @@ def rehearse(handler: Handler, letter: str, body: bytes, routing_key: str) -> Re
         handler=handler.name,
         exception=f"{name_of(error)}: {text_of(error)}" if error else "",
         where=where(error) if error else "",
+        traceback="".join(format_tb(error.__traceback__)) if error else "",
         reads=record.reads,
         writes=tuple(record.writes),
     )
+
+
+def _was_handled(handler: Handler, body: bytes, routing_key: str) -> bool:
+    if not handler.inbox:
+        return False
+    with suppress(MalformedEvent):
+        event = decode_event(body, routing_key)
+        return inbox(router.db_for_write(InboxEvent)).has(queue_of(handler), event)
+    return False
 
 
 def _call(handler: Handler, body: bytes, routing_key: str) -> None:

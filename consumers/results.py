@@ -102,7 +102,11 @@ def name_of(exc: BaseException) -> str:
 
 
 def where(exc: BaseException) -> str:
-    """File and line, without the values that were there: the last of the project's own that it came from, if any."""
+    """`folder/file.py:line`, without the values that were there: the last of the project's own that it came from.
+
+    Empty for an exception that was never raised.
+    """
     frames = traceback.extract_tb(exc.__traceback__)
     own = [frame for frame in frames if not frame.filename.startswith(LIBRARIES)] or frames
-    return f"{own[-1].filename.rpartition('/')[2]}:{own[-1].lineno}" if own else ""
+    # Each app has a consumers.py.
+    return f"{'/'.join(own[-1].filename.split('/')[-2:])}:{own[-1].lineno}" if own else ""

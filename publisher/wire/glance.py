@@ -15,7 +15,12 @@ class _Traced(msgspec.Struct):
     correlationid: Any = None
 
 
+class _About(msgspec.Struct):
+    subject: Any = None
+
+
 _decoder = msgspec.json.Decoder(_Traced)
+_about = msgspec.json.Decoder(_About)
 
 
 def told_of(body: bytes | memoryview) -> str:
@@ -24,6 +29,15 @@ def told_of(body: bytes | memoryview) -> str:
         return told(_decoder.decode(body))
     except (ValueError, RecursionError):
         return ""
+
+
+def subject_of(body: bytes) -> str:
+    """What an event is about; empty where it says nothing, or is no event."""
+    try:
+        subject = _about.decode(body).subject
+    except (ValueError, RecursionError):
+        return ""
+    return subject if isinstance(subject, str) else ""
 
 
 def correlation_of(body: bytes) -> str | None:

@@ -25,7 +25,7 @@ REFUSAL_CODES = frozenset((403, 405, 406, 530))
 # What RabbitMQ says of a queue or an exchange that is there with other arguments.
 INEQUIVALENT = "inequivalent arg"
 DECLARED_OTHERWISE = (
-    "; it was declared otherwise, under another EXCHANGE, with or without `ordered`, or by another version: "
+    "; it was declared otherwise, under another EXCHANGE, with or without `ordered` or `ask`, or by another version: "
     "go back to that, or let that empty it, and delete it"
 )
 # Precondition failed, too, but nothing that a person must mend: a handler ran longer than `consumer_timeout`.

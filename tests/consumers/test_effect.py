@@ -48,6 +48,7 @@ def test_event_was_not_handled_when_its_handler_caught_a_database_error(more, is
     result = handling(catching, **more)(one(is_suspect=is_suspect))
     assert isinstance(result, Failed)
     assert result.exception == ROLLED_BACK
+    assert result.where == f"consumers/test_effect.py:{catching.__code__.co_firstlineno + 4}"
     assert texts() == []
     assert not InboxEvent.objects.exists()
 
@@ -98,7 +99,7 @@ def test_work_left_to_on_commit_is_a_dead_letter_when_it_raises(kind, more):
     assert result.reason == "on_commit"
     assert "do what is missing by hand" in result.headers["x-text"]
     assert result.headers["x-text"].endswith(f"{kind.__name__}: the mail server")
-    assert result.headers["x-where"].startswith("test_effect.py:")
+    assert result.headers["x-where"].startswith("consumers/test_effect.py:")
     assert texts() == ["effect"]
     again = handle(one())
     assert isinstance(again, Handled)

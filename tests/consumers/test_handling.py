@@ -177,7 +177,7 @@ def test_dead_letter_says_why_when_the_handler_raises(exc, reason, name):
     assert result.reason == result.headers["x-reason"] == reason
     assert result.headers["x-exception"] == name
     assert result.headers["x-handler"] == "handle"
-    assert result.headers["x-where"].startswith("test_handling.py:")
+    assert result.headers["x-where"].startswith("consumers/test_handling.py:")
     assert result.headers["x-attempts"] == 1
     assert result.headers["x-first-failed-at"] <= result.headers["x-last-failed-at"]
     assert result.headers["x-text"] == str(exc)
@@ -186,7 +186,7 @@ def test_dead_letter_says_why_when_the_handler_raises(exc, reason, name):
 def test_place_that_is_told_is_the_handlers_own_when_a_library_raised():
     handle, _ = handling(user_login, function=lambda **kwargs: json.loads("{"), retry=Backoff(delays=(5.0,)))
     result = handle(body(None), "")
-    assert result.where.startswith("test_handling.py:")
+    assert result.where.startswith("consumers/test_handling.py:")
 
 
 def test_event_waits_for_another_attempt_when_the_policy_has_one():
@@ -352,3 +352,15 @@ def test_batch_is_tried_again_when_the_report_of_what_failed_is_of_none_of_its_e
 )
 def test_handler_has_failed_when_it_was_not_the_events_own_fault(result, is_one):
     assert is_a_failure(result) is is_one
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("batch", [0, 5])
+def test_event_that_was_handled_before_is_told_of(batch, caplog):
+    caplog.set_level("INFO", "consumers.worker")
+    handler = Handler(name="handle", function=lambda event: None, patterns=("#",), batch=batch)
+    handle = Handling(handler, "blog.handle", stop=Flag())
+    deliver = handle.together if batch else lambda received: [handle(*received)]
+    for told in ([], ["handled before event=e1 request=r-1 handler=handle"]):
+        deliver([Received(body=foreign(id="e1", correlationid="r-1"), routing_key="k")])
+        assert caplog.messages == told

@@ -5,23 +5,24 @@ import socket
 from io import StringIO
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 HINT = "set MANAGEMENT_URL, and give the broker's user the tag 'management'.\n"
 
 
 @pytest.fixture
 def topology(settings, bridge):
-    """Declare, look with these arguments, and what is said on stderr."""
+    """Look with these arguments, at what is declared, and what is said on stderr."""
 
     def run(*arguments, console=None):
         settings.SIGNAL_BRIDGE = {**bridge, "MANAGEMENT_URL": console}
         err = StringIO()
-        call_command("topology", "--declare", *arguments, stdout=out, stderr=err)
+        call_command("topology", *arguments, stdout=out, stderr=err)
         return err.getvalue()
 
+    settings.SIGNAL_BRIDGE = bridge
+    call_command("topology", "--declare", stdout=StringIO())
     out = run.out = StringIO()
-
     yield run
     settings.SIGNAL_BRIDGE = bridge
 
@@ -35,6 +36,22 @@ def test_bindings_are_not_checked_when_there_is_no_console(topology):
     said = topology("--check")
     assert said.partition(" ")[0].isdigit()
     assert said.endswith(f" bindings were not checked: {HINT}")
+
+
+def test_bindings_are_there_when_they_were_declared_just_now(topology):
+    assert topology("--declare", "--check") == ""
+    assert "unknown" not in topology.out.getvalue()
+
+
+def test_advice_is_to_declare_what_is_missing_and_to_delete_what_differs(topology, queues):
+    dead = queues.name("index.dead")
+    queues.channel.queue_delete(dead)
+    with pytest.raises(CommandError, match=r"differ\. `manage.py topology --declare` makes what is missing\.$"):
+        topology("--check")
+    queues.channel.queue_declare(dead)
+    with pytest.raises(CommandError, match=r"1 of \d+ differ\. What is there otherwise has to be deleted first"):
+        topology("--check")
+    queues.channel.queue_delete(dead)
 
 
 def test_bindings_are_not_checked_when_the_console_does_not_answer(topology):
@@ -67,7 +84,7 @@ def test_queues_and_keys_that_nobody_asks_for_are_left_over(topology, broker, qu
     assert topology("--check", "--format", "json", console=broker.management_url).startswith("2 left over under")
     left_over = [row for row in json.loads(topology.out.getvalue()) if row["state"] == "left over"]
     assert left_over == [
-        {"kind": "queue", "name": queues.name("renamed"), "detail": "1 messages", "state": "left over"},
+        {"kind": "queue", "name": queues.name("renamed"), "detail": "1 message", "state": "left over"},
         {"kind": "binding", "name": handlers[0], "detail": f"{queues.exchange} an.old.key", "state": "left over"},
     ]
     queues.channel.queue_unbind(handlers[0], queues.exchange, "an.old.key")

@@ -2,7 +2,7 @@
 
 import json
 from argparse import ArgumentTypeError
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -48,6 +48,11 @@ def as_json(letter: DeadLetter, body: bytes) -> str:
         return json.dumps({**fields, "event": repr(body)}, indent=2)
 
 
+def none_of(reasons: Mapping[str, int]) -> str:
+    told = ", ".join(f"{count} {printable(reason)}" for reason, count in reasons.items())
+    return f"None of the dead letters that there are: {told}."
+
+
 class Command(BaseCommand):
     help = (
         "The events that handlers gave up on. `list` groups them by reason; `show ID` prints one whole; `replay` sends "
@@ -77,17 +82,19 @@ class Command(BaseCommand):
             with Connection(conf.broker_url(), "deadletters") as connection:
                 letters = Letters(connection, handlers, wanted)
                 if action == "replay" and options["rehearse"]:
-                    found = self._rehearse(letters, handlers, format, ids)
+                    found = self._rehearse(letters, handlers, format, ids, traceback=options["traceback"])
+                elif action == "list":
+                    found = self._list(letters, handlers, format)
                 else:
-                    found = {"list": self._list, "show": self._show, "replay": self._replay, "discard": self._discard}[
-                        action
-                    ](letters, format)
+                    found = {"show": self._show, "replay": self._replay, "discard": self._discard}[action](letters)
         except UnknownHandler as exc:
             raise CommandError(str(exc), returncode=2) from exc
         except BrokerUnavailable as exc:
             raise CommandError(str(exc), returncode=1) from exc
         except (BrokerRefused, HandlersNotImportable) as exc:
             raise CommandError(str(exc), returncode=EXIT_CONFIG) from exc
+        if letters.reasons and not found and not ids:
+            self.stderr.write(none_of(letters.reasons))
         if missing := ids - found:
             raise CommandError(f"No such dead letter: {', '.join(sorted(missing))}.", returncode=1)
 
@@ -99,24 +106,24 @@ class Command(BaseCommand):
         if options["rehearse"] and action != "replay":
             raise CommandError("A replay can be rehearsed, nothing else.", returncode=2)
 
-    def _list(self, letters: Letters, format: str) -> set[str]:
+    def _list(self, letters: Letters, handlers: Sequence[Handler], format: str) -> set[str]:
         found = [letter for letter, _ in letters]
         if format == "json":
             show(found, format, title="", stdout=self.stdout)
         elif found:
             show(groups_of(found), format, title=f"{len(found)} dead letters, by reason", stdout=self.stdout)
             show(list(map(line_of, found)), format, title="", stdout=self.stdout)
-        else:
-            self.stdout.write("No dead letters.")
+        elif not letters.reasons:
+            self.stdout.write(f"No dead letters of {', '.join(handler.name for handler in handlers) or 'any handler'}.")
         return {letter.id for letter in found}
 
-    def _show(self, letters: Letters, format: str) -> set[str]:
+    def _show(self, letters: Letters) -> set[str]:
         found = list(letters)
         for letter, delivery in found:
             self.stdout.write(as_json(letter, delivery.body))
         return {letter.id for letter, _ in found}
 
-    def _replay(self, letters: Letters, format: str) -> set[str]:
+    def _replay(self, letters: Letters) -> set[str]:
         outcomes = list(letters.replay())
         stay = [letter for letter, outcome in outcomes if outcome is not Outcome.CONFIRMED]
         self.stdout.write(f"{len(outcomes) - len(stay)} replayed.")
@@ -125,12 +132,14 @@ class Command(BaseCommand):
             raise CommandError(f"{text} `manage.py topology --check` says what is missing.", returncode=1)
         return {letter.id for letter, _ in outcomes}
 
-    def _discard(self, letters: Letters, format: str) -> set[str]:
+    def _discard(self, letters: Letters) -> set[str]:
         discarded = [letter.id for letter in letters.discard()]
         self.stdout.write(f"{len(discarded)} discarded.")
         return set(discarded)
 
-    def _rehearse(self, letters: Letters, handlers: Sequence[Handler], format: str, ids: frozenset[str]) -> set[str]:
+    def _rehearse(
+        self, letters: Letters, handlers: Sequence[Handler], format: str, ids: frozenset[str], *, traceback: bool
+    ) -> set[str]:
         by_name = {handler.name: handler for handler in handlers}
         rehearsals = []
         for letter, delivery in letters:
@@ -141,12 +150,21 @@ class Command(BaseCommand):
             rehearsal = rehearse(by_name[letter.handler], letter.id, delivery.body, routing_key_of(delivery))
             rehearsals.append(rehearsal)
             if format != "json":
-                self._tell(rehearsal)
+                self._tell(rehearsal, traceback=traceback)
         if format == "json":
             self.stdout.write(json.dumps([asdict(rehearsal) for rehearsal in rehearsals], indent=2))
+        if failing := sum(bool(rehearsal.exception) for rehearsal in rehearsals):
+            raise CommandError(f"{failing} of {len(rehearsals)} would fail again.", returncode=1)
         return {rehearsal.id for rehearsal in rehearsals}
 
-    def _tell(self, rehearsal: Rehearsal) -> None:
+    def _tell(self, rehearsal: Rehearsal, *, traceback: bool) -> None:
+        if rehearsal.was_handled:
+            self.stdout.write(
+                printable(f"{rehearsal.id}: a replay would not call {rehearsal.handler}: its inbox has the event.")
+            )
+            return
+        if traceback:
+            self.stderr.write(rehearsal.traceback)
         end = f"raises {rehearsal.exception} ({rehearsal.where})" if rehearsal.exception else "succeeds"
         self.stdout.write(printable(f"{rehearsal.id}: {rehearsal.handler} {end}, after {rehearsal.reads} reads."))
         show(rehearsal.writes, "table", title="It would write", stdout=self.stdout)

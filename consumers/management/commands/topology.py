@@ -1,12 +1,13 @@
 """Show the exchange, queues and bindings: what the code asks for against what the broker has."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from consumers.bindings import topology_of
 from consumers.discovery import discover
-from consumers.drift import LEFT_OVER, UNKNOWN, compared, differs
+from consumers.drift import LEFT_OVER, UNKNOWN, Compared, compared, differs
 from consumers.exceptions import HandlersNotImportable
 from publisher import conf
 from publisher.terminal import add_format, show
@@ -39,7 +40,7 @@ class Command(BaseCommand):
             with Connection(conf.broker_url(), "topology") as connection:
                 if declare:
                     connection.declare(topology)
-                rows = compared(topology, connection)
+                rows = compared(topology, connection, declared=declare)
         except BrokerUnavailable as exc:
             raise CommandError(str(exc), returncode=1) from exc
         except (BrokerRefused, HandlersNotImportable) as exc:
@@ -52,6 +53,11 @@ class Command(BaseCommand):
         if check and unknown:
             self.stderr.write(f"{len(unknown)} {NOT_CHECKED}")
         if check and drifted:
-            raise CommandError(
-                f"{len(drifted)} of {len(rows)} differ. `manage.py topology --declare` makes what is missing."
-            )
+            raise CommandError(" ".join((f"{len(drifted)} of {len(rows)} differ.", *_advice(drifted))))
+
+
+def _advice(drifted: list[Compared]) -> Iterator[str]:
+    if any(row.state == MISSING for row in drifted):
+        yield "`manage.py topology --declare` makes what is missing."
+    if any(differs(row) for row in drifted):
+        yield "What is there otherwise has to be deleted first, once the old code has emptied it."
