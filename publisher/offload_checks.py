@@ -106,7 +106,8 @@ def _check_entry(entry: OffloadEntry, connected: list[Connected]) -> Iterator[Ch
         yield Error(f"{where} is a lambda.", hint=hint, id="publisher.E032")
     elif meant:
         hint = "Such a signal is sent per row read, or before there is an outbox, or has to be answered there and then."
-        yield Error(f"{where} cannot be offloaded from {meant[0].signal}.", hint=hint, id="publisher.E033")
+        which = f" ({meant[0].path})" if entry.is_glob else ""
+        yield Error(f"{where}{which} cannot be offloaded from {meant[0].signal}.", hint=hint, id="publisher.E033")
     else:
         yield _missing(entry.receiver, where, connected)
 

@@ -70,10 +70,10 @@ def _check_senders(rule: Rule, where: str) -> Iterator[CheckMessage]:
 
 
 def _apps_meant(pattern: str, labels: Sequence[str]) -> Sequence[str]:
-    """Of a glob over an app's models: globs over those of the apps that are spelt alike."""
+    """Of an app, or of a glob over its models: globs over those of the apps that are spelt alike."""
     app, _, models = pattern.partition(".")
     known = list(dict.fromkeys(label.partition(".")[0] for label in labels))
-    return [f"{each}.*" for each in close_to(app, known)] if models == "*" else []
+    return [f"{each}.*" for each in close_to(app, known)] if models in ("", "*") else []
 
 
 def _may_be_class(pattern: str) -> bool:

@@ -166,7 +166,7 @@ def test_e007_when_there_is_no_such_model(check_rule, key, label, near):
     assert_one(check_rule(**{key: [label]}), "publisher.E007", repr(label.lower()), near)
 
 
-@pytest.mark.parametrize(("glob", "hint"), [("fooo.*", "'foo.*'"), ("sesion.*", "'sessions.*'")])
+@pytest.mark.parametrize(("glob", "hint"), [("fooo.*", "'foo.*'"), ("foo", "'foo.*'"), ("sesion.*", "'sessions.*'")])
 def test_hint_is_the_app_that_was_probably_meant_by_a_glob(check_rule, glob, hint):
     (error,) = check_rule(senders=[glob])
     assert (error.id, error.hint) == ("publisher.E007", f"Did you mean {hint}?")
