@@ -12,7 +12,9 @@ from consumers.received import Received, event_of
 from consumers.results import Answered, Result, name_of, where
 from publisher.wire.asking import failure
 from publisher.wire.codec import Encoding
-from publisher.wire.glance import told_of
+from publisher.wire.glance import origin_of
+from publisher.wire.ids import told
+from publisher.wire.origin import originating
 from publisher.wire.printable import printable
 
 logger = logging.getLogger("consumers.worker")
@@ -43,10 +45,10 @@ class Asked(Handling):
             with self.processing.one(event):
                 return Answered(event=event, began=began, body=answer(self.call(event)))
         except BaseException as exc:  # a handler may call sys.exit()
-            id, ids = printable(event.id) if event else None, told_of(received.body)
-            logger.error(
-                "ask failed event=%s%s handler=%s: %s (%s)", id, ids, self.handler.name, name_of(exc), where(exc)
-            )
+            origin = origin_of(received.body, printable(event.id) if event else None)
+            with originating(origin):
+                logger.error("ask failed event=%s%s handler=%s: %s (%s)", origin.causationid, told(origin),
+                             self.handler.name, name_of(exc), where(exc))  # fmt: skip
             return self.failed(exc, received)
 
     def failed(self, exc: BaseException, received: Received) -> Result:

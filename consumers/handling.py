@@ -22,6 +22,7 @@ from consumers.results import CRASHED, Dangerous, Failed, GivenBack, Handled, Re
 from consumers.retry import Bury, decide
 from publisher.wire.event import Event
 from publisher.wire.ids import told
+from publisher.wire.origin import originating
 from publisher.wire.printable import printable
 
 logger = logging.getLogger("consumers.worker")
@@ -100,7 +101,8 @@ class Handling:
         return Handled(event=event if is_new else None, began=began)
 
     def _tell_of_before(self, event: Event) -> None:
-        logger.info("handled before event=%s%s handler=%s", printable(event.id), told(event), self.handler.name)
+        with originating(event):
+            logger.info("handled before event=%s%s handler=%s", printable(event.id), told(event), self.handler.name)
 
     def _once(self, event: Event, is_suspect: bool) -> bool:
         """Whether it was handled now, rather than before."""

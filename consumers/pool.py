@@ -6,7 +6,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -18,15 +17,13 @@ from consumers.exceptions import HandlerTooSlow
 from consumers.gate import Gate
 from consumers.handling import Handling
 from consumers.received import Received
-from consumers.results import Answered, Dangerous, Dead, Failed, Handled, Result
-from publisher.wire.glance import told_of
-from publisher.wire.ids import told
+from consumers.reports import report
+from consumers.results import Dangerous, Result
 from publisher.wire.intake import Delivery
 from publisher.wire.printable import printable
 
 logger = logging.getLogger("consumers.worker")
 
-MILLISECOND = timedelta(milliseconds=1)
 IDLE_SECONDS = 60.0
 # To ask Django which connections a thread has takes longer than a handler that does little.
 LOOK_SECONDS = 1.0
@@ -163,7 +160,7 @@ class Pool:
         except BaseException as exc:
             results = [escaped.result_of(exc, job.handling, each) for each in job.received]
         for delivery, result in zip(job.deliveries, results, strict=True):
-            _log(job, delivery, result, began)
+            report(job.handling.handler.name, delivery, result, began)
         return results
 
     def _called(self, thread: int, job: Job) -> Sequence[Result]:
@@ -217,32 +214,3 @@ def _raise_in(ident: int, kind: type[BaseException]) -> None:
 
 def _ids(job: Job) -> str:
     return ",".join(printable(delivery.properties.message_id) for delivery in job.deliveries)
-
-
-def _log(job: Job, delivery: Delivery, result: Result, began: float) -> None:
-    name = job.handling.handler.name
-    if isinstance(result, Handled | Answered):
-        if result.event is not None and logger.isEnabledFor(logging.INFO):
-            event = result.event
-            done = "handled" if isinstance(result, Handled) else "answered"
-            logger.info("%s event=%s%s handler=%s type=%s key=%s lag_ms=%.1f ms=%.1f", done, printable(event.id),
-                        told(event), name, printable(event.type), printable(event.routing_key),
-                        _lag_ms(event.time, result.began), (time.monotonic() - began) * 1000)  # fmt: skip
-    elif isinstance(result, Failed):
-        logger.warning("failed event=%s%s handler=%s attempt=%d next_seconds=%.1f: %s",
-                       printable(delivery.properties.message_id), told_of(delivery.body), name,
-                       result.received.attempt, result.after, _at(result.exception, result.where))  # fmt: skip
-    elif isinstance(result, Dead):
-        logger.error("dead event=%s%s handler=%s reason=%s: %s", printable(delivery.properties.message_id),
-                     told_of(delivery.body), name, result.reason,
-                     _at(result.headers["x-exception"], result.headers["x-where"]))  # fmt: skip
-
-
-def _at(exception: str, where: str) -> str:
-    return f"{exception} ({where})" if where else exception
-
-
-def _lag_ms(sent: datetime | None, began: datetime) -> float:
-    if sent is None:
-        return 0.0
-    return (began - (sent if sent.tzinfo else sent.replace(tzinfo=began.tzinfo))) / MILLISECOND

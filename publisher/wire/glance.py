@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from publisher.wire.ids import told
+from publisher.wire.origin import Origin
 
 SHORT_BYTES = 255
 _NAME, _DATA, _QUOTE = b',"correlationid":"', b',"data":', b'"'
@@ -23,12 +24,18 @@ _decoder = msgspec.json.Decoder(_Traced)
 _about = msgspec.json.Decoder(_About)
 
 
+def origin_of(body: bytes | memoryview, id: str | None = None) -> Origin:
+    """What a record of the log belongs to that is about this event, of this id; of nothing else where it is none."""
+    try:
+        traced = _decoder.decode(body)
+    except (ValueError, RecursionError):
+        return Origin(causationid=id)
+    return Origin(causationid=id, correlationid=traced.correlationid, traceparent=traced.traceparent)
+
+
 def told_of(body: bytes | memoryview) -> str:
     """` trace=… request=…` for a line of the log; empty where it is no event."""
-    try:
-        return told(_decoder.decode(body))
-    except (ValueError, RecursionError):
-        return ""
+    return told(origin_of(body))
 
 
 def subject_of(body: bytes) -> str:
