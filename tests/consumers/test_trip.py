@@ -69,7 +69,7 @@ def test_failing_handler_leaves_a_dead_letter_and_the_rest_goes_on(consuming, qu
     assert failed.headers["x-exception"] == "builtins.ValueError"
     assert failed.headers["x-text"] == "cannot index this"
     assert failed.headers["x-handler"] == "index"
-    assert failed.headers["x-where"].startswith("consumers.py:")
+    assert failed.headers["x-where"].startswith("bar/consumers.py:")
     assert b'"title":"fail"' in failed.body
     assert (rejected.headers["x-reason"], rejected.headers["x-text"]) == ("rejected", "never")
     assert queues.count("index") == 0
