@@ -90,7 +90,8 @@ def _values(model: type[Model], given: Mapping[str, Any], incomplete: frozenset[
 def with_partial_fields(instance: Any) -> Any:
     """Of a row that is gone, what was sent of a field is all that can be had."""
     if isinstance(instance, Model):
-        for name, value in instance._partial_fields.items():  # type: ignore[attr-defined]
+        # What an app's own decoder made has none.
+        for name, value in getattr(instance, "_partial_fields", {}).items():
             setattr(instance, name, value)
     return instance
 
