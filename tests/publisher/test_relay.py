@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 
 from publisher.leases import LEASE_SECONDS
 from publisher.models import OutboxEvent, UnroutableKey
@@ -133,11 +133,16 @@ def test_log_of_the_relay_has_trace_and_request_of_what_it_dropped(queues, caplo
 def test_once_ends_when_another_relay_has_emptied_the_outbox(bridge, caplog):
     held()
     Article.objects.create(title="one")
-    timer = threading.Timer(1, OutboxEvent.objects.all().delete)
+
+    def empty():
+        OutboxEvent.objects.all().delete()
+        connections.close_all()
+
+    timer = threading.Timer(1, empty)
     timer.start()
     with caplog.at_level(logging.INFO, "publisher"):
         relay()
-    assert not timer.is_alive()
+    timer.join()
     assert "standing by" in caplog.text
 
 
