@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from django.db import connections, transaction
+from django.db import transaction
 
 from publisher.leases import LEASE_SECONDS
 from publisher.models import OutboxEvent, UnroutableKey
@@ -130,19 +130,19 @@ def test_log_of_the_relay_has_trace_and_request_of_what_it_dropped(queues, caplo
     queues.delete("logins")
 
 
+class EmptyMeanwhile(threading.Event):
+    """While it is waited for, another relay empties the outbox."""
+
+    def wait(self, timeout=None):
+        OutboxEvent.objects.all().delete()
+        return super().wait(timeout)
+
+
 def test_once_ends_when_another_relay_has_emptied_the_outbox(bridge, caplog):
     held()
     Article.objects.create(title="one")
-
-    def empty():
-        OutboxEvent.objects.all().delete()
-        connections.close_all()
-
-    timer = threading.Timer(1, empty)
-    timer.start()
     with caplog.at_level(logging.INFO, "publisher"):
-        relay()
-    timer.join()
+        relay(stop=EmptyMeanwhile())
     assert "standing by" in caplog.text
 
 
