@@ -144,6 +144,7 @@ def test_once_ends_when_another_relay_has_emptied_the_outbox(bridge, caplog):
     with caplog.at_level(logging.INFO, "publisher"):
         relay(stop=EmptyMeanwhile())
     assert "standing by" in caplog.text
+    assert "lease held" not in caplog.text, "the other one's has not expired"
 
 
 def test_unroutable_is_counted_and_warned_of_now_and_then(queues, caplog):
