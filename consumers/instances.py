@@ -66,9 +66,9 @@ def instance_of(sent: dict[str, Any], left_out: str = "") -> Model | Record:
     if model is None:
         return Record(model=sent["model"], pk=sent["pk"], fields=sent["fields"])
     incomplete = frozenset(left_out.split(",") if sent["fields"] else "*")  # a reference alone says nothing of them
-    parts = {name: value for name, value in sent["fields"].items() if name in incomplete}
     given = {model._meta.pk.name: sent["pk"], **sent["fields"]}
-    values = _values(model, {name: value for name, value in given.items() if name not in parts}, incomplete)
+    parts = {name: given.pop(name) for name in incomplete.intersection(sent["fields"])}
+    values = _values(model, given, incomplete)
     instance: Any = model.from_db(router.db_for_read(model), list(values), list(values.values()))
     instance._unknown_fields = _unknown(model, sent["fields"])
     instance._partial_fields = parts

@@ -19,6 +19,7 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 # In the sidecar: what must not leave, or not as it is; what the database will only know; and of an instance's `fields`,
 # that more are left out than it names.
 DROPPED, MASKED, HASHED, UNKNOWN, PARTIAL = "dropped", "masked", "hashed", "unknown", "partial"
+INCOMPLETE = frozenset((DROPPED, MASKED, HASHED, UNKNOWN))
 MOST_TYPES = 4096
 MODEL_KEYS = frozenset(("model", "pk", "fields"))
 
@@ -175,10 +176,10 @@ def _left_out(types: Mapping[str, str], path: str) -> str:
     With what else is missing, the sender's model did not have the field.
     """
     names = {"*"} if types.get(path) == PARTIAL else set()
-    start = len(path) + 1
+    below = f"{path}."
     for key, tag in types.items():
-        if tag in (DROPPED, UNKNOWN, MASKED, HASHED) and key.startswith(f"{path}."):
-            name, _, part = key[start:].partition(".")
+        if tag in INCOMPLETE and key.startswith(below):
+            name, _, part = key.removeprefix(below).partition(".")
             # What is masked or hashed itself is there, as text that cannot be saved.
             if part or tag in (DROPPED, UNKNOWN):
                 names.add(name)
