@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from django.db.models.signals import post_delete, pre_delete
-
 from consumers.bindings import known_signal, sender_name
 from consumers.coroutines import callable_of, ends_itself
 from consumers.exceptions import InstanceGone, TooManyHops
-from consumers.instances import fresh, model_named, with_partial_fields
+from consumers.instances import fresh, kwargs_of, model_named
 from consumers.registry import Handler
 from consumers.retry import UnknownType
 from publisher import conf
@@ -21,7 +19,6 @@ from publisher.wire.printable import printable
 
 logger = logging.getLogger(__name__)
 
-DELETIONS = (pre_delete, post_delete)
 HINT = " ".join((TooManyHops.__doc__ or "").split())
 
 
@@ -61,9 +58,8 @@ class Call:
         """What the function returns, which only an asked one's sender hears of."""
         if not self.handler.signals:
             return self._function(event)
-        kwargs, signal = {"event": event, **event.kwargs}, self._signals[event.type]
-        if signal in DELETIONS and "instance" in kwargs:
-            kwargs["instance"] = with_partial_fields(kwargs["instance"])
+        signal = self._signals[event.type]
+        kwargs = {"event": event, **kwargs_of(event, signal)}
         if self.handler.instance == "fresh" and "instance" in kwargs:
             try:
                 kwargs["instance"] = fresh(kwargs["instance"])

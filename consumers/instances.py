@@ -11,13 +11,18 @@ from django.apps import apps
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import router
 from django.db.models import NOT_PROVIDED, Model
+from django.db.models.signals import post_delete, pre_delete
+from django.dispatch import Signal
 
 from consumers.exceptions import InstanceGone
 from publisher.fields import value_read
 from publisher.wire.codec import decodes
+from publisher.wire.event import Event
 from publisher.wire.printable import printable
 
 logger = logging.getLogger(__name__)
+
+DELETIONS = (pre_delete, post_delete)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,13 +92,14 @@ def _values(model: type[Model], given: Mapping[str, Any], incomplete: frozenset[
     return values
 
 
-def with_partial_fields(instance: Any) -> Any:
-    """Of a row that is gone, what was sent of a field is all that can be had."""
-    if isinstance(instance, Model):
-        # What an app's own decoder made has none.
-        for name, value in getattr(instance, "_partial_fields", {}).items():
-            setattr(instance, name, value)
-    return instance
+def kwargs_of(event: Event, signal: Signal) -> dict[str, Any]:
+    """What the signal was sent with. Of a row that is gone, what was sent of a field is all that can be had."""
+    kwargs = event.kwargs
+    instance = kwargs.get("instance") if signal in DELETIONS else None
+    # What an app's own decoder made has no parts.
+    for name, value in getattr(instance, "_partial_fields", {}).items():
+        setattr(instance, name, value)
+    return kwargs
 
 
 def _has_plain_default(field: Any) -> bool:

@@ -8,6 +8,7 @@ from django.dispatch import Signal
 from consumers.calling import sender_of
 from consumers.coroutines import callable_of, ends_itself
 from consumers.exceptions import ReceiverGone
+from consumers.instances import kwargs_of
 from consumers.registry import Handler
 from consumers.retry import Backoff, UnknownType
 from publisher import conf
@@ -43,7 +44,8 @@ class Runner:
         if signal is None:
             raise UnknownType(f"no signal is called {event.type!r} here")
         with running(self.offloaded.name, event.subject):
-            call(callable_of(receiver, self.offloaded.entry.hard_seconds), signal, sender_of(event), event.kwargs)
+            function = callable_of(receiver, self.offloaded.entry.hard_seconds)
+            call(function, signal, sender_of(event), kwargs_of(event, signal))
 
 
 def offloaded_handlers() -> Iterator[Handler]:

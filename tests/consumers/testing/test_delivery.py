@@ -3,7 +3,7 @@
 import pytest
 from django.contrib.auth.models import User
 from django.db import OperationalError
-from django.db.models.signals import post_save
+from django.db.models.signals import post_delete, post_save
 from django.test import TestCase, override_settings
 
 from consumers import Backoff, BatchFailed, Event, Reject, Retry, receiver, registry, subscribe
@@ -210,3 +210,25 @@ def test_offloaded_receiver_is_found_by_its_function(settings, noted):
         assert seen() == []
         assert deliver(note, events[0]).became == "handled"
     assert seen() == [("note", "one")]
+
+
+def mourn(sender, instance, **kwargs):
+    Seen.objects.create(handler="mourn", text=instance.data, pid=0)
+
+
+@pytest.fixture
+def mourned():
+    post_delete.connect(mourn, sender=Article)
+    yield
+    post_delete.disconnect(mourn, sender=Article)
+
+
+@pytest.mark.django_db
+def test_offloaded_receiver_of_a_deletion_gets_of_each_field_what_was_sent(settings, mourned):
+    article = Article.objects.create(title="one", data={"colour": "red", "api_token": "planted-secret"})
+    offload = {"OFFLOAD": [f"{mourn.__module__}.mourn"], "FORWARD": []}
+    with override_settings(SIGNAL_BRIDGE={**settings.SIGNAL_BRIDGE, **offload}):
+        with forwarded_events() as events:
+            article.delete()
+        assert deliver(mourn, events[0]).became == "handled"
+    assert seen() == [("mourn", "{'colour': 'red'}")]
