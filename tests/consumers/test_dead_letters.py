@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from consumers import BatchFailed, Event, current_event, registry, subscribe
 from consumers.bindings import topology_of
 from consumers.discovery import discover
+from consumers.management.commands.deadletters import Command
 from consumers.rehearsal import rehearse
 from consumers.testing import deliver, event_from
 from consumers.testing.delivery import handler_of
@@ -321,12 +322,25 @@ def test_rehearsal_says_that_nothing_would_be_called_when_the_inbox_has_the_even
 def test_command_fails_when_a_rehearsed_handler_would_and_shows_where_when_it_is_asked(bury, command):
     bury("index", "malformed")
     with pytest.raises(CommandError, match="1 of 1 would fail again") as caught:
-        command("replay", "malformed", "--rehearse", "--traceback")
-    assert caught.value.returncode == 1
-    assert ", in decode_event\n" in command.err
-    with pytest.raises(CommandError):
         command("replay", "--all", "--rehearse")
+    assert caught.value.returncode == 1
     assert command.err == ""
+
+
+def test_traceback_is_the_handlers_alone_when_it_is_asked_for(bury, stage):
+    bury("index", "malformed")
+    told = stage.manage("deadletters", "replay", "malformed", "--rehearse", "--traceback", check=False)
+    assert told.returncode == 1
+    assert ", in decode_event\n" in told.stderr
+    assert told.stderr.endswith("1 of 1 would fail again.\n")
+    assert "in run_from_argv" not in told.stderr
+
+
+def test_rehearsal_needs_no_inbox_when_none_is_migrated(bury, stage):
+    event = event_from(post_save, Article, instance=Article(pk=1, title="one"), created=True)
+    bury("index", event.id, body=encode_event(replace(event, routing_key="")))
+    stage.database.rows("DROP TABLE consumers_inboxevent")
+    assert "index succeeds" in stage.manage("deadletters", "replay", event.id, "--rehearse").stdout
 
 
 @pytest.mark.django_db(databases=["default", "other"])
@@ -357,6 +371,18 @@ def test_rehearsal_gives_a_batch_handler_a_list(own_registry):
     rehearsal = rehearsed(together)
     assert rehearsal.writes[0].values == "'together', '1', 0"
     assert rehearsal.exception == "builtins.KeyError: 'bad'"
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_no_place_is_told_when_what_failed_was_never_raised(own_registry, capsys):
+    @subscribe("foo.#", batch=10)
+    def together(events):
+        raise BatchFailed({events[0].id: KeyError("bad")})
+
+    Command()._tell(rehearsed(together), traceback=True)
+    out, err = capsys.readouterr()
+    assert "together raises builtins.KeyError: 'bad', after" in out
+    assert err == ""
 
 
 @pytest.mark.django_db(databases=["default", "other"])
@@ -401,6 +427,14 @@ def test_letter_whose_handler_ended_its_process_is_rehearsed_when_it_is_named(bu
     with pytest.raises(CommandError, match="1 of 1"):
         command("replay", "i1", "--rehearse")
     assert "i1: index" in command.out
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_nothing_is_said_of_the_filters_when_all_that_they_leave_ended_their_process(bury, command):
+    bury("index", "i1", reason="crashed")
+    command("replay", "--all", "--rehearse")
+    assert command.err.startswith("i1: not rehearsed")
+    assert "None of" not in command.err
 
 
 @pytest.mark.django_db(databases=["default", "other"])
