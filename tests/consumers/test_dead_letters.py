@@ -105,7 +105,7 @@ def test_letters_of_strangers_steer_no_terminal(bury, command):
 
 
 def test_list_says_so_when_there_are_no_letters(declared, command):
-    assert re.fullmatch(r"No dead letters of (\w+, )*index(, \w+)*\.\n", command("list"))
+    assert re.match(r"No dead letters of (\w+, )*index(, \w+)*\. .*`manage.py topology`", command("list"))
     assert json.loads(command("list", "--format", "json")) == []
 
 
@@ -142,6 +142,12 @@ def test_subject_is_shown_and_a_long_text_is_cut(bury, command):
     assert "long long" in line
     assert "…" in command()
     assert command().count("long") < 20
+
+
+def test_subject_is_cut_when_a_stranger_wrote_a_long_one(bury, command):
+    bury("index", "i1", body=b'{"subject": "%s"}' % (b"long" * 500))
+    assert command().count("long") < 25
+    assert len(json.loads(command("list", "--format", "json"))[0]["subject"]) == 2000
 
 
 @pytest.mark.parametrize("body", [b"", b"[" * 100_000, b'{"subject": 5}', b"\xff"])

@@ -27,6 +27,8 @@ from publisher.wire.lifecycle import EXIT_CONFIG
 from publisher.wire.printable import printable
 from publisher.wire.sender import Outcome
 
+ELSEWHERE = "The queues of handlers that the code has no more are in `manage.py topology`, with MANAGEMENT_URL."
+
 
 def moment(text: str) -> datetime:
     """`2026-11-24T08:00`, or how long ago: `1:30:00`, `2 00:00:00`."""
@@ -119,7 +121,8 @@ class Command(BaseCommand):
             show(groups_of(found), format, title=f"{len(found)} dead letters, by reason", stdout=self.stdout)
             show(list(map(line_of, found)), format, title="", stdout=self.stdout)
         elif not letters.reasons:
-            self.stdout.write(f"No dead letters of {', '.join(handler.name for handler in handlers) or 'any handler'}.")
+            self.stdout.write(f"No dead letters of {', '.join(handler.name for handler in handlers) or 'any handler'}. "
+                              f"{ELSEWHERE}")  # fmt: skip
         return {letter.id for letter in found}
 
     def _show(self, letters: Letters) -> set[str]:
