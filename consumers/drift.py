@@ -69,10 +69,10 @@ def _left_over(topology: Topology, found: set[Binding], connection: Connection) 
     """What nobody asks for any more under this service's name: of handlers that were renamed, of keys taken out."""
     asked = {queue.name for queue in topology.queues}
     ours = [binding for binding in found.difference(topology.bindings) if _is_ours(binding)]
-    for queue in sorted({binding.queue for binding in ours} - asked):
-        for name in (queue, dead_queue(queue)):
-            if detail := _counted(name, connection):
-                yield Compared(kind="queue", name=name, detail=detail, state=LEFT_OVER)
+    bound = {binding.queue for binding in ours}
+    for queue in sorted((bound | set(map(dead_queue, bound - asked))) - asked):
+        if detail := _counted(queue, connection):
+            yield Compared(kind="queue", name=queue, detail=detail, state=LEFT_OVER)
     for binding in sorted(ours, key=lambda binding: (binding.queue, binding.exchange, binding.key)):
         if binding.queue in asked:
             detail = f"{binding.exchange} {binding.key}"

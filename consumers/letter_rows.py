@@ -39,7 +39,7 @@ def line_of(letter: DeadLetter) -> Line:
     return Line(
         id=printable(letter.id),
         handler=letter.handler,
-        subject=printable(letter.subject),
+        subject=Truncator(printable(letter.subject)).chars(TEXT_CHARACTERS),
         reason=printable(letter.reason),
         attempts=letter.attempts,
         last_failed_at=printable(letter.last_failed_at[:19]),

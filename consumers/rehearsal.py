@@ -19,6 +19,7 @@ from consumers.querysets import inbox
 from consumers.registry import Handler
 from consumers.results import name_of, text_of, where
 from publisher.redaction import is_secret
+from publisher.tables import has_table
 from publisher.wire.errors import MalformedEvent
 from publisher.wire.event import decode_event
 
@@ -84,11 +85,11 @@ def rehearse(handler: Handler, letter: str, body: bytes, routing_key: str) -> Re
 
 
 def _was_handled(handler: Handler, body: bytes, routing_key: str) -> bool:
-    if not handler.inbox:
+    using = router.db_for_write(InboxEvent)
+    if not handler.inbox or not has_table(InboxEvent, using):
         return False
     with suppress(MalformedEvent):
-        event = decode_event(body, routing_key)
-        return inbox(router.db_for_write(InboxEvent)).has(queue_of(handler), event)
+        return inbox(using).has(queue_of(handler), decode_event(body, routing_key))
     return False
 
 

@@ -57,7 +57,7 @@ def _check_senders(rule: Rule, where: str) -> Iterator[CheckMessage]:
     for pattern in (*rule.senders, *rule.exclude):
         is_known = any(fnmatchcase(label, pattern) for label in labels)
         if not is_known and (models_alone or not (_may_be_class(pattern) or _may_be_text(pattern, labels))):
-            hint = near(pattern, _apps_meant(pattern, labels) or labels)
+            hint = near(pattern, _meant(pattern, labels))
             yield Error(f"{where}: there is no model {pattern!r}.", hint=hint, id="publisher.E007")
     for pattern in rule.senders:
         labels_taken = [label for label in labels if fnmatchcase(label, pattern)]
@@ -69,11 +69,15 @@ def _check_senders(rule: Rule, where: str) -> Iterator[CheckMessage]:
             )
 
 
-def _apps_meant(pattern: str, labels: Sequence[str]) -> Sequence[str]:
-    """Of an app, or of a glob over its models: globs over those of the apps that are spelt alike."""
+def _meant(pattern: str, labels: Sequence[str]) -> Sequence[str]:
+    """What a hint is taken from: an app is a glob over its models; a word that is none may be a model or an app."""
     app, _, models = pattern.partition(".")
     known = list(dict.fromkeys(label.partition(".")[0] for label in labels))
-    return [f"{each}.*" for each in close_to(app, known)] if models in ("", "*") else []
+    if models == "*":
+        return [f"{each}.*" for each in close_to(app, known)] or labels
+    if models:
+        return labels
+    return [f"{app}.*"] if app in known else [*labels, *(f"{each}.*" for each in known)]
 
 
 def _may_be_class(pattern: str) -> bool:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from consumers import BatchFailed, Event, current_event, registry, subscribe
 from consumers.bindings import topology_of
 from consumers.discovery import discover
+from consumers.management.commands.deadletters import Command
 from consumers.rehearsal import rehearse
 from consumers.testing import deliver, event_from
 from consumers.testing.delivery import handler_of
@@ -104,7 +105,7 @@ def test_letters_of_strangers_steer_no_terminal(bury, command):
 
 
 def test_list_says_so_when_there_are_no_letters(declared, command):
-    assert re.fullmatch(r"No dead letters of (\w+, )*index(, \w+)*\.\n", command("list"))
+    assert re.match(r"No dead letters of (\w+, )*index(, \w+)*\. .*`manage.py topology`", command("list"))
     assert json.loads(command("list", "--format", "json")) == []
 
 
@@ -141,6 +142,12 @@ def test_subject_is_shown_and_a_long_text_is_cut(bury, command):
     assert "long long" in line
     assert "…" in command()
     assert command().count("long") < 20
+
+
+def test_subject_is_cut_when_a_stranger_wrote_a_long_one(bury, command):
+    bury("index", "i1", body=b'{"subject": "%s"}' % (b"long" * 500))
+    assert command().count("long") < 25
+    assert len(json.loads(command("list", "--format", "json"))[0]["subject"]) == 2000
 
 
 @pytest.mark.parametrize("body", [b"", b"[" * 100_000, b'{"subject": 5}', b"\xff"])
@@ -321,12 +328,25 @@ def test_rehearsal_says_that_nothing_would_be_called_when_the_inbox_has_the_even
 def test_command_fails_when_a_rehearsed_handler_would_and_shows_where_when_it_is_asked(bury, command):
     bury("index", "malformed")
     with pytest.raises(CommandError, match="1 of 1 would fail again") as caught:
-        command("replay", "malformed", "--rehearse", "--traceback")
-    assert caught.value.returncode == 1
-    assert ", in decode_event\n" in command.err
-    with pytest.raises(CommandError):
         command("replay", "--all", "--rehearse")
+    assert caught.value.returncode == 1
     assert command.err == ""
+
+
+def test_traceback_is_the_handlers_alone_when_it_is_asked_for(bury, stage):
+    bury("index", "malformed")
+    told = stage.manage("deadletters", "replay", "malformed", "--rehearse", "--traceback", check=False)
+    assert told.returncode == 1
+    assert ", in decode_event\n" in told.stderr
+    assert told.stderr.endswith("1 of 1 would fail again.\n")
+    assert "in run_from_argv" not in told.stderr
+
+
+def test_rehearsal_needs_no_inbox_when_none_is_migrated(bury, stage):
+    event = event_from(post_save, Article, instance=Article(pk=1, title="one"), created=True)
+    bury("index", event.id, body=encode_event(replace(event, routing_key="")))
+    stage.database.rows("DROP TABLE consumers_inboxevent")
+    assert "index succeeds" in stage.manage("deadletters", "replay", event.id, "--rehearse").stdout
 
 
 @pytest.mark.django_db(databases=["default", "other"])
@@ -357,6 +377,18 @@ def test_rehearsal_gives_a_batch_handler_a_list(own_registry):
     rehearsal = rehearsed(together)
     assert rehearsal.writes[0].values == "'together', '1', 0"
     assert rehearsal.exception == "builtins.KeyError: 'bad'"
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_no_place_is_told_when_what_failed_was_never_raised(own_registry, capsys):
+    @subscribe("foo.#", batch=10)
+    def together(events):
+        raise BatchFailed({events[0].id: KeyError("bad")})
+
+    Command()._tell(rehearsed(together), traceback=True)
+    out, err = capsys.readouterr()
+    assert "together raises builtins.KeyError: 'bad', after" in out
+    assert err == ""
 
 
 @pytest.mark.django_db(databases=["default", "other"])
@@ -401,6 +433,14 @@ def test_letter_whose_handler_ended_its_process_is_rehearsed_when_it_is_named(bu
     with pytest.raises(CommandError, match="1 of 1"):
         command("replay", "i1", "--rehearse")
     assert "i1: index" in command.out
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_nothing_is_said_of_the_filters_when_all_that_they_leave_ended_their_process(bury, command):
+    bury("index", "i1", reason="crashed")
+    command("replay", "--all", "--rehearse")
+    assert command.err.startswith("i1: not rehearsed")
+    assert "None of" not in command.err
 
 
 @pytest.mark.django_db(databases=["default", "other"])

@@ -7,6 +7,9 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from publisher.wire.connection import Connection
+from publisher.wire.topology import subscription
+
 HINT = "set MANAGEMENT_URL, and give the broker's user the tag 'management'.\n"
 
 
@@ -90,3 +93,21 @@ def test_queues_and_keys_that_nobody_asks_for_are_left_over(topology, broker, qu
     queues.channel.queue_unbind(handlers[0], queues.exchange, "an.old.key")
     queues.channel.queue_delete("elsewhere")
     queues.delete("renamed")
+
+
+@pytest.mark.parametrize("is_bound", [True, False], ids=["with its queue", "alone"])
+def test_dead_letters_of_a_handler_that_is_gone_are_left_over_once(topology, broker, queues, bridge, is_bound):
+    if broker.management_url is None:
+        pytest.skip("this broker has no console")
+    with Connection(bridge["BROKER_URL"], "test") as connection:
+        connection.declare(subscription(queues.exchange, queues.name("renamed"), ["#"]))
+    queues.publish_to("renamed.dead", b"{}")
+    if not is_bound:
+        queues.delete("renamed")
+    topology("--format", "json", console=broker.management_url)
+    left_over = [row for row in json.loads(topology.out.getvalue()) if row["state"] == "left over"]
+    names = ["renamed", "renamed.dead"] if is_bound else ["renamed.dead"]
+    assert [row["name"] for row in left_over] == [queues.name(name) for name in names]
+    assert left_over[-1]["detail"] == "1 message"
+    queues.delete("renamed")
+    queues.delete("renamed.dead")

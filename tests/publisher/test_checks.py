@@ -172,6 +172,20 @@ def test_hint_is_the_app_that_was_probably_meant_by_a_glob(check_rule, glob, hin
     assert (error.id, error.hint) == ("publisher.E007", f"Did you mean {hint}?")
 
 
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [("comment", "'blog.comment'"), ("comments", "'blog.comment'"), ("user", "'auth.user'"), ("seen", "'bar.seen'")],
+)
+def test_hint_is_the_model_that_was_probably_meant_by_its_name_alone(check_rule, word, hint):
+    (error,) = check_rule(senders=[word])
+    assert error.hint.startswith(f"Did you mean {hint}")
+
+
+def test_hint_is_the_app_that_was_probably_meant_by_a_word_that_is_spelt_like_it(check_rule):
+    (error,) = check_rule(senders=["blogg"])
+    assert "'blog.*'" in error.hint
+
+
 @pytest.mark.parametrize("label", ["axes", "Axes", "my-app", "django.contrib.auth", "tests.foo.signals", "ax*.x*"])
 def test_sender_of_another_signal_may_be_text(check_rule, label):
     assert check_rule(signal="tests.foo.signals.user_login", senders=[label]) == []

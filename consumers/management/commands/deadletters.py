@@ -1,6 +1,7 @@
 """Look at dead letters, replay them, rehearse that, or discard them."""
 
 import json
+import sys
 from argparse import ArgumentTypeError
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -25,6 +26,8 @@ from publisher.wire.errors import BrokerRefused, BrokerUnavailable
 from publisher.wire.lifecycle import EXIT_CONFIG
 from publisher.wire.printable import printable
 from publisher.wire.sender import Outcome
+
+ELSEWHERE = "The queues of handlers that the code has no more are in `manage.py topology`, with MANAGEMENT_URL."
 
 
 def moment(text: str) -> datetime:
@@ -67,7 +70,11 @@ class Command(BaseCommand):
         parser.add_argument("action", nargs="?", choices=("list", "show", "replay", "discard"), default="list")
         parser.add_argument("id", nargs="*", metavar="ID", help="letters, as `list` names them")
         parser.add_argument("--all", action="store_true", help="replay or discard all that the filters leave")
-        parser.add_argument("--rehearse", action="store_true", help="run the handler, show what it writes, undo it")
+        parser.add_argument(
+            "--rehearse",
+            action="store_true",
+            help="run the handler, show what it writes, undo it; exit 1 when it raises, and --traceback shows where",
+        )
         parser.add_argument("--handler", action="append", default=[], metavar="NAME", help="of this handler alone")
         parser.add_argument("--reason", help="that died of this alone: failed, rejected, malformed, crashed, ...")
         parser.add_argument("--since", type=moment, metavar="TIME", help="a time, or how long ago (1:30:00)")
@@ -114,7 +121,8 @@ class Command(BaseCommand):
             show(groups_of(found), format, title=f"{len(found)} dead letters, by reason", stdout=self.stdout)
             show(list(map(line_of, found)), format, title="", stdout=self.stdout)
         elif not letters.reasons:
-            self.stdout.write(f"No dead letters of {', '.join(handler.name for handler in handlers) or 'any handler'}.")
+            self.stdout.write(f"No dead letters of {', '.join(handler.name for handler in handlers) or 'any handler'}. "
+                              f"{ELSEWHERE}")  # fmt: skip
         return {letter.id for letter in found}
 
     def _show(self, letters: Letters) -> set[str]:
@@ -141,8 +149,10 @@ class Command(BaseCommand):
         self, letters: Letters, handlers: Sequence[Handler], format: str, ids: frozenset[str], *, traceback: bool
     ) -> set[str]:
         by_name = {handler.name: handler for handler in handlers}
+        found = set()
         rehearsals = []
         for letter, delivery in letters:
+            found.add(letter.id)
             if letter.reason == CRASHED and letter.id not in ids:
                 self.stderr.write(printable(f"{letter.id}: not rehearsed, {letter.handler} ended its process over it. "
                                             "It would end this one: name the letter if you mean it."))  # fmt: skip
@@ -154,8 +164,13 @@ class Command(BaseCommand):
         if format == "json":
             self.stdout.write(json.dumps([asdict(rehearsal) for rehearsal in rehearsals], indent=2))
         if failing := sum(bool(rehearsal.exception) for rehearsal in rehearsals):
-            raise CommandError(f"{failing} of {len(rehearsals)} would fail again.", returncode=1)
-        return {rehearsal.id for rehearsal in rehearsals}
+            text = f"{failing} of {len(rehearsals)} would fail again."
+            if traceback:
+                # Django would show the command's own after the handlers'.
+                self.stderr.write(text)
+                sys.exit(1)
+            raise CommandError(text, returncode=1)
+        return found
 
     def _tell(self, rehearsal: Rehearsal, *, traceback: bool) -> None:
         if rehearsal.was_handled:
@@ -163,9 +178,10 @@ class Command(BaseCommand):
                 printable(f"{rehearsal.id}: a replay would not call {rehearsal.handler}: its inbox has the event.")
             )
             return
-        if traceback:
+        if traceback and rehearsal.traceback:
             self.stderr.write(rehearsal.traceback)
-        end = f"raises {rehearsal.exception} ({rehearsal.where})" if rehearsal.exception else "succeeds"
+        place = f" ({rehearsal.where})" if rehearsal.where else ""
+        end = f"raises {rehearsal.exception}{place}" if rehearsal.exception else "succeeds"
         self.stdout.write(printable(f"{rehearsal.id}: {rehearsal.handler} {end}, after {rehearsal.reads} reads."))
         show(rehearsal.writes, "table", title="It would write", stdout=self.stdout)
         self.stdout.write(rehearsal.warning)
