@@ -136,8 +136,11 @@ def _recorded() -> Iterator[_Record]:
     record = _Record()
     with ExitStack() as stack:
         for alias in connections:
+            connection: Any = connections[alias]
+            # Django keeps the last one, which may be of the letter before.
+            connection.rollback_exc = None
             stack.enter_context(transaction.atomic(using=alias))
-            stack.enter_context(connections[alias].execute_wrapper(record.wrapper(alias)))
+            stack.enter_context(connection.execute_wrapper(record.wrapper(alias)))
         yield record
         for alias in connections:
             transaction.set_rollback(True, using=alias)

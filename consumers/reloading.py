@@ -22,17 +22,19 @@ def run_reloading(work: Callable[[Flag], None], grace_seconds: float) -> int:
     if os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true":
         return _watch(work, grace_seconds)
     stop = Flag()
-    with stopping_on_signals(stop):
+    children: list[subprocess.Popen[bytes]] = []
+    with stopping_on_signals(stop, at_once=lambda: children[-1].kill() if children else None):
         while True:
-            code = _child(stop)
+            code = _child(stop, children)
             # A child that cannot even start has modules that cannot be imported: it is tried again when one changes.
             if code != CHANGED and (stop.is_set() or code == 0 or not _changed(stop)):
                 return 0 if stop.is_set() else code
 
 
-def _child(stop: Flag) -> int:
+def _child(stop: Flag, children: list[subprocess.Popen[bytes]]) -> int:
     environment = {**os.environ, autoreload.DJANGO_AUTORELOAD_ENV: "true"}
     child = subprocess.Popen(autoreload.get_child_arguments(), env=environment)
+    children.append(child)
     while child.poll() is None and not stop.wait(POLL_SECONDS):
         pass
     if child.poll() is None:

@@ -271,7 +271,7 @@ def test_letters_are_replayed_one_by_one_rehearsed_and_discarded(faulty, queues)
     worker = faulty.consume("flaky")
     first, second, third = (queues.event("t.flaky", {"n": n, "failures": 3}) for n in range(3))
     eventually(lambda: queues.count("flaky.dead") == 3)
-    assert "3 dead letters, by reason" in faulty.manage("deadletters", "list", "--handler", "flaky").stdout
+    assert "Dead letters, by reason: 3" in faulty.manage("deadletters", "list", "--handler", "flaky").stdout
     assert '"event"' in faulty.manage("deadletters", "show", first, "--handler", "flaky").stdout
 
     rehearsal = faulty.manage("deadletters", "replay", first, "--rehearse", "--handler", "flaky").stdout

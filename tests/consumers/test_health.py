@@ -62,7 +62,7 @@ def test_check_ends_with_1_when_there_is_no_broker(stage):
 def test_check_ends_with_0_beside_a_worker_and_with_1_after_it(stage, alive_file):
     worker = stage.start("consume", "--alive-file", str(alive_file))
     eventually(lambda: all(word in worker.log.read_text() for word in ("consuming", "answering")))
-    assert stage.manage("consume", "--check").stdout == "5 handlers are at work.\n"
+    assert stage.manage("consume", "--check").stdout == "Handlers at work: 5.\n"
     first = eventually(lambda: alive_file.exists() and alive_file.stat().st_mtime_ns)
     eventually(lambda: alive_file.stat().st_mtime_ns > first)
     worker.terminate()

@@ -1,18 +1,24 @@
 """A worker under development, while its handlers are written."""
 
 import signal
+import time
 from contextlib import suppress
 
+import psutil
 import pytest
 
 from tests.stage import eventually
 
 HANDLERS = """
+import time
 from consumers import subscribe
 from tests.bar.consumers import see
 
 @subscribe("t.reloaded")
 def reloaded(event):
+    if event.data["n"] == "endless":
+        print("endless begins", flush=True)
+        time.sleep(60)
     see({text!r}, event.data["n"])
 """
 
@@ -47,6 +53,17 @@ def test_worker_starts_again_when_a_handler_changes_and_waits_while_it_is_broken
     assert reloading.worker.wait(15) == 0, reloading.worker.log.read_text()
     assert [(handler, text) for handler, text, _ in reloading.seen()] == [("first", "1"), ("second", "2")]
     assert queues.count("reloaded") == 0
+
+
+def test_second_signal_leaves_no_child_whose_handler_runs(reloading, queues):
+    queues.event("t.reloaded", {"n": "endless"})
+    eventually(lambda: "endless begins" in reloading.worker.log.read_text())
+    (child,) = psutil.Process(reloading.worker.pid).children()
+    reloading.worker.send_signal(signal.SIGTERM)
+    time.sleep(0.5)  # the handler goes on within its grace
+    reloading.worker.send_signal(signal.SIGTERM)
+    assert reloading.worker.wait(5) == 128 + signal.SIGTERM
+    child.wait(5)
 
 
 @pytest.mark.parametrize(

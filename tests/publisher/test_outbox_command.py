@@ -109,4 +109,4 @@ def test_other_databases_are_named_when_events_wait_there(settings, capsys):
         message_id="e", type="t", routing_key="k", partitionkey="", slot=0, keep_unroutable=False, body=b"{}"
     )
     outbox()
-    assert "1 more are pending in 'other'" in capsys.readouterr().err
+    assert "Pending in 'other', too: 1." in capsys.readouterr().err

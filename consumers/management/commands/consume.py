@@ -82,7 +82,7 @@ class Command(BaseCommand):
         file = options["alive_file"]
         if problems := problems_of_process(file) if file else problems_of_queues(handlers):
             raise CommandError("\n".join(problems))
-        self.stdout.write("The worker is alive." if file else f"{len(handlers)} handlers are at work.")
+        self.stdout.write("The worker is alive." if file else f"Handlers at work: {len(handlers)}.")
 
     def _reload(self, options: dict[str, Any]) -> None:
         if options["processes"] > 1 or options["until_empty"]:

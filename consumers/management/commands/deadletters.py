@@ -118,7 +118,7 @@ class Command(BaseCommand):
         if format == "json":
             show(found, format, title="", stdout=self.stdout)
         elif found:
-            show(groups_of(found), format, title=f"{len(found)} dead letters, by reason", stdout=self.stdout)
+            show(groups_of(found), format, title=f"Dead letters, by reason: {len(found)}", stdout=self.stdout)
             show(list(map(line_of, found)), format, title="", stdout=self.stdout)
         elif not letters.reasons:
             self.stdout.write(f"No dead letters of {', '.join(handler.name for handler in handlers) or 'any handler'}. "
@@ -182,7 +182,7 @@ class Command(BaseCommand):
             self.stderr.write(rehearsal.traceback)
         place = f" ({rehearsal.where})" if rehearsal.where else ""
         end = f"raises {rehearsal.exception}{place}" if rehearsal.exception else "succeeds"
-        self.stdout.write(printable(f"{rehearsal.id}: {rehearsal.handler} {end}, after {rehearsal.reads} reads."))
+        self.stdout.write(printable(f"{rehearsal.id}: {rehearsal.handler} {end} (reads: {rehearsal.reads})."))
         show(rehearsal.writes, "table", title="It would write", stdout=self.stdout)
         self.stdout.write(rehearsal.warning)
         # The next one may end the process.

@@ -89,9 +89,7 @@ class Command(BaseCommand):
                 show(rows, format, title=title, stdout=self.stdout)
         others = [alias for alias in written_aliases() if alias != state.database]
         for alias, count in pending_in(others).items():
-            self.stderr.write(
-                f"{count} more are pending in {alias!r}, which needs a relay of its own: --database {alias}."
-            )
+            self.stderr.write(f"Pending in {alias!r}, too: {count}. It needs a relay of its own: --database {alias}.")
 
 
 def chosen(rows: ParkedQuerySet, action: str, *, all: bool, kept: bool) -> ParkedQuerySet:
