@@ -14,11 +14,10 @@ from publisher.wire.connection import Connection
 from publisher.wire.frames import Message
 from publisher.wire.glance import subject_of
 from publisher.wire.intake import Delivery, republished
-from publisher.wire.sender import Outcome, Sender
+from publisher.wire.sender import Outcome
 from publisher.wire.shelf import Shelf, letter_id
 from publisher.wire.topology import dead_queue, return_exchange
 
-POLL_SECONDS = 0.5
 HISTORY = (
     "x-reason", "x-exception", "x-text", "x-where", "x-attempts", "x-last-failed-at", "x-handler", "x-host",
     FIRST_FAILED_AT, ATTEMPT, DUE_AT,
@@ -86,15 +85,9 @@ class Letters:
         """
         exchange = return_exchange(conf.exchange())
         for handler in self._handlers:
-            shelf = self._shelf(handler)
-            sender: Sender[tuple[DeadLetter, Delivery]] = Sender(self._connection, exchange)
-            for letter, delivery in self._on(shelf, handler):
-                while not sender.has_room:
-                    sender.poll(POLL_SECONDS)
-                sender.send((letter, delivery), _as_new(delivery, exchange, queue_of(handler)))
-                yield from _settled(sender, shelf)
-            sender.flush()
-            yield from _settled(sender, shelf)
+            shelf, queue = self._shelf(handler), queue_of(handler)
+            letters = self._on(shelf, handler)
+            yield from shelf.move(((one, what, as_new(what, exchange, queue)) for one, what in letters), exchange)
 
     def discard(self) -> Iterator[DeadLetter]:
         """Removes them for good."""
@@ -115,15 +108,8 @@ class Letters:
                 yield letter, delivery
 
 
-def _settled(sender: Sender[tuple[DeadLetter, Delivery]], shelf: Shelf) -> Iterator[tuple[DeadLetter, Outcome]]:
-    while sender.settled:
-        (letter, delivery), outcome = sender.settled.popleft()
-        if outcome is Outcome.CONFIRMED:
-            shelf.remove(delivery)
-        yield letter, outcome
-
-
-def _as_new(delivery: Delivery, exchange: str, queue: str) -> Message:
+def as_new(delivery: Delivery, exchange: str, queue: str) -> Message:
+    """A copy for this queue, through the exchange, without what was noted of its attempts."""
     return republished(delivery, exchange, queue, {**dict.fromkeys(HISTORY), ROUTING_KEY: routing_key_of(delivery)})
 
 

@@ -25,6 +25,10 @@ class UnknownHandler(ConsumersError):
     """There is no handler of that name. `manage.py consume --list` shows those there are."""
 
 
+class NotRetirable(ConsumersError):
+    """The queue is not left over, or cannot be taken over by that handler; the message says why."""
+
+
 class HandlersNotImportable(ConsumersError):
     """A module with handlers cannot be imported. `manage.py check` says which, and why."""
 

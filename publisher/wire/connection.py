@@ -19,7 +19,7 @@ from pika.exceptions import AMQPError, ChannelClosed, ChannelClosedByBroker, Str
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable
 from publisher.wire.loop import Loop
 from publisher.wire.reading import Contents, OnContent, ReadingConnection
-from publisher.wire.topology import Exchange, Queue, Topology
+from publisher.wire.topology import Binding, Exchange, Queue, Topology
 from publisher.wire.translation import translated
 from publisher.wire.url import OPEN_SECONDS, address_of, parameters_of
 
@@ -164,6 +164,13 @@ class Connection:
             self._ask(channel.queue_declare, queue.name, durable=True, arguments=dict(queue.arguments))
         for binding in topology.bindings:
             self._ask(channel.queue_bind, binding.queue, binding.exchange, binding.key)
+        channel.close()
+
+    def unbind(self, bindings: Iterable[Binding]) -> None:
+        """One that is not there is no error."""
+        channel = self.open_channel()
+        for binding in bindings:
+            self._ask(channel.queue_unbind, binding.queue, binding.exchange, binding.key)
         channel.close()
 
     def count_messages(self, queue: str) -> int | None:

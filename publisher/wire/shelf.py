@@ -1,19 +1,24 @@
 """Looks through a queue and leaves it as it was, but for what is taken out of it."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 from pika import BasicProperties
 
 from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerUnavailable
+from publisher.wire.frames import Message
 from publisher.wire.intake import Delivery, Intake
+from publisher.wire.sender import Outcome, Sender
+
+Token = TypeVar("Token")
 
 logger = logging.getLogger(__name__)
 
 GLANCE_SECONDS = 5.0
+POLL_SECONDS = 0.5
 # What a queue hands out to one who gives nothing back; AMQP counts it in two bytes.
 PREFETCH = 60_000
 
@@ -53,6 +58,27 @@ class Shelf:
 
     def remove(self, delivery: Delivery) -> None:
         self._intake.ack([delivery.tag])
+
+    def move(self, copies: Iterable[tuple[Token, Delivery, Message]], exchange: str) -> Iterator[tuple[Token, Outcome]]:
+        """Publishes each copy, and removes what it is a copy of once the broker confirmed it, and not before.
+
+        Where the outcome is not CONFIRMED, it stays.
+        """
+        sender: Sender[tuple[Token, Delivery]] = Sender(self.connection, exchange)
+        for token, delivery, copy in copies:
+            while not sender.has_room:
+                sender.poll(POLL_SECONDS)
+            sender.send((token, delivery), copy)
+            yield from self._settled(sender)
+        sender.flush()
+        yield from self._settled(sender)
+
+    def _settled(self, sender: Sender[tuple[Token, Delivery]]) -> Iterator[tuple[Token, Outcome]]:
+        while sender.settled:
+            (token, delivery), outcome = sender.settled.popleft()
+            if outcome is Outcome.CONFIRMED:
+                self.remove(delivery)
+            yield token, outcome
 
 
 def letter_id(properties: BasicProperties, body: bytes) -> str:

@@ -3,12 +3,19 @@
 import json
 import socket
 from io import StringIO
+from types import SimpleNamespace
 
+import pika
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models.signals import post_save
 
+from consumers import receiver, registry
+from consumers.registry import Handler
+from consumers.retiring import is_for
 from publisher.wire.connection import Connection
 from publisher.wire.topology import subscription
+from tests.stage import eventually
 
 HINT = "set MANAGEMENT_URL, and give the broker's user the tag 'management'.\n"
 
@@ -28,6 +35,29 @@ def topology(settings, bridge):
     out = run.out = StringIO()
     yield run
     settings.SIGNAL_BRIDGE = bridge
+
+
+@pytest.fixture
+def console(broker):
+    if broker.management_url is None:
+        pytest.skip("this broker has no console")
+    return broker.management_url
+
+
+@pytest.fixture
+def renamed(topology, queues, bridge):
+    """The queue of a handler that is not in the code any more: an event, one of a key that no other has, a letter."""
+    with Connection(bridge["BROKER_URL"], "test") as connection:
+        connection.declare(subscription(queues.exchange, queues.name("renamed"), ["db.*.foo.article", "a.key"]))
+    queues.publish("db.post_save.foo.article", b"event", headers={"x-attempt": 3}, message_id="1")
+    queues.publish("a.key", b"another's", message_id="2")
+    dead = {"x-reason": "failed", "x-routing-key": "db.post_save.foo.article", "x-attempts": 5}
+    queues.publish_to("renamed.dead", b"letter", headers=dead, message_id="3")
+    queues.take("log"), queues.take("index")
+    yield queues.name("renamed")
+    for name in ("renamed", "renamed.dead"):
+        queues.delete(name)
+    queues.take("log"), queues.take("log.dead"), queues.take("index")
 
 
 def closed_port():
@@ -65,17 +95,13 @@ def test_nothing_is_said_of_bindings_when_nobody_asked_for_a_check(topology):
     assert topology() == ""
 
 
-def test_nothing_is_said_of_bindings_when_the_console_tells(topology, broker):
-    if broker.management_url is None:
-        pytest.skip("this broker has no console")
-    assert topology("--check", console=broker.management_url) == ""
+def test_nothing_is_said_of_bindings_when_the_console_tells(topology, console):
+    assert topology("--check", console=console) == ""
 
 
-def test_queues_and_keys_that_nobody_asks_for_are_left_over(topology, broker, queues):
+def test_queues_and_keys_that_nobody_asks_for_are_left_over(topology, console, queues):
     """Of this service at this exchange alone: another's are no business of ours."""
-    if broker.management_url is None:
-        pytest.skip("this broker has no console")
-    topology("--format", "json", console=broker.management_url)
+    topology("--format", "json", console=console)
     asked = {row["name"] for row in json.loads(topology.out.getvalue()) if row["kind"] == "queue"}
     handlers = sorted(name for name in asked if name.startswith(f"{queues.service}.") and not name.endswith(".dead"))
     queues.bind("renamed", "#")
@@ -84,7 +110,7 @@ def test_queues_and_keys_that_nobody_asks_for_are_left_over(topology, broker, qu
     queues.channel.queue_declare("elsewhere")
     queues.channel.queue_bind("elsewhere", queues.exchange, "#")
     topology.out.truncate(0), topology.out.seek(0)
-    assert topology("--check", "--format", "json", console=broker.management_url).startswith("2 left over under")
+    assert topology("--check", "--format", "json", console=console).startswith("2 left over under")
     left_over = [row for row in json.loads(topology.out.getvalue()) if row["state"] == "left over"]
     assert left_over == [
         {"kind": "queue", "name": queues.name("renamed"), "detail": "1 message", "state": "left over"},
@@ -96,18 +122,103 @@ def test_queues_and_keys_that_nobody_asks_for_are_left_over(topology, broker, qu
 
 
 @pytest.mark.parametrize("is_bound", [True, False], ids=["with its queue", "alone"])
-def test_dead_letters_of_a_handler_that_is_gone_are_left_over_once(topology, broker, queues, bridge, is_bound):
-    if broker.management_url is None:
-        pytest.skip("this broker has no console")
+def test_dead_letters_of_a_handler_that_is_gone_are_left_over_once(topology, console, queues, bridge, is_bound):
     with Connection(bridge["BROKER_URL"], "test") as connection:
         connection.declare(subscription(queues.exchange, queues.name("renamed"), ["#"]))
     queues.publish_to("renamed.dead", b"{}")
     if not is_bound:
         queues.delete("renamed")
-    topology("--format", "json", console=broker.management_url)
+    topology("--format", "json", console=console)
     left_over = [row for row in json.loads(topology.out.getvalue()) if row["state"] == "left over"]
     names = ["renamed", "renamed.dead"] if is_bound else ["renamed.dead"]
     assert [row["name"] for row in left_over] == [queues.name(name) for name in names]
     assert left_over[-1]["detail"] == "1 message"
     queues.delete("renamed")
     queues.delete("renamed.dead")
+
+
+def handed_over(topology):
+    return {row["queue"]: (row["into"], row["moved"], row["stay"]) for row in json.loads(topology.out.getvalue())}
+
+
+def test_retired_queue_gets_no_more_and_its_handlers_successor_gets_what_is_in_it(topology, console, queues, renamed):
+    topology.out.truncate(0), topology.out.seek(0)
+    with pytest.raises(CommandError, match=r"^1 stay: log is bound to none of their keys"):
+        topology("--retire", renamed, "--into", "log", "--format", "json", console=console)
+    assert handed_over(topology) == {
+        renamed: (queues.name("log"), 1, 1),
+        f"{renamed}.dead": (queues.name("log.dead"), 1, 0),
+    }
+    (event,), (letter,) = queues.take("log"), queues.take("log.dead")
+    assert (event.body, event.properties.message_id) == (b"event", "1")
+    assert event.headers["x-routing-key"] == "db.post_save.foo.article"
+    assert "x-attempt" not in event.headers
+    assert (letter.body, letter.headers["x-reason"], letter.headers["x-attempts"]) == (b"letter", "failed", 5)
+    queues.publish("db.post_save.foo.article", b"later")
+    assert eventually(lambda: [letter.body for letter in queues.peek("renamed")]) == [b"another's"]
+
+
+def test_event_between_two_attempts_comes_back_to_a_retired_queue_and_is_moved_the_next_time(
+    topology, console, queues, renamed
+):
+    queues.take("renamed")
+    assert "In it: 0" in topology("--retire", renamed, console=console)
+    queues.channel.basic_publish(
+        f"{queues.exchange}.return", renamed, b"back",
+        pika.BasicProperties(delivery_mode=2, headers={"x-routing-key": "db.post_save.foo.article"}), mandatory=True,
+    )  # fmt: skip
+    said = topology("--retire", renamed, "--into", "log", console=console)
+    assert "Unbound" not in said
+    assert [letter.body for letter in queues.take("log")] == [b"back"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--into", "log"], 2, "--into goes with --retire"),
+        (["--retire", "{service}.renamed", "--check"], 2, "no other option"),
+        (["--retire", "{service}.renamed", "--into", "lgo"], 2, "There is no handler 'lgo'"),
+        (["--retire", "elsewhere.renamed"], 1, "no queue of the service"),
+        (["--retire", "{service}.log"], 1, "asked for by a handler in the code"),
+        (["--retire", "{service}.log.dead"], 1, "asked for by a handler in the code"),
+        (["--retire", "{service}.never"], 1, "There is no queue"),
+    ],
+)
+def test_no_queue_is_retired_that_is_not_left_over(topology, console, queues, renamed, arguments, code, said):
+    with pytest.raises(CommandError, match=said) as caught:
+        topology(*(each.format(service=queues.service) for each in arguments), console=console)
+    assert caught.value.returncode == code
+    assert [letter.body for letter in queues.peek("renamed")] == [b"event", b"another's"]
+
+
+def test_queue_is_not_retired_while_the_old_code_takes_from_it(topology, console, queues, renamed):
+    tag = queues.channel.basic_consume(renamed, lambda *_: None)
+    with pytest.raises(CommandError, match="1 at work on it: stop the old code first"):
+        topology("--retire", renamed, console=console)
+    queues.channel.cancel()
+    assert tag
+
+
+def test_queue_is_not_retired_blindly(topology, queues, renamed):
+    with pytest.raises(CommandError, match="set MANAGEMENT_URL"):
+        topology("--retire", renamed)
+
+
+@pytest.mark.parametrize(("options", "said"), [({"ordered": True}, "older events"), ({"ask": True}, "is asked")])
+def test_events_are_not_handed_over_where_they_cannot_be_handled_well(
+    topology, console, renamed, monkeypatch, options, said
+):
+    monkeypatch.setattr(registry, "_handlers", dict(registry._handlers))
+
+    @receiver(post_save, sender="foo.Article", **options)
+    def successor(sender, **kwargs):
+        raise AssertionError
+
+    with pytest.raises(CommandError, match=said):
+        topology("--retire", renamed, "--into", "successor", console=console)
+
+
+def test_offloaded_receivers_events_are_for_offloaded_receivers_alone(bridge):
+    delivery = SimpleNamespace(headers={}, routing_key="s.old", body=b"")
+    assert is_for(Handler(name="new", function=print, patterns=("@s.new",)), "s.old", delivery)
+    assert not is_for(Handler(name="new", function=print, patterns=("#.fixed",)), "s.old", delivery)

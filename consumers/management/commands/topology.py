@@ -1,24 +1,31 @@
 """Show the exchange, queues and bindings: what the code asks for against what the broker has."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from consumers.bindings import topology_of
-from consumers.discovery import discover
+from consumers.discovery import chosen, discover
 from consumers.drift import LEFT_OVER, UNKNOWN, Compared, compared, differs
-from consumers.exceptions import HandlersNotImportable
+from consumers.exceptions import HandlersNotImportable, NotRetirable, UnknownHandler
+from consumers.registry import Handler
+from consumers.retiring import check_retirable, check_takes_over, cut_off, hand_over
 from publisher import conf
 from publisher.terminal import add_format, show
 from publisher.wire.connection import MISSING, Connection
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable
 from publisher.wire.lifecycle import EXIT_CONFIG
+from publisher.wire.printable import printable
 from publisher.wire.topology import events_exchange
 
 LEFT_OVER_HINT = (
-    "left over under this service's name: let the old code empty such a queue, or move what is in it, "
-    "before you delete it; unbind such a key in the console."
+    "left over under this service's name: `manage.py topology --retire QUEUE --into HANDLER` moves what is in such a "
+    "queue, and no more comes to it; unbind such a key in the console."
+)
+RETIRED_HINT = (
+    "What is between two attempts still comes back to it: run this again after the longest of its delays. Then, empty, "
+    "it can be deleted in the console."
 )
 NOT_CHECKED = "bindings were not checked: set MANAGEMENT_URL, and give the broker's user the tag 'management'."
 
@@ -26,25 +33,65 @@ NOT_CHECKED = "bindings were not checked: set MANAGEMENT_URL, and give the broke
 class Command(BaseCommand):
     help = (
         "The exchange, queues and bindings that this project's handlers need, whether the broker has them, and what is "
-        "left over of others. Bindings are read through the console's API: set MANAGEMENT_URL for it."
+        "left over of others. Bindings are read through the console's API: set MANAGEMENT_URL for it. `--retire` is "
+        "for the queue of a handler that was renamed or deleted: it is unbound, and `--into` moves its events."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--declare", action="store_true", help="make on the broker what is missing there")
         parser.add_argument("--check", action="store_true", help="exit 1 when something is missing or differs")
+        parser.add_argument("--retire", metavar="QUEUE", help="unbind a queue that is left over: no more comes to it")
+        parser.add_argument(
+            "--into", metavar="HANDLER", help="with --retire: this handler gets its events and its dead letters"
+        )
         add_format(parser)
 
     def handle(self, *args: Any, declare: bool, check: bool, format: str, **options: Any) -> None:
+        queue, into = options["retire"], options["into"]
+        if (into and not queue) or (queue and (declare or check)):
+            raise CommandError("--into goes with --retire, and --retire with no other option.", returncode=2)
         try:
-            topology = events_exchange(conf.exchange()) + topology_of(discover())
+            handlers = discover()
             with Connection(conf.broker_url(), "topology") as connection:
-                if declare:
-                    connection.declare(topology)
-                rows = compared(topology, connection, declared=declare)
-        except BrokerUnavailable as exc:
+                if queue:
+                    self._retire(queue, chosen(handlers, [into])[0] if into else None, handlers, connection, format)
+                else:
+                    self._show(handlers, connection, declare=declare, check=check, format=format)
+        except UnknownHandler as exc:
+            raise CommandError(str(exc), returncode=2) from exc
+        except (BrokerUnavailable, NotRetirable) as exc:
             raise CommandError(str(exc), returncode=1) from exc
         except (BrokerRefused, HandlersNotImportable) as exc:
             raise CommandError(str(exc), returncode=EXIT_CONFIG) from exc
+
+    def _retire(
+        self, queue: str, into: Handler | None, handlers: Sequence[Handler], connection: Connection, format: str
+    ) -> None:
+        check_retirable(queue, handlers, connection)
+        if into:
+            check_takes_over(into)
+        for binding in cut_off(queue, connection):
+            self.stderr.write(printable(f"Unbound from {queue}: {binding.exchange} {binding.key}"))
+        if into is None:
+            left = connection.count_messages(queue) or 0
+            self.stderr.write(f"No more comes to {queue}. In it: {left}; --into HANDLER moves them.")
+            return
+        rows = list(hand_over(queue, into, connection))
+        show(rows, format, title=f"Handed over to {into.name}", stdout=self.stdout)
+        self.stderr.write(RETIRED_HINT)
+        if stay := sum(row.stay for row in rows):
+            raise CommandError(
+                f"{stay} stay: {into.name} is bound to none of their keys, or the broker did not take the copies. "
+                "`manage.py consume --list` shows its keys, `manage.py topology --check` what is missing."
+            )
+
+    def _show(
+        self, handlers: Sequence[Handler], connection: Connection, *, declare: bool, check: bool, format: str
+    ) -> None:
+        topology = events_exchange(conf.exchange()) + topology_of(handlers)
+        if declare:
+            connection.declare(topology)
+        rows = compared(topology, connection, declared=declare)
         show(rows, format, title=f"Topology of {conf.service()!r}", stdout=self.stdout)
         drifted = [row for row in rows if row.state == MISSING or differs(row)]
         unknown = [row for row in rows if row.state == UNKNOWN]

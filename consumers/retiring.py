@@ -1,0 +1,116 @@
+"""The queue of a handler that is gone: nothing more comes to it, and another handler may get what is in it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from consumers.bindings import keys_of, queue_of, topology_of
+from consumers.dead_letters import as_new, letter_of, routing_key_of
+from consumers.drift import bindings_on_broker
+from consumers.exceptions import NotRetirable
+from consumers.received import ROUTING_KEY
+from consumers.registry import Handler
+from publisher import conf
+from publisher.wire.connection import Connection
+from publisher.wire.frames import Message
+from publisher.wire.intake import Delivery, republished
+from publisher.wire.routing import QUEUE_MARK, matches
+from publisher.wire.sender import Outcome
+from publisher.wire.shelf import Shelf
+from publisher.wire.topology import Binding, dead_exchange, dead_queue, return_exchange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedOver:
+    """How many messages of `queue` are in `into` now, and how many stay where they were."""
+
+    queue: str
+    into: str
+    moved: int
+    stay: int
+
+
+def check_retirable(queue: str, handlers: Sequence[Handler], connection: Connection) -> None:
+    """Raises NotRetirable for a queue that is none of this service's, is in use, or is not there."""
+    if not queue.startswith(f"{conf.service()}."):
+        raise NotRetirable(f"{queue} is no queue of the service {conf.service()!r}.")
+    if any(queue == asked.name for asked in topology_of(handlers).queues):
+        raise NotRetirable(f"{queue} is asked for by a handler in the code: rename or delete that one first.")
+    consumers = connection.count_consumers(queue)
+    if consumers is None and connection.count_messages(dead_queue(queue)) is None:
+        raise NotRetirable(f"There is no queue {queue}. `manage.py topology` shows what is left over.")
+    if consumers:
+        raise NotRetirable(f"{queue} has {consumers} at work on it: stop the old code first, it would bind it again.")
+
+
+def check_takes_over(handler: Handler) -> None:
+    """Raises NotRetirable for a handler that cannot get what was another's."""
+    if handler.ask:
+        raise NotRetirable(f"{handler.name} is asked: it gets no events.")
+    if handler.ordered:
+        raise NotRetirable(
+            f"{handler.name} is ordered, and older events would come to it after newer ones: "
+            "let the old code empty its queue."
+        )
+
+
+def cut_off(queue: str, connection: Connection) -> list[Binding]:
+    """Unbinds what brings new events, and returns it; what is between two attempts still comes back to the queue.
+
+    Raises NotRetirable when the console does not tell what is bound.
+    """
+    found = bindings_on_broker()
+    if found is None:
+        raise NotRetirable(
+            "The console's API tells what is bound to a queue: set MANAGEMENT_URL, and give the broker's user the tag "
+            "'management'."
+        )
+    stays = ("", return_exchange(conf.exchange()))
+    bindings = [each for each in found if each.queue == queue and each.exchange not in stays]
+    connection.unbind(bindings)
+    return bindings
+
+
+def hand_over(queue: str, handler: Handler, connection: Connection) -> Iterator[HandedOver]:
+    """Its events and its dead letters, each removed once the broker confirmed the copy.
+
+    What the handler is bound to no key of stays.
+    """
+    into, dead = queue_of(handler), dead_queue(queue)
+    back, graves = return_exchange(conf.exchange()), dead_exchange(conf.exchange())
+
+    def event(delivery: Delivery) -> Message | None:
+        return as_new(delivery, back, into) if is_for(handler, queue, delivery) else None
+
+    def letter(delivery: Delivery) -> Message | None:
+        if not is_for(handler, queue, delivery):
+            return None
+        # The broker's own reason is in a header that no copy keeps.
+        noted = {"x-reason": letter_of(handler, delivery).reason, ROUTING_KEY: routing_key_of(delivery)}
+        return republished(delivery, graves, dead_queue(into), noted)
+
+    for source, target, exchange, copy_of in ((queue, into, back, event), (dead, dead_queue(into), graves, letter)):
+        if connection.count_messages(source) is not None:
+            yield _handed_over(Shelf(connection, source), target, exchange, copy_of)
+
+
+def is_for(handler: Handler, queue: str, delivery: Delivery) -> bool:
+    """Whether a handler is bound to the key of what is in this queue. An offloaded receiver's has the queue's name."""
+    key = routing_key_of(delivery)
+    keys = keys_of(handler)
+    if key == queue:
+        return all(pattern.startswith(QUEUE_MARK) for pattern in keys)
+    return any(matches(pattern, key) for pattern in keys)
+
+
+def _handed_over(shelf: Shelf, into: str, exchange: str, copy_of: Callable[[Delivery], Message | None]) -> HandedOver:
+    seen = 0
+
+    def copies() -> Iterator[tuple[None, Delivery, Message]]:
+        nonlocal seen
+        for delivery in shelf:
+            seen += 1
+            if copy := copy_of(delivery):
+                yield None, delivery, copy
+
+    moved = sum(outcome is Outcome.CONFIRMED for _, outcome in shelf.move(copies(), exchange))
+    return HandedOver(queue=shelf.queue, into=into, moved=moved, stay=seen - moved)
