@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+from consumers import clock
 from consumers.bindings import known_signal, sender_name
 from consumers.coroutines import callable_of, ends_itself
 from consumers.exceptions import InstanceGone, TooManyHops
@@ -56,6 +57,7 @@ class Call:
 
     def __call__(self, event: Event) -> Any:
         """What the function returns, which only an asked one's sender hears of."""
+        clock.begin()
         if not self.handler.signals:
             return self._function(event)
         signal = self._signals[event.type]
@@ -71,6 +73,7 @@ class Call:
 
     def together(self, events: Sequence[Event]) -> None:
         """A batch handler's call."""
+        clock.begin()
         self._function(list(events))
 
 

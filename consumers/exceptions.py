@@ -38,7 +38,8 @@ class HandlerKilledItsProcess(ConsumersError):
 
 
 class HandlerRolledBack(ConsumersError):
-    """The handler caught a database error outside a savepoint, or closed its connection: nothing it wrote can commit.
+    """The handler caught a database error outside a savepoint, closed its connection, or left a transaction of its own
+    open: nothing it wrote can commit.
 
     Put `with transaction.atomic():` around the statement that may fail.
     """

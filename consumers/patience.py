@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 from django.db import Error, InterfaceError, OperationalError, ProgrammingError, connections
 
-from consumers.clock import standing_still
+from consumers import clock
 from consumers.models import InboxEvent
+from consumers.opened import drop
 from publisher.tables import has_table, migration_hint
 
 logger = logging.getLogger(__name__)
@@ -41,9 +42,8 @@ class Patience:
                 return action(*args)
             except (OperationalError, InterfaceError, ProgrammingError) as exc:
                 tried += 1
-                with standing_still():
-                    is_over = not self._waits(exc, tries - tried)
-                if is_over:
+                clock.stop()
+                if not self._waits(exc, tries - tried):
                     raise
 
     def _waits(self, exc: BaseException, left: int) -> bool:
@@ -53,7 +53,7 @@ class Patience:
         """
         if not self.using:
             return False
-        connections[self.using].close()
+        drop(connections[self.using])
         if self._answers():
             if isinstance(exc, ProgrammingError) or left <= 0:
                 return False  # the handler's own
@@ -73,7 +73,7 @@ class Patience:
                 cursor.execute("SELECT 1")
             return not self._needs_inbox or has_table(InboxEvent, self.using)
         except Error:
-            connections[self.using].close()
+            drop(connections[self.using])
             return False
 
     def _pause(self, seconds: float) -> None:
