@@ -7,7 +7,7 @@ from typing import Any
 
 from consumers import clock
 from consumers.bindings import known_signal, sender_name
-from consumers.coroutines import callable_of, ends_itself
+from consumers.coroutines import callable_of, check_awaited, ends_itself
 from consumers.exceptions import InstanceGone, TooManyHops
 from consumers.instances import fresh, kwargs_of, model_named
 from consumers.registry import Handler
@@ -59,7 +59,7 @@ class Call:
         """What the function returns, which only an asked one's sender hears of."""
         clock.begin()
         if not self.handler.signals:
-            return self._function(event)
+            return self._checked(self._function(event))
         signal = self._signals[event.type]
         kwargs = {"event": event, **kwargs_of(event, signal)}
         if self.handler.instance == "fresh" and "instance" in kwargs:
@@ -69,12 +69,16 @@ class Call:
                 logger.info("not handled event=%s%s handler=%s: %s", printable(event.id), told(event),
                             self.handler.name, printable(exc))  # fmt: skip
                 return None
-        return self._function(**{**kwargs, "sender": sender_of(event), "signal": signal})
+        return self._checked(self._function(**{**kwargs, "sender": sender_of(event), "signal": signal}))
 
     def together(self, events: Sequence[Event]) -> None:
         """A batch handler's call."""
         clock.begin()
-        self._function(list(events))
+        self._checked(self._function(list(events)))
+
+    def _checked(self, result: Any) -> Any:
+        check_awaited(result, self.handler.function)
+        return result
 
 
 def sender_of(event: Event) -> Any:

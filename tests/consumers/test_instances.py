@@ -8,9 +8,10 @@ from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
+from django.db.models.signals import post_save
 from django.test import RequestFactory
 
-from consumers.instances import Record, SentRequest, _tell_once, fresh, instance_of, model_named
+from consumers.instances import Record, SentRequest, _tell_once, fresh, instance_of, kwargs_of, model_named
 from publisher.catalogue import named
 from publisher.events import encoded_event
 from publisher.rules import Rule
@@ -18,6 +19,7 @@ from publisher.wire.event import decode_event
 from tests.foo.models import Article, Note, Tag, private_data
 
 LOGIN = "tests.foo.signals.user_login"
+POST_SAVE = "django.db.models.signals.post_save"
 
 
 def travelled(value, **rule):
@@ -242,3 +244,17 @@ def test_row_is_read_fresh_where_it_was_written_when_reads_go_to_a_replica(setti
     settings.DATABASE_ROUTERS = [ReadsFromAReplica()]
     assert not Tag.objects.exists()
     assert fresh(travelled(written)).name == "newer"
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+@pytest.mark.parametrize(("service", "database"), [("blog", "other"), ("elsewhere", "default")])
+def test_instance_is_of_the_database_it_was_written_to_when_its_service_is_this_one(settings, service, database):
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "SERVICE": "blog"}
+    written = Tag.objects.using("other").create(name="new")
+    kwargs = {"instance": written, "created": True, "raw": False, "using": "other", "update_fields": None}
+    rule = Rule(signal=POST_SAVE)
+    event = decode_event(encoded_event(named(POST_SAVE), Tag, kwargs, rule, service).body)
+    instance = kwargs_of(event, post_save)["instance"]
+    assert instance._state.db == database
+    if service == "blog":
+        assert fresh(instance).name == "new"

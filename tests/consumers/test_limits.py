@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import contextmanager
+from functools import wraps
 from threading import Event as Flag
 from types import SimpleNamespace
 
@@ -82,6 +83,22 @@ def test_timeout_of_a_coroutines_own_is_its_own(became):
             await asyncio.sleep(30)
 
     assert became(impatient, hard_seconds=60).exception == "builtins.TimeoutError"
+
+
+def test_coroutine_that_its_decorator_hides_is_a_failure_and_no_handled_event(became):
+    def plain(function):
+        @wraps(function)
+        def call(event):
+            return function(event)
+
+        return call
+
+    @plain
+    async def never_begun(event):
+        raise AssertionError
+
+    result = became(never_begun)
+    assert result.exception == "builtins.TypeError"
 
 
 def test_coroutine_that_is_offloaded_is_ended_at_its_hard_limit():
