@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from consumers import clock
-from consumers.bindings import known_signal, sender_name
+from consumers.bindings import check_bound, known_signal, sender_name
 from consumers.coroutines import callable_of, check_awaited, ends_itself
 from consumers.exceptions import InstanceGone, TooManyHops
 from consumers.instances import fresh, kwargs_of, model_named
@@ -35,8 +35,12 @@ class Call:
         self._function = callable_of(function, handler.hard_seconds)
 
     def takes(self, event: Event) -> bool:
-        """Whether the event is one for this handler. Raises UnknownType and TooManyHops."""
-        if not self._is_about(event) or (self.handler.ignore_own and event.source == conf.source()):
+        """Whether the event is one for this handler. Raises UnknownType, NotBound and TooManyHops."""
+        if not self._is_about(event):
+            # A key may be shared, as one that a rule names. Else it came when the handler, or its sender, was another.
+            check_bound(self.handler, event.routing_key)
+            return False
+        if self.handler.ignore_own and event.source == conf.source():
             return False
         if event.hops and event.hops > (most := conf.max_hops()):
             raise TooManyHops(f"{event.hops} hops, the last from event {event.causationid}; MAX_HOPS is {most}. {HINT}")

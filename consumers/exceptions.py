@@ -52,6 +52,10 @@ class OnCommitFailed(ConsumersError):
     """
 
 
+class NotBound(ConsumersError):
+    """The broker would not bring this event to this handler. Look at its signals, its sender or its patterns."""
+
+
 class InstanceGone(ConsumersError):
     """The row that the event tells of is not there any more, and the handler asked for it as it is now."""
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from threading import Event as Flag
 from typing import Any, TypeVar
 
-from django.db import Error, InterfaceError, OperationalError, ProgrammingError, connections
+from django.db import InterfaceError, OperationalError, ProgrammingError, connections
 
 from consumers import clock
 from consumers.models import InboxEvent
 from consumers.opened import drop
-from publisher.tables import has_table, migration_hint
+from publisher.tables import trouble_with
 
 logger = logging.getLogger(__name__)
 
@@ -54,27 +54,25 @@ class Patience:
         if not self.using:
             return False
         drop(connections[self.using])
-        if self._answers():
+        trouble = self._trouble()
+        if trouble is None:
             if isinstance(exc, ProgrammingError) or left <= 0:
                 return False  # the handler's own
             self._pause(PAUSE_SECONDS * 2 ** (TRIES - left))
             return True
-        hint = migration_hint(InboxEvent, self.using) if self._needs_inbox else ""
-        logger.warning("waiting for the database %s: %s%s", self.using, type(exc).__name__, hint)
+        logger.warning("waiting for the database %s: %s", self.using, trouble)
         pause = PAUSE_SECONDS
-        while not self._answers():
+        while self._trouble() is not None:
             pause = min(pause * 2, LONGEST_SECONDS)
             self._pause(pause)
         return True
 
-    def _answers(self) -> bool:
-        try:
-            with connections[self.using].cursor() as cursor:
-                cursor.execute("SELECT 1")
-            return not self._needs_inbox or has_table(InboxEvent, self.using)
-        except Error:
+    def _trouble(self) -> str | None:
+        """What the handler would run into; None when it can be called."""
+        trouble = trouble_with(InboxEvent if self._needs_inbox else None, self.using)
+        if trouble is not None:
             drop(connections[self.using])
-            return False
+        return trouble
 
     def _pause(self, seconds: float) -> None:
         if self._stop.wait(seconds * random.uniform(0.5, 1.0)):

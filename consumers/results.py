@@ -43,7 +43,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True):
 # The reason of a dead letter whose handler did not live to say one.
 CRASHED = "crashed"
 # Those that are the event's own.
-OF_THE_EVENT = frozenset(("malformed", "unknown type", "too many hops", "rejected"))
+OF_THE_EVENT = frozenset(("malformed", "unknown type", "not bound", "too many hops", "rejected"))
 
 
 class Dead(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from consumers.delays import is_wait
-from consumers.exceptions import OnCommitFailed, Reject, Retry, TooManyHops
+from consumers.exceptions import NotBound, OnCommitFailed, Reject, Retry, TooManyHops
 from publisher.wire.errors import MalformedEvent
 
 DELAYS_SECONDS = (1.0, 10.0, 60.0, 600.0)
@@ -74,6 +74,8 @@ def decide(
         return Bury(reason="malformed")
     if isinstance(exc, UnknownType):
         return Bury(reason="unknown type")
+    if isinstance(exc, NotBound):
+        return Bury(reason="not bound")
     if isinstance(exc, TooManyHops):
         return Bury(reason="too many hops")
     if isinstance(exc, OnCommitFailed):

@@ -8,12 +8,14 @@ from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import models
 from django.db.models.signals import post_save
 from django.test import RequestFactory
 
 from consumers.instances import Record, SentRequest, _tell_once, fresh, instance_of, kwargs_of, model_named
 from publisher.catalogue import named
 from publisher.events import encoded_event
+from publisher.fields import value_read
 from publisher.rules import Rule
 from publisher.wire.event import decode_event
 from tests.foo.models import Article, Note, Tag, private_data
@@ -258,3 +260,11 @@ def test_instance_is_of_the_database_it_was_written_to_when_its_service_is_this_
     assert instance._state.db == database
     if service == "blog":
         assert fresh(instance).name == "new"
+
+
+def test_text_that_a_projects_own_field_cannot_read_is_what_was_sent():
+    class Grams(models.IntegerField):
+        def to_python(self, value):
+            return int(value)
+
+    assert value_read(Grams(), "500 g") == "500 g"

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from consumers.delays import TIERS_SECONDS, is_due, tier_for
-from consumers.exceptions import BatchFailed, Reject, Retry
+from consumers.exceptions import BatchFailed, NotBound, Reject, Retry
 from consumers.retry import Again, Backoff, Bury, UnknownType, decide
 from publisher.wire.errors import MalformedEvent
 
@@ -32,6 +32,7 @@ PATIENT = Backoff(delays=(1, 10), jitter=0, permanent=(KeyError,))
         (1, Reject("no"), PATIENT, Bury(reason="rejected")),
         (1, MalformedEvent("no"), PATIENT, Bury(reason="malformed")),
         (1, UnknownType("no"), PATIENT, Bury(reason="unknown type")),
+        (1, NotBound("no"), PATIENT, Bury(reason="not bound")),
     ],
     ids=repr,
 )
