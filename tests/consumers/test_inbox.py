@@ -26,6 +26,13 @@ def test_old_inbox_rows_are_forgotten(capsys):
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(("age", "told"), [("0.5", "0.5 days"), ("1", "1 day"), ("0", "0 days")])
+def test_age_is_told_as_it_was_given(capsys, age, told):
+    call_command("prune_inbox", "--days", age)
+    assert capsys.readouterr().out == f"0 forgotten, older than {told}.\n"
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("forget", [lambda: call_command("prune_inbox"), prune], ids=["command", "worker"])
 def test_starts_of_events_that_never_came_again_are_forgotten_too(forget, monkeypatch):
     monkeypatch.setattr("consumers.inbox.connections.close_all", lambda: None)
