@@ -134,7 +134,7 @@ def letter_of(handler: Handler, delivery: Delivery) -> DeadLetter:
         where=str(headers.get("x-where", "")),
         attempts=headers["x-attempts"] if isinstance(headers.get("x-attempts"), int) else 0,
         first_failed_at=str(headers.get(FIRST_FAILED_AT, "")),
-        last_failed_at=str(headers.get("x-last-failed-at", "")),
+        last_failed_at=str(headers.get("x-last-failed-at") or _broker_moment(headers)),
         host=str(headers.get("x-host", "")),
         size=len(delivery.body),
     )
@@ -143,6 +143,12 @@ def letter_of(handler: Handler, delivery: Delivery) -> DeadLetter:
 def _broker_reason(headers: Mapping[str, Any]) -> str:
     """Why the broker itself put it here: its delivery limit, usually."""
     return str(_death(headers).get("reason", "unknown"))
+
+
+def _broker_moment(headers: Mapping[str, Any]) -> str:
+    """When the broker did; empty where it says nothing."""
+    time = _death(headers).get("time")
+    return time.isoformat() if isinstance(time, datetime) else ""
 
 
 def _death(headers: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -84,8 +84,13 @@ def hand_over(queue: str, handler: Handler, connection: Connection) -> Iterator[
     def letter(delivery: Delivery) -> Message | None:
         if not is_for(handler, queue, delivery):
             return None
-        # The broker's own reason is in a header that no copy keeps.
-        noted = {"x-reason": letter_of(handler, delivery).reason, ROUTING_KEY: routing_key_of(delivery)}
+        # What the broker itself noted is in a header that no copy keeps.
+        known = letter_of(handler, delivery)
+        noted = {
+            "x-reason": known.reason,
+            "x-last-failed-at": known.last_failed_at or None,
+            ROUTING_KEY: routing_key_of(delivery),
+        }
         return republished(delivery, graves, dead_queue(into), noted)
 
     for source, target, exchange, copy_of in ((queue, into, back, event), (dead, dead_queue(into), graves, letter)):

@@ -214,6 +214,26 @@ def test_letter_that_the_broker_buried_comes_back_under_its_own_key(declared, co
     assert own(back.headers) == {"x-routing-key": "db.post_save.foo.article"}
 
 
+def test_letter_that_the_broker_buried_is_as_old_as_the_broker_says(declared, command):
+    declared.publish("db.post_save.foo.article", b"{}", message_id="x")
+    method, _, _ = declared.channel.basic_get(declared.name("index"))
+    declared.channel.basic_reject(method.delivery_tag, requeue=False)
+    eventually(lambda: declared.count("index.dead") == 1)
+    assert ids(command, "--since", "1:00:00") == ["x"]
+    (letter,) = json.loads(command("list", "--format", "json"))
+    died_at = datetime.fromisoformat(letter["last_failed_at"])
+    assert timedelta() <= datetime.now(UTC) - died_at < timedelta(minutes=1)
+    command("discard", "--all", "--since", (died_at + timedelta(seconds=1)).isoformat())
+    assert ids(command) == ["x"]
+
+
+@pytest.mark.parametrize("deaths", [[], [{}], [{"time": "long ago"}], "x", [5]], ids=repr)
+def test_letter_says_not_when_it_died_when_a_stranger_wrote_the_brokers_header(declared, command, deaths):
+    declared.publish_to("index.dead", b"{}", message_id="x", headers={"x-death": deaths})
+    (letter,) = json.loads(command("list", "--format", "json"))
+    assert letter["last_failed_at"] == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from datetime import UTC, datetime
 from io import StringIO
 from types import SimpleNamespace
 
@@ -51,7 +52,8 @@ def renamed(topology, queues, bridge):
         connection.declare(subscription(queues.exchange, queues.name("renamed"), ["db.*.foo.article", "a.key"]))
     queues.publish("db.post_save.foo.article", b"event", headers={"x-attempt": 3}, message_id="1")
     queues.publish("a.key", b"another's", message_id="2")
-    dead = {"x-reason": "failed", "x-routing-key": "db.post_save.foo.article", "x-attempts": 5}
+    died = [{"time": datetime(2026, 11, 24, 8, tzinfo=UTC)}]
+    dead = {"x-reason": "failed", "x-routing-key": "db.post_save.foo.article", "x-attempts": 5, "x-death": died}
     queues.publish_to("renamed.dead", b"letter", headers=dead, message_id="3")
     queues.take("log"), queues.take("index")
     yield queues.name("renamed")
@@ -154,6 +156,7 @@ def test_retired_queue_gets_no_more_and_its_handlers_successor_gets_what_is_in_i
     assert event.headers["x-routing-key"] == "db.post_save.foo.article"
     assert "x-attempt" not in event.headers
     assert (letter.body, letter.headers["x-reason"], letter.headers["x-attempts"]) == (b"letter", "failed", 5)
+    assert letter.headers["x-last-failed-at"] == "2026-11-24T08:00:00+00:00"
     queues.publish("db.post_save.foo.article", b"later")
     assert eventually(lambda: [letter.body for letter in queues.peek("renamed")]) == [b"another's"]
 
