@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db.models.signals import post_save
 from msgspec.structs import replace
 
@@ -435,6 +435,38 @@ def test_rehearsal_blames_no_error_of_the_letter_before(own_registry):
 
     assert "of the first" in rehearsed(catching).exception
     assert "of the first" not in rehearsed(giving_up).exception
+
+
+@pytest.fixture
+def unreachable(monkeypatch):
+    """The database `other` has gone away."""
+
+    def refuse():
+        raise OperationalError("nobody there")
+
+    monkeypatch.setattr(connections["other"], "ensure_connection", refuse)
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_rehearsal_names_the_database_that_it_did_not_reach(own_registry, unreachable):
+    @subscribe("foo.#")
+    def writes(event):
+        Seen.objects.create(handler="writes", text="", pid=7)
+
+    rehearsal = rehearsed(writes)
+    assert (rehearsal.exception, len(rehearsal.writes)) == ("", 1)
+    assert rehearsal.warning.endswith(" Not reached: other.")
+    assert not Seen.objects.exists()
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_rehearsal_writes_nothing_when_a_database_comes_back_in_the_middle(own_registry, unreachable, monkeypatch):
+    @subscribe("foo.#")
+    def writes(event):
+        monkeypatch.undo()
+        Article.objects.using("other").create(title="kept")
+
+    assert rehearsed(writes).exception == "django.db.utils.OperationalError: nobody there"
 
 
 @pytest.mark.django_db(databases=["default", "other"])
