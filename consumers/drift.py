@@ -4,7 +4,7 @@ import json
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.error import URLError
+from http.client import HTTPException
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import Request, urlopen
 
@@ -93,7 +93,7 @@ def bindings_on_broker() -> set[Binding] | None:
     try:
         with urlopen(_api_request(), timeout=API_SECONDS) as answer:
             rows = json.load(answer)
-    except (URLError, ValueError, OSError):
+    except (OSError, HTTPException, ValueError):
         return None
     return {Binding(exchange=row["source"], queue=row["destination"], key=row["routing_key"]) for row in rows}
 

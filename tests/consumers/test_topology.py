@@ -4,6 +4,7 @@ import json
 import socket
 from datetime import UTC, datetime
 from io import StringIO
+from threading import Thread
 from types import SimpleNamespace
 
 import pika
@@ -91,6 +92,22 @@ def test_advice_is_to_declare_what_is_missing_and_to_delete_what_differs(topolog
 
 def test_bindings_are_not_checked_when_the_console_does_not_answer(topology):
     assert HINT in topology("--check", console=f"http://127.0.0.1:{closed_port()}/")
+
+
+def test_bindings_are_not_checked_when_the_console_is_behind_tls(topology):
+    """What a port of TLS says to plain HTTP."""
+    alert = bytes.fromhex("15 03 01 00 02 02 46")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            with server.accept()[0] as client:
+                client.sendall(alert)
+
+        answering = Thread(target=answer)
+        answering.start()
+        said = topology("--check", console=f"http://127.0.0.1:{server.getsockname()[1]}/")
+        answering.join()
+    assert HINT in said
 
 
 def test_nothing_is_said_of_bindings_when_nobody_asked_for_a_check(topology):
