@@ -156,6 +156,14 @@ def test_dead_letters_of_a_handler_that_is_gone_are_left_over_once(topology, con
     queues.delete("renamed.dead")
 
 
+def test_left_over_queue_may_be_of_a_service_whose_name_begins_alike(topology, console, queues):
+    queues.bind("eu.index", "#")
+    topology("--format", "json", console=console)
+    left_over = [row for row in json.loads(topology.out.getvalue()) if row["state"] == "left over"]
+    assert [row["detail"] for row in left_over] == [f"0 messages; unless there is a service {queues.service}.eu"]
+    queues.delete("eu.index")
+
+
 def handed_over(topology):
     return {row["queue"]: (row["into"], row["moved"], row["stay"]) for row in json.loads(topology.out.getvalue())}
 
