@@ -7,7 +7,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from consumers.bindings import queue_of
-from consumers.received import ATTEMPT, DUE_AT, FIRST_FAILED_AT, ROUTING_KEY
+from consumers.received import (
+    ATTEMPTS_MADE,
+    EXCEPTION,
+    FIRST_FAILED_AT,
+    HISTORY,
+    HOST,
+    LAST_FAILED_AT,
+    REASON,
+    ROUTING_KEY,
+    TEXT,
+    WHERE,
+)
 from consumers.registry import Handler
 from publisher import conf
 from publisher.wire.connection import Connection
@@ -17,11 +28,6 @@ from publisher.wire.intake import Delivery, republished
 from publisher.wire.sender import Outcome
 from publisher.wire.shelf import Shelf, letter_id
 from publisher.wire.topology import dead_queue, return_exchange
-
-HISTORY = (
-    "x-reason", "x-exception", "x-text", "x-where", "x-attempts", "x-last-failed-at", "x-handler", "x-host",
-    FIRST_FAILED_AT, ATTEMPT, DUE_AT,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,14 +134,14 @@ def letter_of(handler: Handler, delivery: Delivery) -> DeadLetter:
         handler=handler.name,
         type=str(delivery.properties.type or ""),
         subject=subject_of(delivery.body),
-        reason=str(headers.get("x-reason") or _broker_reason(headers)),
-        exception=str(headers.get("x-exception", "")),
-        text=str(headers.get("x-text", "")),
-        where=str(headers.get("x-where", "")),
-        attempts=headers["x-attempts"] if isinstance(headers.get("x-attempts"), int) else 0,
+        reason=str(headers.get(REASON) or _broker_reason(headers)),
+        exception=str(headers.get(EXCEPTION, "")),
+        text=str(headers.get(TEXT, "")),
+        where=str(headers.get(WHERE, "")),
+        attempts=headers[ATTEMPTS_MADE] if isinstance(headers.get(ATTEMPTS_MADE), int) else 0,
         first_failed_at=str(headers.get(FIRST_FAILED_AT, "")),
-        last_failed_at=str(headers.get("x-last-failed-at") or _broker_moment(headers)),
-        host=str(headers.get("x-host", "")),
+        last_failed_at=str(headers.get(LAST_FAILED_AT) or _broker_moment(headers)),
+        host=str(headers.get(HOST, "")),
         size=len(delivery.body),
     )
 

@@ -16,6 +16,19 @@ ATTEMPT = "x-attempt"
 DUE_AT = "x-due-at"
 FIRST_FAILED_AT = "x-first-failed-at"
 ROUTING_KEY = "x-routing-key"
+# What a dead letter says of its end.
+REASON = "x-reason"
+EXCEPTION = "x-exception"
+TEXT = "x-text"
+WHERE = "x-where"
+ATTEMPTS_MADE = "x-attempts"
+LAST_FAILED_AT = "x-last-failed-at"
+HANDLER = "x-handler"
+HOST = "x-host"
+# All that is noted of attempts: nothing of it is left on what comes again as new.
+HISTORY = (
+    ATTEMPT, DUE_AT, FIRST_FAILED_AT, REASON, EXCEPTION, TEXT, WHERE, ATTEMPTS_MADE, LAST_FAILED_AT, HANDLER, HOST,
+)  # fmt: skip
 # More than anybody needs, and all that the headers of a copy can hold.
 MOST_ATTEMPTS = 2**31 - 1
 MOMENT_BYTES = 64

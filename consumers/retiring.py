@@ -7,7 +7,7 @@ from consumers.bindings import keys_of, queue_of, topology_of
 from consumers.dead_letters import as_new, letter_of, routing_key_of
 from consumers.drift import bindings_on_broker
 from consumers.exceptions import NotRetirable
-from consumers.received import ROUTING_KEY
+from consumers.received import LAST_FAILED_AT, REASON, ROUTING_KEY
 from consumers.registry import Handler
 from publisher import conf
 from publisher.wire.connection import Connection
@@ -87,8 +87,8 @@ def hand_over(queue: str, handler: Handler, connection: Connection) -> Iterator[
         # What the broker itself noted is in a header that no copy keeps.
         known = letter_of(handler, delivery)
         noted = {
-            "x-reason": known.reason,
-            "x-last-failed-at": known.last_failed_at or None,
+            REASON: known.reason,
+            LAST_FAILED_AT: known.last_failed_at or None,
             ROUTING_KEY: routing_key_of(delivery),
         }
         return republished(delivery, graves, dead_queue(into), noted)
