@@ -18,6 +18,7 @@ from consumers.received import (
     ROUTING_KEY,
     TEXT,
     WHERE,
+    noted_key,
 )
 from consumers.registry import Handler
 from publisher import conf
@@ -123,8 +124,8 @@ def routing_key_of(delivery: Delivery) -> str:
     """The key that the event was published under; the broker notes it where it made the letter itself."""
     headers = delivery.headers
     keys = _death(headers).get("routing-keys")
-    noted = headers.get(ROUTING_KEY) or (keys[0] if isinstance(keys, list) and keys else None)
-    return noted if isinstance(noted, str) else delivery.routing_key
+    first = keys[0] if isinstance(keys, list) and keys else None
+    return noted_key(headers) or (first if isinstance(first, str) else delivery.routing_key)
 
 
 def letter_of(handler: Handler, delivery: Delivery) -> DeadLetter:

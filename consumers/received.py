@@ -67,12 +67,17 @@ def received(delivery: Delivery) -> Received:
         )
     return Received(
         body=delivery.body,
-        routing_key=_text(headers, ROUTING_KEY, KEY_BYTES) or delivery.routing_key,
+        routing_key=noted_key(headers) or delivery.routing_key,
         attempt=min(max(1, _number(headers, ATTEMPT) + 1), MOST_ATTEMPTS),
         due_at=_number(headers, DUE_AT) / 1000,
         first_failed_at=_text(headers, FIRST_FAILED_AT, MOMENT_BYTES),
         is_suspect=delivery.redelivered,
     )
+
+
+def noted_key(headers: Mapping[str, Any]) -> str | None:
+    """The key that the event was published under, on one that came back by its queue's name."""
+    return _text(headers, ROUTING_KEY, KEY_BYTES)
 
 
 def event_of(received: Received) -> Event:

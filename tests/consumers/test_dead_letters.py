@@ -227,6 +227,13 @@ def test_letter_that_the_broker_buried_is_as_old_as_the_broker_says(declared, co
     assert ids(command) == ["x"]
 
 
+def test_key_that_is_too_long_to_be_one_counts_as_not_there(bury, command, declared):
+    bury("index", "i1", key="k" * 256)
+    command("replay", "i1")
+    (back,) = declared.take("index")
+    assert back.headers["x-routing-key"] == declared.name("index.dead")
+
+
 @pytest.mark.parametrize("deaths", [[], [{}], [{"time": "long ago"}], "x", [5]], ids=repr)
 def test_letter_says_not_when_it_died_when_a_stranger_wrote_the_brokers_header(declared, command, deaths):
     declared.publish_to("index.dead", b"{}", message_id="x", headers={"x-death": deaths})
