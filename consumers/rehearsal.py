@@ -19,12 +19,12 @@ from consumers.processing import Untraced
 from consumers.querysets import inbox
 from consumers.registry import Handler
 from consumers.results import name_of, text_of, where
+from consumers.statements import is_read, is_write
 from publisher.redaction import is_secret
 from publisher.tables import has_table
 from publisher.wire.errors import MalformedEvent
 from publisher.wire.event import decode_event
 
-WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE")
 NAME = re.compile(r"""["`](\w+)["`]""")
 TEXT_CHARACTERS = 300
 WARNING = (
@@ -120,14 +120,13 @@ class _Record:
     def wrapper(self, alias: str) -> Any:
         def wrapper(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
             result = execute(sql, params, many, context)
-            verb = sql.lstrip().upper()
-            if verb.startswith(WRITES):
+            if is_write(sql):
                 # SQLite counts what RETURNING returns when it is fetched, which is later.
-                rows = context["cursor"].rowcount or (sql.count("(%s") if "RETURNING" in verb else 0)
+                rows = context["cursor"].rowcount or (sql.count("(%s") if "RETURNING" in sql.upper() else 0)
                 text = " ".join(sql.split())[:TEXT_CHARACTERS]
                 self.writes.append(Statement(database=alias, rows=rows, sql=text, values=_shown(sql, params)))
             else:
-                self.reads += verb.startswith("SELECT")
+                self.reads += is_read(sql)
             return result
 
         return wrapper

@@ -10,11 +10,11 @@ from django.db import connections, models, router, transaction
 
 from consumers.models import InboxEvent
 from consumers.registry import Handler
+from consumers.statements import is_write
 from consumers.testing.delivery import AnyHandler, deliver_batch, handler_of
 from publisher.rules import OWN_APPS
 from publisher.wire.event import Event
 
-WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE")
 SHOWN_ROWS = 5
 
 
@@ -112,7 +112,7 @@ def _writes(using: str, dies_after: int) -> Iterator[Callable[[], int]]:
     def wrapper(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         nonlocal count
         result = execute(sql, params, many, context)
-        if sql.lstrip().upper().startswith(WRITES):
+        if is_write(sql):
             count += 1
             if count == dies_after:
                 raise ProcessDied

@@ -325,6 +325,20 @@ def test_rehearsal_shows_the_rows_it_would_write_and_writes_none(own_registry):
 
 
 @pytest.mark.django_db(databases=["default", "other"])
+def test_rehearsal_shows_a_write_that_begins_with_what_it_reads(own_registry):
+    @subscribe("foo.#")
+    def writes(event):
+        with connections["default"].cursor() as cursor:
+            cursor.execute(
+                "WITH n AS (SELECT 7 AS pid) INSERT INTO bar_seen (handler, text, pid) SELECT '', '', pid FROM n"
+            )
+            cursor.execute("WITH n AS (SELECT 7 AS pid) SELECT pid FROM n")
+
+    rehearsal = rehearsed(writes)
+    assert (len(rehearsal.writes), rehearsal.reads) == (1, 1)
+
+
+@pytest.mark.django_db(databases=["default", "other"])
 def test_rehearsal_shows_what_the_handler_raises_and_undoes_what_it_wrote(own_registry):
     @subscribe("foo.#")
     def fails(event):
