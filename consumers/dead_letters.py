@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from consumers.bindings import queue_of
-from consumers.received import (
+from consumers.headers import (
     ATTEMPTS_MADE,
     EXCEPTION,
     FIRST_FAILED_AT,

@@ -1,34 +1,17 @@
 """What a handler's queue handed over, as the handling sees it: no broker in it."""
 
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from consumers.headers import ATTEMPT, DUE_AT, FIRST_FAILED_AT, noted_key, number_in, text_in
+from consumers.headers import ROUTING_KEY as ROUTING_KEY
 from publisher.wire.errors import MalformedEvent
 from publisher.wire.event import Event, decode_event
 from publisher.wire.intake import Delivery
-from publisher.wire.routing import KEY_BYTES
 
-ATTEMPT = "x-attempt"
-DUE_AT = "x-due-at"
-FIRST_FAILED_AT = "x-first-failed-at"
-ROUTING_KEY = "x-routing-key"
-# What a dead letter says of its end.
-REASON = "x-reason"
-EXCEPTION = "x-exception"
-TEXT = "x-text"
-WHERE = "x-where"
-ATTEMPTS_MADE = "x-attempts"
-LAST_FAILED_AT = "x-last-failed-at"
-HANDLER = "x-handler"
-HOST = "x-host"
-# All that is noted of attempts: nothing of it is left on what comes again as new.
-HISTORY = (
-    ATTEMPT, DUE_AT, FIRST_FAILED_AT, REASON, EXCEPTION, TEXT, WHERE, ATTEMPTS_MADE, LAST_FAILED_AT, HANDLER, HOST,
-)  # fmt: skip
 # More than anybody needs, and all that the headers of a copy can hold.
 MOST_ATTEMPTS = 2**31 - 1
 MOMENT_BYTES = 64
@@ -68,16 +51,11 @@ def received(delivery: Delivery) -> Received:
     return Received(
         body=delivery.body,
         routing_key=noted_key(headers) or delivery.routing_key,
-        attempt=min(max(1, _number(headers, ATTEMPT) + 1), MOST_ATTEMPTS),
-        due_at=_number(headers, DUE_AT) / 1000,
-        first_failed_at=_text(headers, FIRST_FAILED_AT, MOMENT_BYTES),
+        attempt=min(max(1, number_in(headers, ATTEMPT) + 1), MOST_ATTEMPTS),
+        due_at=number_in(headers, DUE_AT) / 1000,
+        first_failed_at=text_in(headers, FIRST_FAILED_AT, MOMENT_BYTES),
         is_suspect=delivery.redelivered,
     )
-
-
-def noted_key(headers: Mapping[str, Any]) -> str | None:
-    """The key that the event was published under, on one that came back by its queue's name."""
-    return _text(headers, ROUTING_KEY, KEY_BYTES)
 
 
 def event_of(received: Received) -> Event:
@@ -96,13 +74,3 @@ def retry_headers(received: Received, after_seconds: float) -> dict[str, Any]:
         FIRST_FAILED_AT: received.first_failed_at or now,
         ROUTING_KEY: received.routing_key,
     }
-
-
-def _number(headers: Mapping[str, Any], name: str) -> int:
-    value = headers.get(name)
-    return value if isinstance(value, int) else 0
-
-
-def _text(headers: Mapping[str, Any], name: str, most_bytes: int) -> str | None:
-    value = headers.get(name)
-    return value if isinstance(value, str) and len(value.encode(errors="replace")) <= most_bytes else None

@@ -4,7 +4,7 @@ import logging
 import time
 from datetime import datetime, timedelta
 
-from consumers.received import EXCEPTION, WHERE
+from consumers.headers import EXCEPTION, WHERE
 from consumers.results import Answered, Dead, Failed, Handled, Result
 from publisher.wire.event import Event
 from publisher.wire.glance import origin_of

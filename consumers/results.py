@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from consumers.received import (
+from consumers.headers import (
     ATTEMPT,
     ATTEMPTS_MADE,
     DUE_AT,
@@ -21,8 +21,8 @@ from consumers.received import (
     ROUTING_KEY,
     TEXT,
     WHERE,
-    Received,
 )
+from consumers.received import Received
 from publisher.scrubbing import scrubbed
 from publisher.wire.event import Event
 

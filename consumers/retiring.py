@@ -7,7 +7,7 @@ from consumers.bindings import keys_of, queue_of, topology_of
 from consumers.dead_letters import as_new, letter_of, routing_key_of
 from consumers.drift import bindings_on_broker
 from consumers.exceptions import NotRetirable
-from consumers.received import LAST_FAILED_AT, REASON, ROUTING_KEY
+from consumers.headers import LAST_FAILED_AT, REASON, ROUTING_KEY
 from consumers.registry import Handler
 from publisher import conf
 from publisher.wire.connection import Connection
