@@ -41,13 +41,6 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
 def received(delivery: Delivery) -> Received:
     """Headers are whatever a stranger wrote: what is not of its type, or too long for it, counts as not there."""
     headers = delivery.headers
-    if not headers:
-        return Received(
-            body=delivery.body,
-            routing_key=delivery.routing_key,
-            is_suspect=delivery.redelivered,
-            flaw=delivery.flaw,
-        )
     return Received(
         body=delivery.body,
         routing_key=noted_key(headers) or delivery.routing_key,
@@ -55,6 +48,7 @@ def received(delivery: Delivery) -> Received:
         due_at=number_in(headers, DUE_AT) / 1000,
         first_failed_at=text_in(headers, FIRST_FAILED_AT, MOMENT_BYTES),
         is_suspect=delivery.redelivered,
+        flaw=delivery.flaw,
     )
 
 
