@@ -6,8 +6,7 @@ from typing import Any
 
 import msgspec
 
-from consumers.headers import ATTEMPT, DUE_AT, FIRST_FAILED_AT, noted_key, number_in, text_in
-from consumers.headers import ROUTING_KEY as ROUTING_KEY
+from consumers.headers import ATTEMPT, DUE_AT, FIRST_FAILED_AT, ROUTING_KEY, noted_key, number_in, text_in
 from publisher.wire.errors import MalformedEvent
 from publisher.wire.event import Event, decode_event
 from publisher.wire.intake import Delivery
@@ -38,7 +37,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
         return self.is_suspect or self.attempt > 1
 
 
-def received(delivery: Delivery) -> Received:
+def received_of(delivery: Delivery) -> Received:
     """Headers are whatever a stranger wrote: what is not of its type, or too long for it, counts as not there."""
     headers = delivery.headers
     return Received(

@@ -13,7 +13,7 @@ from consumers.breaker import PAUSE_SECONDS
 from consumers.delays import is_due, tier_for
 from consumers.outlet import Outlet, Way
 from consumers.pool import Job, Pool, identity
-from consumers.received import Received, received, retry_headers
+from consumers.received import Received, received_of, retry_headers
 from consumers.results import Dead, Failed, GivenBack, Handled, Result, is_a_failure
 from consumers.subscription import Subscription
 from publisher import conf
@@ -117,7 +117,7 @@ class Session:
             if not self.subscriptions[delivery.queue].handler.ordered:
                 self.intake.give_back([delivery.tag])
             return
-        event = received(delivery)
+        event = received_of(delivery)
         if event.due_at and not is_due(event.due_at, time.time()):
             self._wait(delivery, event.due_at - time.time(), {}, None)
             return
