@@ -9,9 +9,10 @@ from threading import Thread
 
 from consumers.asked import Asked, Question
 from consumers.bindings import queue_of, topology_of
+from consumers.headers import ROUTING_KEY
 from consumers.options import FEW_PER_THREAD, Settings
 from consumers.pool import Job, Pool
-from consumers.received import ROUTING_KEY, received
+from consumers.received import received_of
 from consumers.registry import Handler
 from consumers.results import Answered
 from publisher import conf
@@ -116,7 +117,7 @@ class _Session:
         """As new: one that the broker gives out again may have killed its process, and would be answered so."""
         sender: Sender[int] = Sender(self.connection, exchange="")
         for delivery in deliveries:
-            sender.send(delivery.tag, asked_anew(delivery, {ROUTING_KEY: received(delivery).routing_key}))
+            sender.send(delivery.tag, asked_anew(delivery, {ROUTING_KEY: received_of(delivery).routing_key}))
         sender.flush()
         self._intake.ack(tag for tag, outcome in sender.settled if outcome is Outcome.CONFIRMED)
 
@@ -147,7 +148,7 @@ class _Session:
         else:
             question = Question(
                 body=delivery.body,
-                routing_key=received(delivery).routing_key,
+                routing_key=received_of(delivery).routing_key,
                 deadline=deadline_of(delivery),
                 flaw=delivery.flaw,
             )

@@ -1,7 +1,7 @@
 """Retry or dead letter: decided from the attempt and the exception alone."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from consumers.delays import is_wait
@@ -29,6 +29,8 @@ class Backoff:
     permanent: tuple[type[BaseException], ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.delays, Sequence):
+            raise TypeError(f"delays is a tuple of seconds, as in delays=(5, 60), not {self.delays!r}")
         if not all(map(is_wait, self.delays)) or not 0 <= self.jitter <= 1:
             raise ValueError("delays are seconds, and jitter is a part of them between 0 and 1")
         for name, kinds in (("transient", self.transient or ()), ("permanent", self.permanent)):

@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from consumers.breaker import PAUSE_SECONDS
 from consumers.delays import is_due, tier_for
+from consumers.headers import FIRST_FAILED_AT
 from consumers.outlet import Outlet, Way
 from consumers.pool import Job, Pool, identity
-from consumers.received import Received, received, retry_headers
+from consumers.received import Received, received_of, retry_headers
 from consumers.results import Dead, Failed, GivenBack, Handled, Result, is_a_failure
 from consumers.subscription import Subscription
 from publisher import conf
@@ -121,7 +122,7 @@ class Session:
             if not self.subscriptions[delivery.queue].handler.ordered:
                 self.intake.give_back([delivery.tag])
             return
-        event = received(delivery)
+        event = received_of(delivery)
         if event.due_at and not is_due(event.due_at, time.time()):
             self._wait(delivery, event.due_at - time.time(), {}, None)
             return
@@ -208,7 +209,7 @@ class Session:
         if self._is_ending or isinstance(result, GivenBack):
             return
         last = result.received
-        again = replace(last, attempt=last.attempt + 1, first_failed_at=retry_headers(last, 0)["x-first-failed-at"])
+        again = replace(last, attempt=last.attempt + 1, first_failed_at=retry_headers(last, 0)[FIRST_FAILED_AT])
         self._hold(replace(job, received=[again]), time.monotonic() + result.after)
 
     def _left(self, job: Job) -> None:

@@ -170,9 +170,7 @@ def _check_receiver(offloaded: Offloaded, connected: list[Connected]) -> Iterato
     for name in found.private:
         if name == "_state" or any(hasattr(model, name) for model in apps.get_models()):
             continue
-        hint = (
-            "Its fields travel, and nothing else of it: send what changed with the 'changes' of a rule, to a handler."
-        )
+        hint = "Only its fields travel. Send what changed with the 'changes' of a rule, to a handler."
         message = f"{offloaded.name} looks for instance.{name}, which is no field."
         yield Warning(message, hint=hint, id="publisher.W038")
     for name in found.parameters:

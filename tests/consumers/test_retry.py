@@ -60,6 +60,12 @@ def test_policy_that_makes_no_sense_is_refused(wrong):
         Backoff(**wrong)
 
 
+@pytest.mark.parametrize("delays", [5, None], ids=repr)
+def test_policy_is_refused_when_its_delays_are_no_tuple(delays):
+    with pytest.raises(TypeError, match=rf"delays is a tuple of seconds, as in delays=\(5, 60\), not {delays}"):
+        Backoff(delays=delays)
+
+
 @pytest.mark.parametrize("kinds", [[KeyError], "KeyError", ("KeyError",), (KeyError(),), (int,)], ids=repr)
 @pytest.mark.parametrize("name", ["permanent", "transient"])
 def test_policy_is_refused_when_its_exceptions_cannot_be_compared_with(name, kinds):
