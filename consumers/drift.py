@@ -62,7 +62,7 @@ def _counted(queue: str, connection: Connection) -> str:
 def _bindings(topology: Topology, found: set[Binding] | None) -> Iterator[Compared]:
     for binding in topology.bindings:
         state = UNKNOWN if found is None else PRESENT if binding in found else MISSING
-        yield Compared(kind="binding", name=binding.queue, detail=f"{binding.exchange} {binding.key}", state=state)
+        yield Compared(kind="binding", name=binding.queue, detail=_source(binding), state=state)
 
 
 def _left_over(topology: Topology, found: set[Binding], connection: Connection) -> Iterator[Compared]:
@@ -75,8 +75,11 @@ def _left_over(topology: Topology, found: set[Binding], connection: Connection) 
             yield Compared(kind="queue", name=queue, detail=f"{detail}{_unless(queue)}", state=LEFT_OVER)
     for binding in sorted(ours, key=lambda binding: (binding.queue, binding.exchange, binding.key)):
         if binding.queue in asked:
-            detail = f"{binding.exchange} {binding.key}"
-            yield Compared(kind="binding", name=binding.queue, detail=detail, state=LEFT_OVER)
+            yield Compared(kind="binding", name=binding.queue, detail=_source(binding), state=LEFT_OVER)
+
+
+def _source(binding: Binding) -> str:
+    return f"{binding.exchange} {binding.key}".rstrip()
 
 
 def _unless(queue: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from consumers.bindings import topology_of
 from consumers.discovery import chosen, discover
@@ -12,10 +12,11 @@ from consumers.exceptions import HandlersNotImportable, NotRetirable, UnknownHan
 from consumers.registry import Handler
 from consumers.retiring import check_retirable, check_takes_over, cut_off, hand_over
 from publisher import conf
+from publisher.commands import BridgeCommand
 from publisher.terminal import add_format, show
 from publisher.wire.connection import MISSING, Connection
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable
-from publisher.wire.lifecycle import EXIT_CONFIG
+from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
 from publisher.wire.printable import printable
 from publisher.wire.topology import events_exchange
 
@@ -30,7 +31,7 @@ RETIRED_HINT = (
 NOT_CHECKED = "bindings were not checked: set MANAGEMENT_URL, and give the broker's user the tag 'management'."
 
 
-class Command(BaseCommand):
+class Command(BridgeCommand):
     help = (
         "The exchange, queues and bindings that this project's handlers need, whether the broker has them, and what is "
         "left over of others. Bindings are read through the console's API: set MANAGEMENT_URL for it. `--retire` is "
@@ -49,7 +50,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, declare: bool, check: bool, format: str, **options: Any) -> None:
         queue, into = options["retire"], options["into"]
         if (into and not queue) or (queue and (declare or check)):
-            raise CommandError("--into goes with --retire, and --retire with no other option.", returncode=2)
+            raise CommandError("--into goes with --retire, and --retire with no other option.", returncode=EXIT_USAGE)
         try:
             handlers = discover()
             with Connection(conf.broker_url(), "topology") as connection:
@@ -58,7 +59,7 @@ class Command(BaseCommand):
                 else:
                     self._show(handlers, connection, declare=declare, check=check, format=format)
         except UnknownHandler as exc:
-            raise CommandError(str(exc), returncode=2) from exc
+            raise CommandError(str(exc), returncode=EXIT_USAGE) from exc
         except (BrokerUnavailable, NotRetirable) as exc:
             raise CommandError(str(exc), returncode=1) from exc
         except (BrokerRefused, HandlersNotImportable) as exc:
