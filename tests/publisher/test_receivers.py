@@ -7,6 +7,7 @@ from contextlib import nullcontext
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.core.serializers.base import DeserializedObject
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models.deletion import Collector
 from django.db.models.signals import ModelSignal, post_delete, post_init, post_save, pre_save
@@ -99,6 +100,13 @@ def test_save_of_a_model_that_is_not_forwarded_costs_nothing_more(django_assert_
     with django_assert_num_queries(1):
         Draft.objects.create(text="a")
     assert Draft.save_base is Tag.__mro__[1].save_base
+
+
+def test_fixtures_are_saved_as_django_does_when_nothing_is_forwarded():
+    with forwarding("django.db.models.signals.post_save"):
+        assert hasattr(DeserializedObject.save, "__wrapped__")
+    with forwarding():
+        assert not hasattr(DeserializedObject.save, "__wrapped__")
 
 
 NAMES = [
