@@ -8,6 +8,7 @@ https://github.com/django/django/blob/5.2/django/db/models/base.py `Model.save_b
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 from functools import wraps
 from typing import Any
 
@@ -18,6 +19,7 @@ from django.db.models import Model
 _made_atomic: dict[type[Model], Any] = {}
 # What `DeserializedObject.save` was, while it is another.
 _save_loaded: list[Any] = []
+_is_loading: ContextVar[bool] = ContextVar("signal_bridge_is_loading", default=False)
 _INHERITED = object()
 # Saves within a transaction are many: one for all of them.
 _NOTHING = nullcontext()
@@ -64,6 +66,8 @@ def make_saves_atomic(model: type[Model]) -> None:
 def watch_loading() -> None:
     """The same around the save of a deserialized object, as of a fixture: it calls what `Model` has, not its model.
 
+    Meanwhile `is_loading()` is true.
+
     https://github.com/django/django/blob/5.2/django/core/serializers/base.py `DeserializedObject.save`
     """
     if _save_loaded:
@@ -75,10 +79,19 @@ def watch_loading() -> None:
     def atomic_save(self: Any, save_m2m: bool = True, using: str | None = None, **kwargs: Any) -> None:
         model = type(self.object)
         alias = using or router.db_for_write(model, instance=self.object)
-        with in_transaction(alias) if model in _made_atomic else _NOTHING:
-            save(self, save_m2m, using, **kwargs)
+        token = _is_loading.set(True)
+        try:
+            with in_transaction(alias) if model in _made_atomic else _NOTHING:
+                save(self, save_m2m, using, **kwargs)
+        finally:
+            _is_loading.reset(token)
 
     DeserializedObject.save = atomic_save  # type: ignore[method-assign]
+
+
+def is_loading() -> bool:
+    """Whether a deserialized object is being saved."""
+    return _is_loading.get()
 
 
 def restore_saves() -> None:

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.core import serializers
 from django.core.serializers.base import DeserializedObject
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models.deletion import Collector
@@ -244,6 +245,19 @@ def test_fixtures_are_not_forwarded_unless_asked_for():
     with forwarding(rule, FORWARD_RAW=True):
         post_save.send(Article, instance=Article(pk=1), raw=True, using="default")
     assert len(written()) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("more", "actions"), [({}, []), ({"FORWARD_RAW": True}, ["pre_add", "post_add"])])
+def test_relations_of_fixtures_are_not_forwarded_unless_asked_for(more, actions):
+    with forwarding("django.db.models.signals.m2m_changed", **more):
+        Tag.objects.create(pk=1, name="a")
+        data = [{"model": "foo.article", "pk": 1, "fields": {"title": "x", "tags": [1]}}]
+        for fixture in serializers.deserialize("python", data):
+            fixture.save()
+        assert [event.kwargs["action"] for event in written()] == actions
+        Article.objects.get().tags.clear()
+    assert len(written()) == len(actions) + 2
 
 
 @pytest.mark.parametrize(
