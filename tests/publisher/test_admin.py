@@ -99,6 +99,25 @@ def test_parked_events_are_discarded(admin_client, rows):
     assert [row.pk for row in ParkedEvent.objects.all()] == [1, 3]
 
 
+class ReadsFromReplica:
+    def db_for_read(self, model, **hints):
+        return "other" if model is ParkedEvent else "default"
+
+    def db_for_write(self, model, **hints):
+        return "default"
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+@pytest.mark.parametrize(("action", "put_back"), [("retry", [1]), ("discard", [])])
+def test_actions_write_where_rows_are_written(admin_client, settings, action, put_back):
+    for using in ("default", "other"):
+        ParkedEvent.objects.using(using).create(**waiting(1), kind="refused")
+    settings.DATABASE_ROUTERS = [ReadsFromReplica()]
+    act(admin_client, action, 1)
+    assert [row.pk for row in OutboxEvent.objects.all()] == put_back
+    assert [ParkedEvent.objects.using(using).count() for using in ("default", "other")] == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("permissions", "left"),
     [(("view",), 3), (("view", "change"), 2), (("view", "delete"), 2)],
