@@ -97,7 +97,7 @@ def delivered(source: Source, sender: object, kwargs: dict[str, Any]) -> Any:
         kwargs = with_changes(kwargs)
     encoded = encoded_or_counted(source, sender, kwargs)
     if encoded is None:
-        return rule.on_timeout
+        return rule.on_timeout if rule.delivery == "ask" else None
     return DELIVERIES[rule.delivery](encoded, rule, alias_of(sender, kwargs))
 
 

@@ -17,7 +17,7 @@ from publisher.catalogue import catalogue, matching
 from publisher.field_checks import check_fields
 from publisher.hints import MOST_HINTS, close_to, near
 from publisher.key_checks import check_routing_key
-from publisher.rules import DELIVERIES, SENDERS_UNLESS_NAMED, UNLESS_NAMED, UNROUTABLES, Rule, is_glob
+from publisher.rules import SENDERS_UNLESS_NAMED, UNLESS_NAMED, Rule, is_glob
 from publisher.wire.routing import class_label, text_label
 
 POST_SAVE = "django.db.models.signals.post_save"
@@ -117,16 +117,7 @@ def _why_no_predicate(when: object) -> str | None:
         return str(exc)
 
 
-def _check_delivery(rule: Rule, where: str) -> Iterator[CheckMessage]:
-    if rule.delivery not in DELIVERIES:
-        hint = f"Use one of: {', '.join(DELIVERIES)}."
-        yield Error(f"{where}: unknown delivery {rule.delivery!r}.", hint=hint, id="publisher.E011")
-
-
 def _check_unroutable(rule: Rule, where: str) -> Iterator[CheckMessage]:
-    if rule.unroutable not in UNROUTABLES:
-        hint = f"Use one of: {', '.join(UNROUTABLES)}."
-        yield Error(f"{where}: unknown choice for unroutable: {rule.unroutable!r}.", hint=hint, id="publisher.E012")
     if rule.delivery == "direct" and rule.unroutable == "keep":
         hint = "Use the delivery \"outbox\", which keeps an event until a queue is bound, or leave 'unroutable' out."
         yield Error(f"{where}: 'keep' with the delivery 'direct', which drops.", hint=hint, id="publisher.E019")
@@ -145,7 +136,6 @@ RULE_CHECKS: Sequence[Callable[[Rule, str], Iterator[CheckMessage]]] = (
     check_fields,
     check_routing_key,
     _check_when,
-    _check_delivery,
     _check_unroutable,
     _check_changes,
     check_ask,

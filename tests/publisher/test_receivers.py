@@ -224,6 +224,12 @@ def test_event_is_not_sent_when_an_encoder_raises_and_the_sender_is_told_when_th
     assert "planted-secret" not in "".join(record.getMessage() for record in caplog.records)
 
 
+def test_answer_is_that_of_a_rule_that_asks_alone_when_an_encoder_raises():
+    for delivery, answer in (("direct", None), ("ask", False)):
+        with forwarding({"signal": LOGIN, "delivery": delivery, "on_timeout": False}):
+            assert user_login.send(None, odd=Fragile())[-1][1] is answer
+
+
 @pytest.mark.django_db(transaction=True)
 def test_value_without_encoder_fails_the_sender_when_the_project_is_strict():
     with (
