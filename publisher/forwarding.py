@@ -77,7 +77,9 @@ def forwarder(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., Any]
 
     if known.signal is m2m_changed:
         return but_fixtures(forward)
-    return harmless(known, forward) if is_incidental(known) else forward
+    if is_incidental(known):
+        return harmless(known, forward, is_strict=any(rule.strict for rule in rules))
+    return forward
 
 
 def but_fixtures(forward: Callable[..., Any]) -> Callable[..., Any]:
