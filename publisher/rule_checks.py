@@ -90,7 +90,9 @@ def _may_be_class(pattern: str) -> bool:
     package, _, name = pattern.partition(".")
     if not package or not name or "." in name or package in apps.app_configs:
         return False
-    return is_glob(package) or package in sys.modules or find_spec(package) is not None
+    # Patterns are in lower case.
+    is_loaded = package in {module.partition(".")[0].lower() for module in list(sys.modules)}
+    return is_loaded or is_glob(package) or find_spec(package) is not None
 
 
 def _may_be_text(pattern: str, labels: Sequence[str]) -> bool:

@@ -1,6 +1,8 @@
 """What is wrong with SIGNAL_BRIDGE is told: id, offending value, hint."""
 
 import ast
+import sys
+from types import ModuleType
 
 import pytest
 from django.apps import AppConfig, apps
@@ -189,6 +191,11 @@ def test_hint_is_the_app_that_was_probably_meant_by_a_word_that_is_spelt_like_it
 @pytest.mark.parametrize("label", ["axes", "Axes", "my-app", "django.contrib.auth", "tests.foo.signals", "ax*.x*"])
 def test_sender_of_another_signal_may_be_text(check_rule, label):
     assert check_rule(signal="tests.foo.signals.user_login", senders=[label]) == []
+
+
+def test_sender_of_another_signal_may_be_a_class_of_a_package_with_capitals(check_rule, monkeypatch):
+    monkeypatch.setitem(sys.modules, "MyShop", ModuleType("MyShop"))
+    assert check_rule(signal="tests.foo.signals.user_login", senders=["MyShop.Till"]) == []
 
 
 @pytest.mark.parametrize(
