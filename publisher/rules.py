@@ -33,6 +33,21 @@ NO_FIELDS: frozenset[str] = frozenset()
 FOR_NO_MODEL: Mapping[str, frozenset[str]] = MappingProxyType({})
 
 
+class AnyCase(str):
+    """Text in lower case, as labels are; in messages it is shown as it was written."""
+
+    __slots__ = ("written",)
+    written: str
+
+    def __new__(cls, written: str) -> "AnyCase":
+        text = super().__new__(cls, written.lower())
+        text.written = written
+        return text
+
+    def __repr__(self) -> str:
+        return repr(self.written)
+
+
 class WrongValue(ValueError):
     """What stands under a key is none of what may stand there."""
 
@@ -182,7 +197,7 @@ def _texts(values: object) -> tuple[str, ...]:
 
 
 def _globs(values: object) -> tuple[str, ...]:
-    return tuple(text.lower() for text in _texts(values))
+    return tuple(map(AnyCase, _texts(values)))
 
 
 def _senders(values: object) -> tuple[str, ...]:
@@ -196,7 +211,7 @@ def _senders(values: object) -> tuple[str, ...]:
 def _fields(values: object) -> dict[str, frozenset[str]]:
     if not isinstance(values, Mapping):
         raise TypeError(f"expected a dict of model label to field names, not {values!r}")
-    return {_text(label).lower(): frozenset(_texts(names)) for label, names in values.items()}
+    return {AnyCase(_text(label)): frozenset(_texts(names)) for label, names in values.items()}
 
 
 # The checks look at `when` and `routing_key`. Where those are wrong all is forwarded, under the default key.
