@@ -8,19 +8,18 @@ from importlib.util import find_spec
 
 from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning
-from django.db.models.signals import ModelSignal
+from django.db.models.signals import ModelSignal, post_save
 from django.utils.module_loading import import_string
 
 from publisher.ask_checks import check_ask
 from publisher.bulk_checks import check_tellers
-from publisher.catalogue import catalogue, matching
+from publisher.catalogue import catalogue, matching, taken_by
 from publisher.field_checks import check_fields
 from publisher.hints import MOST_HINTS, close_to, near
 from publisher.key_checks import check_routing_key
 from publisher.rules import SENDERS_UNLESS_NAMED, UNLESS_NAMED, Rule, is_glob
 from publisher.wire.routing import class_label, text_label
 
-POST_SAVE = "django.db.models.signals.post_save"
 # How alike a word and a model's name are that was meant: `articel`.
 ALIKE = 0.75
 
@@ -126,8 +125,8 @@ def _check_unroutable(rule: Rule, where: str) -> Iterator[CheckMessage]:
 
 
 def _check_changes(rule: Rule, where: str) -> Iterator[CheckMessage]:
-    if rule.changes and not rule.takes_signal(POST_SAVE):
-        hint = f"Leave 'changes' out, or use it in a rule for {POST_SAVE!r}."
+    if rule.changes and not any(known.signal is post_save for known in taken_by(rule)):
+        hint = "Leave 'changes' out, or use it in a rule for 'django.db.models.signals.post_save'."
         yield Error(f"{where}: {rule.signal!r} tells of no changes.", hint=hint, id="publisher.E017")
 
 

@@ -468,6 +468,7 @@ def test_w003_when_the_models_that_tell_are_excluded(settings, senders, named):
 def test_e017_when_a_signal_tells_of_no_changes(check_rule, signal):
     assert_one(check_rule(signal=signal, changes=True), "publisher.E017", repr(signal), "post_save")
     assert check_rule(signal="django.db.models.*", changes=True) == []
+    assert check_rule(signal="django.db.models.base.post_save", changes=True) == []
 
 
 @pytest.mark.parametrize(
