@@ -88,7 +88,7 @@ def _check_keys(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
         if key not in conf.DEFAULTS:
             yield Error(
                 f"SIGNAL_BRIDGE has an unknown key {key!r}.",
-                hint=near(key, conf.DEFAULTS),
+                hint=near(str(key), conf.DEFAULTS),
                 id="publisher.E002",
             )
 

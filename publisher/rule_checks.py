@@ -114,8 +114,8 @@ def _why_no_predicate(when: object) -> str | None:
         return "expected a dotted path"
     try:
         return None if callable(import_string(when)) else "it is not callable"
-    except (ImportError, AttributeError) as exc:
-        return str(exc)
+    except Exception as exc:
+        return f"{type(exc).__name__}: {exc}"
 
 
 def _check_unroutable(rule: Rule, where: str) -> Iterator[CheckMessage]:

@@ -79,6 +79,11 @@ def test_e002_when_a_key_is_misspelt(check, key, near):
     assert_one(check(**{key: []}), "publisher.E002", repr(key), near)
 
 
+def test_e002_when_a_key_is_no_text(settings):
+    settings.SIGNAL_BRIDGE = {5: []}
+    assert_one(check_settings(None), "publisher.E002", "key 5", "EXCHANGE")
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -278,6 +283,12 @@ def test_e010_when_there_is_no_predicate(check_rule, when):
 @pytest.mark.parametrize("when", [print, 5], ids=repr)
 def test_e010_says_so_when_the_predicate_is_no_path(check_rule, when):
     assert_one(check_rule(when=when), "publisher.E010", f"no predicate {when!r}: expected a dotted path.")
+
+
+def test_e010_when_the_module_of_the_predicate_raises(check_rule, tmp_path, monkeypatch):
+    (tmp_path / "broken_rules.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert_one(check_rule(when="broken_rules.is_wanted"), "publisher.E010", "ZeroDivisionError: division by zero")
 
 
 @pytest.mark.parametrize("delivery", ["outbx", None, 5], ids=repr)
