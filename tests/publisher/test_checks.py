@@ -396,6 +396,14 @@ def test_w001_when_an_address_is_what_a_user_is_known_by(settings, monkeypatch):
     assert "'redact': {'email': 'mask'}" in warning.hint
 
 
+def test_w001_knows_what_is_said_of_the_model_that_the_users_extends(settings):
+    settings.AUTH_USER_MODEL = "foo.Note"
+    rule = {"signal": SAVE, "senders": ["foo.Note"]}
+    (warning,) = warned(settings, {**rule, "omit_fields": {"foo.Article": ["title"]}})
+    assert "title" not in warning.msg
+    assert warned(settings, {**rule, "fields": {"foo.Article": ["id", "title"]}}) == []
+
+
 @pytest.mark.parametrize(
     "rules",
     [
