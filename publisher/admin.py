@@ -35,6 +35,10 @@ class LookOnly(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 class WithPayload(LookOnly):
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        # A list shows no payloads, which may be large; the page of one row fetches its own.
+        return super().get_queryset(request).defer("body")
+
     @admin.display(description="payload")
     def payload(self, row: Any) -> SafeString:
         return format_html("<pre>{}</pre>", readable(bytes(row.body)))

@@ -2,6 +2,8 @@
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from consumers.models import Attempt, InboxEvent
@@ -74,6 +76,13 @@ def test_payload_is_shown_escaped_and_cannot_be_edited(admin_client, rows):
     page = admin_client.get(url(OutboxEvent, "change", 9)).content.decode()
     assert "&quot;text&quot;: &quot;&lt;script&gt;&quot;" in page
     assert 'name="body"' not in page
+
+
+@pytest.mark.parametrize("model", [OutboxEvent, ParkedEvent], ids=lambda model: model.__name__)
+def test_lists_fetch_no_payloads(admin_client, rows, model):
+    with CaptureQueriesContext(connection) as queries:
+        admin_client.get(url(model, "changelist"))
+    assert not [query["sql"] for query in queries if model._meta.db_table in query["sql"] and "body" in query["sql"]]
 
 
 @pytest.mark.parametrize(
