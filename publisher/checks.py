@@ -11,7 +11,7 @@ from publisher import conf
 from publisher.ask_checks import TIMEOUT_HINT
 from publisher.encoders.discovery import load_encoders
 from publisher.exposure import check_user_model
-from publisher.hints import near as near
+from publisher.hints import near
 from publisher.order_checks import check_order
 from publisher.rows import SLOTS
 from publisher.rule_checks import RULE_CHECKS
