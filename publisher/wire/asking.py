@@ -146,9 +146,14 @@ class Answerer:
 
 def without_refused(answers: Sequence[Answer], reason: str) -> list[Answer]:
     """Those that were on their way, with failures for those that the broker's reason is about."""
-    told = MAX_SIZE.search(reason)
-    most = int(told[1]) if told else max((len(answer.body) for answer in answers), default=0) - 1
+    most = size_taken(reason, [len(answer.body) for answer in answers])
     return [answer if len(answer.body) <= most else _refused(answer, most) for answer in answers]
+
+
+def size_taken(reason: str, sizes: Sequence[int]) -> int:
+    """The most bytes of a body that is not to blame for a refusal: as the broker says; else the largest body is."""
+    told = MAX_SIZE.search(reason)
+    return int(told[1]) if told else max(sizes, default=0) - 1
 
 
 def _refused(answer: Answer, most: int) -> Answer:
