@@ -8,13 +8,24 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 
 from publisher import conf
+from publisher.ask_checks import TIMEOUT_HINT
 from publisher.encoders.discovery import load_encoders
 from publisher.exposure import check_user_model
-from publisher.hints import near as near
+from publisher.hints import near
 from publisher.order_checks import check_order
 from publisher.rows import SLOTS
 from publisher.rule_checks import RULE_CHECKS
-from publisher.rules import KEYS, Rule, WrongValue, redact_from, rule_from
+from publisher.rules import (
+    DELIVERIES,
+    KEYS,
+    UNROUTABLES,
+    Rule,
+    WrongValue,
+    is_flag,
+    is_positive,
+    redact_from,
+    rule_from,
+)
 
 DICT_HINT = "Write a dict, as SIGNAL_BRIDGE = {'SERVICE': 'shop', 'FORWARD': [...]}; docs/settings.md has its keys."
 MOST_NAME_BYTES = 100
@@ -32,10 +43,15 @@ HINTS = {
     "fields": FIELDS_HINT,
     "omit_fields": FIELDS_HINT,
     "redact": "Write a dict, as {'email': 'mask'}.",
+    "delivery": f"Use one of: {', '.join(DELIVERIES)}.",
+    "unroutable": f"Use one of: {', '.join(UNROUTABLES)}.",
+    "timeout": TIMEOUT_HINT,
     "strict": FLAG_HINT,
     "traceback": FLAG_HINT,
     "changes": FLAG_HINT,
 }
+# Of the keys that have one of their own.
+IDS = {"delivery": "publisher.E011", "unroutable": "publisher.E012", "timeout": "publisher.E040"}
 URL_HINT = "Write amqp://user:password@host:5672/vhost, or amqps:// for TLS."
 
 
@@ -72,7 +88,7 @@ def _check_keys(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
         if key not in conf.DEFAULTS:
             yield Error(
                 f"SIGNAL_BRIDGE has an unknown key {key!r}.",
-                hint=near(key, conf.DEFAULTS),
+                hint=near(str(key), conf.DEFAULTS),
                 id="publisher.E002",
             )
 
@@ -105,10 +121,6 @@ def _check_redact(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
         yield Error(f"SIGNAL_BRIDGE['REDACT']: {exc}.", hint=hint, id="publisher.E016")
 
 
-def _is_flag(value: object) -> bool:
-    return isinstance(value, bool)
-
-
 def _is_shard_count(value: object) -> bool:
     return type(value) is int and 0 < value <= SLOTS
 
@@ -121,15 +133,11 @@ def _is_console(value: object) -> bool:
     return value is None or (isinstance(value, str) and (not value or value.startswith(("http://", "https://"))))
 
 
-def _is_duration(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-
-
 KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "SHARDS": (_is_shard_count, f"Give the number of parts, from 1 to {SLOTS}."),
-    "FORWARD_RAW": (_is_flag, FLAG_HINT),
-    "STRICT": (_is_flag, FLAG_HINT),
-    "INBOX_DAYS": (_is_duration, "Give a number of days, as 30."),
+    "FORWARD_RAW": (is_flag, FLAG_HINT),
+    "STRICT": (is_flag, FLAG_HINT),
+    "INBOX_DAYS": (is_positive, "Give a number of days, as 30."),
     "MAX_HOPS": (_is_hop_count, "Give the events that may cause each other in a row, as 16."),
     "MANAGEMENT_URL": (_is_console, "Give the console's address, as http://localhost:15672/, or None."),
 }
@@ -153,7 +161,8 @@ def _check_rules(entries: object) -> Iterator[CheckMessage]:
         try:
             rule = rule_from(entry)
         except (ValueError, TypeError) as exc:
-            yield Error(f"{where}: {exc}.", hint=_hint(entry, exc), id="publisher.E005")
+            id = IDS.get(getattr(exc, "key", ""), "publisher.E005")
+            yield Error(f"{where}: {exc}.", hint=_hint(entry, exc), id=id)
             continue
         rules[where] = rule
         for check in RULE_CHECKS:

@@ -9,9 +9,9 @@ from django.core.checks import CheckMessage, Warning
 from django.db.models import CharField, EmailField, Model, TextField
 
 from publisher import conf
-from publisher.columns import Columns, columns_of
+from publisher.encoders.models import columns_under, labels_of
 from publisher.redaction import named_action
-from publisher.rules import NO_FIELDS, Rule, first_match
+from publisher.rules import Rule, first_match
 
 # By name: to look for all signals would make each command slower to start.
 ABOUT_USERS = (
@@ -34,7 +34,7 @@ def check_user_model() -> Iterator[CheckMessage]:
     deciding = [_deciding(rules, name, label) for name in ABOUT_USERS for label in labels]
     for rule in rules:
         is_deciding = any(rule is decided for decided in deciding)
-        if is_deciding and user._meta.label_lower not in rule.fields and undecided(user, rule):
+        if is_deciding and rule.fields.keys().isdisjoint(labels_of(user)) and undecided(user, rule):
             yield _warning(user, rule)
 
 
@@ -52,7 +52,7 @@ def _deciding(rules: tuple[Rule, ...], signal: str, label: str) -> Rule | None:
 
 def undecided(user: type[Model], rule: Rule) -> list[str]:
     """The texts that leave and that no `redact` names: addresses and names, but for the one that a user is known by."""
-    columns = _columns(user, rule)
+    columns = columns_under(rule, user)
     texts = [name for name in columns.names if isinstance(columns.field(name), CharField | TextField)]
     return [name for name in texts if named_action(name, rule.redact) is None and not _is_name_of_user(user, name)]
 
@@ -63,14 +63,9 @@ def _is_name_of_user(user: type[Model], name: str) -> bool:
     return is_known_by or field is user._meta.pk
 
 
-def _columns(user: type[Model], rule: Rule) -> Columns:
-    label = user._meta.label_lower
-    return columns_of(user, rule.fields.get(label), rule.omit_fields.get(label, NO_FIELDS), rule.redact)
-
-
 def leaving(user: type[Model], rule: Rule) -> list[str]:
     """The fields that leave, with what is done to them first."""
-    columns = _columns(user, rule)
+    columns = columns_under(rule, user)
     hidden = {columns.names[index]: action for index, action in columns.hidden}
     return [f"{name} ({hidden[name]})" if name in hidden else name for name in columns.names]
 
