@@ -396,6 +396,14 @@ def test_w001_when_an_address_is_what_a_user_is_known_by(settings, monkeypatch):
     assert "'redact': {'email': 'mask'}" in warning.hint
 
 
+def test_w001_when_a_model_that_extends_the_users_is_forwarded(settings):
+    settings.AUTH_USER_MODEL = "foo.Article"
+    rule = {"signal": SAVE, "senders": ["foo.Note"]}
+    (warning,) = warned(settings, rule)
+    assert "forwards foo.Note, with" in warning.msg
+    assert warned(settings, {**rule, "fields": {"foo.Article": ["id"]}}) == []
+
+
 def test_w001_knows_what_is_said_of_the_model_that_the_users_extends(settings):
     settings.AUTH_USER_MODEL = "foo.Note"
     rule = {"signal": SAVE, "senders": ["foo.Note"]}
