@@ -1,9 +1,11 @@
 """System checks of SIGNAL_BRIDGE: nothing misspelt is skipped in silence."""
 
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 
@@ -26,6 +28,7 @@ from publisher.rules import (
     redact_from,
     rule_from,
 )
+from publisher.wire.escaping import URL_HINT, is_escaped
 
 DICT_HINT = "Write a dict, as SIGNAL_BRIDGE = {'SERVICE': 'shop', 'FORWARD': [...]}; docs/settings.md has its keys."
 MOST_NAME_BYTES = 100
@@ -52,7 +55,6 @@ HINTS = {
 }
 # Of the keys that have one of their own.
 IDS = {"delivery": "publisher.E011", "unroutable": "publisher.E012", "timeout": "publisher.E040"}
-URL_HINT = "Write amqp://user:password@host:5672/vhost, or amqps:// for TLS."
 
 
 def check_settings(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
@@ -97,13 +99,22 @@ def _check_values(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
     url = value.get("BROKER_URL", conf.DEFAULTS["BROKER_URL"])
     if not isinstance(url, str) or not _is_amqp_url(url):
         # The URL itself may hold a password, so it is not repeated here.
-        yield Error("SIGNAL_BRIDGE['BROKER_URL'] is not an AMQP URL.", hint=URL_HINT, id="publisher.E003")
+        hint = f"{URL_HINT[0].upper()}{URL_HINT[1:]}."
+        yield Error("SIGNAL_BRIDGE['BROKER_URL'] is not an AMQP URL.", hint=hint, id="publisher.E003")
+    yield from _check_handlers_app()
     for key in ("EXCHANGE", "SERVICE"):
         name = value.get(key, conf.DEFAULTS[key])
         size = len(name.encode()) if isinstance(name, str) else 0
         if not 0 < size <= MOST_NAME_BYTES or name.startswith("amq."):
             of_bytes = f", of {size} bytes" if size > MOST_NAME_BYTES else ""
             yield Error(f"SIGNAL_BRIDGE[{key!r}] is {name!r}{of_bytes}.", hint=NAME_HINT, id="publisher.E004")
+
+
+def _check_handlers_app() -> Iterator[CheckMessage]:
+    """A project's own package of that name: there is no command `consume` then, and no word why."""
+    if apps.is_installed("consumers") and not hasattr(import_module("consumers"), "receiver"):
+        hint = "Rename it: the bridge's app has this name, and a project's own comes first on Python's path."
+        yield Error("The app 'consumers' is another package than the bridge's.", hint=hint, id="publisher.E020")
 
 
 def _check_kinds(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
@@ -146,7 +157,7 @@ KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
 def _is_amqp_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme in ("amqp", "amqps") and bool(parts.hostname) and parts.port != 0
+        return parts.scheme in ("amqp", "amqps") and bool(parts.hostname) and parts.port != 0 and is_escaped(parts)
     except ValueError:
         return False
 

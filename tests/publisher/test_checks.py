@@ -88,7 +88,7 @@ def test_e002_when_a_key_is_no_text(settings):
     "url",
     [
         "http://u:planted@h/", "amqp://", "localhost", "", None, 5, "amqp://u:planted@h:port/", "amqp://[u:planted@h",
-        "amqp://u:planted@h:99999/",
+        "amqp://u:planted@h:99999/", "amqp://u:pl@nted/planted#x@h:5672/", "amqp://u:planted?@h/", "amqp://u:p@h/planted/x",
     ],
     ids=repr,
 )  # fmt: skip
@@ -96,6 +96,18 @@ def test_e003_without_the_password_when_the_url_is_none(check, url):
     errors = check(BROKER_URL=url)
     assert_one(errors, "publisher.E003", "BROKER_URL", "amqp://user:password@host")
     assert "planted" not in str(errors)
+
+
+@pytest.mark.parametrize(
+    "url", ["amqp://h", "amqp://u:p%40%2F%23@h:5672/%2F", "amqps://h/vhost?heartbeat=9", "amqp://u@h//"]
+)
+def test_nothing_is_wrong_with_a_url_that_is_escaped(check, url):
+    assert check(BROKER_URL=url) == []
+
+
+def test_e020_when_a_projects_own_package_has_the_name_of_the_bridges(check, monkeypatch):
+    monkeypatch.setitem(sys.modules, "consumers", ModuleType("consumers"))
+    assert_one(check(), "publisher.E020", "another package", "Rename it")
 
 
 @pytest.mark.parametrize("key", ["EXCHANGE", "SERVICE"])
