@@ -136,11 +136,13 @@ class Session:
             self._begin(job)
 
     def _begin(self, job: Job) -> None:
-        """Now, or once its paused subscription goes on."""
-        paused_until = self.subscriptions[job.deliveries[0].queue].paused_until
-        if paused_until is not None:
-            self._hold(job, paused_until)
+        """Now, or once its wait and its subscription's pause are over."""
+        subscription = self.subscriptions[job.deliveries[0].queue]
+        until = subscription.waits_until(job)
+        if until > time.monotonic():
+            self._hold(job, until)
             return
+        subscription.begun(job)
         self._begun += 1
         self.pool.put(job)
 
@@ -210,7 +212,9 @@ class Session:
             return
         last = result.received
         again = replace(last, attempt=last.attempt + 1, first_failed_at=retry_headers(last, 0)[FIRST_FAILED_AT])
-        self._hold(replace(job, received=[again]), time.monotonic() + result.after)
+        job, until = replace(job, received=[again]), time.monotonic() + result.after
+        self.subscriptions[job.deliveries[0].queue].wait(job, until)
+        self._hold(job, until)
 
     def _left(self, job: Job) -> None:
         if job.handling.handler.ordered:

@@ -20,6 +20,8 @@ class Subscription:
         self.breaker = Breaker(time.monotonic())
         self.paused_until: float | None = None
         self._lanes: Lanes[Job] = Lanes()
+        # Of an ordered handler's events between two attempts, by body: the next one, and when, by the monotonic clock.
+        self._next: dict[bytes, tuple[Received, float]] = {}
         self._batch: list[tuple[Delivery, Received]] = []
         self._batch_since = 0.0
 
@@ -27,10 +29,24 @@ class Subscription:
         """The job that can be begun now, if any."""
         if self.handler.batch and not received.is_alone:
             return self._collected(delivery, received)
+        # It comes again where the wait outlasted its connection, or the broker's patience: its attempts go on.
+        received, _ = self._next.get(delivery.body, (received, 0.0))
         job = Job(self.handling, [delivery], [received])
         if self.handler.ordered and not self._lanes.enter(partitionkey_of(received.body), job):
             return None
         return job
+
+    def wait(self, job: Job, until: float) -> None:
+        """An ordered handler's event has another attempt, not before that time."""
+        self._next[job.deliveries[0].body] = (job.received[0], until)
+
+    def waits_until(self, job: Job) -> float:
+        """When the job can be begun: once the pause and its own wait are over; 0 for now."""
+        _, until = self._next.get(job.deliveries[0].body, (None, 0.0))
+        return max(until, self.paused_until or 0.0)
+
+    def begun(self, job: Job) -> None:
+        self._next.pop(job.deliveries[0].body, None)
 
     def left(self, job: Job) -> Job | None:
         """The job of an ordered handler that can be begun because this one is done."""
@@ -55,6 +71,8 @@ class Subscription:
         return Job(self.handling, deliveries, received)
 
     def clear(self) -> list[Job]:
-        """Forget what a lost connection had brought; what was not begun of it."""
+        """Forget what a lost connection had brought; what was not begun of it. What waits may come again."""
+        now = time.monotonic()
+        self._next = {body: attempt for body, attempt in self._next.items() if attempt[1] > now}
         batch = self.batch()
         return [*self._lanes.clear(), *([batch] if batch else [])]

@@ -62,7 +62,7 @@ def killer(event: Event):
 def ordered(event: Event):
     note(f"ordered {event.partitionkey} {event.data['n']}")
     if noted(f"ordered {event.partitionkey} {event.data['n']}") <= event.data.get("failures", 0):
-        raise ConnectionError
+        raise Retry(after=event.data["after"]) if "after" in event.data else ConnectionError
     see("ordered", f"{event.partitionkey} {event.data['n']}")
 
 

@@ -1,5 +1,8 @@
 """Handlers that run longer than the broker waits for an acknowledgement."""
 
+import time
+from contextlib import closing
+
 import pytest
 
 from tests.queues import Queues
@@ -28,3 +31,19 @@ def test_handler_that_outlasts_the_brokers_patience_is_called_once(stage, names,
     assert sorted((stage.folder / "notes").read_text().split()) == ["free", "long"]
     assert [queues.count(name) for name in ("long", "long.dead", "free", "free.dead")] == [0, 0, 0, 0]
     queues.close()
+
+
+def test_ordered_event_that_waits_longer_than_the_brokers_patience_has_its_next_attempt_then(stage, names, strict_node):
+    stage.env |= {"BROKER_URL": strict_node.url, "TEST_HANDLERS": "tests.bar.faulty"}
+    notes = stage.folder / "notes"
+    stage.env["TEST_NOTES"] = str(notes)
+    worker = stage.start("consume", "ordered")
+    eventually(lambda: "consuming" in worker.log.read_text())
+    with closing(Queues(strict_node.url, names)) as queues:
+        queues.event("t.ordered", {"n": 1, "failures": 1, "after": 6}, partitionkey="a")
+        queues.event("t.ordered", {"n": 2}, partitionkey="a")
+        eventually(lambda: worker.log.read_text().count("consuming") > 1)
+        time.sleep(1)
+        assert notes.read_text().split("\n")[:-1] == ["ordered a 1"]
+        eventually(lambda: [text for _, text, _ in stage.seen("ordered")] == ["a 1", "a 2"])
+        assert queues.count("ordered.dead") == 0
