@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from publisher import conf, counters
 from publisher.care import Care
@@ -99,15 +99,19 @@ class Session:
         room = min(self.care.window, self.sender.window) - len(self.sender.in_flight)
         if not self.sender.has_room or room < self._most or not self._nacked.has_room(time.monotonic()):
             return False
-        return sum(len(row.body) for row, _ in self.sender.in_flight.values()) < IN_FLIGHT_BYTES
+        return sum(len(row.body) for row in self._on_their_way) < IN_FLIGHT_BYTES
+
+    @property
+    def _on_their_way(self) -> Iterator[WaitingRow]:
+        return (row for row, _ in self.sender.in_flight.values())
 
     @property
     def _most(self) -> int:
         return min(self._rows, self.care.window)
 
     def _read(self, now: float) -> Batch:
-        on_their_way = [row.id for row, _ in self.sender.in_flight.values()]
-        nacked = self._nacked.unread(now)
+        on_their_way = [row.id for row in self._on_their_way]
+        nacked = self._nacked.unread(now, {row.partitionkey for row in self._on_their_way})
         batch = self._outbox.waiting([*on_their_way, *self._done, *nacked], self._most, self.shards)
         self._rows = max(FIRST_ROWS, min(READ_ROWS, 2 * len(batch.rows)))
         return batch
@@ -124,18 +128,22 @@ class Session:
         return found
 
     def _sorted(self, rows: Iterable[WaitingRow], now: float) -> tuple[list[WaitingRow], list[WaitingRow]]:
-        """Those to send, and those to read again at once; what is behind a nacked row is set aside where possible."""
-        careful, waiting = self._nacked.is_careful(now), self._nacked.keys(now)
-        busy = {row.partitionkey for row, _ in self.sender.in_flight.values()} if careful else set()
+        """Those to send, and those to read again at once; what might overtake a nacked row is set aside."""
+        careful = self._nacked.careful(now)
+        sent = {row.partitionkey for row in self._on_their_way}
+        held = self._nacked.keys(now) | {row.partitionkey for row in self._on_their_way if row.routing_key in careful}
         sendable, staying = [], []
         for row in rows:
-            key = row.partitionkey
-            if key in busy or (key in waiting and not self._nacked.set_aside(row.id, key)):
-                staying.append(row)
-            elif key not in waiting:
+            key, is_careful = row.partitionkey, row.routing_key in careful
+            if key in held or (is_careful and key in sent) or self._nacked.is_behind(row.id, key):
+                held.add(key)
+                if not self._nacked.set_aside(row.id, key):
+                    staying.append(row)
+            else:
                 sendable.append(row)
-                if careful:
-                    busy.add(key)
+                sent.add(key)
+                if is_careful:
+                    held.add(key)
         return sendable, staying
 
     @property
@@ -149,7 +157,7 @@ class Session:
             row, outcome = self.sender.settled.popleft()
             self.tally[outcome] += 1
             if outcome is Outcome.NACKED:
-                self._nacked.add(row.id, row.partitionkey, time.monotonic())
+                self._nacked.add(row.id, row.partitionkey, row.routing_key, time.monotonic())
                 continue
             self._nacked.forget(row.id)
             if outcome is Outcome.UNROUTABLE:
