@@ -4,6 +4,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from math import inf
 
 from publisher import conf, counters
 from publisher.care import Care
@@ -114,6 +115,7 @@ class Session:
         nacked = self._nacked.unread(now, {row.partitionkey for row in self._on_their_way})
         batch = self._outbox.waiting([*on_their_way, *self._done, *nacked], self._most, self.shards)
         self._rows = max(FIRST_ROWS, min(READ_ROWS, 2 * len(batch.rows)))
+        self.care = self.care.reached(min([*on_their_way, *(row.id for row in batch.rows)], default=inf))
         return batch
 
     def _with_a_path(self, rows: Iterable[WaitingRow]) -> list[WaitingRow]:
@@ -174,7 +176,6 @@ class Session:
     def delete(self) -> None:
         """Delete what was confirmed."""
         self._outbox.delete_by_id(self._done)
-        self.care = self.care.settled(self._done)
         self._done.clear()
         self._deleted_at = time.monotonic()
         if self._dropped:
@@ -221,7 +222,6 @@ class Session:
 
     def _park(self, ids: list[int], kind: str, reason: str) -> None:
         self._outbox.park(parked(self._using), ids, kind, reason)
-        self.care = self.care.settled(ids)
 
     def _parked_unroutable(self) -> ParkedQuerySet:
         return parked(self._using).in_shards(self.shards).kept()
