@@ -171,7 +171,8 @@ class Desk:
             is_blown = fuse.record(outcome not in BLOWING, time.monotonic())
         if is_blown:
             logger.error("asking paused signal=%s: nobody answers, so the default does", type)
-            self._open().hang_up()
+            if self._line is not None:
+                self._line.hang_up()
         if outcome != ANSWERED:
             return self._default(type, outcome, default)
         counters.count(counters.ASKED + ANSWERED, type)

@@ -181,6 +181,15 @@ def test_default_is_given_in_time_when_the_broker_is_away(rule, settings, bridge
     assert outcomes() == {"away": BLOWS_AFTER, "paused": 20 - BLOWS_AFTER}
 
 
+def test_default_is_given_when_no_thread_can_be_had(desk, monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    for _ in range(BLOWS_AFTER + 1):
+        assert desk.ask("id", SIGNAL, "key", b"{}", seconds=1, default="default") == "default"
+
+
 def test_threads_share_a_connection_and_each_gets_its_own_answer(responder):
     asked = responder(lambda kwargs: json.dumps({"answer": kwargs["n"]}).encode())
     answers = {}
