@@ -172,6 +172,22 @@ def test_questions_are_not_asked_while_nobody_answers_in_time(responder, desk, m
     assert not rule[SIGNAL].is_blown
 
 
+def test_question_is_answered_when_those_of_another_signal_are_paused_meanwhile(responder, desk):
+    may_answer = threading.Event()
+    asked = responder(lambda kwargs: may_answer.wait(10) and b'{"answer": true}')
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.append(flag()))
+    waiting.start()
+    eventually(lambda: asked.questions)
+    for _ in range(BLOWS_AFTER):
+        desk.ask("id", "another.signal", "key", b'{"data": {"kwargs": {}}}', seconds=0.02, default=None)
+    assert desk._fuses["another.signal"].is_blown
+    waiting.join(0.2)
+    may_answer.set()
+    waiting.join()
+    assert answers == [True]
+
+
 def test_default_is_given_in_time_when_the_broker_is_away(rule, settings, bridge):
     rule(timeout=5)
     settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "BROKER_URL": AWAY}
