@@ -42,7 +42,8 @@ def _publish(buffer: Buffer, loop: Loop) -> None:
         except BrokerRefused as exc:
             _drop_in_flight(buffer, exc)
             logger.error("direct delivery refused: %s", exc)
-            buffer.stop.wait(IDLE_SECONDS)
+            if buffer.stop.wait(IDLE_SECONDS):
+                return
 
 
 def _is_over(buffer: Buffer) -> bool:

@@ -241,6 +241,16 @@ def test_event_that_amqp_cannot_carry_is_dropped_alone_and_counted(flagged, queu
     assert "direct events dropped=1 so far: AMQP's short strings hold 255 bytes" in caplog.text
 
 
+def test_broker_that_refuses_is_not_asked_again_when_the_process_ends(settings, caplog):
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "BROKER_URL": "no.amqp/"}
+    buffer = direct.Buffer()
+    buffer.put(event(1))
+    eventually(lambda: "direct delivery refused" in caplog.text)
+    buffer.close()
+    assert caplog.text.count("direct delivery refused") == 1
+    assert "direct events dropped=1 so far: the process ended" in caplog.text
+
+
 def test_thread_imports_nothing_so_that_a_fork_finds_no_module_half_imported(stage, queues):
     """A child in which another thread's import never ends waits for it for ever."""
     queues.bind("q", "foo.#")
