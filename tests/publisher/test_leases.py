@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from publisher.leases import LEASE_SECONDS, STANDBY_SECONDS
+from publisher.leases import LEASE_SECONDS, STANDBY_SECONDS, Leases
 from tests.stage import eventually
 
 SAVE = "from tests.foo.models import Article\nfor n in range({count}): Article.objects.create(title=str(n))"
@@ -56,6 +56,16 @@ def test_frozen_relay_stops_publishing_when_it_wakes_without_its_lease(stage, qu
     eventually(lambda: queues.count("q") >= 20 and stage.outbox() == 0)
     assert queues.count("q") == 20
     queues.delete("q")
+
+
+@pytest.mark.django_db
+def test_standby_that_ends_leaves_no_claim():
+    first, second = Leases("default", 2), Leases("default", 2)
+    first.renew()
+    second.renew()
+    assert first.claimed()
+    second.give_up()
+    assert not first.claimed()
 
 
 def test_shards_are_shared_when_relays_come_and_go(stage, queues):
