@@ -4,7 +4,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from threading import Event as Flag
 
 from django.db import Error as DatabaseTrouble
@@ -113,17 +113,12 @@ class Relay:
         connection = connect_patiently(conf.broker_url, "relay", stop=self.stop, loop=self.loop)
         if connection is None:
             return True
-        news: Wakeup | None = None
-        try:
+        with connection:
             connection.declare(published_to(conf.exchange()))
-            news = wakeup(self.using, self.loop)
-            sender: Sender[WaitingRow] = Sender(connection, conf.exchange())
-            session = Session(self.using, self.leases, sender, self.care.holding(self.leases.held))
-            return self._serve(session, news, is_done)
-        finally:
-            if news is not None:
-                news.close()
-            connection.close()
+            with closing(wakeup(self.using, self.loop)) as news:
+                sender: Sender[WaitingRow] = Sender(connection, conf.exchange())
+                session = Session(self.using, self.leases, sender, self.care.holding(self.leases.held))
+                return self._serve(session, news, is_done)
 
     def _serve(self, session: Session, news: Wakeup, is_done: Callable[[], bool]) -> bool:
         try:
