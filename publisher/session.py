@@ -49,11 +49,14 @@ class Session:
     Rows whose broker connection was lost are read again by the next session, from the lowest id on: nothing overtakes.
     """
 
-    def __init__(self, using: str, leases: Leases, sender: Sender[WaitingRow], care: Care) -> None:
+    def __init__(
+        self, using: str, leases: Leases, sender: Sender[WaitingRow], care: Care, tally: Counter[Outcome] | None = None
+    ) -> None:
+        """`tally` counts what becomes of the rows, from one session to the next."""
         self.sender = sender
         self.shards = leases.mine
         self.care = care
-        self.tally: Counter[Outcome] = Counter()
+        self.tally: Counter[Outcome] = Counter() if tally is None else tally
         self.worked_at = time.monotonic()
         self._using = using
         self._leases = leases
