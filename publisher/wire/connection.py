@@ -183,13 +183,15 @@ class Connection:
 
     def count_messages(self, queue: str) -> int | None:
         """How many messages are ready in a queue; None when there is no such queue."""
-        answer = self._try("queue_declare", queue, passive=True)
-        return None if isinstance(answer, ChannelClosed) else int(answer.method.message_count)
+        return self._count(queue, "message_count")
 
     def count_consumers(self, queue: str) -> int | None:
         """How many take from a queue; None when there is no such queue."""
+        return self._count(queue, "consumer_count")
+
+    def _count(self, queue: str, what: str) -> int | None:
         answer = self._try("queue_declare", queue, passive=True)
-        return None if isinstance(answer, ChannelClosed) else int(answer.method.consumer_count)
+        return None if isinstance(answer, ChannelClosed) else int(getattr(answer.method, what))
 
     def state_of_exchange(self, exchange: Exchange) -> str:
         """PRESENT, MISSING, or in the broker's words what differs."""
