@@ -9,9 +9,10 @@ from threading import Thread
 
 from consumers.asked import Asked, Question
 from consumers.bindings import queue_of, topology_of
+from consumers.headers import ROUTING_KEY
 from consumers.options import FEW_PER_THREAD, Settings
 from consumers.pool import Job, Pool
-from consumers.received import ROUTING_KEY, received
+from consumers.received import received_of
 from consumers.registry import Handler
 from consumers.results import Answered
 from publisher import conf
@@ -47,10 +48,10 @@ class Answering:
         if self.asked:
             self._thread.start()
 
-    def join(self) -> None:
+    def join(self, timeout_seconds: float) -> None:
         """Raises BrokerRefused where waiting for the broker did not help, and whatever else ended it."""
         if self.asked:
-            self._thread.join(self.settings.grace_seconds)
+            self._thread.join(timeout_seconds)
         if self.error is not None:
             raise self.error
 
@@ -59,7 +60,9 @@ class Answering:
             pool = Pool(self.settings.threads, loop.wake)
             while not self.stop.is_set():
                 try:
-                    connection = connect_patiently(conf.broker_url, "answer", stop=self.stop, loop=loop)
+                    connection = connect_patiently(
+                        conf.broker_url, "answer", stop=self.stop, loop=loop, on_attempt=pool.watch
+                    )
                     if connection is not None:
                         with connection:
                             _Session(self, connection, pool).serve()
@@ -72,6 +75,9 @@ class Answering:
                 finally:
                     pool.take_back()
             pool.close(self.settings.grace_seconds)
+
+    def _connect(self, loop: Loop, pool: Pool) -> Connection | None:
+        return connect_patiently(conf.broker_url, "answer", stop=self.stop, loop=loop, on_attempt=pool.watch)
 
 
 class _Session:
@@ -104,12 +110,14 @@ class _Session:
         deadline = time.monotonic() + self.answering.settings.grace_seconds
         while self._intake.unacked and time.monotonic() < deadline:
             self._turn(0.1)
+        if left := len(self._intake.unacked):
+            logger.warning("not answered: handlers that are asked did not end in time: %d", left)
 
     def _give_back(self, deliveries: Iterable[Delivery]) -> None:
         """As new: one that the broker gives out again may have killed its process, and would be answered so."""
         sender: Sender[int] = Sender(self.connection, exchange="")
         for delivery in deliveries:
-            sender.send(delivery.tag, asked_anew(delivery, {ROUTING_KEY: received(delivery).routing_key}))
+            sender.send(delivery.tag, asked_anew(delivery, {ROUTING_KEY: received_of(delivery).routing_key}))
         sender.flush()
         self._intake.ack(tag for tag, outcome in sender.settled if outcome is Outcome.CONFIRMED)
 
@@ -140,7 +148,7 @@ class _Session:
         else:
             question = Question(
                 body=delivery.body,
-                routing_key=received(delivery).routing_key,
+                routing_key=received_of(delivery).routing_key,
                 deadline=deadline_of(delivery),
                 flaw=delivery.flaw,
             )

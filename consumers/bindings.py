@@ -6,13 +6,14 @@ from string import Formatter
 from django.dispatch import Signal
 
 from consumers.delays import TIERS_SECONDS
-from consumers.exceptions import NamelessSignal
+from consumers.exceptions import NamelessSignal, NotBound
 from consumers.registry import Handler
 from publisher import conf
 from publisher.catalogue import KnownSignal, known_as, named
 from publisher.events import sender_label
 from publisher.rules import Rule, is_glob
-from publisher.wire.routing import routing_key
+from publisher.wire.printable import printable
+from publisher.wire.routing import matches, routing_key
 from publisher.wire.topology import Topology, answering, subscription, waiting
 
 
@@ -44,6 +45,13 @@ def keys_of(handler: Handler) -> tuple[str, ...]:
         # A rule may give its events another key than the default one.
         keys += [pattern_of(rule.routing_key) for rule in rules_about(known) if rule.routing_key]
     return tuple(dict.fromkeys(keys))
+
+
+def check_bound(handler: Handler, key: str) -> None:
+    """Raises NotBound for the key of an event that the broker would not bring."""
+    keys = keys_of(handler)
+    if not any(matches(pattern, key) for pattern in keys):
+        raise NotBound(f"{handler.name} is bound to {', '.join(keys)}, not to {printable(key)}. {NotBound.__doc__}")
 
 
 def known_signal(signal: Signal) -> KnownSignal:

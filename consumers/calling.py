@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from consumers.bindings import known_signal, sender_name
-from consumers.coroutines import callable_of, ends_itself
+from consumers import clock
+from consumers.bindings import check_bound, known_signal, sender_name
+from consumers.coroutines import callable_of, check_awaited, ends_itself
 from consumers.exceptions import InstanceGone, TooManyHops
 from consumers.instances import fresh, kwargs_of, model_named
 from consumers.registry import Handler
@@ -34,8 +35,12 @@ class Call:
         self._function = callable_of(function, handler.hard_seconds)
 
     def takes(self, event: Event) -> bool:
-        """Whether the event is one for this handler. Raises UnknownType and TooManyHops."""
-        if not self._is_about(event) or (self.handler.ignore_own and event.source == conf.source()):
+        """Whether the event is one for this handler. Raises UnknownType, NotBound and TooManyHops."""
+        if not self._is_about(event):
+            # A key may be shared, as one that a rule names. Else it came when the handler, or its sender, was another.
+            check_bound(self.handler, event.routing_key)
+            return False
+        if self.handler.ignore_own and event.source == conf.source():
             return False
         if event.hops and event.hops > (most := conf.max_hops()):
             raise TooManyHops(f"{event.hops} hops, the last from event {event.causationid}; MAX_HOPS is {most}. {HINT}")
@@ -56,8 +61,9 @@ class Call:
 
     def __call__(self, event: Event) -> Any:
         """What the function returns, which only an asked one's sender hears of."""
+        clock.begin()
         if not self.handler.signals:
-            return self._function(event)
+            return self._checked(self._function(event))
         signal = self._signals[event.type]
         kwargs = {"event": event, **kwargs_of(event, signal)}
         if self.handler.instance == "fresh" and "instance" in kwargs:
@@ -67,11 +73,16 @@ class Call:
                 logger.info("not handled event=%s%s handler=%s: %s", printable(event.id), told(event),
                             self.handler.name, printable(exc))  # fmt: skip
                 return None
-        return self._function(**{**kwargs, "sender": sender_of(event), "signal": signal})
+        return self._checked(self._function(**{**kwargs, "sender": sender_of(event), "signal": signal}))
 
     def together(self, events: Sequence[Event]) -> None:
         """A batch handler's call."""
-        self._function(list(events))
+        clock.begin()
+        self._checked(self._function(list(events)))
+
+    def _checked(self, result: Any) -> Any:
+        check_awaited(result, self.handler.function)
+        return result
 
 
 def sender_of(event: Event) -> Any:

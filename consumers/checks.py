@@ -8,12 +8,14 @@ from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning
 from django.db.models.signals import ModelSignal
 
-from consumers.bindings import known_signal
+from consumers.bindings import known_signal, rules_about, sender_name
 from consumers.discovery import handler_modules
 from consumers.exceptions import HandlerNameTaken, NamelessSignal
 from consumers.registry import Handler, handlers
 from publisher import conf
+from publisher.catalogue import known_as
 from publisher.hints import near
+from publisher.rules import first_match
 
 
 def check_handlers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
@@ -25,7 +27,7 @@ def check_handlers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
     modules = [message for name in handler_modules() if (message := _check_module(name))]
     return [
         *modules,
-        *(message for handler in handlers() for message in (*_check_signals(handler), *_check_sender(handler))),
+        *(message for handler in handlers() for check in CHECKS for message in check(handler)),
     ]
 
 
@@ -65,3 +67,22 @@ def _check_sender(handler: Handler) -> Iterator[CheckMessage]:
     is_of_this_project = label.partition(".")[0].lower() in map(str.lower, apps.app_configs)
     if is_of_this_project and label.lower() not in map(str.lower, labels):
         yield Warning(f"{handler.path}: there is no model {label!r}.", hint=near(label, labels), id="consumers.W002")
+
+
+def _check_forwarded(handler: Handler) -> Iterator[CheckMessage]:
+    """A project with rules sends what its own models do, or nobody does."""
+    label = sender_name(handler.sender)
+    own = [model._meta.label_lower for model in apps.get_models(include_auto_created=True)]
+    if handler.ask or label not in own or not conf.rules():
+        return
+    known = [known_as(signal) for signal in handler.signals if isinstance(signal, ModelSignal)]
+    if known and not any(each is None or first_match(rules_about(each), label) for each in known):
+        names = " or ".join(each.name for each in known if each)
+        yield Warning(
+            f"{handler.path} is never called: no rule forwards {names} of {label!r}.",
+            hint="Add a rule to FORWARD. If another service sends it, silence this with SILENCED_SYSTEM_CHECKS.",
+            id="consumers.W003",
+        )
+
+
+CHECKS = (_check_signals, _check_sender, _check_forwarded)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from functools import wraps
+from inspect import iscoroutine
 from typing import Any
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
@@ -22,6 +23,14 @@ def callable_of(function: Callable[..., Any], seconds: float | None) -> Callable
     # In this thread, so inside its transaction: asgiref runs what is thread-sensitive where it was called from.
     run: Callable[..., Any] = async_to_sync(_limited(function, seconds))
     return run
+
+
+def check_awaited(result: object, function: Callable[..., Any]) -> None:
+    """Raises TypeError where a decorator hid that the function is a coroutine's: nothing of it was done."""
+    if iscoroutine(result):
+        result.close()
+        name = getattr(function, "__qualname__", repr(function))
+        raise TypeError(f"{name} was not awaited: write its decorator as `async def`, or the handler as `def`")
 
 
 def _limited(function: Callable[..., Coroutine[Any, Any, Any]], seconds: float | None) -> Callable[..., Any]:

@@ -7,7 +7,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from consumers.bindings import queue_of
-from consumers.received import ATTEMPT, DUE_AT, FIRST_FAILED_AT, ROUTING_KEY
+from consumers.headers import (
+    ATTEMPTS_MADE,
+    EXCEPTION,
+    FIRST_FAILED_AT,
+    HISTORY,
+    HOST,
+    LAST_FAILED_AT,
+    REASON,
+    ROUTING_KEY,
+    TEXT,
+    WHERE,
+    noted_key,
+)
 from consumers.registry import Handler
 from publisher import conf
 from publisher.wire.connection import Connection
@@ -17,11 +29,6 @@ from publisher.wire.intake import Delivery, republished
 from publisher.wire.sender import Outcome
 from publisher.wire.shelf import Shelf, letter_id
 from publisher.wire.topology import dead_queue, return_exchange
-
-HISTORY = (
-    "x-reason", "x-exception", "x-text", "x-where", "x-attempts", "x-last-failed-at", "x-handler", "x-host",
-    FIRST_FAILED_AT, ATTEMPT, DUE_AT,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +124,8 @@ def routing_key_of(delivery: Delivery) -> str:
     """The key that the event was published under; the broker notes it where it made the letter itself."""
     headers = delivery.headers
     keys = _death(headers).get("routing-keys")
-    noted = headers.get(ROUTING_KEY) or (keys[0] if isinstance(keys, list) and keys else None)
-    return noted if isinstance(noted, str) else delivery.routing_key
+    first = keys[0] if isinstance(keys, list) and keys else None
+    return noted_key(headers) or (first if isinstance(first, str) else delivery.routing_key)
 
 
 def letter_of(handler: Handler, delivery: Delivery) -> DeadLetter:
@@ -128,14 +135,14 @@ def letter_of(handler: Handler, delivery: Delivery) -> DeadLetter:
         handler=handler.name,
         type=str(delivery.properties.type or ""),
         subject=subject_of(delivery.body),
-        reason=str(headers.get("x-reason") or _broker_reason(headers)),
-        exception=str(headers.get("x-exception", "")),
-        text=str(headers.get("x-text", "")),
-        where=str(headers.get("x-where", "")),
-        attempts=headers["x-attempts"] if isinstance(headers.get("x-attempts"), int) else 0,
+        reason=str(headers.get(REASON) or _broker_reason(headers)),
+        exception=str(headers.get(EXCEPTION, "")),
+        text=str(headers.get(TEXT, "")),
+        where=str(headers.get(WHERE, "")),
+        attempts=headers[ATTEMPTS_MADE] if isinstance(headers.get(ATTEMPTS_MADE), int) else 0,
         first_failed_at=str(headers.get(FIRST_FAILED_AT, "")),
-        last_failed_at=str(headers.get("x-last-failed-at", "")),
-        host=str(headers.get("x-host", "")),
+        last_failed_at=str(headers.get(LAST_FAILED_AT) or _broker_moment(headers)),
+        host=str(headers.get(HOST, "")),
         size=len(delivery.body),
     )
 
@@ -143,6 +150,12 @@ def letter_of(handler: Handler, delivery: Delivery) -> DeadLetter:
 def _broker_reason(headers: Mapping[str, Any]) -> str:
     """Why the broker itself put it here: its delivery limit, usually."""
     return str(_death(headers).get("reason", "unknown"))
+
+
+def _broker_moment(headers: Mapping[str, Any]) -> str:
+    """When the broker did; empty where it says nothing."""
+    time = _death(headers).get("time")
+    return time.isoformat() if isinstance(time, datetime) else ""
 
 
 def _death(headers: Mapping[str, Any]) -> Mapping[str, Any]:

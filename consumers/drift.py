@@ -4,7 +4,7 @@ import json
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.error import URLError
+from http.client import HTTPException
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import Request, urlopen
 
@@ -72,11 +72,17 @@ def _left_over(topology: Topology, found: set[Binding], connection: Connection) 
     bound = {binding.queue for binding in ours}
     for queue in sorted((bound | set(map(dead_queue, bound - asked))) - asked):
         if detail := _counted(queue, connection):
-            yield Compared(kind="queue", name=queue, detail=detail, state=LEFT_OVER)
+            yield Compared(kind="queue", name=queue, detail=f"{detail}{_unless(queue)}", state=LEFT_OVER)
     for binding in sorted(ours, key=lambda binding: (binding.queue, binding.exchange, binding.key)):
         if binding.queue in asked:
             detail = f"{binding.exchange} {binding.key}"
             yield Compared(kind="binding", name=binding.queue, detail=detail, state=LEFT_OVER)
+
+
+def _unless(queue: str) -> str:
+    """A handler's name may have dots, and so may another service's: its queues are called as ours would be."""
+    first, dot, _ = queue.removeprefix(f"{conf.service()}.").removesuffix(dead_queue("")).partition(".")
+    return f"; unless there is a service {conf.service()}.{first}" if dot else ""
 
 
 def _is_ours(binding: Binding) -> bool:
@@ -93,7 +99,7 @@ def bindings_on_broker() -> set[Binding] | None:
     try:
         with urlopen(_api_request(), timeout=API_SECONDS) as answer:
             rows = json.load(answer)
-    except (URLError, ValueError, OSError):
+    except (OSError, HTTPException, ValueError):
         return None
     return {Binding(exchange=row["source"], queue=row["destination"], key=row["routing_key"]) for row in rows}
 

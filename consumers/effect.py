@@ -8,6 +8,7 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from consumers.exceptions import HandlerRolledBack, OnCommitFailed
+from consumers.opened import drop
 from consumers.results import name_of, text_of
 
 Error = TypeVar("Error", HandlerRolledBack, OnCommitFailed)
@@ -34,13 +35,33 @@ def effect(using: str, begin: Callable[[str], AbstractContextManager[None]] = tr
         if committed:
             raise _because_of(exc, OnCommitFailed) from exc
         raise
+    finally:
+        is_left_open = is_outermost and connection.in_atomic_block
+        if is_left_open:
+            drop(connection)
+    if is_left_open:
+        raise _because_of(None, HandlerRolledBack)
 
 
 def check_committable(using: str) -> None:
     """Raises HandlerRolledBack where the transaction would roll back at its end, and say nothing."""
     connection: Any = connections[using]
     if connection.needs_rollback or connection.closed_in_transaction or _is_in_error(connection):
-        raise _because_of(connection.rollback_exc, HandlerRolledBack) from connection.rollback_exc
+        raise rolled_back(using) from connection.rollback_exc
+
+
+def rolled_back(using: str) -> HandlerRolledBack:
+    """The error that says so, and which other one was to blame, as far as Django knows."""
+    connection: Any = connections[using]
+    return _because_of(connection.rollback_exc, HandlerRolledBack)
+
+
+def may_have_ended(using: str) -> bool:
+    """Whether MySQL may have rolled back the transaction, as for a deadlock whose error the handler caught: it begins
+    another one with the next statement, and Django does not know.
+    """
+    connection = connections[using]
+    return connection.vendor == "mysql" and connection.errors_occurred
 
 
 def _because_of(exc: BaseException | None, kind: type[Error]) -> Error:
@@ -50,7 +71,7 @@ def _because_of(exc: BaseException | None, kind: type[Error]) -> Error:
 
 
 def _end_left_open(connection: BaseDatabaseWrapper) -> None:
-    """After `set_autocommit(False)`, as another handler of this thread may have left it, `atomic` does not commit."""
+    """After `set_autocommit(False)`, as a handler or the project's settings may have it, `atomic` does not commit."""
     if not connection.in_atomic_block and not connection.get_autocommit():
         connection.rollback()
         connection.set_autocommit(True)

@@ -1,6 +1,7 @@
 """What becomes of deliveries when an exception escaped their handling: a fault there, and no reason to stop."""
 
 import logging
+from contextlib import suppress
 
 from consumers.handling import Handling
 from consumers.received import Received
@@ -14,8 +15,14 @@ def result_of(exc: BaseException, handling: Handling, received: Received) -> Res
 
     The thread that calls handlers goes on, and the event is settled: it would wait for its worker's end otherwise.
     """
-    logger.error("escaped handler=%s: %s (%s)", handling.handler.name, name_of(exc), where(exc))
+    tell(exc, handling)
     try:
         return handling.failed(exc, received)
     except Exception:
         return dead("failed", exc, received, handling.handler.name)
+
+
+def tell(exc: BaseException, handling: Handling) -> None:
+    """In the log, which may be what raised: a filter of the project's own."""
+    with suppress(Exception):
+        logger.error("escaped handler=%s: %s (%s)", handling.handler.name, name_of(exc), where(exc))

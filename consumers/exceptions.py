@@ -38,7 +38,8 @@ class HandlerKilledItsProcess(ConsumersError):
 
 
 class HandlerRolledBack(ConsumersError):
-    """The handler caught a database error outside a savepoint, or closed its connection: nothing it wrote can commit.
+    """The handler caught a database error outside a savepoint, closed its connection, or left a transaction of its own
+    open: nothing it wrote can commit.
 
     Put `with transaction.atomic():` around the statement that may fail.
     """
@@ -49,6 +50,10 @@ class OnCommitFailed(ConsumersError):
 
     A replay does not call it either, since the inbox knows the event: do what is missing by hand, then discard this.
     """
+
+
+class NotBound(ConsumersError):
+    """The broker would not bring this event to this handler. Look at its signals, its sender or its patterns."""
 
 
 class InstanceGone(ConsumersError):

@@ -9,7 +9,7 @@ from django.db import router, transaction
 from msgspec.structs import replace
 
 from consumers.calling import Call
-from consumers.effect import check_committable, effect
+from consumers.effect import check_committable, effect, may_have_ended, rolled_back
 from consumers.exceptions import BatchFailed, HandlerKilledItsProcess, OnCommitFailed
 from consumers.late_lock import has_one_writer, late_lock
 from consumers.models import InboxEvent
@@ -115,7 +115,7 @@ class Handling:
             is_new = self._inbox.admit(self.subscription, event)
             if is_new:
                 self._call(event)
-                check_committable(self.using)
+                self._check_committable(event)
             if is_suspect:
                 self._attempts.end(self.subscription, event)
             return is_new
@@ -130,6 +130,12 @@ class Handling:
             is_new = self._inbox.admit(self.subscription, event)
             transaction.set_rollback(not is_new, using=self.using)
             return is_new
+
+    def _check_committable(self, event: Event) -> None:
+        """Raises HandlerRolledBack; also where the whole was undone behind Django's back, the row of this event too."""
+        check_committable(self.using)
+        if may_have_ended(self.using) and not self._inbox.has(self.subscription, event):
+            raise rolled_back(self.using)
 
     def _call(self, event: Event) -> None:
         if not self.handler.batch:
@@ -220,7 +226,8 @@ class Handling:
                 for event in events:
                     (new if self._inbox.admit(self.subscription, event) else before).append(event)
                 failures = self._batch_call(new) if new else {}
-                check_committable(self.using)
+                if new:
+                    self._check_committable(new[0])
                 if failures:
                     # What the handler did for the others commits; these are tried again.
                     self._inbox.forget(self.subscription, [event for event in new if event.id in failures])

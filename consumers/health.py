@@ -4,9 +4,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from django.db import router
+
 from consumers.bindings import queue_of
+from consumers.models import InboxEvent
 from consumers.registry import Handler
 from publisher import conf
+from publisher.tables import trouble_with
 from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable
 
@@ -23,6 +27,11 @@ def problems_of_process(alive_file: Path) -> list[str]:
     return [f"{alive_file} was touched {age:.0f} seconds ago: the worker is stuck"] if age > ALIVE_SECONDS else []
 
 
+def problems_of_work(handlers: Sequence[Handler]) -> list[str]:
+    """Whether the handlers are at work, in whatever process, as far as it can be seen from here."""
+    return [*problems_of_queues(handlers), *problems_of_inbox(handlers)]
+
+
 def problems_of_queues(handlers: Sequence[Handler]) -> list[str]:
     """Whether each handler has a queue, and each queue somebody who takes from it, anywhere."""
     try:
@@ -32,3 +41,12 @@ def problems_of_queues(handlers: Sequence[Handler]) -> list[str]:
         return [str(exc)]
     missing = [f"{queue}: there is no such queue" for queue, count in counts.items() if count is None]
     return missing + [f"{queue}: nobody takes from it" for queue, count in counts.items() if count == 0]
+
+
+def problems_of_inbox(handlers: Sequence[Handler]) -> list[str]:
+    """Whether they find their inbox. A worker that does not goes on taking events, and holds them until it does."""
+    if all(handler.ask or not handler.inbox for handler in handlers):
+        return []
+    using = router.db_for_write(InboxEvent)
+    trouble = trouble_with(InboxEvent, using)
+    return [f"The inbox in {using!r}: {trouble}"] if trouble else []

@@ -14,9 +14,8 @@ logger = logging.getLogger(__name__)
 
 def forget(using: str, age: timedelta) -> int:
     """Events that were handled, or begun in vain, longer ago; how many were handled."""
-    attempts(using).older_than(age).delete()
-    count, _ = inbox(using).older_than(age).delete()
-    return count
+    attempts(using).older_than(age).remove()
+    return inbox(using).older_than(age).remove()
 
 
 def prune() -> None:

@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 from django.apps import apps
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import router
+from django.db import connections, router
 from django.db.models import NOT_PROVIDED, Model
-from django.db.models.signals import post_delete, pre_delete
+from django.db.models.signals import ModelSignal, post_delete, pre_delete
 from django.dispatch import Signal
 
 from consumers.exceptions import InstanceGone
+from publisher import conf
 from publisher.fields import value_read
 from publisher.wire.codec import decodes
 from publisher.wire.event import Event
@@ -93,12 +94,20 @@ def _values(model: type[Model], given: Mapping[str, Any], incomplete: frozenset[
 
 
 def kwargs_of(event: Event, signal: Signal) -> dict[str, Any]:
-    """What the signal was sent with. Of a row that is gone, what was sent of a field is all that can be had."""
+    """What the signal was sent with, its instance of the database that it was written to.
+
+    Of a row that is gone, what was sent of a field is all that can be had.
+    """
     kwargs = event.kwargs
-    instance = kwargs.get("instance") if signal in DELETIONS else None
-    # What an app's own decoder made has no parts.
-    for name, value in getattr(instance, "_partial_fields", {}).items():
-        setattr(instance, name, value)
+    if not isinstance(signal, ModelSignal) or not isinstance(instance := kwargs.get("instance"), Model):
+        return kwargs
+    # Another service's aliases mean nothing here.
+    if event.source == conf.source() and (using := kwargs.get("using")) in connections.settings:
+        instance._state.db = using
+    if signal in DELETIONS:
+        # What an app's own decoder made has no parts.
+        for name, value in getattr(instance, "_partial_fields", {}).items():
+            setattr(instance, name, value)
     return kwargs
 
 

@@ -36,7 +36,7 @@ class Runner:
         """None where it is not there any more."""
         return self.offloaded.receiver
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event) -> Any:
         receiver = self.receiver
         if receiver is None:
             raise ReceiverGone(self.offloaded.name)
@@ -45,7 +45,7 @@ class Runner:
             raise UnknownType(f"no signal is called {event.type!r} here")
         with running(self.offloaded.name, event.subject):
             function = callable_of(receiver, self.offloaded.entry.hard_seconds)
-            call(function, signal, sender_of(event), kwargs_of(event, signal))
+            return call(function, signal, sender_of(event), kwargs_of(event, signal))
 
 
 def offloaded_handlers() -> Iterator[Handler]:

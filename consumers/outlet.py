@@ -9,8 +9,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from consumers.pool import Job
+from publisher.wire.blame import size_taken
 from publisher.wire.connection import Connection
-from publisher.wire.errors import BrokerUnavailable
+from publisher.wire.errors import BrokerUnavailable, MessageRefused
 from publisher.wire.frames import Message
 from publisher.wire.intake import Delivery
 from publisher.wire.sender import Outcome, Sender
@@ -56,9 +57,26 @@ class Outlet:
     def send(self, way: Way) -> None:
         self._sender.send(way, way.message)
 
-    def check(self) -> None:
-        for sender in self._senders:
+    def check(self) -> list[Way]:
+        """Those of no use: larger than the broker takes now. What was on its way beside them is sent again."""
+        self._sender, refused = self._checked(self._sender)
+        if self._second is not None:
+            self._second, more = self._checked(self._second)
+            refused += more
+        return refused
+
+    def _checked(self, sender: Sender[Way]) -> tuple[Sender[Way], list[Way]]:
+        try:
             sender.check()
+            return sender, []
+        except MessageRefused as refusal:
+            again = self._opened()
+            again.settled.extend(sender.settled)
+            most = size_taken(str(refusal), [len(way.message.body) for way in refusal.tokens])
+            for way in refusal.tokens:
+                if len(way.message.body) <= most:
+                    again.send(way, way.message)
+            return again, [way for way in refusal.tokens if len(way.message.body) > most]
 
     def confirmed(self, now: float) -> Iterator[Way]:
         """Those that are safe. Raises BrokerUnavailable where there is no queue: who connects again declares it."""

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from threading import Event as Flag
 from typing import Any, TypeVar
 
-from django.db import Error, InterfaceError, OperationalError, ProgrammingError, connections
+from django.db import InterfaceError, OperationalError, ProgrammingError, connections
 
-from consumers.clock import standing_still
+from consumers import clock
 from consumers.models import InboxEvent
-from publisher.tables import has_table, migration_hint
+from consumers.opened import drop
+from publisher.tables import trouble_with
 
 logger = logging.getLogger(__name__)
 
@@ -41,9 +42,8 @@ class Patience:
                 return action(*args)
             except (OperationalError, InterfaceError, ProgrammingError) as exc:
                 tried += 1
-                with standing_still():
-                    is_over = not self._waits(exc, tries - tried)
-                if is_over:
+                clock.stop()
+                if not self._waits(exc, tries - tried):
                     raise
 
     def _waits(self, exc: BaseException, left: int) -> bool:
@@ -53,28 +53,26 @@ class Patience:
         """
         if not self.using:
             return False
-        connections[self.using].close()
-        if self._answers():
+        drop(connections[self.using])
+        trouble = self._trouble()
+        if trouble is None:
             if isinstance(exc, ProgrammingError) or left <= 0:
                 return False  # the handler's own
             self._pause(PAUSE_SECONDS * 2 ** (TRIES - left))
             return True
-        hint = migration_hint(InboxEvent, self.using) if self._needs_inbox else ""
-        logger.warning("waiting for the database %s: %s%s", self.using, type(exc).__name__, hint)
+        logger.warning("waiting for the database %s: %s", self.using, trouble)
         pause = PAUSE_SECONDS
-        while not self._answers():
+        while self._trouble() is not None:
             pause = min(pause * 2, LONGEST_SECONDS)
             self._pause(pause)
         return True
 
-    def _answers(self) -> bool:
-        try:
-            with connections[self.using].cursor() as cursor:
-                cursor.execute("SELECT 1")
-            return not self._needs_inbox or has_table(InboxEvent, self.using)
-        except Error:
-            connections[self.using].close()
-            return False
+    def _trouble(self) -> str | None:
+        """What the handler would run into; None when it can be called."""
+        trouble = trouble_with(InboxEvent if self._needs_inbox else None, self.using)
+        if trouble is not None:
+            drop(connections[self.using])
+        return trouble
 
     def _pause(self, seconds: float) -> None:
         if self._stop.wait(seconds * random.uniform(0.5, 1.0)):

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from django.db import close_old_connections, connections
 
-from consumers import clock, escaped
+from consumers import clock, escaped, opened
 from consumers.exceptions import HandlerTooSlow
 from consumers.gate import Gate
 from consumers.handling import Handling
@@ -25,8 +25,6 @@ from publisher.wire.printable import printable
 logger = logging.getLogger("consumers.worker")
 
 IDLE_SECONDS = 60.0
-# To ask Django which connections a thread has takes longer than a handler that does little.
-LOOK_SECONDS = 1.0
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -50,7 +48,7 @@ class Running:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.began = time.monotonic()
-        self.clock = clock.started()
+        self.clock = clock.set_up()
         self.is_warned = self.is_ended = False
 
     def is_to_end(self, now: float) -> bool:
@@ -129,16 +127,15 @@ class Pool:
                     logger.warning("slow handler=%s event=%s seconds=%.0f", handler.name, _ids(running.job), seconds)
 
     def _work(self) -> None:
-        tended_at = looked_at = time.monotonic()
-        opened = connections.all(initialized_only=True)
+        tended_at = time.monotonic()
         while (job := self._next()) is not None:
             now = time.monotonic()
-            if now - looked_at > LOOK_SECONDS:
-                looked_at, opened = now, connections.all(initialized_only=True)
-            if now - tended_at > IDLE_SECONDS or (opened and any(each.errors_occurred for each in opened)):
+            if now - tended_at > IDLE_SECONDS or opened.had_errors():
                 close_old_connections()
                 tended_at = now
-            self._done.append((job, self._run(job)))
+            results = self._run(job)
+            opened.end_transactions()
+            self._done.append((job, results))
             if not self._is_told:
                 # Once for many: a wake-up costs more than a handler that does little.
                 self._is_told = True
@@ -159,8 +156,11 @@ class Pool:
             results = self._called(threading.get_ident(), job)
         except BaseException as exc:
             results = [escaped.result_of(exc, job.handling, each) for each in job.received]
-        for delivery, result in zip(job.deliveries, results, strict=True):
-            report(job.handling.handler.name, delivery, result, began)
+        try:
+            for delivery, result in zip(job.deliveries, results, strict=True):
+                report(job.handling.handler.name, delivery, result, began)
+        except Exception as exc:
+            escaped.tell(exc, job.handling)
         return results
 
     def _called(self, thread: int, job: Job) -> Sequence[Result]:
@@ -175,7 +175,7 @@ class Pool:
         return results
 
     def _noted(self, thread: int, job: Job, call: Callable[[Job], Sequence[Any]]) -> Sequence[Any]:
-        self._running[thread] = Running(job)
+        running = self._running[thread] = Running(job)
         try:
             return call(job)
         finally:
@@ -183,6 +183,9 @@ class Pool:
                 del self._running[thread]
             else:
                 self._forget(thread)
+                if running.is_ended:
+                    # It came at any step, in the middle of Django's own too.
+                    opened.drop_all()
 
     def _forget(self, thread: int) -> None:
         """A call that may be ended, and is not any more once this returns."""

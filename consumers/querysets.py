@@ -21,7 +21,13 @@ NAME_CHARACTERS = 150
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-class InboxQuerySet(models.QuerySet[Any]):
+class Rows(models.QuerySet[Any]):
+    def remove(self) -> int:
+        """How many there were. One statement: `delete()` reads and tells of each, when an app hears all deletions."""
+        return self._raw_delete(self.db)
+
+
+class InboxQuerySet(Rows):
     def admit(self, subscription: str, event: Event) -> bool:
         """Write the event down; False when it was there before. Waits for another transaction that is at it.
 
@@ -36,14 +42,14 @@ class InboxQuerySet(models.QuerySet[Any]):
         return self.filter(subscription=stored(subscription), event_id=key_of(event)).exists()
 
     def forget(self, subscription: str, events: Collection[Event]) -> None:
-        self.filter(subscription=stored(subscription), event_id__in=[key_of(event) for event in events]).delete()
+        self.filter(subscription=stored(subscription), event_id__in=[key_of(event) for event in events]).remove()
 
     def older_than(self, age: timedelta) -> "InboxQuerySet":
         rows: InboxQuerySet = self.filter(handled_at__lt=UtcNow() - age)
         return rows
 
 
-class AttemptQuerySet(models.QuerySet[Any]):
+class AttemptQuerySet(Rows):
     def begin(self, subscription: str, event: Event) -> int:
         """Count one more, at once and for good; how many there were with this one. One statement, as in the inbox."""
         connection = connections[self.db]
@@ -59,7 +65,7 @@ class AttemptQuerySet(models.QuerySet[Any]):
         return int(row.values_list("count", flat=True).first() or 0)
 
     def end(self, subscription: str, event: Event) -> None:
-        self.filter(subscription=stored(subscription), event_id=key_of(event)).delete()
+        self.filter(subscription=stored(subscription), event_id=key_of(event)).remove()
 
     def older_than(self, age: timedelta) -> "AttemptQuerySet":
         """Of events that never came again: taken out of their queues by hand, or by the broker."""

@@ -1,21 +1,16 @@
 """What a handler's queue handed over, as the handling sees it: no broker in it."""
 
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from consumers.headers import ATTEMPT, DUE_AT, FIRST_FAILED_AT, ROUTING_KEY, noted_key, number_in, text_in
 from publisher.wire.errors import MalformedEvent
 from publisher.wire.event import Event, decode_event
 from publisher.wire.intake import Delivery
-from publisher.wire.routing import KEY_BYTES
 
-ATTEMPT = "x-attempt"
-DUE_AT = "x-due-at"
-FIRST_FAILED_AT = "x-first-failed-at"
-ROUTING_KEY = "x-routing-key"
 # More than anybody needs, and all that the headers of a copy can hold.
 MOST_ATTEMPTS = 2**31 - 1
 MOMENT_BYTES = 64
@@ -42,23 +37,17 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
         return self.is_suspect or self.attempt > 1
 
 
-def received(delivery: Delivery) -> Received:
+def received_of(delivery: Delivery) -> Received:
     """Headers are whatever a stranger wrote: what is not of its type, or too long for it, counts as not there."""
     headers = delivery.headers
-    if not headers:
-        return Received(
-            body=delivery.body,
-            routing_key=delivery.routing_key,
-            is_suspect=delivery.redelivered,
-            flaw=delivery.flaw,
-        )
     return Received(
         body=delivery.body,
-        routing_key=_text(headers, ROUTING_KEY, KEY_BYTES) or delivery.routing_key,
-        attempt=min(max(1, _number(headers, ATTEMPT) + 1), MOST_ATTEMPTS),
-        due_at=_number(headers, DUE_AT) / 1000,
-        first_failed_at=_text(headers, FIRST_FAILED_AT, MOMENT_BYTES),
+        routing_key=noted_key(headers) or delivery.routing_key,
+        attempt=min(max(1, number_in(headers, ATTEMPT) + 1), MOST_ATTEMPTS),
+        due_at=number_in(headers, DUE_AT) / 1000,
+        first_failed_at=text_in(headers, FIRST_FAILED_AT, MOMENT_BYTES),
         is_suspect=delivery.redelivered,
+        flaw=delivery.flaw,
     )
 
 
@@ -78,13 +67,3 @@ def retry_headers(received: Received, after_seconds: float) -> dict[str, Any]:
         FIRST_FAILED_AT: received.first_failed_at or now,
         ROUTING_KEY: received.routing_key,
     }
-
-
-def _number(headers: Mapping[str, Any], name: str) -> int:
-    value = headers.get(name)
-    return value if isinstance(value, int) else 0
-
-
-def _text(headers: Mapping[str, Any], name: str, most_bytes: int) -> str | None:
-    value = headers.get(name)
-    return value if isinstance(value, str) and len(value.encode(errors="replace")) <= most_bytes else None

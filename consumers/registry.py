@@ -1,7 +1,7 @@
 """The handlers of this process: what `@receiver` and `@subscribe` leave behind."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
@@ -10,6 +10,7 @@ from django.utils.inspect import func_accepts_kwargs
 
 from consumers.exceptions import HandlerNameTaken
 from consumers.retry import Backoff
+from publisher.hints import near
 from publisher.wire.routing import KEY_BYTES
 from publisher.wire.topology import dead_queue
 
@@ -103,6 +104,8 @@ def receiver(
     sender: type | str | None = None,
     instance: Instance = "sent",
     ask: bool = False,
+    weak: bool = True,
+    dispatch_uid: object = None,
     **options: Unpack[Options],
 ) -> Callable[[Function], Function]:
     """A receiver like any other, but out of process: called with `(sender, signal, **kwargs)` as they were sent.
@@ -110,8 +113,10 @@ def receiver(
     `sender` is a model, its label (`"blog.Comment"`) or None for all. The kwargs have `event` beside those of the
     signal. `instance` is the model as it was sent, or with `"fresh"` as it is now (a handler is not called for a row
     that is gone). With `ask`, what the function returns is the answer to whoever sends: for rules that deliver so.
-    The queue is called after the function, or `name`. Raises HandlerNameTaken.
+    The queue is called after the function, or `name`. `weak` and `dispatch_uid` may stay where Django's decorator had
+    them: a handler is held, and is connected once. Raises HandlerNameTaken.
     """
+    _check_options(options)
     signals = tuple(signal) if isinstance(signal, list | tuple) else (signal,)
     if not signals:
         raise TypeError("@receiver names no signal: write @receiver(post_save)")
@@ -123,6 +128,8 @@ def receiver(
             raise TypeError(
                 f"{function.__qualname__} has to take **kwargs, as every receiver: it gets `event`, for one"
             )
+        if next(iter(inspect.signature(function).parameters), "") == "self":
+            raise TypeError(f"{function.__qualname__} is a method, and there is no instance to call it on")
         made = {"name": function.__name__, **options}
         _add(Handler(function=function, signals=signals, sender=sender, instance=instance, ask=ask, **made))  # type: ignore[arg-type]
         return function
@@ -137,6 +144,7 @@ def subscribe(
 
     With `batch`, it gets a list of up to so many, or of those that came within `batch_seconds`.
     """
+    _check_options(options)
     if not patterns:
         raise TypeError('@subscribe names no pattern: write @subscribe("auth.#"), or "#" for all events')
     if not all(isinstance(pattern, str) for pattern in patterns):
@@ -151,6 +159,14 @@ def subscribe(
         return function
 
     return register
+
+
+def _check_options(options: Mapping[str, object]) -> None:
+    """Raises TypeError, where Python's own would name a class that nobody knows."""
+    for name in options:
+        if name not in Options.__annotations__:
+            only = " only @subscribe takes events in batches;" if name.startswith("batch") else ""
+            raise TypeError(f"there is no option {name!r}:{only} {near(name, Options.__annotations__)}")
 
 
 def _takes_one(function: Callable[..., Any]) -> bool:

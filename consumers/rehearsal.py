@@ -1,13 +1,14 @@
 """Runs a handler for real in transactions that are rolled back, and tells what it would have written."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from traceback import format_tb
 from typing import Any
 
-from django.db import connections, router, transaction
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error, connections, router, transaction
 
 from consumers.bindings import queue_of
 from consumers.calling import Call
@@ -18,12 +19,12 @@ from consumers.processing import Untraced
 from consumers.querysets import inbox
 from consumers.registry import Handler
 from consumers.results import name_of, text_of, where
+from consumers.statements import is_read, is_write
 from publisher.redaction import is_secret
 from publisher.tables import has_table
 from publisher.wire.errors import MalformedEvent
 from publisher.wire.event import decode_event
 
-WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE")
 NAME = re.compile(r"""["`](\w+)["`]""")
 TEXT_CHARACTERS = 300
 WARNING = (
@@ -81,6 +82,7 @@ def rehearse(handler: Handler, letter: str, body: bytes, routing_key: str) -> Re
         traceback="".join(format_tb(error.__traceback__)) if error else "",
         reads=record.reads,
         writes=tuple(record.writes),
+        warning=f"{WARNING} Not reached: {', '.join(record.unreached)}." if record.unreached else WARNING,
     )
 
 
@@ -113,18 +115,18 @@ class _Record:
     def __init__(self) -> None:
         self.reads = 0
         self.writes: list[Statement] = []
+        self.unreached: list[str] = []
 
     def wrapper(self, alias: str) -> Any:
         def wrapper(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
             result = execute(sql, params, many, context)
-            verb = sql.lstrip().upper()
-            if verb.startswith(WRITES):
+            if is_write(sql):
                 # SQLite counts what RETURNING returns when it is fetched, which is later.
-                rows = context["cursor"].rowcount or (sql.count("(%s") if "RETURNING" in verb else 0)
+                rows = context["cursor"].rowcount or (sql.count("(%s") if "RETURNING" in sql.upper() else 0)
                 text = " ".join(sql.split())[:TEXT_CHARACTERS]
                 self.writes.append(Statement(database=alias, rows=rows, sql=text, values=_shown(sql, params)))
             else:
-                self.reads += verb.startswith("SELECT")
+                self.reads += is_read(sql)
             return result
 
         return wrapper
@@ -132,18 +134,30 @@ class _Record:
 
 @contextmanager
 def _recorded() -> Iterator[_Record]:
-    """Everything on every database is rolled back."""
+    """Everything on every database is rolled back. One that cannot be reached now takes nothing later either."""
     record = _Record()
     with ExitStack() as stack:
         for alias in connections:
             connection: Any = connections[alias]
             # Django keeps the last one, which may be of the letter before.
             connection.rollback_exc = None
-            stack.enter_context(transaction.atomic(using=alias))
-            stack.enter_context(connection.execute_wrapper(record.wrapper(alias)))
+            wrapper = record.wrapper(alias)
+            try:
+                stack.enter_context(transaction.atomic(using=alias))
+            except (Error, ImproperlyConfigured) as exc:
+                record.unreached.append(alias)
+                wrapper = _raising(exc)
+            stack.enter_context(connection.execute_wrapper(wrapper))
         yield record
-        for alias in connections:
+        for alias in set(connections).difference(record.unreached):
             transaction.set_rollback(True, using=alias)
+
+
+def _raising(exc: Exception) -> Callable[..., Any]:
+    def wrapper(*args: Any) -> Any:
+        raise exc.with_traceback(None)
+
+    return wrapper
 
 
 def _shown(sql: str, params: Sequence[Any] | Mapping[str, Any] | None) -> str:

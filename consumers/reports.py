@@ -4,6 +4,7 @@ import logging
 import time
 from datetime import datetime, timedelta
 
+from consumers.headers import EXCEPTION, WHERE
 from consumers.results import Answered, Dead, Failed, Handled, Result
 from publisher.wire.event import Event
 from publisher.wire.glance import origin_of
@@ -43,7 +44,7 @@ def _report_failed(handler: str, ids: str, result: Failed | Dead) -> None:
                        result.received.attempt, result.after, _at(result.exception, result.where))  # fmt: skip
     else:
         logger.error("dead event=%s handler=%s reason=%s: %s", ids, handler, result.reason,
-                     _at(result.headers["x-exception"], result.headers["x-where"]))  # fmt: skip
+                     _at(result.headers[EXCEPTION], result.headers[WHERE]))  # fmt: skip
 
 
 def _at(exception: str, where: str) -> str:

@@ -8,7 +8,21 @@ from typing import Any
 
 import msgspec
 
-from consumers.received import ATTEMPT, DUE_AT, FIRST_FAILED_AT, ROUTING_KEY, Received
+from consumers.headers import (
+    ATTEMPT,
+    ATTEMPTS_MADE,
+    DUE_AT,
+    EXCEPTION,
+    FIRST_FAILED_AT,
+    HANDLER,
+    HOST,
+    LAST_FAILED_AT,
+    REASON,
+    ROUTING_KEY,
+    TEXT,
+    WHERE,
+)
+from consumers.received import Received
 from publisher.scrubbing import scrubbed
 from publisher.wire.event import Event
 
@@ -43,7 +57,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True):
 # The reason of a dead letter whose handler did not live to say one.
 CRASHED = "crashed"
 # Those that are the event's own.
-OF_THE_EVENT = frozenset(("malformed", "unknown type", "too many hops", "rejected"))
+OF_THE_EVENT = frozenset(("malformed", "unknown type", "not bound", "too many hops", "rejected"))
 
 
 class Dead(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,15 +87,15 @@ def dead(reason: str, exc: BaseException | None, received: Received, handler: st
     """The history that a dead letter carries. The text is cut: it may hold what the handler worked on."""
     now = datetime.now(UTC).isoformat()
     headers = {
-        "x-reason": reason,
-        "x-exception": name_of(exc) if exc else "",
-        "x-text": text_of(exc) if exc else "",
-        "x-where": where(exc) if exc else "",
-        "x-attempts": received.attempt,
+        REASON: reason,
+        EXCEPTION: name_of(exc) if exc else "",
+        TEXT: text_of(exc) if exc else "",
+        WHERE: where(exc) if exc else "",
+        ATTEMPTS_MADE: received.attempt,
         FIRST_FAILED_AT: received.first_failed_at or now,
-        "x-last-failed-at": now,
-        "x-handler": handler,
-        "x-host": socket.gethostname(),
+        LAST_FAILED_AT: now,
+        HANDLER: handler,
+        HOST: socket.gethostname(),
         ROUTING_KEY: received.routing_key,
         ATTEMPT: None,
         DUE_AT: None,

@@ -7,7 +7,7 @@ from consumers.bindings import keys_of, queue_of, topology_of
 from consumers.dead_letters import as_new, letter_of, routing_key_of
 from consumers.drift import bindings_on_broker
 from consumers.exceptions import NotRetirable
-from consumers.received import ROUTING_KEY
+from consumers.headers import LAST_FAILED_AT, REASON, ROUTING_KEY
 from consumers.registry import Handler
 from publisher import conf
 from publisher.wire.connection import Connection
@@ -84,8 +84,13 @@ def hand_over(queue: str, handler: Handler, connection: Connection) -> Iterator[
     def letter(delivery: Delivery) -> Message | None:
         if not is_for(handler, queue, delivery):
             return None
-        # The broker's own reason is in a header that no copy keeps.
-        noted = {"x-reason": letter_of(handler, delivery).reason, ROUTING_KEY: routing_key_of(delivery)}
+        # What the broker itself noted is in a header that no copy keeps.
+        known = letter_of(handler, delivery)
+        noted = {
+            REASON: known.reason,
+            LAST_FAILED_AT: known.last_failed_at or None,
+            ROUTING_KEY: routing_key_of(delivery),
+        }
         return republished(delivery, graves, dead_queue(into), noted)
 
     for source, target, exchange, copy_of in ((queue, into, back, event), (dead, dead_queue(into), graves, letter)):

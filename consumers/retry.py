@@ -1,11 +1,11 @@
 """Retry or dead letter: decided from the attempt and the exception alone."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from consumers.delays import is_wait
-from consumers.exceptions import OnCommitFailed, Reject, Retry, TooManyHops
+from consumers.exceptions import NotBound, OnCommitFailed, Reject, Retry, TooManyHops
 from publisher.wire.errors import MalformedEvent
 
 DELAYS_SECONDS = (1.0, 10.0, 60.0, 600.0)
@@ -29,6 +29,8 @@ class Backoff:
     permanent: tuple[type[BaseException], ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.delays, Sequence):
+            raise TypeError(f"delays is a tuple of seconds, as in delays=(5, 60), not {self.delays!r}")
         if not all(map(is_wait, self.delays)) or not 0 <= self.jitter <= 1:
             raise ValueError("delays are seconds, and jitter is a part of them between 0 and 1")
         for name, kinds in (("transient", self.transient or ()), ("permanent", self.permanent)):
@@ -74,6 +76,8 @@ def decide(
         return Bury(reason="malformed")
     if isinstance(exc, UnknownType):
         return Bury(reason="unknown type")
+    if isinstance(exc, NotBound):
+        return Bury(reason="not bound")
     if isinstance(exc, TooManyHops):
         return Bury(reason="too many hops")
     if isinstance(exc, OnCommitFailed):

@@ -11,14 +11,16 @@ from msgspec.structs import replace
 
 from consumers.breaker import PAUSE_SECONDS
 from consumers.delays import is_due, tier_for
+from consumers.headers import FIRST_FAILED_AT
 from consumers.outlet import Outlet, Way
 from consumers.pool import Job, Pool, identity
-from consumers.received import Received, received, retry_headers
+from consumers.received import Received, received_of, retry_headers
 from consumers.results import Dead, Failed, GivenBack, Handled, Result, is_a_failure
 from consumers.subscription import Subscription
 from publisher import conf
 from publisher.wire.connection import Connection
 from publisher.wire.intake import Delivery, Intake, republished
+from publisher.wire.printable import printable
 from publisher.wire.topology import dead_exchange, dead_queue, retry_exchange
 
 logger = logging.getLogger("consumers.worker")
@@ -48,7 +50,7 @@ class Session:
         self._outlet = Outlet(outward, dead_exchange(self._exchange))
         self._finished: list[int] = []
         self._checked_at = time.monotonic()
-        # Ordered handlers' events between attempts: (when, a tie-breaker, what).
+        # Ordered handlers' events between attempts, and what is paused: (when, a tie-breaker, what).
         self._held: list[tuple[float, int, Job]] = []
         self._numbers = count()
         # Events that came again while their handlers run.
@@ -81,7 +83,9 @@ class Session:
         self.intake.cancel(queue for queue, each in self.subscriptions.items() if not each.handler.ordered)
         taken = self.pool.take_back()
         self._begun -= len(taken)
-        not_begun = [*taken, *(job for subscription in self.subscriptions.values() for job in subscription.clear())]
+        held = (job for _, _, job in self._held)
+        cleared = (job for subscription in self.subscriptions.values() for job in subscription.clear())
+        not_begun = [*taken, *held, *cleared]
         free = (job for job in not_begun if not job.handling.handler.ordered)
         self.intake.give_back(delivery.tag for job in free for delivery in job.deliveries)
         deadline = time.monotonic() + grace_seconds
@@ -93,7 +97,8 @@ class Session:
 
     def _turn(self, seconds: float) -> None:
         self.inward.poll(seconds)
-        self._outlet.check()
+        for way in self._outlet.check():
+            self._reject(way)
         self.intake.check()
         now = time.monotonic()
         self._settle(now)
@@ -117,7 +122,7 @@ class Session:
             if not self.subscriptions[delivery.queue].handler.ordered:
                 self.intake.give_back([delivery.tag])
             return
-        event = received(delivery)
+        event = received_of(delivery)
         if event.due_at and not is_due(event.due_at, time.time()):
             self._wait(delivery, event.due_at - time.time(), {}, None)
             return
@@ -132,16 +137,15 @@ class Session:
 
     def _begin(self, job: Job) -> None:
         """Now, or once its paused subscription goes on."""
-        if job.handling.handler.ordered:
-            paused_until = self.subscriptions[job.deliveries[0].queue].paused_until
-            if paused_until is not None:
-                self._hold(job, paused_until)
-                return
+        paused_until = self.subscriptions[job.deliveries[0].queue].paused_until
+        if paused_until is not None:
+            self._hold(job, paused_until)
+            return
         self._begun += 1
         self.pool.put(job)
 
     def _hold(self, job: Job, until: float) -> None:
-        """An ordered handler's event waits here, unacknowledged, and what has its key behind it."""
+        """Here, unacknowledged; of an ordered handler's event, what has its key behind it."""
         heapq.heappush(self._held, (until, next(self._numbers), job))
 
     def _settle(self, now: float) -> None:
@@ -176,7 +180,7 @@ class Session:
             self._finished.append(delivery.tag)
             self._left(job)
         elif subscription.handler.ordered and isinstance(result, Failed | GivenBack):
-            self._again(job, result)
+            self._hold_for_next_attempt(job, result)
         elif isinstance(result, Failed):
             self._wait(delivery, result.after, retry_headers(of_it, result.after), job)
         elif isinstance(result, Dead):
@@ -186,17 +190,26 @@ class Session:
             self.intake.give_back([delivery.tag])
             self._left(job)
 
+    def _reject(self, way: Way) -> None:
+        """It cannot be published any more, but its queue's own dead-lettering takes it."""
+        id, size = printable(way.delivery.properties.message_id), len(way.message.body)
+        logger.error("rejected event=%s queue=%s: its %d bytes are more than the broker takes", id, way.delivery.queue,
+                     size)  # fmt: skip
+        self.intake.reject([way.delivery.tag])
+        if way.job is not None:
+            self._left(way.job)
+
     def _wait(self, delivery: Delivery, seconds: float, headers: dict[str, object], job: Job | None) -> None:
         """Into the queue that its wait begins in; its routing key there is the way back."""
         exchange = retry_exchange(self._exchange, tier_for(seconds))
         self._outlet.send(Way(delivery, republished(delivery, exchange, delivery.queue, headers), job))
 
-    def _again(self, job: Job, result: Failed | GivenBack) -> None:
+    def _hold_for_next_attempt(self, job: Job, result: Failed | GivenBack) -> None:
         """An ordered handler's event, in its place: at the end of the process that is its queue's, not a wait's."""
         if self._is_ending or isinstance(result, GivenBack):
             return
         last = result.received
-        again = replace(last, attempt=last.attempt + 1, first_failed_at=retry_headers(last, 0)["x-first-failed-at"])
+        again = replace(last, attempt=last.attempt + 1, first_failed_at=retry_headers(last, 0)[FIRST_FAILED_AT])
         self._hold(replace(job, received=[again]), time.monotonic() + result.after)
 
     def _left(self, job: Job) -> None:
@@ -228,6 +241,11 @@ class Session:
             # An ordered queue would go to another process, and what comes behind with it: it waits here.
             if not subscription.handler.ordered:
                 self.intake.pause(queue)
+            # Those of the paused one wait here, too.
+            taken = self.pool.take_back()
+            self._begun -= len(taken)
+            for job in taken:
+                self._begin(job)
 
     def _resume(self, now: float) -> None:
         for queue, subscription in self.subscriptions.items():
@@ -237,4 +255,5 @@ class Session:
                 self.intake.resume(queue, self._prefetch_of(queue))
 
     def _is_empty(self) -> bool:
-        return not self.intake.unacked and not any(self.inward.count_messages(queue) for queue in self.subscriptions)
+        # In this order: what comes while the broker counts is unacknowledged after that.
+        return not any(self.inward.count_messages(queue) for queue in self.subscriptions) and not self.intake.unacked

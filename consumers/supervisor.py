@@ -26,7 +26,8 @@ HEALTHY_SECONDS = 60.0
 class Child:
     """The same command as this process, told who supervises it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ends_by_itself: bool) -> None:
+        self.ends_by_itself = ends_by_itself
         self.pause_seconds = SHORTEST_PAUSE_SECONDS
         self.start()
 
@@ -37,12 +38,12 @@ class Child:
 
     @property
     def is_done(self) -> bool:
-        return self.process.poll() == 0
+        return self.ends_by_itself and self.process.poll() == 0
 
     def tend(self, now: float) -> None:
         """Start it again when it died: after a pause, longer each time, until one lived for a minute."""
         code = self.process.poll()
-        if code is None or code == 0:
+        if code is None or self.is_done:
             return
         if self.restart_at is None:
             if now - self.started_at > HEALTHY_SECONDS:
@@ -66,12 +67,12 @@ def kill(children: Iterable[Child]) -> None:
         child.process.kill()
 
 
-def supervise(count: int, stop: Flag, children: list[Child]) -> int:
-    """Runs until `stop`, or until all children ended well, or one cannot work as configured; the exit code.
+def supervise(count: int, stop: Flag, children: list[Child], *, until_empty: bool) -> int:
+    """Runs until `stop`, or until one cannot work as configured, or with `until_empty` until all children ended well.
 
-    `children` is filled, so that whoever calls this can `kill` them.
+    Returns the exit code. `children` is filled, so that whoever calls this can `kill` them.
     """
-    children.extend(Child() for _ in range(count))
+    children.extend(Child(ends_by_itself=until_empty) for _ in range(count))
     while not stop.is_set() and not all(child.is_done for child in children):
         if any(child.process.poll() == EXIT_CONFIG for child in children):
             stop.set()

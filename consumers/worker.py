@@ -82,15 +82,16 @@ class Worker:
                         logger.warning("taking %d event a thread ahead from now on", LEAST_PER_THREAD)
                 finally:
                     self._forget()
+            self.stop.set()
             self.pool.close(self.grace_left())
-        self.stop.set()
-        self.answering.join()
+        self.answering.join(self.grace_left())
 
     def grace_left(self) -> float:
-        """A handler that hangs is waited for once; threads that do nothing have a second to close their connections."""
+        """Of all that is waited for at the end; threads that do nothing have a second to close their connections."""
+        now = time.monotonic()
         if self._draining_since is None:
-            return self.settings.grace_seconds
-        return max(1.0, self._draining_since + self.settings.grace_seconds - time.monotonic())
+            self._draining_since = now
+        return max(1.0, self._draining_since + self.settings.grace_seconds - now)
 
     def _session(self) -> bool:
         """True when the work is over, rather than the connection."""

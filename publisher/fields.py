@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.db.models import Field
 
 from publisher.wire.redacted import Redacted
@@ -14,5 +13,6 @@ def value_read(field: "Field[Any, Any]", value: Any) -> Any:
         return value
     try:
         return field.to_python(value)
-    except ValidationError:
+    except Exception:
+        # ValidationError by contract; a project's own field may raise what it likes.
         return value

@@ -167,6 +167,12 @@ def _check_receiver(offloaded: Offloaded, connected: list[Connected]) -> Iterato
         hint = "It runs after the transaction committed: a row is as it was saved then, not as it had been; or gone."
         message = f"{offloaded.name} looks into the database before a write{_at(found.looks_up)}."
         yield Warning(message, hint=hint, id="publisher.W036")
+    for name in found.private:
+        if name == "_state" or any(hasattr(model, name) for model in apps.get_models()):
+            continue
+        hint = "Only its fields travel. Send what changed with the 'changes' of a rule, to a handler."
+        message = f"{offloaded.name} looks for instance.{name}, which is no field."
+        yield Warning(message, hint=hint, id="publisher.W038")
     for name in found.parameters:
         if action_of(name, _redact()) == "keep":
             continue

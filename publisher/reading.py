@@ -18,13 +18,16 @@ LOOK_UPS = frozenset(("objects", "_default_manager", "_base_manager", "refresh_f
 
 
 class Findings(NamedTuple):
-    """Lines of the source file that a person should look at. `parameters` are those it asks for by name."""
+    """Lines of the source file that a person should look at. `parameters` are those it asks for by name, and `private`
+    the instance's attributes with an underscore, which are rarely fields.
+    """
 
     returns: tuple[int, ...] = ()
     mutates: tuple[int, ...] = ()
     needs_request: tuple[int, ...] = ()
     looks_up: tuple[int, ...] = ()
     parameters: tuple[str, ...] = ()
+    private: tuple[str, ...] = ()
 
 
 def findings_of(receiver: Receiver) -> Findings:
@@ -51,6 +54,7 @@ def findings_in(function: Function, offset: int = 0) -> Findings:
         needs_request=_lines(_uses(nodes, names[REQUEST]), offset),
         looks_up=_lines((node for node in nodes if isinstance(node, ast.Attribute) and node.attr in LOOK_UPS), offset),
         parameters=tuple(each.arg for each in (*function.args.args, *function.args.kwonlyargs)),
+        private=tuple(sorted({name for node in nodes for name in _private(node, names[INSTANCE])})),
     )
 
 
@@ -96,6 +100,19 @@ def _mutates(node: ast.AST, names: frozenset[str]) -> bool:
         return bool(node.args) and _is_one_of(node.args[0], names, INSTANCE)
     is_written = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del)
     return is_written and _is_one_of(node.value, names, INSTANCE)  # type: ignore[attr-defined]
+
+
+def _private(node: ast.AST, names: frozenset[str]) -> Iterator[str]:
+    """Of `instance._old`, and of `getattr` and `hasattr`."""
+    name: object = None
+    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and _is_one_of(node.value, names, INSTANCE):
+        name = node.attr
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("getattr", "hasattr"):
+        held, key = (*node.args, None, None)[:2]
+        if held is not None and _is_one_of(held, names, INSTANCE) and isinstance(key, ast.Constant):
+            name = key.value
+    if isinstance(name, str) and name.startswith("_"):
+        yield name
 
 
 def _uses(nodes: list[ast.AST], names: frozenset[str]) -> Iterator[ast.AST]:

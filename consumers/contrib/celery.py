@@ -1,27 +1,33 @@
 """Events for Celery: a handler that enqueues a task, or a Celery worker that takes events from the exchange itself."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from celery import Celery, Task
 from celery.bootsteps import ConsumerStep
-from kombu import Consumer, Message, Queue
+from kombu import Consumer, Message, Producer, Queue
 from kombu.pools import producers
 
 from consumers.contrib.plain import event_of, plain
 from consumers.delays import TIERS_SECONDS
+from consumers.headers import ROUTING_KEY, noted_key
 from publisher import conf
 from publisher.wire.errors import MalformedEvent
-from publisher.wire.event import Event, decode_event
+from publisher.wire.event import CONTENT_TYPE, Event, decode_event
 from publisher.wire.printable import printable
-from publisher.wire.topology import Topology, subscription, waiting
+from publisher.wire.topology import Topology, retry_exchange, subscription, waiting
 
 __all__ = ["event_of", "events_to", "to_task"]
 
 logger = logging.getLogger(__name__)
 
 PREFETCH = 64
+# One of the tiers.
+WAIT_SECONDS = 10
+# What consoles and dead letters show: the event itself is all in the body.
+KEPT = ("message_id", "type", "timestamp", "app_id")
 
 
 def to_task(task: Task) -> Callable[[Event], None]:
@@ -37,7 +43,8 @@ def events_to(task: Task, *patterns: str, name: str = "", prefetch: int = PREFET
     """A bootstep of a Celery worker that calls the task for each event under these routing keys.
 
     `app.steps["consumer"].add(events_to(greet, "auth.#"))`. The queue is `<service>.<name>`, by default called after
-    the task's function, on Celery's own broker. An event is acknowledged once the broker confirmed its task.
+    the task's function, on Celery's own broker. An event is acknowledged once the broker confirmed its task; until
+    that can be had it waits on the broker, and comes again every ten seconds.
     """
     queue = f"{conf.service()}.{name or task.name.rpartition('.')[2]}"
     step_name = f"{__name__}:{queue}"
@@ -45,6 +52,9 @@ def events_to(task: Task, *patterns: str, name: str = "", prefetch: int = PREFET
     class Events(ConsumerStep):  # type: ignore[misc]
         # Celery keeps one step of a name.
         name = step_name
+
+        def __init__(self, worker: Any, **options: Any) -> None:
+            self.timer = worker.timer
 
         def get_consumers(self, channel: Any) -> list[Consumer]:
             topology = waiting(conf.exchange(), TIERS_SECONDS) + subscription(conf.exchange(), queue, patterns)
@@ -58,19 +68,41 @@ def events_to(task: Task, *patterns: str, name: str = "", prefetch: int = PREFET
 
         def arrived(self, message: Message) -> None:
             try:
-                event = decode_event(bytes_of(message.body), message.delivery_info["routing_key"])
-                send(task, event)
+                send(task, event_in(message))
             except MalformedEvent as exc:
                 logger.error("dead queue=%s reason=malformed: %s", queue, printable(exc))
                 message.reject()
             except Exception as exc:
-                # The limit of deliveries is the end of it: then it is a dead letter.
                 logger.warning("not enqueued queue=%s: %s", queue, type(exc).__name__)
-                message.requeue()
+                self.put_off(message)
             else:
                 message.ack()
 
+        def put_off(self, message: Message) -> None:
+            try:
+                put_into_wait(task.app, message, queue)
+            except Exception as exc:
+                # Not given back: it would come at once. It stays unacknowledged, and is the broker's if we end.
+                logger.warning("not put off queue=%s: %s", queue, type(exc).__name__)
+                self.timer.call_after(WAIT_SECONDS, self.again, (message,))
+            else:
+                message.ack()
+
+        def again(self, message: Message) -> None:
+            # Where its connection is lost, the broker has given it out anew.
+            if message.channel.connection is not None:
+                self.arrived(message)
+
     return Events
+
+
+def event_in(message: Message) -> Event:
+    """Raises MalformedEvent."""
+    return decode_event(bytes_of(message.body), key_of(message))
+
+
+def key_of(message: Message) -> str:
+    return noted_key(message.headers) or message.delivery_info["routing_key"]
 
 
 def send(task: Task, event: Event) -> None:
@@ -78,11 +110,32 @@ def send(task: Task, event: Event) -> None:
 
     The task's id is the event's, so that an event that comes twice can be told by it.
     """
-    app: Celery = task.app
+    with confirming(task.app) as producer:
+        task.apply_async((plain(event),), task_id=event.id, producer=producer)
+
+
+def put_into_wait(app: Celery, message: Message, queue: str) -> None:
+    """Returns when the broker has confirmed a copy, which it brings back to the queue."""
+    with confirming(app) as producer:
+        producer.publish(
+            message.body,
+            exchange=retry_exchange(conf.exchange(), WAIT_SECONDS),
+            routing_key=queue,
+            mandatory=True,
+            content_type=message.content_type or CONTENT_TYPE,
+            content_encoding=message.content_encoding,
+            headers={ROUTING_KEY: key_of(message)},
+            **{name: message.properties[name] for name in KEPT if name in message.properties},
+        )
+
+
+@contextmanager
+def confirming(app: Celery) -> Iterator[Producer]:
+    """One whose connection is replaced after an error: an answer that is late would be taken for the next one's."""
     connection = app.connection_for_write()
     connection.transport_options = {**connection.transport_options, "confirm_publish": True}
     with producers[connection].acquire(block=True) as producer:
-        task.apply_async((plain(event),), task_id=event.id, producer=producer)
+        yield producer
 
 
 def _declare(channel: Any, topology: Topology) -> None:

@@ -9,9 +9,9 @@ from django.dispatch import Signal
 from msgspec.structs import replace
 
 from consumers.asked import Asked
-from consumers.bindings import keys_of, known_signal, queue_of, rules_about
+from consumers.bindings import check_bound, known_signal, queue_of, rules_about
 from consumers.discovery import chosen, discover
-from consumers.exceptions import ConsumersError, Reject, Retry, UnknownHandler
+from consumers.exceptions import Reject, Retry, UnknownHandler
 from consumers.handling import Handling
 from consumers.offloaded import offloaded_handlers
 from consumers.received import Received
@@ -22,14 +22,9 @@ from publisher.ask import reply_in
 from publisher.events import encoded_event, sender_label
 from publisher.rules import Rule, first_match
 from publisher.wire.event import Event, decode_event, encode_event
-from publisher.wire.routing import matches
 
 # A decorated function, a handler's name, or the handler itself.
 AnyHandler = Handler | Callable[..., Any] | str
-
-
-class NotBound(ConsumersError):
-    """The broker would not bring this event to this handler. Look at its signals, its sender or its patterns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,9 +137,8 @@ def handler_of(wanted: AnyHandler) -> Handler:
 
 
 def _check_bound(handler: Handler, event: Event) -> None:
-    keys = keys_of(handler)
-    if event.routing_key and not any(matches(key, event.routing_key) for key in keys):
-        raise NotBound(f"{handler.name} is bound to {', '.join(keys)}, not to {event.routing_key}. {NotBound.__doc__}")
+    if event.routing_key:
+        check_bound(handler, event.routing_key)
 
 
 def _delivered(result: Result, exc: BaseException | None) -> Delivered:

@@ -10,11 +10,11 @@ from django.db import connections, models, router, transaction
 
 from consumers.models import InboxEvent
 from consumers.registry import Handler
+from consumers.statements import is_write
 from consumers.testing.delivery import AnyHandler, deliver_batch, handler_of
 from publisher.rules import OWN_APPS
 from publisher.wire.event import Event
 
-WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE")
 SHOWN_ROWS = 5
 
 
@@ -112,7 +112,7 @@ def _writes(using: str, dies_after: int) -> Iterator[Callable[[], int]]:
     def wrapper(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         nonlocal count
         result = execute(sql, params, many, context)
-        if sql.lstrip().upper().startswith(WRITES):
+        if is_write(sql):
             count += 1
             if count == dies_after:
                 raise ProcessDied
@@ -125,21 +125,51 @@ def _writes(using: str, dies_after: int) -> Iterator[Callable[[], int]]:
 def rows(using: str) -> dict[str, Counter[str]]:
     """What each model's table holds, but for what the database or Django makes up: ids, and times of now."""
     return {
-        model._meta.label: Counter(map(repr, model._base_manager.using(using).values_list(*_columns(model))))
+        model._meta.label: Counter(map(repr, model._base_manager.using(using).values_list(*_columns(model, using))))
         for model in apps.get_models(include_auto_created=True)
-        if model._meta.managed and not model._meta.proxy and model._meta.app_label not in OWN_APPS
-        if router.allow_migrate_model(using, model) and _columns(model)
+        if _has_table(model, using) and not model._meta.proxy and model._meta.app_label not in OWN_APPS
     }
 
 
-def _columns(model: type[models.Model]) -> list[str]:
+def _has_table(model: type[models.Model], using: str) -> bool:
+    return model._meta.managed and router.allow_migrate_model(using, model)
+
+
+def _columns(model: type[models.Model], using: str) -> list[Any]:
+    """Those that are compared; in the place of a made-up id of another row, that row's."""
+    columns: list[Any] = _given(model)
+    for link in _links(model):
+        if _is_made_up(link) and _has_table(link.related_model, using):
+            columns += [f"{link.name}__{name}" for name in _given(link.related_model)]
+    # Where all of a row is made up, what counts is that it is there.
+    return columns or [models.Value("a row")]
+
+
+def _given(model: type[models.Model]) -> list[str]:
     return [field.attname for field in model._meta.concrete_fields if not _is_made_up(field)]
 
 
+def _links(model: type[models.Model]) -> list[Any]:
+    """To other rows, but for that of a child to its parent, whose columns it has."""
+    fields: Any = model._meta.concrete_fields
+    return [field for field in fields if field.is_relation and not field.remote_field.parent_link]
+
+
 def _is_made_up(field: Any) -> bool:
-    return isinstance(field, models.AutoField | models.BigAutoField | models.SmallAutoField) or bool(
-        getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False)
+    if field.is_relation:
+        return _is_made_up(field.target_field)
+    return (
+        isinstance(field, models.AutoField | models.BigAutoField | models.SmallAutoField)
+        or bool(getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False))
+        or _is_default_made_up(field)
     )
+
+
+def _is_default_made_up(field: Any) -> bool:
+    """As `timezone.now` and `uuid4` are. A default that can be changed, as a dict, is a callable for that alone."""
+    if hasattr(field.db_default, "resolve_expression"):
+        return not isinstance(field.db_default, models.Value)
+    return field.has_default() and callable(field.default) and not isinstance(field.get_default(), dict | list)
 
 
 def difference(expected: Any, found: Any) -> str:

@@ -12,7 +12,7 @@ import msgspec
 from pika import BasicProperties
 from pika.spec import Basic
 
-from publisher.wire.blame import most_bytes
+from publisher.wire.blame import size_taken
 from publisher.wire.connection import Connection
 from publisher.wire.errors import MessageRefused
 from publisher.wire.event import CONTENT_TYPE
@@ -144,9 +144,7 @@ class Answerer:
 
 def without_refused(answers: Sequence[Answer], reason: str) -> list[Answer]:
     """Those that were on their way, with failures for those that the broker's reason is about."""
-    most = most_bytes(reason)
-    if most is None:
-        most = max((len(answer.body) for answer in answers), default=0) - 1
+    most = size_taken(reason, [len(answer.body) for answer in answers])
     return [answer if len(answer.body) <= most else _refused(answer, most) for answer in answers]
 
 

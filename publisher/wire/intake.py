@@ -169,6 +169,12 @@ class Intake:
         self.connection.check()
         self.connection.emit([self._frame(Basic.Nack.INDEX, tag, REQUEUE) for tag in new])
 
+    def reject(self, tags: Iterable[int]) -> None:
+        """Out of the queue, and to where its own dead-lettering sends them."""
+        new = self._settle(tags)
+        self.connection.check()
+        self.connection.emit([self._frame(Basic.Nack.INDEX, tag, 0) for tag in new])
+
     def wait_for_acks(self) -> None:
         """Returns when the broker has all that were sent: a connection may end without a goodbye then."""
         answered: list[object] = []

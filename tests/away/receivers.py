@@ -122,6 +122,12 @@ def wants_token(sender, reset_token=None, **kwargs):
     pass
 
 
+@receiver(order_shipped)
+def wants_old(sender, instance=None, **kwargs):
+    if instance is not None and getattr(instance, "_old_title", instance._meta.label) and instance._state.adding:
+        raise AssertionError
+
+
 @receiver(post_init, sender=Tag)
 def per_row(sender, instance, **kwargs):
     pass

@@ -130,3 +130,27 @@ def test_start_ends_with_what_to_do_when_the_publisher_is_not_installed():
     code += "; django.setup()"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "ImproperlyConfigured: 'consumers' needs 'publisher'" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("forward", "is_told"),
+    [
+        ([], False),
+        (["django.db.models.signals.post_delete"], True),
+        ([{"signal": "django.db.models.signals.*", "senders": ["foo.draft"]}], True),
+        ([{"signal": "django.db.models.signals.*", "senders": ["foo.*"]}], False),
+    ],
+    ids=["no rules", "another signal", "another sender", "forwarded"],
+)
+def test_handler_is_told_of_when_no_rule_forwards_what_it_handles(settings, module, forward, is_told):
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "FORWARD": forward}
+    registry._handlers.clear()
+
+    @receiver(post_save, sender="foo.Article")
+    def unheard(sender, **kwargs):
+        raise AssertionError
+
+    told = [message for message in check_handlers(None) if message.id == "consumers.W003"]
+    assert bool(told) == is_told
+    if told:
+        assert "no rule forwards django.db.models.signals.post_save of 'foo.article'" in told[0].msg

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db.models.signals import post_save
 from msgspec.structs import replace
 
@@ -214,6 +214,33 @@ def test_letter_that_the_broker_buried_comes_back_under_its_own_key(declared, co
     assert own(back.headers) == {"x-routing-key": "db.post_save.foo.article"}
 
 
+def test_letter_that_the_broker_buried_is_as_old_as_the_broker_says(declared, command):
+    declared.publish("db.post_save.foo.article", b"{}", message_id="x")
+    method, _, _ = declared.channel.basic_get(declared.name("index"))
+    declared.channel.basic_reject(method.delivery_tag, requeue=False)
+    eventually(lambda: declared.count("index.dead") == 1)
+    assert ids(command, "--since", "1:00:00") == ["x"]
+    (letter,) = json.loads(command("list", "--format", "json"))
+    died_at = datetime.fromisoformat(letter["last_failed_at"])
+    assert timedelta() <= datetime.now(UTC) - died_at < timedelta(minutes=1)
+    command("discard", "--all", "--since", (died_at + timedelta(seconds=1)).isoformat())
+    assert ids(command) == ["x"]
+
+
+def test_key_that_is_too_long_to_be_one_counts_as_not_there(bury, command, declared):
+    bury("index", "i1", key="k" * 256)
+    command("replay", "i1")
+    (back,) = declared.take("index")
+    assert back.headers["x-routing-key"] == declared.name("index.dead")
+
+
+@pytest.mark.parametrize("deaths", [[], [{}], [{"time": "long ago"}], "x", [5]], ids=repr)
+def test_letter_says_not_when_it_died_when_a_stranger_wrote_the_brokers_header(declared, command, deaths):
+    declared.publish_to("index.dead", b"{}", message_id="x", headers={"x-death": deaths})
+    (letter,) = json.loads(command("list", "--format", "json"))
+    assert letter["last_failed_at"] == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
@@ -295,6 +322,20 @@ def test_rehearsal_shows_the_rows_it_would_write_and_writes_none(own_registry):
     assert "not undone" in rehearsal.warning
     assert not Seen.objects.exists()
     assert not Article.objects.using("other").exists()
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_rehearsal_shows_a_write_that_begins_with_what_it_reads(own_registry):
+    @subscribe("foo.#")
+    def writes(event):
+        with connections["default"].cursor() as cursor:
+            cursor.execute(
+                "WITH n AS (SELECT 7 AS pid) INSERT INTO bar_seen (handler, text, pid) SELECT '', '', pid FROM n"
+            )
+            cursor.execute("WITH n AS (SELECT 7 AS pid) SELECT pid FROM n")
+
+    rehearsal = rehearsed(writes)
+    assert (len(rehearsal.writes), rehearsal.reads) == (1, 1)
 
 
 @pytest.mark.django_db(databases=["default", "other"])
@@ -415,6 +456,38 @@ def test_rehearsal_blames_no_error_of_the_letter_before(own_registry):
 
     assert "of the first" in rehearsed(catching).exception
     assert "of the first" not in rehearsed(giving_up).exception
+
+
+@pytest.fixture
+def unreachable(monkeypatch):
+    """The database `other` has gone away."""
+
+    def refuse():
+        raise OperationalError("nobody there")
+
+    monkeypatch.setattr(connections["other"], "ensure_connection", refuse)
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_rehearsal_names_the_database_that_it_did_not_reach(own_registry, unreachable):
+    @subscribe("foo.#")
+    def writes(event):
+        Seen.objects.create(handler="writes", text="", pid=7)
+
+    rehearsal = rehearsed(writes)
+    assert (rehearsal.exception, len(rehearsal.writes)) == ("", 1)
+    assert rehearsal.warning.endswith(" Not reached: other.")
+    assert not Seen.objects.exists()
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_rehearsal_writes_nothing_when_a_database_comes_back_in_the_middle(own_registry, unreachable, monkeypatch):
+    @subscribe("foo.#")
+    def writes(event):
+        monkeypatch.undo()
+        Article.objects.using("other").create(title="kept")
+
+    assert rehearsed(writes).exception == "django.db.utils.OperationalError: nobody there"
 
 
 @pytest.mark.django_db(databases=["default", "other"])

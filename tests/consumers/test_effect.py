@@ -136,6 +136,11 @@ def test_event_was_not_handled_when_its_handler_closed_its_connection(stage):
     assert tried(stage, "from django.db import connections as them; them.close_all()") == f"{ROLLED_BACK} 0 0"
 
 
+def test_event_was_not_handled_when_its_handler_left_a_transaction_open(stage):
+    code = "from django.db import transaction; transaction.atomic().__enter__()"
+    assert tried(stage, code) == f"{ROLLED_BACK} 0 0"
+
+
 @pytest.mark.parametrize("engine", ["postgres"])
 def test_event_was_not_handled_when_its_handler_caught_the_error_of_a_raw_statement(stage):
     code = """
@@ -146,13 +151,42 @@ def test_event_was_not_handled_when_its_handler_caught_the_error_of_a_raw_statem
     assert tried(stage, code) == f"{ROLLED_BACK} 0 0"
 
 
+@pytest.mark.parametrize("engine", ["mariadb"])
+def test_event_was_not_handled_when_its_handler_caught_a_deadlock(stage):
+    """The database has undone the whole transaction then, and begins another with the next statement."""
+    code = """
+    def other():
+        with transaction.atomic():
+            Draft.objects.bulk_create(Draft(text="more to undo") for _ in range(50))
+            Draft.objects.filter(pk=2).update(text="other")
+            has_second.set()
+            Draft.objects.filter(pk=1).update(text="other")
+            transaction.set_rollback(True)
+        connection.close()
+
+    Draft.objects.filter(pk=1).update(text="mine")
+    thread = Thread(target=other)
+    thread.start()
+    has_second.wait()
+    try:
+        connection.cursor().execute("UPDATE foo_draft SET text = 'mine' WHERE id = 2")
+    except OperationalError:
+        Draft.objects.create(text="after the deadlock")
+    thread.join()"""
+    stage.python("from tests.foo.models import Draft; Draft.objects.create(pk=1); Draft.objects.create(pk=2)")
+    assert tried(stage, code) == f"{ROLLED_BACK} 2 0"
+
+
 def tried(stage, last):
     """What became of an event whose handler writes a row and does this last; the rows of drafts and inbox."""
     code = f"""
-from django.db import connection
+from threading import Event, Thread
+from django.db import OperationalError, connection, transaction
 from consumers.models import InboxEvent
 from tests.consumers.test_effect import handling, one
 from tests.foo.models import Draft
+
+has_second = Event()
 
 def function(event):
     Draft.objects.create(text="effect")

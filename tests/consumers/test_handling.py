@@ -6,6 +6,7 @@ from threading import Event as Flag
 import pytest
 from django.db.models.signals import post_delete, post_save
 
+from consumers.bindings import keys_of
 from consumers.exceptions import BatchFailed, Reject, Retry
 from consumers.handling import Handling
 from consumers.models import InboxEvent
@@ -129,12 +130,20 @@ def test_subscriber_gets_the_event_and_nothing_else():
     ],
     ids=range(4),
 )
-def test_event_is_passed_over_when_it_is_not_for_this_handler(signals, sender, message):
+def test_event_of_a_key_that_is_shared_is_passed_over_when_it_is_not_for_this_handler(signals, sender, message):
     handle, calls = handling(*signals, sender=sender)
-    result = handle(message, "")
+    (pattern,) = keys_of(Handler(name="h", function=calls, signals=signals, sender=sender))
+    result = handle(message, pattern.replace("#", "shared"))
     assert isinstance(result, Handled)
     assert result.event is None
     assert calls == []
+
+
+def test_event_is_a_dead_letter_when_it_came_before_the_handlers_sender_was_renamed():
+    handle, calls = handling(post_save, sender="foo.Draft", retry=Backoff())
+    result = handle(body(Article, SAVE, instance=Article(pk=1)), "db.post_save.foo.article")
+    assert (result.reason, calls) == ("not bound", [])
+    assert "is bound to db.post_save.foo.draft, not to db.post_save.foo.article" in result.headers["x-text"]
 
 
 @pytest.mark.parametrize("name", ["args", "kwargs", "self", "name", "body", "handler", "function", "event", "data"])

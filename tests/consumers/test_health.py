@@ -59,6 +59,21 @@ def test_check_ends_with_1_when_there_is_no_broker(stage):
     assert (done.returncode, "127.0.0.1:1" in done.stderr, "planted" in done.stderr) == (1, True, False)
 
 
+@pytest.mark.parametrize(
+    ("database_url", "trouble"),
+    [
+        ("sqlite:////no/such.db", "unable to open"),
+        ("sqlite:///:memory:", "run: manage.py migrate consumers --database"),
+    ],
+    ids=["away", "not migrated"],
+)
+def test_check_ends_with_1_when_the_inbox_is_not_there(stage, database_url, trouble):
+    done = stage.manage("consume", "--check", check=False, TEST_DATABASE_URL=database_url)
+    assert done.returncode == 1
+    assert "The inbox in 'default': " in done.stderr
+    assert trouble in done.stderr
+
+
 def test_check_ends_with_0_beside_a_worker_and_with_1_after_it(stage, alive_file):
     worker = stage.start("consume", "--alive-file", str(alive_file))
     eventually(lambda: all(word in worker.log.read_text() for word in ("consuming", "answering")))

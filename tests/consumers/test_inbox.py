@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models.signals import pre_delete
 from django.utils import timezone
 
-from consumers.inbox import prune
+from consumers.inbox import forget, prune
 from consumers.models import Attempt, InboxEvent
 from consumers.querysets import attempts, inbox
 from publisher.wire.event import Event
@@ -23,6 +24,32 @@ def test_old_inbox_rows_are_forgotten(capsys):
     assert {row.event_id for row in InboxEvent.objects.all()} == {"new", "younger"}
     call_command("prune_inbox", "--days", "2")
     assert {row.event_id for row in InboxEvent.objects.all()} == {"new"}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("age", "told"), [("0.5", "0.5 days"), ("1", "1 day"), ("0", "0 days")])
+def test_age_is_told_as_it_was_given(capsys, age, told):
+    call_command("prune_inbox", "--days", age)
+    assert capsys.readouterr().out == f"0 forgotten, older than {told}.\n"
+
+
+@pytest.mark.django_db
+def test_forgetting_is_one_statement_and_sends_no_signal(django_assert_num_queries):
+    """An app may listen to every model's deletions."""
+    event = Event(specversion="1.0", id="1", source="/x", type="t")
+    inbox("default").admit("h", event)
+    attempts("default").begin("h", event)
+    heard = []
+    pre_delete.connect(lambda sender, **kwargs: heard.append(sender), dispatch_uid="test", weak=False)
+    try:
+        with django_assert_num_queries(2):
+            assert forget("default", timedelta(days=-1)) == 1
+        with django_assert_num_queries(2):
+            attempts("default").end("h", event)
+            inbox("default").forget("h", [event])
+    finally:
+        pre_delete.disconnect(dispatch_uid="test")
+    assert heard == []
 
 
 @pytest.mark.django_db

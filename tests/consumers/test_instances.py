@@ -8,16 +8,20 @@ from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import models
+from django.db.models.signals import post_save
 from django.test import RequestFactory
 
-from consumers.instances import Record, SentRequest, _tell_once, fresh, instance_of, model_named
+from consumers.instances import Record, SentRequest, _tell_once, fresh, instance_of, kwargs_of, model_named
 from publisher.catalogue import named
 from publisher.events import encoded_event
+from publisher.fields import value_read
 from publisher.rules import Rule
 from publisher.wire.event import decode_event
 from tests.foo.models import Article, Note, Tag, private_data
 
 LOGIN = "tests.foo.signals.user_login"
+POST_SAVE = "django.db.models.signals.post_save"
 
 
 def travelled(value, **rule):
@@ -242,3 +246,25 @@ def test_row_is_read_fresh_where_it_was_written_when_reads_go_to_a_replica(setti
     settings.DATABASE_ROUTERS = [ReadsFromAReplica()]
     assert not Tag.objects.exists()
     assert fresh(travelled(written)).name == "newer"
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+@pytest.mark.parametrize(("service", "database"), [("blog", "other"), ("elsewhere", "default")])
+def test_instance_is_of_the_database_it_was_written_to_when_its_service_is_this_one(settings, service, database):
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "SERVICE": "blog"}
+    written = Tag.objects.using("other").create(name="new")
+    kwargs = {"instance": written, "created": True, "raw": False, "using": "other", "update_fields": None}
+    rule = Rule(signal=POST_SAVE)
+    event = decode_event(encoded_event(named(POST_SAVE), Tag, kwargs, rule, service).body)
+    instance = kwargs_of(event, post_save)["instance"]
+    assert instance._state.db == database
+    if service == "blog":
+        assert fresh(instance).name == "new"
+
+
+def test_text_that_a_projects_own_field_cannot_read_is_what_was_sent():
+    class Grams(models.IntegerField):
+        def to_python(self, value):
+            return int(value)
+
+    assert value_read(Grams(), "500 g") == "500 g"

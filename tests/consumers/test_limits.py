@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from contextlib import contextmanager
+from functools import wraps
 from threading import Event as Flag
 from types import SimpleNamespace
 
@@ -9,8 +11,8 @@ import pytest
 from django.db import OperationalError
 from django.dispatch import Signal
 
+from consumers import handling
 from consumers.exceptions import HandlerTooSlow
-from consumers.handling import Handling
 from consumers.offloaded import Runner
 from consumers.patience import Patience
 from consumers.pool import Job, Pool
@@ -29,11 +31,11 @@ def became():
     """What became of an event whose handler is this function, as the thread that watches sees it."""
     pool = Pool(1, lambda: None)
 
-    def became(function, hard_seconds=0.1, *, has_database=False):
-        handler = Handler(name="h", function=function, patterns=("#",), inbox=False, hard_seconds=hard_seconds)
-        handling = Handling(handler, "s.h", stop=Flag(), has_database=has_database)
+    def became(function, hard_seconds=0.1, *, has_database=False, inbox=False):
+        handler = Handler(name="h", function=function, patterns=("#",), inbox=inbox, hard_seconds=hard_seconds)
+        handles = handling.Handling(handler, "s.h", stop=Flag(), has_database=has_database)
         delivery = SimpleNamespace(properties=SimpleNamespace(message_id="e1"), body=BODY)
-        pool.put(Job(handling, [delivery], [Received(body=BODY, routing_key="a")]))
+        pool.put(Job(handles, [delivery], [Received(body=BODY, routing_key="a")]))
         return eventually(watched, seconds=10)
 
     def watched():
@@ -83,6 +85,22 @@ def test_timeout_of_a_coroutines_own_is_its_own(became):
     assert became(impatient, hard_seconds=60).exception == "builtins.TimeoutError"
 
 
+def test_coroutine_that_its_decorator_hides_is_a_failure_and_no_handled_event(became):
+    def plain(function):
+        @wraps(function)
+        def call(event):
+            return function(event)
+
+        return call
+
+    @plain
+    async def never_begun(event):
+        raise AssertionError
+
+    result = became(never_begun)
+    assert result.exception == "builtins.TypeError"
+
+
 def test_coroutine_that_is_offloaded_is_ended_at_its_hard_limit():
     async def hangs(**kwargs):
         await asyncio.sleep(30)
@@ -98,7 +116,7 @@ def test_coroutine_that_is_offloaded_is_ended_at_its_hard_limit():
 def away(monkeypatch):
     """The database is away for six hard limits."""
     until = time.monotonic() + 0.6
-    monkeypatch.setattr(Patience, "_answers", lambda self: time.monotonic() > until)
+    monkeypatch.setattr(Patience, "_trouble", lambda self: "away" if time.monotonic() <= until else None)
     return lambda: time.monotonic() <= until
 
 
@@ -120,3 +138,14 @@ def test_call_after_an_outage_is_ended_at_its_hard_limit(became, away):
             time.sleep(0.01)
 
     assert became(function, has_database=True).exception == TOO_SLOW
+
+
+@pytest.mark.django_db(transaction=True)
+def test_wait_for_the_lock_that_a_transaction_begins_with_does_not_count(became, monkeypatch):
+    @contextmanager
+    def begun_late(using):
+        time.sleep(0.3)
+        yield
+
+    monkeypatch.setattr(handling, "effect", begun_late)
+    assert isinstance(became(lambda event: None, has_database=True, inbox=True), Handled)

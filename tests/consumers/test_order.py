@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from consumers import gate as gate_module
 from consumers.breaker import LEAST_ATTEMPTS, WINDOW_SECONDS, Breaker
 from consumers.gate import Gate
 from consumers.lanes import Lanes
@@ -79,6 +80,31 @@ def test_gate_lets_one_be_alone_as_soon_as_the_last_beside_has_left():
     gate.leave(1)
     assert came.wait(5)
     thread.join()
+
+
+def test_gate_lets_others_begin_when_one_runs_on_for_hours(monkeypatch, caplog):
+    monkeypatch.setattr(gate_module, "HOLD_SECONDS", 0.05)
+    monkeypatch.setattr(gate_module, "LET_SECONDS", 0.2)
+    gate, came = Gate(), threading.Event()
+
+    def run():
+        with gate.alone(2):
+            came.set()
+
+    gate.enter(1)
+    thread = threading.Thread(target=run)
+    thread.start()
+    eventually(lambda: gate._holding)
+    began = time.monotonic()
+    gate.enter(3)
+    assert time.monotonic() - began < 5
+    assert "waits for handlers that run: 1" in caplog.text
+    assert not came.is_set()
+    gate.leave(3)
+    gate.leave(1)
+    assert came.wait(5)
+    thread.join()
+    assert (gate._holding, gate._wanting) == (0, 0)
 
 
 def recorded(breaker, is_failed, now):

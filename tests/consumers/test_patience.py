@@ -157,11 +157,11 @@ def test_nothing_is_lost_or_counted_while_the_database_is_away(stage, queues):
             queues.event("t.plain", {"n": n})
         eventually(lambda: "waiting for the database" in worker.log.read_text())
         with pytest.raises(AssertionError):
-            eventually(lambda: "failed" in worker.log.read_text() or worker.poll() is not None, seconds=1)
+            eventually(lambda: "failed event=" in worker.log.read_text() or worker.poll() is not None, seconds=1)
         database.open()
         eventually(lambda: len(stage.seen("plain")) == 20)
         assert sorted(int(text) for _, text, _ in stage.seen("plain")) == list(range(20))
-        assert "failed" not in worker.log.read_text()
+        assert "failed event=" not in worker.log.read_text()
         assert queues.count("plain.dead") == 0
         worker.terminate()
         assert worker.wait(15) == 0
@@ -178,7 +178,7 @@ def test_inbox_that_is_missing_is_waited_for_and_the_log_says_what_to_do(stage, 
     queues.event("t.plain", {"n": 1})
     eventually(lambda: "; run: manage.py migrate consumers --database default" in worker.log.read_text())
     with pytest.raises(AssertionError):
-        eventually(lambda: "failed" in worker.log.read_text() or queues.count("plain.dead"), seconds=2)
+        eventually(lambda: "failed event=" in worker.log.read_text() or queues.count("plain.dead"), seconds=2)
     stage.database.rows("ALTER TABLE away RENAME TO consumers_inboxevent")
     eventually(lambda: [text for _, text, _ in stage.seen("plain")] == ["1"])
     assert worker.log.read_text().count("waiting for the database") == 1

@@ -1,6 +1,7 @@
 """A subscription whose attempts nearly all failed is paused, and goes on: a worker as a process, with short pauses."""
 
 import signal
+import time
 
 import pytest
 
@@ -34,6 +35,18 @@ def test_events_of_an_ordered_handler_are_tried_again_when_its_pause_is_over(pau
     assert "resumed queue" in worker.log.read_text()
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(10) == 0
+
+
+def test_events_that_were_taken_ahead_wait_for_the_end_of_the_pause(pausing, queues):
+    for n in range(200):
+        queues.event("t.flaky", {"n": n, "failures": 9})
+    worker = pausing.consume("flaky", "--threads", "1")
+    eventually(lambda: "paused queue" in worker.log.read_text())
+    began = worker.log.read_text().count("failed event=")
+    time.sleep(0.5)
+    assert worker.log.read_text().count("failed event=") <= began + 5
+    eventually(lambda: "resumed queue" in worker.log.read_text())
+    eventually(lambda: worker.log.read_text().count("failed event=") > began + 10)
 
 
 def test_pause_that_is_over_while_the_worker_ends_takes_nothing_more(pausing, queues):

@@ -1,5 +1,6 @@
 """When the thread that does the I/O is woken, and that a thread goes on whatever escapes."""
 
+import logging
 import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -76,3 +77,21 @@ def test_thread_goes_on_when_something_escapes_with_a_result_for_each_delivery(p
     else:
         assert results == [AGAIN, AGAIN]
     assert "escaped handler=h: builtins.TypeError (consumers/test_pool.py:" in caplog.text
+
+
+def test_thread_goes_on_when_what_logs_of_it_raises(pool):
+    """A filter of the project's own, say."""
+
+    def broken(record):
+        raise RuntimeError
+
+    logger = logging.getLogger("consumers.worker")
+    logger.addFilter(broken)
+    try:
+        delivery = SimpleNamespace(properties=SimpleNamespace(message_id="1"), body=b"{}")
+        pool.put(Job(Escaping(AGAIN), [delivery], [Received(body=b"{}", routing_key="a")]))
+        pool.put(job())
+        eventually(lambda: len(pool._done) == 2, seconds=5)
+    finally:
+        logger.removeFilter(broken)
+    assert [results for _, results in pool.done()] == [[AGAIN], [DONE]]

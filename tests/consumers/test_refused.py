@@ -1,7 +1,10 @@
 """A queue that is full and refuses: what is for it waits, and its handler is not called again meanwhile."""
 
+from contextlib import closing
+
 import pytest
 
+from tests.queues import Queues
 from tests.stage import eventually
 
 
@@ -48,3 +51,21 @@ def test_full_dead_letter_queue_is_waited_for_and_the_handler_is_called_once(sta
     worker.terminate()
     assert worker.wait(10) == 0
     assert queues.count("rejected") == 0
+
+
+def test_event_that_is_larger_than_the_broker_takes_now_is_a_dead_letter_and_the_connection_stays(
+    stage, names, strict_node
+):
+    stage.env |= {"TEST_HANDLERS": "tests.bar.faulty", "BROKER_URL": strict_node.url}
+    stage.manage("topology", "--declare")
+    # A channel keeps the limit that it was opened under.
+    strict_node.ctl("eval", "application:set_env(rabbit, max_message_size, 200000).")
+    with closing(Queues(strict_node.url, names)) as queues:
+        strict_node.ctl("eval", "application:set_env(rabbit, max_message_size, 65536).")
+        queues.event("t.reject", {"n": "x" * 100_000})
+        queues.event("t.reject", {"n": 1})
+        worker = stage.start("consume", "rejected")
+        eventually(lambda: queues.count("rejected.dead") == 2)
+        assert "bytes are more than the broker takes" in worker.log.read_text()
+        assert "connection lost" not in worker.log.read_text()
+        assert queues.count("rejected") == 0

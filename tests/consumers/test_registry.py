@@ -49,6 +49,7 @@ def test_subscribe_takes_patterns():
     ("register", "function", "says"),
     [
         (receiver(post_save, name="h"), lambda sender, instance: None, r"\*\*kwargs"),
+        (receiver(post_save, name="h"), lambda self, **kwargs: None, "is a method"),
         (subscribe("#", name="h"), lambda: None, "called with an event"),
         (subscribe("#", name="h"), lambda event, other: None, "called with an event"),
         (subscribe("#", name="h", batch=2), lambda first, second: None, "called with a list of events"),
@@ -58,6 +59,11 @@ def test_function_is_refused_when_it_cannot_be_called_as_handlers_are(register, 
     with pytest.raises(TypeError, match=says):
         register(function)
     assert not handlers()
+
+
+def test_decorator_takes_what_djangos_takes_when_a_receiver_is_moved():
+    receiver(post_save, sender="blog.Comment", weak=False, dispatch_uid="uid")(lambda sender, **kwargs: None)
+    assert [handler.sender for handler in handlers()] == ["blog.Comment"]
 
 
 def test_handlers_are_in_the_order_they_were_registered():
@@ -131,8 +137,11 @@ def test_handler_is_refused_when_its_retry_is_no_policy():
         (lambda: receiver(print), "signals are django.dispatch.Signal"),
         (lambda: receiver("django.db.models.signals.post_save"), "signals are django.dispatch.Signal"),
         (lambda: receiver([]), "names no signal"),
+        (lambda: receiver(post_save, batch=5), "only @subscribe takes events in batches"),
+        (lambda: receiver(post_save, inboxes=False), r"no option 'inboxes'.* Did you mean 'inbox'"),
+        (lambda: subscribe("#", sender="blog.Comment"), "no option 'sender'"),
     ],
-    ids=range(6),
+    ids=range(9),
 )
 def test_decorator_is_refused_at_once_when_it_does_not_say_of_what(decorate, told):
     with pytest.raises(TypeError, match=told):

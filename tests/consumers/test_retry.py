@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from consumers.delays import TIERS_SECONDS, is_due, tier_for
-from consumers.exceptions import BatchFailed, Reject, Retry
+from consumers.exceptions import BatchFailed, NotBound, Reject, Retry
 from consumers.retry import Again, Backoff, Bury, UnknownType, decide
 from publisher.wire.errors import MalformedEvent
 
@@ -32,6 +32,7 @@ PATIENT = Backoff(delays=(1, 10), jitter=0, permanent=(KeyError,))
         (1, Reject("no"), PATIENT, Bury(reason="rejected")),
         (1, MalformedEvent("no"), PATIENT, Bury(reason="malformed")),
         (1, UnknownType("no"), PATIENT, Bury(reason="unknown type")),
+        (1, NotBound("no"), PATIENT, Bury(reason="not bound")),
     ],
     ids=repr,
 )
@@ -57,6 +58,12 @@ def test_default_is_five_attempts_over_ten_minutes():
 def test_policy_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(ValueError, match="delays are seconds"):
         Backoff(**wrong)
+
+
+@pytest.mark.parametrize("delays", [5, None], ids=repr)
+def test_policy_is_refused_when_its_delays_are_no_tuple(delays):
+    with pytest.raises(TypeError, match=rf"delays is a tuple of seconds, as in delays=\(5, 60\), not {delays}"):
+        Backoff(delays=delays)
 
 
 @pytest.mark.parametrize("kinds", [[KeyError], "KeyError", ("KeyError",), (KeyError(),), (int,)], ids=repr)

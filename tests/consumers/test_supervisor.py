@@ -58,6 +58,19 @@ def test_children_end_at_once_with_their_supervisor_at_a_second_signal(stage, qu
     eventually(lambda: queues.count("free") == 2)
 
 
+def test_child_that_ended_well_is_started_again_unless_it_was_to_end_by_itself(stage, queues):
+    supervisor = stage.start("consume", "index", "--processes", "2")
+    eventually(lambda: supervisor.log.read_text().count("consuming") == 2)
+    first = children(supervisor.pid)
+    os.kill(first[0], signal.SIGTERM)
+    eventually(lambda: f"worker pid={first[0]} ended code=0" in supervisor.log.read_text())
+    eventually(lambda: supervisor.log.read_text().count("consuming") == 3)
+    assert len(children(supervisor.pid)) == 2
+    supervisor.terminate()
+    assert supervisor.wait(15) == 0
+    assert stage.manage("consume", "index", "--processes", "2", "--until-empty").returncode == 0
+
+
 def is_running(pid):
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"

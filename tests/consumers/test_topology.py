@@ -2,7 +2,9 @@
 
 import json
 import socket
+from datetime import UTC, datetime
 from io import StringIO
+from threading import Thread
 from types import SimpleNamespace
 
 import pika
@@ -51,7 +53,8 @@ def renamed(topology, queues, bridge):
         connection.declare(subscription(queues.exchange, queues.name("renamed"), ["db.*.foo.article", "a.key"]))
     queues.publish("db.post_save.foo.article", b"event", headers={"x-attempt": 3}, message_id="1")
     queues.publish("a.key", b"another's", message_id="2")
-    dead = {"x-reason": "failed", "x-routing-key": "db.post_save.foo.article", "x-attempts": 5}
+    died = [{"time": datetime(2026, 11, 24, 8, tzinfo=UTC)}]
+    dead = {"x-reason": "failed", "x-routing-key": "db.post_save.foo.article", "x-attempts": 5, "x-death": died}
     queues.publish_to("renamed.dead", b"letter", headers=dead, message_id="3")
     queues.take("log"), queues.take("index")
     yield queues.name("renamed")
@@ -89,6 +92,22 @@ def test_advice_is_to_declare_what_is_missing_and_to_delete_what_differs(topolog
 
 def test_bindings_are_not_checked_when_the_console_does_not_answer(topology):
     assert HINT in topology("--check", console=f"http://127.0.0.1:{closed_port()}/")
+
+
+def test_bindings_are_not_checked_when_the_console_is_behind_tls(topology):
+    """What a port of TLS says to plain HTTP."""
+    alert = bytes.fromhex("15 03 01 00 02 02 46")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            with server.accept()[0] as client:
+                client.sendall(alert)
+
+        answering = Thread(target=answer)
+        answering.start()
+        said = topology("--check", console=f"http://127.0.0.1:{server.getsockname()[1]}/")
+        answering.join()
+    assert HINT in said
 
 
 def test_nothing_is_said_of_bindings_when_nobody_asked_for_a_check(topology):
@@ -137,6 +156,14 @@ def test_dead_letters_of_a_handler_that_is_gone_are_left_over_once(topology, con
     queues.delete("renamed.dead")
 
 
+def test_left_over_queue_may_be_of_a_service_whose_name_begins_alike(topology, console, queues):
+    queues.bind("eu.index", "#")
+    topology("--format", "json", console=console)
+    left_over = [row for row in json.loads(topology.out.getvalue()) if row["state"] == "left over"]
+    assert [row["detail"] for row in left_over] == [f"0 messages; unless there is a service {queues.service}.eu"]
+    queues.delete("eu.index")
+
+
 def handed_over(topology):
     return {row["queue"]: (row["into"], row["moved"], row["stay"]) for row in json.loads(topology.out.getvalue())}
 
@@ -154,6 +181,7 @@ def test_retired_queue_gets_no_more_and_its_handlers_successor_gets_what_is_in_i
     assert event.headers["x-routing-key"] == "db.post_save.foo.article"
     assert "x-attempt" not in event.headers
     assert (letter.body, letter.headers["x-reason"], letter.headers["x-attempts"]) == (b"letter", "failed", 5)
+    assert letter.headers["x-last-failed-at"] == "2026-11-24T08:00:00+00:00"
     queues.publish("db.post_save.foo.article", b"later")
     assert eventually(lambda: [letter.body for letter in queues.peek("renamed")]) == [b"another's"]
 

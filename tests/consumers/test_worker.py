@@ -3,13 +3,16 @@
 import gc
 import signal
 import struct
+import time
 from datetime import UTC, datetime
 from threading import Event as Flag
+from types import SimpleNamespace
 
 import pika
 import pytest
 
 from consumers.options import Settings
+from consumers.session import Session
 from consumers.worker import Worker
 from tests.queues import Raw, table
 from tests.stage import eventually
@@ -190,3 +193,19 @@ def test_collections_pass_over_what_was_loaded_before_as_long_as_the_worker_work
     Worker([], Settings(), Flag()).run()
     assert frozen[0] > 10_000
     assert gc.get_freeze_count() == 0
+
+
+def test_grace_period_is_one_for_all_that_is_waited_for():
+    worker = Worker([], Settings(grace_seconds=5.0), Flag())
+    first = worker.grace_left()
+    time.sleep(0.05)
+    assert 4.0 < worker.grace_left() < first <= 5.0
+    worker.loop.close()
+
+
+def test_queue_is_not_taken_for_empty_when_an_event_comes_while_the_broker_counts():
+    session = object.__new__(Session)
+    session.intake = SimpleNamespace(unacked={})
+    session.subscriptions = {"queue": None}
+    session.inward = SimpleNamespace(count_messages=lambda queue: session.intake.unacked.update({1: None}) or 0)
+    assert not session._is_empty()

@@ -2,6 +2,7 @@
 """Models of every kind: all of Django's fields, PostgreSQL's, custom ones, proxies, parents, relations."""
 
 from dataclasses import dataclass
+from uuid import uuid4
 
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
@@ -10,6 +11,7 @@ from django.contrib.postgres import fields as postgres
 from django.contrib.postgres.search import SearchVectorField
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models.functions import Now
 
 from publisher.bulk import SignalManager
 
@@ -134,6 +136,16 @@ class Code(models.Model):
 
     def __str__(self) -> str:
         return self.code
+
+
+class Ticket(models.Model):
+    """Nothing in it was given: id and time are made up, here and in the database."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4)
+    at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return str(self.id)
 
 
 class Option(models.Model):

@@ -61,6 +61,7 @@ def told(databases, tmp_path_factory, django_db_blocker):
         ("publisher.W032", f"{AWAY}.needs_request needs the real request (line", "Method, path"),
         ("publisher.W033", f"{AWAY}.wants_token asks for 'reset_token'", "would fail"),
         ("publisher.W036", f"{AWAY}.normalise looks into the database before a write (line", "after the transaction"),
+        ("publisher.W038", f"{AWAY}.wants_old looks for instance._old_title, which is no field", "'changes' of a rule"),
         ("publisher.W034", f"'{AWAY}.*' leaves a lambda in process", "a function with a name"),
     ],
 )

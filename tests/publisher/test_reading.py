@@ -49,6 +49,22 @@ def test_looks_up_when_it_asks_the_database_for_rows(line, is_found):
 
 
 @pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("old = instance._old", ("_old",)),
+        ("old = getattr(instance, '_old', None)", ("_old",)),
+        ("known = hasattr(instance, '_old') and kwargs['instance']._older", ("_old", "_older")),
+        ("instance._new = 1", ()),
+        ("old = instance.old", ()),
+        ("old = other._old", ()),
+        ("old = getattr(instance, name)", ()),
+    ],
+)
+def test_private_are_the_attributes_that_rarely_are_fields(line, names):
+    assert read(body(line)).private == names
+
+
+@pytest.mark.parametrize(
     ("line", "is_found"),
     [
         ("instance.slug = 'x'", True),

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from consumers.bindings import keys_of, queue_of
 from consumers.discovery import chosen, discover
 from consumers.exceptions import HandlersNotImportable, UnknownHandler
-from consumers.health import problems_of_process, problems_of_queues
+from consumers.health import problems_of_process, problems_of_work
 from consumers.options import add_options
 from consumers.registry import Handler
 from consumers.reloading import run_reloading
@@ -44,7 +44,8 @@ class Command(BaseCommand):
         instead.add_argument(
             "--check",
             action="store_true",
-            help="end with 0 if every queue is there and taken from, else with 1; with --alive-file, look at it alone",
+            help="end with 0 if every queue is there and taken from, and the inbox is there, else with 1; with "
+            "--alive-file, look at that alone",
         )
         instead.add_argument("--reload", action="store_true", help="start again when code changes, for development")
         add_options(parser)
@@ -80,7 +81,7 @@ class Command(BaseCommand):
 
     def _check(self, handlers: Sequence[Handler], options: dict[str, Any]) -> None:
         file = options["alive_file"]
-        if problems := problems_of_process(file) if file else problems_of_queues(handlers):
+        if problems := problems_of_process(file) if file else problems_of_work(handlers):
             raise CommandError("\n".join(problems))
         self.stdout.write("The worker is alive." if file else f"Handlers at work: {len(handlers)}.")
 

@@ -44,4 +44,5 @@ class Command(BaseCommand):
         except DatabaseTrouble as exc:
             text = " ".join(str(exc).split())
             raise CommandError(f"The inbox of {database!r}: {text}{migration_hint(InboxEvent, database)}") from exc
-        self.stdout.write(f"{count} forgotten, older than {age.days} days.")
+        number = age / timedelta(days=1)
+        self.stdout.write(f"{count} forgotten, older than {number:g} day{'' if number == 1 else 's'}.")

@@ -5,9 +5,11 @@ from django.db import transaction
 
 from consumers import receiver, registry, subscribe
 from consumers.testing import assert_idempotent, event_from
+from project.blog.models import Comment, Post
 from tests.bar.models import Seen
-from tests.foo.models import Article, Tag
+from tests.foo.models import Article, Note, Tag
 from tests.foo.signals import article_flagged
+from tests.kinds.models import Ticket
 
 pytestmark = pytest.mark.django_db
 
@@ -81,6 +83,43 @@ def test_handler_is_found_when_the_last_event_wins():
 
     with pytest.raises(AssertionError, match=r"last_wins: when the events come in reverse,\n  foo.Article: "):
         assert_idempotent(last_wins, *events())
+
+
+def test_ids_and_times_that_are_made_up_do_not_count():
+    @receiver(article_flagged)
+    def makes(n, **kwargs):
+        Ticket.objects.create()
+        Post.objects.create(title=n)
+
+    assert_idempotent(makes, *events())
+
+
+def test_made_up_ids_do_not_count_where_another_row_points_to_them():
+    @receiver(article_flagged)
+    def makes(n, **kwargs):
+        Comment.objects.create(post=Post.objects.create(title=n), name=f"of {n}")
+        Note.objects.create(title=n).tags.add(Tag.objects.create(name=n))
+
+    assert_idempotent(makes, *events())
+
+
+def test_handler_is_found_when_all_that_it_writes_is_made_up():
+    @receiver(article_flagged, inbox=False)
+    def makes(**kwargs):
+        Ticket.objects.create()
+
+    with pytest.raises(AssertionError, match=r"comes twice,\n  kinds.Ticket: too much: "):
+        assert_idempotent(makes, *events(1))
+
+
+def test_handler_is_found_when_a_row_points_to_another_one_than_in_order():
+    @receiver(article_flagged)
+    def first_wins(n, **kwargs):
+        Post.objects.create(title=n)
+        Comment.objects.create(post=Post.objects.earliest("pk"), name="ever the same")
+
+    with pytest.raises(AssertionError, match=r"in reverse,\n  blog.Comment: too much: \('ever .*, '1', "):
+        assert_idempotent(first_wins, *events())
 
 
 def test_ordered_handler_is_given_no_other_order():

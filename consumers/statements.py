@@ -1,0 +1,18 @@
+"""What an SQL statement does, as far as its words tell."""
+
+import re
+
+# What follows WITH may read alone, and lock what it reads: FOR UPDATE.
+WRITE = re.compile(
+    r"\s*(?:INSERT|UPDATE|DELETE|REPLACE|MERGE|WITH\b.*\b(?:INSERT\s+INTO|DELETE\s+FROM|UPDATE\b.+\bSET))\b",
+    re.IGNORECASE | re.DOTALL,
+)
+READ = re.compile(r"\s*(?:SELECT|WITH)\b", re.IGNORECASE)
+
+
+def is_write(sql: str) -> bool:
+    return WRITE.match(sql) is not None
+
+
+def is_read(sql: str) -> bool:
+    return not is_write(sql) and READ.match(sql) is not None
