@@ -10,6 +10,7 @@ from consumers.exceptions import HandlersNotImportable, UnknownHandler
 from consumers.offloaded import offloaded_handlers
 from consumers.registry import Handler, handlers
 from publisher import conf
+from publisher.hints import near
 
 
 def handler_modules() -> tuple[str, ...]:
@@ -33,5 +34,6 @@ def chosen(known: Sequence[Handler], names: Sequence[str]) -> tuple[Handler, ...
     by_name = {handler.name: handler for handler in known}
     for name in names:
         if name not in by_name:
-            raise UnknownHandler(f"There is no handler {name!r}. There are: {', '.join(by_name) or 'none'}.")
+            there_are = near(name, by_name, "`manage.py consume --list` lists them.") if by_name else "There are: none."
+            raise UnknownHandler(f"There is no handler {name!r}. {there_are}")
     return tuple(by_name[name] for name in names) if names else tuple(known)

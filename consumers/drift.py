@@ -8,13 +8,16 @@ from http.client import HTTPException
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import Request, urlopen
 
+from consumers.exceptions import BindingsUnknown
 from publisher import conf
 from publisher.wire.connection import MISSING, PRESENT, Connection
+from publisher.wire.printable import printable
 from publisher.wire.topology import Binding, Topology, dead_queue
 
 UNKNOWN = "unknown"
 LEFT_OVER = "left over"
 API_SECONDS = 5
+TAG = "give the broker's user the tag 'management'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +34,12 @@ def differs(row: Compared) -> bool:
     return row.state not in (PRESENT, MISSING, UNKNOWN, LEFT_OVER)
 
 
-def compared(topology: Topology, connection: Connection, *, declared: bool = False) -> list[Compared]:
-    """`declared` is whether it was, just now: then its bindings are there, whether they can be looked at or not."""
-    found = bindings_on_broker()
+def compared(topology: Topology, connection: Connection, found: set[Binding] | None) -> list[Compared]:
+    """`found` are the bindings that are there; None where nobody knows."""
     return [
         *_exchanges(topology, connection),
         *_queues(topology, connection),
-        *_bindings(topology, set(topology.bindings) if declared and found is None else found),
+        *_bindings(topology, found),
         *_left_over(topology, found or set(), connection),
     ]
 
@@ -62,7 +64,7 @@ def _counted(queue: str, connection: Connection) -> str:
 def _bindings(topology: Topology, found: set[Binding] | None) -> Iterator[Compared]:
     for binding in topology.bindings:
         state = UNKNOWN if found is None else PRESENT if binding in found else MISSING
-        yield Compared(kind="binding", name=binding.queue, detail=f"{binding.exchange} {binding.key}", state=state)
+        yield Compared(kind="binding", name=binding.queue, detail=_source(binding), state=state)
 
 
 def _left_over(topology: Topology, found: set[Binding], connection: Connection) -> Iterator[Compared]:
@@ -75,8 +77,11 @@ def _left_over(topology: Topology, found: set[Binding], connection: Connection) 
             yield Compared(kind="queue", name=queue, detail=f"{detail}{_unless(queue)}", state=LEFT_OVER)
     for binding in sorted(ours, key=lambda binding: (binding.queue, binding.exchange, binding.key)):
         if binding.queue in asked:
-            detail = f"{binding.exchange} {binding.key}"
-            yield Compared(kind="binding", name=binding.queue, detail=detail, state=LEFT_OVER)
+            yield Compared(kind="binding", name=binding.queue, detail=_source(binding), state=LEFT_OVER)
+
+
+def _source(binding: Binding) -> str:
+    return f"{binding.exchange} {binding.key}".rstrip()
 
 
 def _unless(queue: str) -> str:
@@ -92,15 +97,18 @@ def _is_ours(binding: Binding) -> bool:
     return is_of_the_bridge and binding.queue.startswith(f"{conf.service()}.") and binding.queue != binding.exchange
 
 
-def bindings_on_broker() -> set[Binding] | None:
-    """All bindings of the vhost, from the console's API; None when there is no answer from it."""
+def bindings_on_broker() -> set[Binding]:
+    """All bindings of the vhost, from the console's API. Raises BindingsUnknown."""
     if not conf.management_url():
-        return None
+        raise BindingsUnknown(f"set MANAGEMENT_URL, and {TAG}")
+    request = _api_request()
     try:
-        with urlopen(_api_request(), timeout=API_SECONDS) as answer:
+        with urlopen(request, timeout=API_SECONDS) as answer:
             rows = json.load(answer)
-    except (OSError, HTTPException, ValueError):
-        return None
+    except (OSError, HTTPException, ValueError) as exc:
+        # The URL may hold a password.
+        host, said = request.host.rpartition("@")[2], printable(exc) or type(exc).__name__
+        raise BindingsUnknown(f"MANAGEMENT_URL at {host}: {said}; {TAG}") from exc
     return {Binding(exchange=row["source"], queue=row["destination"], key=row["routing_key"]) for row in rows}
 
 

@@ -25,6 +25,10 @@ class UnknownHandler(ConsumersError):
     """There is no handler of that name. `manage.py consume --list` shows those there are."""
 
 
+class BindingsUnknown(ConsumersError):
+    """AMQP does not tell what is bound to a queue, and the console did not; the message says why."""
+
+
 class NotRetirable(ConsumersError):
     """The queue is not left over, or cannot be taken over by that handler; the message says why."""
 
@@ -86,6 +90,9 @@ class HandlerTooSlow(BaseException):
 
     As KeyboardInterrupt it is no Exception: it comes at any step, once, and `except Exception` would lose it.
     """
+
+    def __str__(self) -> str:
+        return "The handler ran longer than its hard limit, and was ended."
 
 
 class Reject(ConsumersError):

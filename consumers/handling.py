@@ -247,6 +247,9 @@ class Handling:
                     f"BatchFailed names what is no id of an event of the batch: {min(unknown)!r}"
                 ) from report
             self.processing.partly_failed(report)
+            for exc in report.failures.values():
+                # One that was made and never raised has come from where it is reported.
+                exc.__traceback__ = exc.__traceback__ or report.__traceback__
             return report.failures
         return {}
 

@@ -12,6 +12,7 @@ from publisher.wire.ids import told
 from publisher.wire.intake import Delivery
 from publisher.wire.origin import originating
 from publisher.wire.printable import printable
+from publisher.wire.shelf import letter_id
 
 logger = logging.getLogger("consumers.worker")
 
@@ -25,7 +26,7 @@ def report(handler: str, delivery: Delivery, result: Result, began: float) -> No
             with originating(result.event):
                 _report_done(handler, result.event, result, began)
     elif isinstance(result, Failed | Dead):
-        id = printable(delivery.properties.message_id)
+        id = printable(letter_id(delivery.properties, delivery.body))
         origin = origin_of(delivery.body, id)
         with originating(origin):
             _report_failed(handler, f"{id}{told(origin)}", result)

@@ -56,14 +56,9 @@ def check_takes_over(handler: Handler) -> None:
 def cut_off(queue: str, connection: Connection) -> list[Binding]:
     """Unbinds what brings new events, and returns it; what is between two attempts still comes back to the queue.
 
-    Raises NotRetirable when the console does not tell what is bound.
+    Raises BindingsUnknown.
     """
     found = bindings_on_broker()
-    if found is None:
-        raise NotRetirable(
-            "The console's API tells what is bound to a queue: set MANAGEMENT_URL, and give the broker's user the tag "
-            "'management'."
-        )
     stays = ("", return_exchange(conf.exchange()))
     bindings = [each for each in found if each.queue == queue and each.exchange not in stays]
     connection.unbind(bindings)

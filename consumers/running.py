@@ -15,9 +15,8 @@ from consumers.supervisor import SAME_WISH_SECONDS, Child, kill, supervise, supe
 from consumers.worker import Worker
 from publisher.incidental import own_work
 from publisher.wire.errors import BrokerRefused
-from publisher.wire.lifecycle import EXIT_CONFIG, log_to_stderr, stopping_on_signals
-
-EXIT_USAGE = 2
+from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
+from publisher.wire.lifecycle import log_to_stderr, stopping_on_signals
 
 
 def run_worker(handlers: Sequence[Handler], options: Namespace, *, has_database: bool = True) -> int:

@@ -31,6 +31,8 @@ def run(arguments: list[str] | None = None) -> None:
     module = os.environ.get("DJANGO_SETTINGS_MODULE") or settings_of_manage_py()
     if module:
         os.environ["DJANGO_SETTINGS_MODULE"] = module
+        # As `manage.py` has it; of a script, Python knows the folder it lies in.
+        sys.path.insert(1, str(Path.cwd()))
     else:
         configure_without_settings()
     django.setup()

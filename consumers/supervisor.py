@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from threading import Event as Flag
 
-from publisher.wire.lifecycle import EXIT_CONFIG
+from publisher.wire.exit_codes import EXIT_CONFIG
 
 logger = logging.getLogger(__name__)
 

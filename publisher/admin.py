@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db import router
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -34,6 +35,10 @@ class LookOnly(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 class WithPayload(LookOnly):
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        # A list shows no payloads, which may be large; the page of one row fetches its own.
+        return super().get_queryset(request).defer("body")
+
     @admin.display(description="payload")
     def payload(self, row: Any) -> SafeString:
         return format_html("<pre>{}</pre>", readable(bytes(row.body)))
@@ -63,7 +68,9 @@ class ParkedEventAdmin(WithPayload):
         # Imported now: the admin is imported by every process of a site.
         from publisher.querysets import outbox, parked
 
-        count = parked(rows.db).filter(pk__in=rows.values("pk")).put_back(outbox(rows.db))
+        # They were looked at where rows are read, which may be a replica.
+        using = router.db_for_write(ParkedEvent)
+        count = parked(using).filter(pk__in=rows.using(using).values("pk")).put_back(outbox(using))
         self.message_user(request, f"{count} put back into the outbox.", messages.SUCCESS)
 
     @admin.action(description="Discard for good", permissions=["discard"])

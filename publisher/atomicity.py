@@ -8,13 +8,18 @@ https://github.com/django/django/blob/5.2/django/db/models/base.py `Model.save_b
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 from functools import wraps
 from typing import Any
 
+from django.core.serializers.base import DeserializedObject
 from django.db import connections, router, transaction
 from django.db.models import Model
 
 _made_atomic: dict[type[Model], Any] = {}
+# What `DeserializedObject.save` was, while it is another.
+_save_loaded: list[Any] = []
+_is_loading: ContextVar[bool] = ContextVar("signal_bridge_is_loading", default=False)
 _INHERITED = object()
 # Saves within a transaction are many: one for all of them.
 _NOTHING = nullcontext()
@@ -41,12 +46,13 @@ def make_saves_atomic(model: type[Model]) -> None:
     """Open a transaction around this model's `save_base`, where none is open."""
     if model in _made_atomic:
         return
+    watch_loading()
     _made_atomic[model] = vars(model).get("save_base", _INHERITED)
     save_base = model.save_base
 
     @wraps(save_base)
     def atomic_save_base(self: Model, *args: Any, **kwargs: Any) -> None:
-        # `using` is always given: `Model.save` and the deserializers are the only callers there are.
+        # `Model.save` gives `using`, and is the only caller of Django's own.
         using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
         if is_open(using):
             save_base(self, *args, **kwargs)
@@ -57,6 +63,37 @@ def make_saves_atomic(model: type[Model]) -> None:
     model.save_base = atomic_save_base  # type: ignore[method-assign]
 
 
+def watch_loading() -> None:
+    """The same around the save of a deserialized object, as of a fixture: it calls what `Model` has, not its model.
+
+    Meanwhile `is_loading()` is true.
+
+    https://github.com/django/django/blob/5.2/django/core/serializers/base.py `DeserializedObject.save`
+    """
+    if _save_loaded:
+        return
+    save = DeserializedObject.save
+    _save_loaded.append(save)
+
+    @wraps(save)
+    def atomic_save(self: Any, save_m2m: bool = True, using: str | None = None, **kwargs: Any) -> None:
+        model = type(self.object)
+        alias = using or router.db_for_write(model, instance=self.object)
+        token = _is_loading.set(True)
+        try:
+            with in_transaction(alias) if model in _made_atomic else _NOTHING:
+                save(self, save_m2m, using, **kwargs)
+        finally:
+            _is_loading.reset(token)
+
+    DeserializedObject.save = atomic_save  # type: ignore[method-assign]
+
+
+def is_loading() -> bool:
+    """Whether a deserialized object is being saved."""
+    return _is_loading.get()
+
+
 def restore_saves() -> None:
     for model, original in _made_atomic.items():
         if original is _INHERITED:
@@ -64,3 +101,5 @@ def restore_saves() -> None:
         else:
             model.save_base = original  # type: ignore[method-assign]
     _made_atomic.clear()
+    while _save_loaded:
+        DeserializedObject.save = _save_loaded.pop()  # type: ignore[method-assign]

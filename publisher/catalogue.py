@@ -90,8 +90,8 @@ def catalogue(package: str = "") -> tuple[KnownSignal, ...]:
     places: dict[int, list[KnownSignal]] = {}
     for found in _everywhere(package):
         places.setdefault(id(found.signal), []).append(found)
-    known = [min(candidates, key=_is_elsewhere) for candidates in places.values()]
-    if package and any(map(_is_elsewhere, known)):
+    known = [min(candidates, key=_distance) for candidates in places.values()]
+    if package and any(map(_distance, known)):
         # Imported from elsewhere, or made by a call: only all places together tell its name.
         known = [signal for signal in catalogue() if is_within(signal.module, package)]
     return tuple(sorted(known, key=lambda signal: (not signal.module.startswith("django."), signal.name)))
@@ -121,7 +121,7 @@ def known_as(signal: Signal) -> KnownSignal | None:
     if id(signal) in _settled:
         return _settled[id(signal)]
     found = catalogue()
-    _settled.update((id(known.signal), known) for known in found if not _is_elsewhere(known))
+    _settled.update((id(known.signal), known) for known in found if not _distance(known))
     return next((known for known in found if known.signal is signal), None)
 
 
@@ -182,10 +182,10 @@ def _everywhere(package: str) -> Iterator[KnownSignal]:
 
 def _canonical(signal: Signal, module: str, attribute: str) -> KnownSignal:
     known = KnownSignal(signal=signal, module=module, attribute=attribute)
-    return known if not _is_elsewhere(known) else (known_as(signal) or known)
+    return known if not _distance(known) else (known_as(signal) or known)
 
 
-def _is_elsewhere(known: KnownSignal) -> int:
+def _distance(known: KnownSignal) -> int:
     """0 where the module's own source makes the signal, 1 where it gives it another name, 2 where it imports it."""
-    is_made = assignments(known.module).get(known.attribute.partition(".")[0])
-    return 2 if is_made is None else int(not is_made)
+    made_here = assignments(known.module).get(known.attribute.partition(".")[0])
+    return 2 if made_here is None else int(not made_here)

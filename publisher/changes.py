@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from copy import deepcopy
 from functools import wraps
 from typing import Any
+from weakref import ref
 
 from django.db import router
 from django.db.models import Field, FileField, Model
 from django.db.models.expressions import BaseExpression
 from django.db.models.fields.files import FieldFile
 
-from publisher.atomicity import is_open
-from publisher.outbox import after_commit, is_waiting
+from publisher.outbox import HandOver, after_commit
 
 BEFORE, LOADED = "signal_bridge_before", "signal_bridge_loaded"
 METHODS = ("save_base", "from_db", "refresh_from_db")
@@ -39,25 +39,31 @@ class Loaded:
     What a transaction has written is known once that commits; until then `earlier` is what was known before.
     """
 
-    __slots__ = ("earlier", "using", "values")
+    __slots__ = ("_waiting", "earlier", "values")
 
-    def __init__(self, values: Values, earlier: "Loaded | None" = None, using: str = "") -> None:
+    def __init__(self, values: Values) -> None:
         self.values = values
-        self.earlier = earlier
-        self.using = using
+        self.earlier: Loaded | None = None
+        self._waiting: ref[HandOver] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Who takes it along, to a cache for one, is no part of the transaction.
         return Loaded, (self.values,)
 
+    def wait(self, earlier: "Loaded", using: str) -> None:
+        """For the commit, without which it is undone."""
+        self.earlier = earlier
+        hook = after_commit(self.commit, using)
+        self._waiting = None if hook is None else ref(hook)
+
     def commit(self) -> None:
         self.earlier = None
-        self.using = ""
+        self._waiting = None
 
     @property
     def is_undone(self) -> bool:
         """Whether it was rolled back."""
-        return bool(self.using) and not is_waiting(self.commit, self.using)
+        return self._waiting is not None and self._waiting() is None
 
 
 class Changes(dict[str, tuple[Any, Any]]):
@@ -218,7 +224,6 @@ def _remember(instance: Model, names: Iterable[str] | None, using: str = "") -> 
         else:
             values[name] = deepcopy(value) if isinstance(value, MUTABLE) else _column(value)
     loaded = Loaded(values)
-    if using and is_open(using):
-        loaded = Loaded(values, earlier, using)
-        after_commit(loaded.commit, using)
+    if using:
+        loaded.wait(earlier, using)
     setattr(instance._state, LOADED, loaded)

@@ -1,20 +1,34 @@
 """System checks of SIGNAL_BRIDGE: nothing misspelt is skipped in silence."""
 
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 
 from publisher import conf
+from publisher.ask_checks import TIMEOUT_HINT
 from publisher.encoders.discovery import load_encoders
 from publisher.exposure import check_user_model
-from publisher.hints import near as near
+from publisher.hints import near
 from publisher.order_checks import check_order
 from publisher.rows import SLOTS
 from publisher.rule_checks import RULE_CHECKS
-from publisher.rules import KEYS, Rule, WrongValue, redact_from, rule_from
+from publisher.rules import (
+    DELIVERIES,
+    KEYS,
+    UNROUTABLES,
+    Rule,
+    WrongValue,
+    is_flag,
+    is_positive,
+    redact_from,
+    rule_from,
+)
+from publisher.wire.escaping import URL_HINT, is_escaped
 
 DICT_HINT = "Write a dict, as SIGNAL_BRIDGE = {'SERVICE': 'shop', 'FORWARD': [...]}; docs/settings.md has its keys."
 MOST_NAME_BYTES = 100
@@ -32,11 +46,15 @@ HINTS = {
     "fields": FIELDS_HINT,
     "omit_fields": FIELDS_HINT,
     "redact": "Write a dict, as {'email': 'mask'}.",
+    "delivery": f"Use one of: {', '.join(DELIVERIES)}.",
+    "unroutable": f"Use one of: {', '.join(UNROUTABLES)}.",
+    "timeout": TIMEOUT_HINT,
     "strict": FLAG_HINT,
     "traceback": FLAG_HINT,
     "changes": FLAG_HINT,
 }
-URL_HINT = "Write amqp://user:password@host:5672/vhost, or amqps:// for TLS."
+# Of the keys that have one of their own.
+IDS = {"delivery": "publisher.E011", "unroutable": "publisher.E012", "timeout": "publisher.E040"}
 
 
 def check_settings(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
@@ -72,7 +90,7 @@ def _check_keys(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
         if key not in conf.DEFAULTS:
             yield Error(
                 f"SIGNAL_BRIDGE has an unknown key {key!r}.",
-                hint=near(key, conf.DEFAULTS),
+                hint=near(str(key), conf.DEFAULTS),
                 id="publisher.E002",
             )
 
@@ -81,13 +99,22 @@ def _check_values(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
     url = value.get("BROKER_URL", conf.DEFAULTS["BROKER_URL"])
     if not isinstance(url, str) or not _is_amqp_url(url):
         # The URL itself may hold a password, so it is not repeated here.
-        yield Error("SIGNAL_BRIDGE['BROKER_URL'] is not an AMQP URL.", hint=URL_HINT, id="publisher.E003")
+        hint = f"{URL_HINT[0].upper()}{URL_HINT[1:]}."
+        yield Error("SIGNAL_BRIDGE['BROKER_URL'] is not an AMQP URL.", hint=hint, id="publisher.E003")
+    yield from _check_handlers_app()
     for key in ("EXCHANGE", "SERVICE"):
         name = value.get(key, conf.DEFAULTS[key])
         size = len(name.encode()) if isinstance(name, str) else 0
         if not 0 < size <= MOST_NAME_BYTES or name.startswith("amq."):
             of_bytes = f", of {size} bytes" if size > MOST_NAME_BYTES else ""
             yield Error(f"SIGNAL_BRIDGE[{key!r}] is {name!r}{of_bytes}.", hint=NAME_HINT, id="publisher.E004")
+
+
+def _check_handlers_app() -> Iterator[CheckMessage]:
+    """A project's own package of that name: there is no command `consume` then, and no word why."""
+    if apps.is_installed("consumers") and not hasattr(import_module("consumers"), "receiver"):
+        hint = "Rename it: the bridge's app has this name, and a project's own comes first on Python's path."
+        yield Error("The app 'consumers' is another package than the bridge's.", hint=hint, id="publisher.E020")
 
 
 def _check_kinds(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
@@ -105,10 +132,6 @@ def _check_redact(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
         yield Error(f"SIGNAL_BRIDGE['REDACT']: {exc}.", hint=hint, id="publisher.E016")
 
 
-def _is_flag(value: object) -> bool:
-    return isinstance(value, bool)
-
-
 def _is_shard_count(value: object) -> bool:
     return type(value) is int and 0 < value <= SLOTS
 
@@ -121,15 +144,11 @@ def _is_console(value: object) -> bool:
     return value is None or (isinstance(value, str) and (not value or value.startswith(("http://", "https://"))))
 
 
-def _is_duration(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-
-
 KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "SHARDS": (_is_shard_count, f"Give the number of parts, from 1 to {SLOTS}."),
-    "FORWARD_RAW": (_is_flag, FLAG_HINT),
-    "STRICT": (_is_flag, FLAG_HINT),
-    "INBOX_DAYS": (_is_duration, "Give a number of days, as 30."),
+    "FORWARD_RAW": (is_flag, FLAG_HINT),
+    "STRICT": (is_flag, FLAG_HINT),
+    "INBOX_DAYS": (is_positive, "Give a number of days, as 30."),
     "MAX_HOPS": (_is_hop_count, "Give the events that may cause each other in a row, as 16."),
     "MANAGEMENT_URL": (_is_console, "Give the console's address, as http://localhost:15672/, or None."),
 }
@@ -138,7 +157,7 @@ KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
 def _is_amqp_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme in ("amqp", "amqps") and bool(parts.hostname) and parts.port != 0
+        return parts.scheme in ("amqp", "amqps") and bool(parts.hostname) and parts.port != 0 and is_escaped(parts)
     except ValueError:
         return False
 
@@ -153,7 +172,8 @@ def _check_rules(entries: object) -> Iterator[CheckMessage]:
         try:
             rule = rule_from(entry)
         except (ValueError, TypeError) as exc:
-            yield Error(f"{where}: {exc}.", hint=_hint(entry, exc), id="publisher.E005")
+            id = IDS.get(getattr(exc, "key", ""), "publisher.E005")
+            yield Error(f"{where}: {exc}.", hint=_hint(entry, exc), id=id)
             continue
         rules[where] = rule
         for check in RULE_CHECKS:

@@ -207,11 +207,12 @@ def concrete(model: type[Model]) -> type[Model]:
 
 def _encoded(encoding: SignalEncoding, path: str, value: Any) -> Any:
     try:
-        return encoding.encode(value, path)
+        try:
+            return encoding.encode(value, path)
+        except RecursionError:
+            return _encoded_cyclic(encoding, path, value)
     except NotEncodable:
         raise
-    except RecursionError:
-        return _encoded_cyclic(encoding, path, value)
     except Exception as exc:
         raise EncoderFailed(encoding.signal, path, type(value), exc) from exc
 
@@ -225,10 +226,6 @@ def _encoded_cyclic(encoding: SignalEncoding, path: str, value: Any) -> Any:
         # No cycle then, but too deep for any JSON.
         forget(encoding, path)
         return encoding.project(value, path)
-    except NotEncodable:
-        raise
-    except Exception as exc:
-        raise EncoderFailed(encoding.signal, path, type(value), exc) from exc
 
 
 def _formatted_key(source: Source, template: str, event: Event) -> str:

@@ -1,6 +1,7 @@
 """What leaves of the user model: a project should have chosen it."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from django.apps import apps
@@ -9,9 +10,9 @@ from django.core.checks import CheckMessage, Warning
 from django.db.models import CharField, EmailField, Model, TextField
 
 from publisher import conf
-from publisher.columns import Columns, columns_of
+from publisher.encoders.models import columns_under, labels_of
 from publisher.redaction import named_action
-from publisher.rules import NO_FIELDS, Rule, first_match
+from publisher.rules import Rule, first_match
 
 # By name: to look for all signals would make each command slower to start.
 ABOUT_USERS = (
@@ -24,25 +25,32 @@ ABOUT_USERS = (
 
 def check_user_model() -> Iterator[CheckMessage]:
     """A warning for each rule that forwards the user model and says neither which fields nor what becomes of texts."""
-    user = _user_model()
     rules = conf.rules()
-    if user is None or not rules:
-        return
-    # Both are about a user: its own signals, and those of its many-to-many relations.
+    users = _user_models() if rules else []
+    deciding = {user: _deciding_about(user, rules) for user in users}
+    for rule in rules:
+        exposed = (user for user in users if any(rule is each for each in deciding[user]) and _is_exposed(user, rule))
+        yield from (_warning(user, rule) for user in islice(exposed, 1))
+
+
+def _user_models() -> list[type[Model]]:
+    """The model, then its children, which have its fields, and its proxies."""
+    try:
+        user = apps.get_model(settings.AUTH_USER_MODEL)
+    except (LookupError, ValueError):
+        return []
+    return [user, *(model for model in apps.get_models() if issubclass(model, user) and model is not user)]
+
+
+def _deciding_about(user: type[Model], rules: tuple[Rule, ...]) -> list[Rule | None]:
+    """The rules for what is about a user: its own signals, and those of its many-to-many relations."""
     related: list[Any] = [relation.remote_field for relation in user._meta.many_to_many]
     labels = [model._meta.label_lower for model in (user, *(relation.through for relation in related))]
-    deciding = [_deciding(rules, name, label) for name in ABOUT_USERS for label in labels]
-    for rule in rules:
-        is_deciding = any(rule is decided for decided in deciding)
-        if is_deciding and user._meta.label_lower not in rule.fields and undecided(user, rule):
-            yield _warning(user, rule)
+    return [_deciding(rules, name, label) for name in ABOUT_USERS for label in labels]
 
 
-def _user_model() -> type[Model] | None:
-    try:
-        return apps.get_model(settings.AUTH_USER_MODEL)
-    except (LookupError, ValueError):
-        return None
+def _is_exposed(user: type[Model], rule: Rule) -> bool:
+    return rule.fields.keys().isdisjoint(labels_of(user)) and bool(undecided(user, rule))
 
 
 def _deciding(rules: tuple[Rule, ...], signal: str, label: str) -> Rule | None:
@@ -52,7 +60,7 @@ def _deciding(rules: tuple[Rule, ...], signal: str, label: str) -> Rule | None:
 
 def undecided(user: type[Model], rule: Rule) -> list[str]:
     """The texts that leave and that no `redact` names: addresses and names, but for the one that a user is known by."""
-    columns = _columns(user, rule)
+    columns = columns_under(rule, user)
     texts = [name for name in columns.names if isinstance(columns.field(name), CharField | TextField)]
     return [name for name in texts if named_action(name, rule.redact) is None and not _is_name_of_user(user, name)]
 
@@ -63,14 +71,9 @@ def _is_name_of_user(user: type[Model], name: str) -> bool:
     return is_known_by or field is user._meta.pk
 
 
-def _columns(user: type[Model], rule: Rule) -> Columns:
-    label = user._meta.label_lower
-    return columns_of(user, rule.fields.get(label), rule.omit_fields.get(label, NO_FIELDS), rule.redact)
-
-
 def leaving(user: type[Model], rule: Rule) -> list[str]:
     """The fields that leave, with what is done to them first."""
-    columns = _columns(user, rule)
+    columns = columns_under(rule, user)
     hidden = {columns.names[index]: action for index, action in columns.hidden}
     return [f"{name} ({hidden[name]})" if name in hidden else name for name in columns.names]
 

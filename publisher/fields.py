@@ -1,10 +1,20 @@
-"""What a model's field makes of a value that was sent."""
+"""The fields of a model, and what they make of a value that was sent."""
 
 from typing import Any
 
+from django.apps import apps
 from django.db.models import Field
 
 from publisher.wire.redacted import Redacted
+
+
+def fields_of(label: str) -> dict[str, "Field[Any, Any]"]:
+    """Those of a model by their names; none where there is no such model here."""
+    try:
+        model = apps.get_model(label)
+    except (LookupError, ValueError):
+        return {}
+    return {field.name: field for field in model._meta.concrete_fields}
 
 
 def value_read(field: "Field[Any, Any]", value: Any) -> Any:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.db import DatabaseError, InterfaceError
+
 from publisher import counters
 from publisher.catalogue import KnownSignal
-from publisher.wire.errors import EncoderFailed, NotEncodable
 
 logger = logging.getLogger(__name__)
 
@@ -44,17 +45,20 @@ def is_incidental(known: KnownSignal) -> bool:
     return known.name in INCIDENTAL
 
 
-def harmless(known: KnownSignal, forward: Receiver) -> Receiver:
-    """The receiver, so that nobody notices when it cannot do its work, and its own work does not call it again."""
+def harmless(known: KnownSignal, forward: Receiver, *, is_strict: bool) -> Receiver:
+    """The receiver, so that nobody notices when it cannot do its work, and its own work does not call it again.
+
+    Where a rule is strict, what fails is told, but for the database.
+    """
 
     def forward_harmlessly(**named: Any) -> Any:
         if is_own_work(known.name, named) or not _enter(known.name):
             return None
         try:
             return forward(**named)
-        except (EncoderFailed, NotEncodable):
-            raise  # the rule is strict
         except Exception as exc:
+            if is_strict and not isinstance(exc, DatabaseError | InterfaceError):
+                raise
             not_written(known.name, exc)
             return None
         finally:

@@ -97,15 +97,24 @@ def _watch_making() -> None:
 
 
 def _meet(signal: Signal) -> None:
-    frame = _maker_of(signal)
-    place = (frame.f_code.co_filename, frame.f_lineno)
-    if place in _nameless or not any(_may_take(glob, frame.f_globals.get("__name__", "")) for glob in _globs):
+    place = _place_of(_maker_of(signal))
+    if place is None or place in _nameless:
         return
 
     # Reentrant, so that one receiver can take the place of another while nobody looks.
     signal.lock = RLock()  # type: ignore[assignment]
     signal.connect(Newcomer(signal, place), weak=False, dispatch_uid=NEWCOMER)
     _met.add(signal)
+
+
+def _place_of(frame: FrameType | None) -> Place | None:
+    """Where a module that a glob may mean makes it, or has it made by another, as by a factory."""
+    while frame is not None:
+        if any(_may_take(glob, frame.f_globals.get("__name__", "")) for glob in _globs):
+            return frame.f_code.co_filename, frame.f_lineno
+        # What imports that module has nothing to do with it.
+        frame = None if frame.f_code.co_name == "<module>" else frame.f_back
+    return None
 
 
 def _may_take(glob: str, module: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from publisher.rules import WrongValue, is_glob
+from publisher.rules import WrongValue, is_flag, is_glob, is_positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,22 +61,14 @@ def _is_path(value: Any) -> bool:
     return isinstance(value, str) and bool(value)
 
 
-def _is_flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-def _is_seconds(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-
-
 def _are_delays(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(each == 0 or _is_seconds(each) for each in value)
+    return isinstance(value, list | tuple) and all(each == 0 or is_positive(each) for each in value)
 
 
 OPTIONS: Mapping[Any, tuple[Callable[[Any], bool], str]] = {
     "receiver": (_is_path, "a dotted path, or a glob"),
-    "ordered": (_is_flag, "True or False"),
+    "ordered": (is_flag, "True or False"),
     "retry": (_are_delays, "a list of seconds, as [1, 10, 60]"),
-    "soft_seconds": (_is_seconds, "a number of seconds"),
-    "hard_seconds": (_is_seconds, "a number of seconds"),
+    "soft_seconds": (is_positive, "a number of seconds"),
+    "hard_seconds": (is_positive, "a number of seconds"),
 }

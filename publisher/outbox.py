@@ -37,7 +37,7 @@ class Pending(Struct):
         insert(connections[self.using], [self])
 
 
-class HandOver(Struct):
+class HandOver(Struct, weakref=True):
     """What is done as soon as the commit is: Django's own hooks wait until autocommit is on again."""
 
     function: Callable[[], None]
@@ -73,23 +73,21 @@ def record(row: Callable[[], Row], using: str) -> None:
         insert(connection, [event])
 
 
-def after_commit(function: Callable[[], None], using: str) -> None:
+def after_commit(function: Callable[[], None], using: str) -> HandOver | None:
     """Call it when, and only if, the current transaction on `using` commits; at once in autocommit. It must not raise.
 
+    Answers what waits for it, if anything does. None but the transaction holds that: a weak reference to it tells when
+    it was rolled back.
     It asks for no connection where there is none yet: what needs no database must not wait for one.
     """
     connection = connections[using]
     is_open = connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
-    if is_open:
-        _wait(connection, HandOver(function), is_robust=True)
-    else:
+    if not is_open:
         function()
-
-
-def is_waiting(function: Callable[[], None], using: str) -> bool:
-    """Whether the commit it is to be called after may still come: not once that was rolled back."""
-    waiting = (hook for _, hook, _ in reversed(_hooks(connections[using])) if isinstance(hook, HandOver))
-    return any(hook.function == function for hook in waiting)
+        return None
+    hook = HandOver(function)
+    _wait(connection, hook, is_robust=True)
+    return hook
 
 
 def _wait(connection: BaseDatabaseWrapper, hook: Pending | HandOver, *, is_robust: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from django.apps import apps
 from django.core.signals import request_finished
 from django.db.models import Model
-from django.db.models.signals import ModelSignal, post_save, pre_save
+from django.db.models.signals import ModelSignal, m2m_changed, post_save, pre_save
 from django.dispatch import Signal
 
 from publisher import atomicity, conf
@@ -61,6 +61,8 @@ def connect_signal(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[...,
         _connected.append((known.signal, sender, uid))
         if known.signal in SAVE_SIGNALS and isinstance(sender, type):
             atomicity.make_saves_atomic(sender)
+    if known.signal is m2m_changed:
+        atomicity.watch_loading()
     if known.signal is request_finished:
         _call_first(request_finished)
     return forward

@@ -6,7 +6,7 @@ This is read from the settings when a site starts: what only an event needs is e
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 DELIVERIES = ("outbox", "direct", "ask")
 UNROUTABLES = ("drop", "keep")
@@ -31,6 +31,21 @@ Redact = tuple[tuple[str, str], ...]
 
 NO_FIELDS: frozenset[str] = frozenset()
 FOR_NO_MODEL: Mapping[str, frozenset[str]] = MappingProxyType({})
+
+
+class AnyCase(str):
+    """Text in lower case, as labels are; in messages it is shown as it was written."""
+
+    __slots__ = ("written",)
+    written: str
+
+    def __new__(cls, written: str) -> "AnyCase":
+        text = super().__new__(cls, written.lower())
+        text.written = written
+        return text
+
+    def __repr__(self) -> str:
+        return repr(self.written)
 
 
 class WrongValue(ValueError):
@@ -85,6 +100,15 @@ class Rule(NamedTuple):
             return label in self.senders
         taken = not self.senders or any(fnmatchcase(label, glob) for glob in self.senders)
         return taken and not any(fnmatchcase(label, glob) for glob in self.exclude)
+
+
+def is_flag(value: object) -> TypeGuard[bool]:
+    return isinstance(value, bool)
+
+
+def is_positive(value: object) -> bool:
+    """A number, that is, and more than nothing."""
+    return isinstance(value, int | float) and not is_flag(value) and value > 0
 
 
 def is_glob(pattern: str) -> bool:
@@ -146,9 +170,24 @@ def _text(value: object) -> str:
 
 
 def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
+    if not is_flag(value):
         raise TypeError(f"expected True or False, not {value!r}")
     return value
+
+
+def _seconds(value: object) -> Any:
+    if not is_positive(value):
+        raise ValueError(f"expected a number of seconds, not {value!r}")
+    return value
+
+
+def _one_of(*known: str) -> Callable[[object], Any]:
+    def read(value: object) -> Any:
+        if value not in known:
+            raise ValueError(f"there is no {value!r}")
+        return value
+
+    return read
 
 
 def _texts(values: object) -> tuple[str, ...]:
@@ -158,7 +197,7 @@ def _texts(values: object) -> tuple[str, ...]:
 
 
 def _globs(values: object) -> tuple[str, ...]:
-    return tuple(text.lower() for text in _texts(values))
+    return tuple(map(AnyCase, _texts(values)))
 
 
 def _senders(values: object) -> tuple[str, ...]:
@@ -172,10 +211,10 @@ def _senders(values: object) -> tuple[str, ...]:
 def _fields(values: object) -> dict[str, frozenset[str]]:
     if not isinstance(values, Mapping):
         raise TypeError(f"expected a dict of model label to field names, not {values!r}")
-    return {_text(label).lower(): frozenset(_texts(names)) for label, names in values.items()}
+    return {AnyCase(_text(label)): frozenset(_texts(names)) for label, names in values.items()}
 
 
-# The checks look at the other keys, which mean nothing yet where they are wrong.
+# The checks look at `when` and `routing_key`. Where those are wrong all is forwarded, under the default key.
 READERS: Mapping[str, Callable[[object], Any]] = {
     "signal": _text,
     "senders": _senders,
@@ -183,6 +222,9 @@ READERS: Mapping[str, Callable[[object], Any]] = {
     "fields": _fields,
     "omit_fields": _fields,
     "redact": redact_from,
+    "delivery": _one_of(*DELIVERIES),
+    "unroutable": _one_of(*UNROUTABLES),
+    "timeout": _seconds,
     "strict": _flag,
     "traceback": _flag,
     "changes": _flag,

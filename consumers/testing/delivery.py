@@ -13,7 +13,7 @@ from consumers.bindings import check_bound, known_signal, queue_of, rules_about
 from consumers.discovery import chosen, discover
 from consumers.exceptions import Reject, Retry, UnknownHandler
 from consumers.handling import Handling
-from consumers.offloaded import offloaded_handlers
+from consumers.offloaded import Runner, offloaded_handlers
 from consumers.received import Received
 from consumers.registry import Handler, handlers
 from consumers.results import Answered, Dead, Failed, Handled, Result
@@ -22,6 +22,7 @@ from publisher.ask import reply_in
 from publisher.events import encoded_event, sender_label
 from publisher.rules import Rule, first_match
 from publisher.wire.event import Event, decode_event, encode_event
+from publisher.wire.routing import QUEUE_MARK
 
 # A decorated function, a handler's name, or the handler itself.
 AnyHandler = Handler | Callable[..., Any] | str
@@ -84,6 +85,7 @@ def deliver_batch(
     """
     wanted = handler_of(handler)
     handling = (_WatchedAsked if wanted.ask else _Watched)(wanted)
+    events = [_addressed(wanted, event) for event in events]
     for event in events:
         _check_bound(handling.handler, event)
     received = [
@@ -134,6 +136,13 @@ def handler_of(wanted: AnyHandler) -> Handler:
         if wanted in (handler.function, getattr(handler.function, "receiver", None)):
             return handler
     raise UnknownHandler(f"{wanted!r} is no handler: decorate it with @receiver or @subscribe, or name it in OFFLOAD.")
+
+
+def _addressed(handler: Handler, event: Event) -> Event:
+    """As the stand-in of an offloaded receiver would have sent it: straight to its queue."""
+    if not isinstance(handler.function, Runner) or event.routing_key.startswith(QUEUE_MARK):
+        return event
+    return replace(event, routing_key=handler.patterns[0])
 
 
 def _check_bound(handler: Handler, event: Event) -> None:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.apps import apps
 from django.db.models import Field, Model, QuerySet
 
 from publisher.bulk import Keys, Values
@@ -10,7 +9,7 @@ from publisher.encoders.changes import encoded_value, leaving
 from publisher.encoders.expressions import text_of
 from publisher.encoders.models import columns_under, encode_key, encode_queryset, key_action, label_of, rule_of
 from publisher.encoders.objects import hide_named
-from publisher.fields import value_read
+from publisher.fields import fields_of, value_read
 from publisher.redaction import TAGS, redacted
 from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
 
@@ -50,9 +49,5 @@ def _encoded(encoding: Encoding, field: "Field[Any, Any]", value: Any, path: str
 @decodes("values")
 def decode_values(plain: dict[str, Any], label: str) -> dict[str, Any]:
     """By field, each as the field reads it."""
-    try:
-        model = apps.get_model(label)
-    except (LookupError, ValueError):
-        return plain
-    fields = {field.name: field for field in model._meta.concrete_fields}
+    fields = fields_of(label)
     return {name: value_read(fields[name], value) if name in fields else value for name, value in plain.items()}

@@ -4,14 +4,13 @@ from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
-from django.apps import apps
 from django.db.models import Field, Model
 from django.db.models.expressions import BaseExpression
 
 from publisher.changes import UNKNOWN, Changes
 from publisher.encoders.models import columns_under, label_of, rule_of
 from publisher.encoders.objects import hide_named
-from publisher.fields import value_read
+from publisher.fields import fields_of, value_read
 from publisher.redaction import TAGS, redacted
 from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
 from publisher.wire.registry import UNKNOWN as UNKNOWN_TAG
@@ -60,11 +59,7 @@ def encoded_value(encoding: Encoding, field: "Field[Any, Any]", value: Any, path
 @decodes("changes")
 def decode_changes(plain: dict[str, list[Any]], label: str) -> dict[str, list[Any]]:
     """By field [old, new], each as the field reads it."""
-    try:
-        model = apps.get_model(label)
-    except (LookupError, ValueError):
-        return plain
-    fields = {field.name: field for field in model._meta.concrete_fields}
+    fields = fields_of(label)
     return {
         name: [value_read(fields[name], value) for value in pair] if name in fields else pair
         for name, pair in plain.items()

@@ -50,12 +50,8 @@ def encode_request(encoding: Encoding, request: HttpRequest, path: str) -> Any:
 
 @encodes("rest_framework.request.Request")
 def encode_drf_request(encoding: Encoding, request: Any, path: str) -> Any:
-    """The request inside, with the user that REST framework found, if it was asked to already."""
-    inside = request._request
-    user = request.__dict__.get("_user")
-    if user is not None and "user" not in inside.__dict__:
-        inside.user = user
-    return encode_request(encoding, inside, path)
+    """The request inside, which has the user that REST framework found, if it was asked to already."""
+    return encode_request(encoding, request._request, path)
 
 
 def encode_environ(encoding: Encoding, environ: Mapping[str, Any], path: str) -> Any:

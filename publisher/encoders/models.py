@@ -32,6 +32,12 @@ def label_of(model: type[Model]) -> str:
     return model._meta.label_lower
 
 
+@cache
+def labels_of(model: type[Model]) -> tuple[str, ...]:
+    """Its own, and those of the models that it is a proxy or a child of, the nearest first."""
+    return tuple(label_of(kind) for kind in model.__mro__ if issubclass(kind, Model) and hasattr(kind, "_meta"))
+
+
 @encodes(Model)
 def encode_model(encoding: Encoding, instance: Model, path: str) -> dict[str, Any]:
     """`{"model", "pk", "fields"}` as the instance is in memory: a deferred field is left out, not fetched.
@@ -55,7 +61,7 @@ def columns_under(rule: Rule, model: type[Model]) -> Columns:
     """What is said of a model holds for its proxies and children as well; of `fields`, what is said of the nearest."""
     if not rule.fields and not rule.omit_fields:
         return columns_of(model, None, NO_FIELDS, rule.redact)
-    labels = [label_of(kind) for kind in model.__mro__ if issubclass(kind, Model) and hasattr(kind, "_meta")]
+    labels = labels_of(model)
     chosen = next((rule.fields[label] for label in labels if label in rule.fields), None)
     omitted = NO_FIELDS.union(*(rule.omit_fields.get(label, NO_FIELDS) for label in labels))
     return columns_of(model, chosen, omitted, rule.redact)

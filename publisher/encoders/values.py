@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, timedelta, timezone, tzinfo
 from pathlib import PurePath
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from django.utils.functional import LazyObject, Promise, empty
 
-from publisher.wire.codec import Encoding, decodes, encodes
+from publisher.wire.codec import NO_ZONE, Encoding, decodes, encodes
 from publisher.wire.registry import encodes_shape
 from publisher.wire.sent import SentRange
 
@@ -68,7 +68,7 @@ def encode_zone(encoding: Encoding, value: tzinfo, path: str) -> Any:
 def decode_zone(plain: str, argument: str) -> tzinfo | str:
     try:
         return ZoneInfo(plain)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+    except NO_ZONE:
         return plain
 
 

@@ -17,6 +17,7 @@ class _Traced(msgspec.Struct):
 
 
 class _About(msgspec.Struct):
+    id: Any = None
     subject: Any = None
 
 
@@ -38,13 +39,22 @@ def told_of(body: bytes | memoryview) -> str:
     return told(origin_of(body))
 
 
+def id_of(body: bytes) -> str:
+    """Empty where it is no event."""
+    return _text_in(body, "id")
+
+
 def subject_of(body: bytes) -> str:
     """What an event is about; empty where it says nothing, or is no event."""
+    return _text_in(body, "subject")
+
+
+def _text_in(body: bytes, attribute: str) -> str:
     try:
-        subject = _about.decode(body).subject
+        value = getattr(_about.decode(body), attribute)
     except (ValueError, RecursionError):
         return ""
-    return subject if isinstance(subject, str) else ""
+    return value if isinstance(value, str) else ""
 
 
 def correlation_of(body: bytes) -> str | None:

@@ -26,7 +26,6 @@ from publisher.wire.url import address_of
 logger = logging.getLogger(__name__)
 
 LONGEST_PAUSE_SECONDS = 4.0
-EXIT_CONFIG = 78  # sysexits.h: only a person can mend it
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 

@@ -10,6 +10,7 @@ from pika import BasicProperties
 from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerUnavailable
 from publisher.wire.frames import Message
+from publisher.wire.glance import id_of
 from publisher.wire.intake import Delivery, Intake
 from publisher.wire.sender import Outcome, Sender
 
@@ -82,6 +83,8 @@ class Shelf:
 
 
 def letter_id(properties: BasicProperties, body: bytes) -> str:
-    """What a message is called: its id, or a digest where a stranger gave it none."""
+    """What a message is called: its id, or its event's, or a digest where a stranger gave it none."""
     message_id: Any = properties.message_id
-    return message_id if isinstance(message_id, str) and message_id else sha256(body).hexdigest()[:16]
+    if isinstance(message_id, str) and message_id:
+        return message_id
+    return id_of(body) or sha256(body).hexdigest()[:16]

@@ -22,12 +22,17 @@ SUPPOSED_REFUSALS = (ProbableAccessDeniedError, ProbableAuthenticationError)
 CLOSED_BY_BROKER = re.compile(rf"{ConnectionClosedByBroker.__name__}: \((\d+)\)")
 # Reply codes that a person must mend: access refused, locked, precondition failed, not allowed.
 REFUSAL_CODES = frozenset((403, 405, 406, 530))
-# What RabbitMQ says of a queue or an exchange that is there with other arguments.
-INEQUIVALENT = "inequivalent arg"
-DECLARED_OTHERWISE = (
-    "; it was declared otherwise, under another EXCHANGE, with or without `ordered` or `ask`, or by another version: "
-    "go back to that, or let that empty it, and delete it"
-)
+# By what RabbitMQ says: of what is there with other arguments, and of a permission that is not.
+HINTS = {
+    "inequivalent arg": "; it was declared otherwise, under another EXCHANGE, with or without `ordered` or `ask`, or "
+    "by another version: go back to that, or let that empty it, and delete it",
+    "refused for user": "; `rabbitmqctl set_permissions` grants it: docs/operations.md has what each process needs",
+}
+# What is at the port, if it is no broker that speaks AMQP as it is spoken to.
+STRANGERS = {
+    "WRONG_VERSION_NUMBER": "it speaks no TLS: write amqp://, or the port of TLS, usually 5671",
+    "Transport indicated EOF": "it ended the connection: it starts or ends, or that is no port of AMQP, usually 5672",
+}
 # Precondition failed, too, but nothing that a person must mend: a handler ran longer than `consumer_timeout`.
 LATE = "delivery acknowledgement on channel"
 # All that is used was declared before: whoever deleted it since, the next connection declares it again.
@@ -38,17 +43,20 @@ def translated(exc: BaseException, address: str) -> BrokerUnavailable | BrokerRe
     """pika's error as ours: whether waiting may help, or only a person."""
     cause = _last_cause(exc)
     if isinstance(cause, SUPPOSED_REFUSALS) and _closing_code(cause) in REFUSAL_CODES:
-        return BrokerRefused(f"{address} refused the user, its password or the vhost: {type(cause).__name__}")
+        what = "the user or its password" if isinstance(cause, ProbableAuthenticationError) else "the user this vhost"
+        return BrokerRefused(f"{address} refused {what}: look at BROKER_URL, and at `rabbitmqctl list_permissions`")
     if isinstance(cause, ChannelClosedByBroker) and LATE in cause.reply_text:
         return AcknowledgementOverdue(f"a handler ran longer than {address} waits for an answer: {cause.reply_text}")
     if isinstance(cause, ChannelClosedByBroker) and cause.reply_code == NOT_FOUND:
         return BrokerUnavailable(f"what was declared at {address} is gone: {cause.reply_text}")
     if isinstance(cause, ChannelClosedByBroker | ConnectionClosedByBroker) and cause.reply_code in REFUSAL_CODES:
-        hint = DECLARED_OTHERWISE if INEQUIVALENT in cause.reply_text else ""
+        hint = next((hint for text, hint in HINTS.items() if text in cause.reply_text), "")
         return BrokerRefused(f"{address} said {cause.reply_code}: {cause.reply_text}{hint}")
     if isinstance(cause, ssl.SSLCertVerificationError):
         return BrokerRefused(f"{address} has a certificate that cannot be trusted: {cause.verify_message}")
-    return BrokerUnavailable(f"{address} is not there: {cause or type(cause).__name__}")
+    said = str(cause) or type(cause).__name__
+    hint = next((hint for text, hint in STRANGERS.items() if text in said), "")
+    return BrokerUnavailable(f"{address} is not there: {hint or said}")
 
 
 def _closing_code(supposed: BaseException) -> int | None:

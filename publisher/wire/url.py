@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 import pika
 
 from publisher.wire.errors import BrokerRefused
+from publisher.wire.escaping import URL_HINT, is_escaped
 
 HEARTBEAT_SECONDS = 30
 OPEN_SECONDS = 15.0
@@ -21,11 +22,12 @@ def parameters_of(url: str, name: str) -> pika.connection.Parameters:
     password's: they end here.
     """
     try:
-        if not urlsplit(url).scheme.startswith("amqp"):
+        parts = urlsplit(url)
+        if not parts.scheme.startswith("amqp") or not is_escaped(parts):
             raise ValueError
         parameters = pika.URLParameters(url)
     except (ValueError, TypeError, IndexError, KeyError):
-        raise BrokerRefused("BROKER_URL is not an AMQP URL: amqp://user:password@host:5672/vhost") from None
+        raise BrokerRefused(f"BROKER_URL is not an AMQP URL: {URL_HINT}") from None
     if "heartbeat" not in urlsplit(url).query:
         parameters.heartbeat = HEARTBEAT_SECONDS
     parameters.connection_attempts = 1

@@ -539,3 +539,16 @@ def test_rehearsal_ends_at_ctrl_c(own_registry):
 
     with pytest.raises(KeyboardInterrupt):
         rehearsed(hangs)
+
+
+def test_letter_is_called_by_its_events_id_when_the_message_has_none(declared, command):
+    declared.publish_to("index.dead", b'{"id": "ev-42"}')
+    assert '"ev-42"' in command("show", "ev-42")
+
+
+@pytest.mark.parametrize("action", ["replay", "discard"])
+def test_command_tells_programs_what_it_did(bury, command, action):
+    bury("index", "i1")
+    bury("index", "i2")
+    assert json.loads(command(action, "i2", "--format", "json")) == {f"{action}ed": ["i2"]}
+    assert ids(command) == ["i1"]

@@ -118,6 +118,8 @@ def test_event_of_a_batch_is_tried_again_when_it_failed_and_on_commit_raises():
 
     first, second = handling(function, batch=5).together([one("e1"), one("e2")])
     assert (first.reason, second.exception) == ("on_commit", "builtins.ValueError")
+    # It was never raised itself.
+    assert second.where == f"consumers/test_effect.py:{function.__code__.co_firstlineno + 2}"
     assert InboxEvent.objects.get().event_id == key_of(event_of(one("e1")))
 
 

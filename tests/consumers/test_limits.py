@@ -67,7 +67,9 @@ def test_handler_that_catches_every_exception_is_ended_at_its_hard_limit(became)
             except Exception:
                 continue
 
-    assert became(stubborn).exception == TOO_SLOW
+    result = became(stubborn)
+    assert result.exception == TOO_SLOW
+    assert str(HandlerTooSlow()) == "The handler ran longer than its hard limit, and was ended."
 
 
 def test_coroutine_is_not_called_again_when_it_ended_late_by_itself(became):

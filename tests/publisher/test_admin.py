@@ -2,6 +2,8 @@
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from consumers.models import Attempt, InboxEvent
@@ -76,6 +78,13 @@ def test_payload_is_shown_escaped_and_cannot_be_edited(admin_client, rows):
     assert 'name="body"' not in page
 
 
+@pytest.mark.parametrize("model", [OutboxEvent, ParkedEvent], ids=lambda model: model.__name__)
+def test_lists_fetch_no_payloads(admin_client, rows, model):
+    with CaptureQueriesContext(connection) as queries:
+        admin_client.get(url(model, "changelist"))
+    assert not [query["sql"] for query in queries if model._meta.db_table in query["sql"] and "body" in query["sql"]]
+
+
 @pytest.mark.parametrize(
     ("body", "shown"), [(b"\xff, no JSON", "b&#x27;\\xff"), (b"[" * 100_000, "b&#x27;[[[")], ids=["bytes", "deep"]
 )
@@ -97,6 +106,25 @@ def test_parked_events_go_back_into_the_outbox(admin_client, rows):
 def test_parked_events_are_discarded(admin_client, rows):
     assert "1 discarded." in act(admin_client, "discard", 2).content.decode()
     assert [row.pk for row in ParkedEvent.objects.all()] == [1, 3]
+
+
+class ReadsFromReplica:
+    def db_for_read(self, model, **hints):
+        return "other" if model is ParkedEvent else "default"
+
+    def db_for_write(self, model, **hints):
+        return "default"
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+@pytest.mark.parametrize(("action", "put_back"), [("retry", [1]), ("discard", [])])
+def test_actions_write_where_rows_are_written(admin_client, settings, action, put_back):
+    for using in ("default", "other"):
+        ParkedEvent.objects.using(using).create(**waiting(1), kind="refused")
+    settings.DATABASE_ROUTERS = [ReadsFromReplica()]
+    act(admin_client, action, 1)
+    assert [row.pk for row in OutboxEvent.objects.all()] == put_back
+    assert [ParkedEvent.objects.using(using).count() for using in ("default", "other")] == [0, 1]
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,24 @@ def test_change_is_told_when_a_save_that_was_rolled_back_is_tried_again(around):
     assert told() == {}
 
 
+class Unread(list):
+    """Would take longer with each save of a transaction."""
+
+    def __iter__(self):
+        raise AssertionError
+
+    __reversed__ = __iter__
+
+
+def test_saves_of_a_transaction_do_not_look_through_what_waits_for_its_commit(monkeypatch):
+    article = Article.objects.create(title="one")
+    with monkeypatch.context() as patched:
+        patched.setattr(transaction.get_connection(), "run_on_commit", Unread())
+        article.save()
+        article.title = "two"
+        article.save(update_fields=["title"])
+
+
 def test_old_values_are_known_to_who_takes_the_instance_along():
     with transaction.atomic():
         article = Article.objects.create(title="a")

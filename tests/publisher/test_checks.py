@@ -1,6 +1,8 @@
 """What is wrong with SIGNAL_BRIDGE is told: id, offending value, hint."""
 
 import ast
+import sys
+from types import ModuleType
 
 import pytest
 from django.apps import AppConfig, apps
@@ -77,11 +79,16 @@ def test_e002_when_a_key_is_misspelt(check, key, near):
     assert_one(check(**{key: []}), "publisher.E002", repr(key), near)
 
 
+def test_e002_when_a_key_is_no_text(settings):
+    settings.SIGNAL_BRIDGE = {5: []}
+    assert_one(check_settings(None), "publisher.E002", "key 5", "EXCHANGE")
+
+
 @pytest.mark.parametrize(
     "url",
     [
         "http://u:planted@h/", "amqp://", "localhost", "", None, 5, "amqp://u:planted@h:port/", "amqp://[u:planted@h",
-        "amqp://u:planted@h:99999/",
+        "amqp://u:planted@h:99999/", "amqp://u:pl@nted/planted#x@h:5672/", "amqp://u:planted?@h/", "amqp://u:p@h/planted/x",
     ],
     ids=repr,
 )  # fmt: skip
@@ -89,6 +96,18 @@ def test_e003_without_the_password_when_the_url_is_none(check, url):
     errors = check(BROKER_URL=url)
     assert_one(errors, "publisher.E003", "BROKER_URL", "amqp://user:password@host")
     assert "planted" not in str(errors)
+
+
+@pytest.mark.parametrize(
+    "url", ["amqp://h", "amqp://u:p%40%2F%23@h:5672/%2F", "amqps://h/vhost?heartbeat=9", "amqp://u@h//"]
+)
+def test_nothing_is_wrong_with_a_url_that_is_escaped(check, url):
+    assert check(BROKER_URL=url) == []
+
+
+def test_e020_when_a_projects_own_package_has_the_name_of_the_bridges(check, monkeypatch):
+    monkeypatch.setitem(sys.modules, "consumers", ModuleType("consumers"))
+    assert_one(check(), "publisher.E020", "another package", "Rename it")
 
 
 @pytest.mark.parametrize("key", ["EXCHANGE", "SERVICE"])
@@ -163,7 +182,7 @@ def test_e006_when_there_is_no_such_signal(check_rule, signal, near):
     ],
 )
 def test_e007_when_there_is_no_such_model(check_rule, key, label, near):
-    assert_one(check_rule(**{key: [label]}), "publisher.E007", repr(label.lower()), near)
+    assert_one(check_rule(**{key: [label]}), "publisher.E007", repr(label), near)
 
 
 @pytest.mark.parametrize(("glob", "hint"), [("fooo.*", "'foo.*'"), ("foo", "'foo.*'"), ("sesion.*", "'sessions.*'")])
@@ -191,24 +210,29 @@ def test_sender_of_another_signal_may_be_text(check_rule, label):
     assert check_rule(signal="tests.foo.signals.user_login", senders=[label]) == []
 
 
+def test_sender_of_another_signal_may_be_a_class_of_a_package_with_capitals(check_rule, monkeypatch):
+    monkeypatch.setitem(sys.modules, "MyShop", ModuleType("MyShop"))
+    assert check_rule(signal="tests.foo.signals.user_login", senders=["MyShop.Till"]) == []
+
+
 @pytest.mark.parametrize(
     "label", ["djngo.WSGIHandler", "foo.Artcle", ".x", "x.", "a.b.c", "article", "Artcle", "django.contrib.outh", "a b"]
 )
 def test_e007_when_the_sender_of_another_signal_can_be_none(check_rule, label):
     errors = check_rule(signal="django.core.signals.request_finished", senders=[label])
-    assert_one(errors, "publisher.E007", repr(label.lower()))
+    assert_one(errors, "publisher.E007", repr(label))
 
 
 def test_sender_of_another_signal_may_be_the_configuration_of_an_app(check_rule, monkeypatch):
     kind = type("OrdersConfig", (AppConfig,), {"__module__": "orders.apps", "path": "orders"})
     monkeypatch.setitem(apps.app_configs, "orders", kind("orders", None))
     assert check_rule(signal="django.db.models.signals.post_migrate", senders=["orders.OrdersConfig"]) == []
-    assert_one(check_rule(signal=SAVE, senders=["orders.OrdersConfig"]), "publisher.E007", "'orders.ordersconfig'")
+    assert_one(check_rule(signal=SAVE, senders=["orders.OrdersConfig"]), "publisher.E007", "'orders.OrdersConfig'")
 
 
 @pytest.mark.parametrize("key", ["fields", "omit_fields"])
 def test_e007_when_fields_are_of_no_model(check_rule, key):
-    assert_one(check_rule(**{key: {"foo.Artcle": ["title"]}}), "publisher.E007", "'foo.artcle'", "'foo.article'")
+    assert_one(check_rule(**{key: {"foo.Artcle": ["title"]}}), "publisher.E007", "'foo.Artcle'", "'foo.article'")
 
 
 @pytest.mark.parametrize("key", ["fields", "omit_fields"])
@@ -271,6 +295,12 @@ def test_e010_when_there_is_no_predicate(check_rule, when):
 @pytest.mark.parametrize("when", [print, 5], ids=repr)
 def test_e010_says_so_when_the_predicate_is_no_path(check_rule, when):
     assert_one(check_rule(when=when), "publisher.E010", f"no predicate {when!r}: expected a dotted path.")
+
+
+def test_e010_when_the_module_of_the_predicate_raises(check_rule, tmp_path, monkeypatch):
+    (tmp_path / "broken_rules.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert_one(check_rule(when="broken_rules.is_wanted"), "publisher.E010", "ZeroDivisionError: division by zero")
 
 
 @pytest.mark.parametrize("delivery", ["outbx", None, 5], ids=repr)
@@ -378,6 +408,22 @@ def test_w001_when_an_address_is_what_a_user_is_known_by(settings, monkeypatch):
     assert "'redact': {'email': 'mask'}" in warning.hint
 
 
+def test_w001_when_a_model_that_extends_the_users_is_forwarded(settings):
+    settings.AUTH_USER_MODEL = "foo.Article"
+    rule = {"signal": SAVE, "senders": ["foo.Note"]}
+    (warning,) = warned(settings, rule)
+    assert "forwards foo.Note, with" in warning.msg
+    assert warned(settings, {**rule, "fields": {"foo.Article": ["id"]}}) == []
+
+
+def test_w001_knows_what_is_said_of_the_model_that_the_users_extends(settings):
+    settings.AUTH_USER_MODEL = "foo.Note"
+    rule = {"signal": SAVE, "senders": ["foo.Note"]}
+    (warning,) = warned(settings, {**rule, "omit_fields": {"foo.Article": ["title"]}})
+    assert "title" not in warning.msg
+    assert warned(settings, {**rule, "fields": {"foo.Article": ["id", "title"]}}) == []
+
+
 @pytest.mark.parametrize(
     "rules",
     [
@@ -411,7 +457,7 @@ def test_e006_when_a_glob_takes_only_what_is_to_be_named_outright(check_rule, si
 
 @pytest.mark.parametrize("sender", ["publisher.OutboxEvent", "consumers.*", "sessions.*", "sess*.session"])
 def test_e007_when_a_sender_is_never_forwarded_so(check_rule, sender):
-    assert_one(check_rule(senders=[sender]), "publisher.E007", repr(sender.lower()), "'sessions.session'")
+    assert_one(check_rule(senders=[sender]), "publisher.E007", repr(sender), "'sessions.session'")
     assert check_rule(senders=["sessions.Session"]) == []
 
 
@@ -461,6 +507,7 @@ def test_w003_when_the_models_that_tell_are_excluded(settings, senders, named):
 def test_e017_when_a_signal_tells_of_no_changes(check_rule, signal):
     assert_one(check_rule(signal=signal, changes=True), "publisher.E017", repr(signal), "post_save")
     assert check_rule(signal="django.db.models.*", changes=True) == []
+    assert check_rule(signal="django.db.models.base.post_save", changes=True) == []
 
 
 @pytest.mark.parametrize(

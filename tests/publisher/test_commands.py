@@ -1,6 +1,7 @@
 """The publisher's commands as a shell sees them: output, and exit codes."""
 
 import json
+import signal
 import socket
 from io import StringIO
 
@@ -9,6 +10,20 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from tests.stage import eventually, manage
+
+STARTING = """
+import time
+from django.core import checks
+from django.core.management import execute_from_command_line
+
+@checks.register
+def check_slowly(app_configs, **kwargs):
+    print("checking", flush=True)
+    time.sleep(30)
+    return []
+
+execute_from_command_line(["manage.py", "relay"])
+"""
 
 
 def listed(*arguments):
@@ -121,6 +136,23 @@ def test_exit_code_is_78_when_the_password_is_wrong(stage):
     assert done.returncode == 78
     assert "refused the user" in done.stderr
     assert "planted" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", [("relay",), ("consume",), ("topology", "--check"), ("outbox",)], ids=" ".join)
+def test_exit_code_is_78_when_a_setting_is_wrong(stage, command):
+    done = stage.manage(*command, check=False, TEST_SERVICE="")
+    assert done.returncode == 78
+    assert "publisher.E004" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_relay_that_is_told_to_end_while_it_starts_ends_with_0(stage, number):
+    """Its checks take some time, and need no end in the log."""
+    relay = stage.start("-c", STARTING)
+    eventually(lambda: "checking" in relay.log.read_text())
+    relay.send_signal(number)
+    assert relay.wait(10) == 0
+    assert "Traceback" not in relay.log.read_text()
 
 
 def test_relay_once_ends_with_0_when_the_outbox_is_empty(stage):

@@ -17,6 +17,7 @@ from publisher import counters
 from publisher.encoders import encodes
 from publisher.incidental import own_work
 from publisher.models import OutboxEvent
+from publisher.outbox import OutboxNotWritten
 from publisher.wire.event import decode_event
 from tests import services
 from tests.databases import execute, named
@@ -67,6 +68,35 @@ def test_request_is_answered_when_its_signals_cannot_be_written(client, monkeypa
     said = [record.getMessage() for record in caplog.records if "request_started" in record.getMessage()]
     assert [text.rpartition(", ")[2] for text in said] == ["1 so far", "10 so far"]
     assert SECRET not in caplog.text
+
+
+def raises(sender, **kwargs):
+    raise Broken
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("broken", "error"),
+    [({"when": f"{__name__}.raises"}, Broken), ({"routing_key": "x.{kwargs[missing]}"}, KeyError)],
+)
+def test_sender_is_told_of_a_broken_rule_when_it_is_strict(broken, error):
+    rule = {"signal": "django.core.signals.got_request_exception", **broken}
+    with forwarding(rule, STRICT=True), pytest.raises(error):
+        got_request_exception.send(sender=None, request=None)
+    with forwarding(rule):
+        got_request_exception.send(sender=None, request=None)
+    assert len(written()) == 1
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_sender_goes_on_without_the_outbox_when_the_rule_is_strict(strict, monkeypatch):
+    def fail(row, using):
+        raise OutboxNotWritten
+
+    monkeypatch.setattr("publisher.forwarding.record", fail)
+    with forwarding("django.core.signals.got_request_exception", STRICT=strict):
+        got_request_exception.send(sender=None, request=None)
+    assert counters.counts() == {("not written", "django.core.signals.got_request_exception"): 1}
 
 
 @pytest.mark.django_db(transaction=True)

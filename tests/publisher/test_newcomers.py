@@ -92,6 +92,15 @@ made = Named("a")
     assert [event.type for event in written()] == ["tests.foo.late.made"]
 
 
+def test_signal_is_forwarded_when_a_factory_of_another_package_makes_it(module, monkeypatch):
+    factory = ModuleType("signal_factory")
+    exec("from django.dispatch import Signal\ndef make():\n    return Signal()", factory.__dict__)
+    monkeypatch.setitem(sys.modules, "signal_factory", factory)
+    with forwarding("tests.foo.late.*"):
+        module("from signal_factory import make\nmade = make()").made.send(sender=None)
+    assert [event.type for event in written()] == ["tests.foo.late.made"]
+
+
 def test_signal_is_sent_once_when_the_rules_are_connected_again_in_between(module):
     with forwarding("*"):
         made = module("from django.dispatch import Signal\nmade = Signal()").made

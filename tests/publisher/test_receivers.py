@@ -7,6 +7,8 @@ from contextlib import nullcontext
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.core import serializers
+from django.core.serializers.base import DeserializedObject
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models.deletion import Collector
 from django.db.models.signals import ModelSignal, post_delete, post_init, post_save, pre_save
@@ -99,6 +101,13 @@ def test_save_of_a_model_that_is_not_forwarded_costs_nothing_more(django_assert_
     with django_assert_num_queries(1):
         Draft.objects.create(text="a")
     assert Draft.save_base is Tag.__mro__[1].save_base
+
+
+def test_fixtures_are_saved_as_django_does_when_nothing_is_forwarded():
+    with forwarding("django.db.models.signals.post_save"):
+        assert hasattr(DeserializedObject.save, "__wrapped__")
+    with forwarding():
+        assert not hasattr(DeserializedObject.save, "__wrapped__")
 
 
 NAMES = [
@@ -215,6 +224,12 @@ def test_event_is_not_sent_when_an_encoder_raises_and_the_sender_is_told_when_th
     assert "planted-secret" not in "".join(record.getMessage() for record in caplog.records)
 
 
+def test_answer_is_that_of_a_rule_that_asks_alone_when_an_encoder_raises():
+    for delivery, answer in (("direct", None), ("ask", False)):
+        with forwarding({"signal": LOGIN, "delivery": delivery, "on_timeout": False}):
+            assert user_login.send(None, odd=Fragile())[-1][1] is answer
+
+
 @pytest.mark.django_db(transaction=True)
 def test_value_without_encoder_fails_the_sender_when_the_project_is_strict():
     with (
@@ -236,6 +251,19 @@ def test_fixtures_are_not_forwarded_unless_asked_for():
     with forwarding(rule, FORWARD_RAW=True):
         post_save.send(Article, instance=Article(pk=1), raw=True, using="default")
     assert len(written()) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("more", "actions"), [({}, []), ({"FORWARD_RAW": True}, ["pre_add", "post_add"])])
+def test_relations_of_fixtures_are_not_forwarded_unless_asked_for(more, actions):
+    with forwarding("django.db.models.signals.m2m_changed", **more):
+        Tag.objects.create(pk=1, name="a")
+        data = [{"model": "foo.article", "pk": 1, "fields": {"title": "x", "tags": [1]}}]
+        for fixture in serializers.deserialize("python", data):
+            fixture.save()
+        assert [event.kwargs["action"] for event in written()] == actions
+        Article.objects.get().tags.clear()
+    assert len(written()) == len(actions) + 2
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,10 @@ BAD = [
     {"signal": SAVE, "fields": ["text"]},
     {"signal": SAVE, "fields": {"blog.Comment": "text"}},
     {"signal": SAVE, "omit_fields": {5: ["text"]}},
+    {"signal": SAVE, "delivery": "outbx"},
+    {"signal": SAVE, "delivery": {}},
+    {"signal": SAVE, "delivery": "ask", "timeout": "1"},
+    {"signal": SAVE, "unroutable": "kep"},
 ]
 
 

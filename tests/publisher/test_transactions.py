@@ -4,6 +4,7 @@ from contextlib import suppress
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core import serializers
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.test import Client
 
@@ -40,6 +41,19 @@ def test_save_and_event_are_one_transaction_when_the_process_dies_between(monkey
     with pytest.raises(SystemExit):
         Article.objects.create(title="lost")
     assert not Article.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fixture_and_its_event_are_one_transaction_when_the_event_cannot_be_written(settings, monkeypatch):
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "FORWARD_RAW": True}
+    (fixture,) = serializers.deserialize("python", [{"model": "foo.article", "pk": 1, "fields": {"title": "one"}}])
+    with monkeypatch.context() as patched:
+        patched.setattr(statement, "execute", lambda *args: exec("raise OSError"))
+        with pytest.raises(OutboxNotWritten):
+            fixture.save()
+    assert not Article.objects.exists()
+    fixture.save()
+    assert keys() == ["db.post_save.foo.article"]
 
 
 @pytest.mark.django_db(transaction=True)

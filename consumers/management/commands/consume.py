@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from threading import Event as Flag
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from consumers.bindings import keys_of, queue_of
 from consumers.discovery import chosen, discover
@@ -17,8 +17,10 @@ from consumers.options import add_options
 from consumers.registry import Handler
 from consumers.reloading import run_reloading
 from consumers.running import run_worker, work
+from publisher.commands import LongCommand
 from publisher.terminal import add_format, show
-from publisher.wire.lifecycle import EXIT_CONFIG, log_to_stderr
+from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
+from publisher.wire.lifecycle import log_to_stderr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +33,7 @@ class ListedHandler:
     keys: tuple[str, ...]
 
 
-class Command(BaseCommand):
+class Command(LongCommand):
     help = (
         "Runs the handlers found in each app's consumers.py and in the modules of HANDLERS: all, or those named. "
         "SIGTERM or Ctrl-C ends it after the handlers that run have ended; a second one ends it at once."
@@ -75,7 +77,7 @@ class Command(BaseCommand):
         try:
             return chosen(discover(), names)
         except UnknownHandler as exc:
-            raise CommandError(str(exc), returncode=2) from exc
+            raise CommandError(str(exc), returncode=EXIT_USAGE) from exc
         except HandlersNotImportable as exc:
             raise CommandError(str(exc), returncode=EXIT_CONFIG) from exc
 
@@ -87,7 +89,7 @@ class Command(BaseCommand):
 
     def _reload(self, options: dict[str, Any]) -> None:
         if options["processes"] > 1 or options["until_empty"]:
-            raise CommandError("--reload goes with one process that does not end by itself.", returncode=2)
+            raise CommandError("--reload goes with one process that does not end by itself.", returncode=EXIT_USAGE)
 
         def run(stop: Flag) -> None:
             try:

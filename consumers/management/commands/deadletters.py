@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.dateparse import parse_datetime, parse_duration
 
 from consumers.dead_letters import DeadLetter, Letters, Wanted, routing_key_of
@@ -20,10 +20,11 @@ from consumers.registry import Handler
 from consumers.rehearsal import Rehearsal, rehearse
 from consumers.results import CRASHED
 from publisher import conf
+from publisher.commands import BridgeCommand
 from publisher.terminal import add_format, in_any_order, show
 from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable
-from publisher.wire.lifecycle import EXIT_CONFIG
+from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
 from publisher.wire.printable import printable
 from publisher.wire.sender import Outcome
 
@@ -56,7 +57,7 @@ def none_of(reasons: Mapping[str, int]) -> str:
     return f"None of the dead letters that there are: {told}."
 
 
-class Command(BaseCommand):
+class Command(BridgeCommand):
     help = (
         "The events that handlers gave up on. `list` groups them by reason; `show ID` prints one whole; `replay` sends "
         "them to their handlers again, as new; `replay --rehearse` runs the handler and rolls its writes back; "
@@ -93,9 +94,11 @@ class Command(BaseCommand):
                 elif action == "list":
                     found = self._list(letters, handlers, format)
                 else:
-                    found = {"show": self._show, "replay": self._replay, "discard": self._discard}[action](letters)
+                    found = {"show": self._show, "replay": self._replay, "discard": self._discard}[action](
+                        letters, format
+                    )
         except UnknownHandler as exc:
-            raise CommandError(str(exc), returncode=2) from exc
+            raise CommandError(str(exc), returncode=EXIT_USAGE) from exc
         except BrokerUnavailable as exc:
             raise CommandError(str(exc), returncode=1) from exc
         except (BrokerRefused, HandlersNotImportable) as exc:
@@ -107,11 +110,11 @@ class Command(BaseCommand):
 
     def _check_usage(self, action: str, ids: frozenset[str], options: dict[str, Any]) -> None:
         if action in ("replay", "discard") and options["all"] == bool(ids):
-            raise CommandError(f"Name the letters to {action}, or say --all.", returncode=2)
+            raise CommandError(f"Name the letters to {action}, or say --all.", returncode=EXIT_USAGE)
         if action == "show" and len(ids) != 1:
-            raise CommandError("Name the one letter to show.", returncode=2)
+            raise CommandError("Name the one letter to show.", returncode=EXIT_USAGE)
         if options["rehearse"] and action != "replay":
-            raise CommandError("A replay can be rehearsed, nothing else.", returncode=2)
+            raise CommandError("A replay can be rehearsed, nothing else.", returncode=EXIT_USAGE)
 
     def _list(self, letters: Letters, handlers: Sequence[Handler], format: str) -> set[str]:
         found = [letter for letter, _ in letters]
@@ -125,25 +128,28 @@ class Command(BaseCommand):
                               f"{ELSEWHERE}")  # fmt: skip
         return {letter.id for letter in found}
 
-    def _show(self, letters: Letters) -> set[str]:
+    def _show(self, letters: Letters, format: str) -> set[str]:
         found = list(letters)
         for letter, delivery in found:
             self.stdout.write(as_json(letter, delivery.body))
         return {letter.id for letter, _ in found}
 
-    def _replay(self, letters: Letters) -> set[str]:
+    def _replay(self, letters: Letters, format: str) -> set[str]:
         outcomes = list(letters.replay())
         stay = [letter for letter, outcome in outcomes if outcome is not Outcome.CONFIRMED]
-        self.stdout.write(f"{len(outcomes) - len(stay)} replayed.")
+        self._tell_done("replayed", [letter.id for letter, outcome in outcomes if outcome is Outcome.CONFIRMED], format)
         if stay:
             text = f"{len(stay)} stay: the broker did not take them for the queue of {stay[0].handler}."
             raise CommandError(f"{text} `manage.py topology --check` says what is missing.", returncode=1)
         return {letter.id for letter, _ in outcomes}
 
-    def _discard(self, letters: Letters) -> set[str]:
+    def _discard(self, letters: Letters, format: str) -> set[str]:
         discarded = [letter.id for letter in letters.discard()]
-        self.stdout.write(f"{len(discarded)} discarded.")
+        self._tell_done("discarded", discarded, format)
         return set(discarded)
+
+    def _tell_done(self, done: str, ids: list[str], format: str) -> None:
+        self.stdout.write(json.dumps({done: ids}, indent=2) if format == "json" else f"{len(ids)} {done}.")
 
     def _rehearse(
         self, letters: Letters, handlers: Sequence[Handler], format: str, ids: frozenset[str], *, traceback: bool

@@ -4,13 +4,14 @@ from argparse import ArgumentTypeError
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import Error as DatabaseTrouble
 from django.db import router
 
 from consumers.inbox import forget
 from consumers.models import InboxEvent
 from publisher import conf
+from publisher.commands import BridgeCommand
 from publisher.tables import migration_hint
 from publisher.terminal import add_database
 
@@ -26,7 +27,7 @@ def days(text: str) -> timedelta:
     return age
 
 
-class Command(BaseCommand):
+class Command(BridgeCommand):
     help = (
         "Forgets events that were handled longer ago than INBOX_DAYS. One that comes again after that is handled "
         "again, so keep it at least as long as dead letters are replayed. Workers do it by themselves now and then."

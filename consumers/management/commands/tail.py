@@ -7,18 +7,20 @@ from datetime import datetime
 from threading import Event as Flag
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from consumers.tailing import follow
 from publisher import conf
+from publisher.commands import LongCommand
 from publisher.terminal import positive
 from publisher.wire.errors import BrokerRefused, MalformedEvent
 from publisher.wire.event import Event, decode_event, encode_event
-from publisher.wire.lifecycle import EXIT_CONFIG, stopping_on_signals
+from publisher.wire.exit_codes import EXIT_CONFIG
+from publisher.wire.lifecycle import stopping_on_signals
 from publisher.wire.printable import printable
 
 
-class Command(BaseCommand):
+class Command(LongCommand):
     help = (
         "Shows events as they pass the exchange, until Ctrl-C: those whose routing key one of the patterns takes, or "
         "all. Handlers get them as ever. Beware: while it looks, an event that no handler's queue is bound for counts "

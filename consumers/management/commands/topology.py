@@ -3,21 +3,22 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from consumers.bindings import topology_of
 from consumers.discovery import chosen, discover
-from consumers.drift import LEFT_OVER, UNKNOWN, Compared, compared, differs
-from consumers.exceptions import HandlersNotImportable, NotRetirable, UnknownHandler
+from consumers.drift import LEFT_OVER, UNKNOWN, Compared, bindings_on_broker, compared, differs
+from consumers.exceptions import BindingsUnknown, HandlersNotImportable, NotRetirable, UnknownHandler
 from consumers.registry import Handler
 from consumers.retiring import check_retirable, check_takes_over, cut_off, hand_over
 from publisher import conf
+from publisher.commands import BridgeCommand
 from publisher.terminal import add_format, show
 from publisher.wire.connection import MISSING, Connection
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable
-from publisher.wire.lifecycle import EXIT_CONFIG
+from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
 from publisher.wire.printable import printable
-from publisher.wire.topology import events_exchange
+from publisher.wire.topology import Binding, events_exchange
 
 LEFT_OVER_HINT = (
     "left over under this service's name: `manage.py topology --retire QUEUE --into HANDLER` moves what is in such a "
@@ -27,10 +28,9 @@ RETIRED_HINT = (
     "What is between two attempts still comes back to it: run this again after the longest of its delays. Then, empty, "
     "it can be deleted in the console."
 )
-NOT_CHECKED = "bindings were not checked: set MANAGEMENT_URL, and give the broker's user the tag 'management'."
 
 
-class Command(BaseCommand):
+class Command(BridgeCommand):
     help = (
         "The exchange, queues and bindings that this project's handlers need, whether the broker has them, and what is "
         "left over of others. Bindings are read through the console's API: set MANAGEMENT_URL for it. `--retire` is "
@@ -49,7 +49,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, declare: bool, check: bool, format: str, **options: Any) -> None:
         queue, into = options["retire"], options["into"]
         if (into and not queue) or (queue and (declare or check)):
-            raise CommandError("--into goes with --retire, and --retire with no other option.", returncode=2)
+            raise CommandError("--into goes with --retire, and --retire with no other option.", returncode=EXIT_USAGE)
         try:
             handlers = discover()
             with Connection(conf.broker_url(), "topology") as connection:
@@ -58,7 +58,9 @@ class Command(BaseCommand):
                 else:
                     self._show(handlers, connection, declare=declare, check=check, format=format)
         except UnknownHandler as exc:
-            raise CommandError(str(exc), returncode=2) from exc
+            raise CommandError(str(exc), returncode=EXIT_USAGE) from exc
+        except BindingsUnknown as exc:
+            raise CommandError(f"What is bound to {queue} is not known: {exc}.", returncode=1) from exc
         except (BrokerUnavailable, NotRetirable) as exc:
             raise CommandError(str(exc), returncode=1) from exc
         except (BrokerRefused, HandlersNotImportable) as exc:
@@ -91,16 +93,24 @@ class Command(BaseCommand):
         topology = events_exchange(conf.exchange()) + topology_of(handlers)
         if declare:
             connection.declare(topology)
-        rows = compared(topology, connection, declared=declare)
+        found, reason = self._found()
+        # What was declared just now is there, whether it can be seen or not.
+        rows = compared(topology, connection, set(topology.bindings) if declare and found is None else found)
         show(rows, format, title=f"Topology of {conf.service()!r}", stdout=self.stdout)
         drifted = [row for row in rows if row.state == MISSING or differs(row)]
         unknown = [row for row in rows if row.state == UNKNOWN]
         if left_over := [row for row in rows if row.state == LEFT_OVER]:
             self.stderr.write(f"{len(left_over)} {LEFT_OVER_HINT}")
         if check and unknown:
-            self.stderr.write(f"{len(unknown)} {NOT_CHECKED}")
+            self.stderr.write(f"{len(unknown)} bindings were not checked: {reason}.")
         if check and drifted:
             raise CommandError(" ".join((f"{len(drifted)} of {len(rows)} differ.", *_advice(drifted))))
+
+    def _found(self) -> tuple[set[Binding] | None, str]:
+        try:
+            return bindings_on_broker(), ""
+        except BindingsUnknown as exc:
+            return None, str(exc)
 
 
 def _advice(drifted: list[Compared]) -> Iterator[str]:

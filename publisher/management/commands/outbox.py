@@ -4,19 +4,21 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import Error as DatabaseTrouble
 
 from publisher.atomicity import commit_each_statement
+from publisher.commands import BridgeCommand
 from publisher.database_checks import written_aliases
 from publisher.ledger import Ledger, ledger, pending_in
 from publisher.models import OutboxEvent
 from publisher.querysets import ParkedQuerySet, outbox, parked, unroutable_keys
 from publisher.tables import migration_hint
 from publisher.terminal import add_database, add_format, in_any_order, show
+from publisher.wire.exit_codes import EXIT_USAGE
 
 
-class Command(BaseCommand):
+class Command(BridgeCommand):
     help = (
         "Shows what waits in the outbox, what the broker refused and why, what no queue is bound for, and who relays. "
         "`retry` puts events back where they were in the line; `discard` deletes them for good; those that wait for "
@@ -53,7 +55,7 @@ class Command(BaseCommand):
             self._show(ledger(database), format)
             return
         if bool(id) == (all or kept):
-            raise CommandError(f"Name the events to {action}, or say --all or --kept.", returncode=2)
+            raise CommandError(f"Name the events to {action}, or say --all or --kept.", returncode=EXIT_USAGE)
         rows = parked(database).filter(id__in=id) if id else chosen(parked(database), action, all=all, kept=kept)
         if missing := set(id) - set(rows.values_list("id", flat=True)):
             raise CommandError(f"Not parked: {', '.join(map(str, sorted(missing)))}.", returncode=1)

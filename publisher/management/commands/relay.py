@@ -3,16 +3,18 @@
 from threading import Event as Flag
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from publisher.commands import LongCommand
 from publisher.incidental import own_work
 from publisher.relay import Relay
 from publisher.terminal import add_database
 from publisher.wire.errors import BrokerRefused
-from publisher.wire.lifecycle import EXIT_CONFIG, log_to_stderr, stopping_on_signals
+from publisher.wire.exit_codes import EXIT_CONFIG
+from publisher.wire.lifecycle import log_to_stderr, stopping_on_signals
 
 
-class Command(BaseCommand):
+class Command(LongCommand):
     help = (
         "Moves events from the outbox of one database to the exchange, and deletes each once the broker confirmed it. "
         "Another relay of the same database stands by. SIGTERM or Ctrl-C ends it once what is on its way is "

@@ -8,12 +8,14 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from publisher import missed
+from publisher.commands import BridgeCommand
 from publisher.listing import at_a_glance, listed_signals
 from publisher.profile import Profile, profiled, remember
 from publisher.terminal import add_format, positive, show
+from publisher.wire.exit_codes import EXIT_USAGE
 
 
 def pair(text: str) -> tuple[str, str]:
@@ -23,7 +25,7 @@ def pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-class Command(BaseCommand):
+class Command(BridgeCommand):
     help = (
         "Every signal there is: its receivers in this process, those that are offloaded, and as what it is forwarded. "
         "With --profile, requests are made to this project, for real, and every receiver that they reach is timed; "
@@ -48,8 +50,10 @@ class Command(BaseCommand):
         if options["missed"]:
             self._missed(options["command"], format)
             return
+        if options["data"] or options["user"]:
+            raise CommandError("--data and --user are of requests: name them with --profile.", returncode=EXIT_USAGE)
         if options["command"]:
-            raise CommandError(f"Write --missed -- {' '.join(options['command'])} to record it.", returncode=2)
+            raise CommandError(f"Write --missed -- {' '.join(options['command'])} to record it.", returncode=EXIT_USAGE)
         signals = [
             signal
             for signal in listed_signals()
@@ -95,6 +99,6 @@ def user_named(name: str | None) -> Any:
         model = get_user_model()
         return model._default_manager.get_by_natural_key(name)
     except (ImproperlyConfigured, LookupError) as exc:
-        raise CommandError(str(exc), returncode=2) from exc
+        raise CommandError(str(exc), returncode=EXIT_USAGE) from exc
     except model.DoesNotExist as exc:
-        raise CommandError(f"There is no user {name!r}.", returncode=2) from exc
+        raise CommandError(f"There is no user {name!r}.", returncode=EXIT_USAGE) from exc

@@ -209,7 +209,9 @@ def test_offloaded_receiver_is_found_by_its_function(settings, noted):
             Article.objects.create(title="one")
         assert seen() == []
         assert deliver(note, events[0]).became == "handled"
-    assert seen() == [("note", "one")]
+        made_up = event_from(post_save, Article, instance=Article(pk=2, title="two"), created=True)
+        assert deliver(note, made_up).became == "handled"
+    assert seen() == [("note", "one"), ("note", "two")]
 
 
 def mourn(sender, instance, **kwargs):

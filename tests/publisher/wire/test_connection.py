@@ -88,7 +88,7 @@ def test_broker_that_never_greets_is_given_up_and_its_socket_closed(monkeypatch)
 
 
 def test_broker_refuses_when_the_password_is_wrong(broker_url):
-    with pytest.raises(BrokerRefused, match="refused the user, its password or the vhost") as caught:
+    with pytest.raises(BrokerRefused, match="refused the user or its password: look at BROKER_URL") as caught:
         Connection(with_changes(broker_url, password=PASSWORD), "test")
     assert PASSWORD not in str(caught.value)
     assert urlsplit(broker_url).hostname in str(caught.value)
@@ -159,6 +159,11 @@ def test_broker_is_unavailable_when_another_protocol_answers():
         with pytest.raises(BrokerUnavailable):
             Connection(f"amqp://127.0.0.1:{server.getsockname()[1]}/%2F", "test")
         thread.join(5)
+
+
+def test_port_of_tls_is_asked_for_when_this_one_speaks_none(broker_url):
+    with pytest.raises(BrokerUnavailable, match="it speaks no TLS: write amqp://"):
+        Connection(broker_url.replace("amqp://", "amqps://"), "test")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """manage.py demo: the site, the relay and the consumers at work, with visitors."""
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -52,6 +53,7 @@ class Command(BaseCommand):
             if not options["once"]:
                 report.step("The site stays up, and reactions are shown as they arrive. Ctrl-C ends it.")
                 report.step(f"Log in as {USERS}.")
+                report.step(f"In another terminal, one of its consumers as a script of its own:\n{script()}")
                 play.stay()
         return 1 if outcome.missing else 0
 
@@ -62,3 +64,9 @@ class Command(BaseCommand):
             report.step("Does another consumer take from the same queues? It would handle events of this demo.")
         if form == "json":
             self.stdout.write(json.dumps(outcome.summary.as_json()))
+
+
+def script() -> str:
+    """A shell's line, of this Python and this demo's broker."""
+    python = os.path.relpath(sys.executable)
+    return f'$ eval "$({python} -m tools.broker env)"; {python} -m consumers.examples.spam_check'
