@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from consumers.pool import Job
-from publisher.wire.asking import size_taken
+from publisher.wire.blame import size_taken
 from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerUnavailable, MessageRefused
 from publisher.wire.frames import Message

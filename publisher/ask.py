@@ -89,7 +89,7 @@ class Line:
         self.waiting: deque[Asked] = deque()
         self.pending: dict[str, Slot] = {}
         self.stop = threading.Event()
-        self.is_dead = False
+        self.is_doubtful = False
         self.news = threading.Event()
         self.wake: Callable[[], None] = self.news.set
         self._thread = threading.Thread(target=self._talk, name="signal-bridge-ask", daemon=True)
@@ -128,9 +128,9 @@ class Line:
             logger.warning("ask answered with what cannot be read event=%s: %s", id, type(exc).__name__)
         self.settle(id, FAILED)
 
-    def hang_up(self) -> None:
-        """The next question gets a new connection: this one may be dead, and nobody has said so."""
-        self.is_dead = True
+    def doubt(self) -> None:
+        """The connection may be dead, and nobody has said so: where the broker does not answer, another is made."""
+        self.is_doubtful = True
         self.wake()
 
     def close(self) -> None:
@@ -171,7 +171,8 @@ class Desk:
             is_blown = fuse.record(outcome not in BLOWING, time.monotonic())
         if is_blown:
             logger.error("asking paused signal=%s: nobody answers, so the default does", type)
-            self._open().hang_up()
+            if self._line is not None:
+                self._line.doubt()
         if outcome != ANSWERED:
             return self._default(type, outcome, default)
         counters.count(counters.ASKED + ANSWERED, type)

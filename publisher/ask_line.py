@@ -14,6 +14,8 @@ from publisher.wire.topology import ask_exchange, asking
 logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 5.0
+# So long a broker may take to give a sign of life. Questions wait meanwhile.
+ALIVE_SECONDS = 0.5
 
 
 def talk(line: Line) -> None:
@@ -46,9 +48,12 @@ def _serve(line: Line, connection: Connection) -> None:
         on_answer=line.answered,
         on_unroutable=lambda id: line.settle(id, UNROUTABLE),
     )
-    line.is_dead = False
+    line.is_doubtful = False
     line.wake = connection.loop.wake
-    while not (line.stop.is_set() or line.is_dead):
+    while not line.stop.is_set():
+        if line.is_doubtful:
+            line.is_doubtful = False
+            connection.prove_alive(ALIVE_SECONDS)
         _send(line, asker)
         if connection.blocked:
             line.settle_all(AWAY)

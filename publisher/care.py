@@ -8,24 +8,21 @@ NARROWING = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Care:
-    """`suspects` are the rows, of these shards, that were on their way when the broker refused one of them."""
+    """`last_suspect` is the last row, of these shards, that was on its way when the broker refused one of them."""
 
     most: int
     window: int
-    suspects: frozenset[int] = frozenset()
+    last_suspect: int = 0
     shards: frozenset[int] = frozenset()
 
     def holding(self, shards: frozenset[int]) -> "Care":
-        """Wide again when other shards are held: a suspect in one that is gone would never settle here."""
+        """Wide again when other shards are held: what is in line there was not on its way."""
         return self if shards == self.shards else Care(most=self.most, window=self.most, shards=shards)
 
     def refused(self, suspects: Collection[int]) -> "Care":
         """Narrower: 2000 in flight become 62, then 1, which is then to blame."""
-        return replace(self, window=max(1, self.window // NARROWING), suspects=frozenset(suspects))
+        return replace(self, window=max(1, self.window // NARROWING), last_suspect=max(suspects))
 
-    def settled(self, rows: Collection[int]) -> "Care":
-        """Wide again once no suspect is left."""
-        if not self.suspects:
-            return self
-        left = self.suspects.difference(rows)
-        return replace(self, suspects=left, window=self.window if left else self.most)
+    def reached(self, first_in_line: float) -> "Care":
+        """Wide again when the line begins after the suspects: they were taken, parked, nacked or deleted."""
+        return self if first_in_line <= self.last_suspect else replace(self, window=self.most, last_suspect=0)

@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from publisher.outbox import after_commit
@@ -67,6 +68,12 @@ class Buffer:
             event = self.waiting.popleft()
             self._bytes -= len(event.body)
             return event
+
+    def put_back(self, events: Sequence[DirectEvent]) -> None:
+        """First in line again, in their order, and whether or not there is room."""
+        with self._lock:
+            self.waiting.extendleft(reversed(events))
+            self._bytes += sum(len(event.body) for event in events)
 
     def drop(self, count: int, reason: str, *, last: bool = False) -> None:
         """Count them, and say so, though not for each."""

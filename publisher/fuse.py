@@ -9,9 +9,13 @@ class Fuse:
     """Of one signal. Times are `time.monotonic()`; used under its owner's lock."""
 
     def __init__(self) -> None:
+        self._mend()
+
+    def _mend(self) -> None:
         self._failures = 0
         self._pause_seconds = SHORTEST_PAUSE_SECONDS
         self._blown_until: float | None = None
+        self._is_trying = False
 
     @property
     def is_blown(self) -> bool:
@@ -24,18 +28,21 @@ class Fuse:
         if now < self._blown_until:
             return False
         self._blown_until = now + self._pause_seconds
+        self._is_trying = True
         return True
 
     def record(self, is_answered: bool, now: float) -> bool:
-        """Whether this failure blew it."""
+        """Whether this failure blew it. Those of questions that were under way then say nothing new."""
         if is_answered:
-            self._failures, self._pause_seconds, self._blown_until = 0, SHORTEST_PAUSE_SECONDS, None
+            self._mend()
+            return False
+        if self._is_trying:
+            self._is_trying = False
+            self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS)
+            self._blown_until = now + self._pause_seconds
             return False
         self._failures += 1
-        if self._failures < BLOWS_AFTER:
+        if self.is_blown or self._failures < BLOWS_AFTER:
             return False
-        was_blown = self.is_blown
-        if was_blown:
-            self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS)
         self._blown_until = now + self._pause_seconds
-        return not was_blown
+        return True

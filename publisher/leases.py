@@ -65,8 +65,9 @@ class Leases:
         self.held -= frozenset(shards)
 
     def give_up(self) -> None:
-        """Free for any standby, at once."""
+        """Free for any standby, at once; and nothing is to be kept for this one."""
         self._rows.give_up(self.held, self.holder)
+        self._rows.filter(claimant=self.holder).update(claimant="")
         self.held = frozenset()
 
     @property

@@ -107,7 +107,8 @@ def _unroutable(using: str) -> tuple[Unroutable, ...]:
 
 
 def _leases(using: str) -> tuple[Lease, ...]:
-    alive = set(leases(using).alive().values_list("shard", flat=True))
+    """Without those of shards that are no more, where a relay has another number of them by now."""
+    alive = dict(leases(using).alive().values_list("shard", "shards"))
     return tuple(
         Lease(
             shard=row.shard,
@@ -116,4 +117,5 @@ def _leases(using: str) -> tuple[Lease, ...]:
             rate=round(row.rate, 1) if row.shard in alive else 0.0,
         )
         for row in RelayLease.objects.using(using).all()
+        if not alive or row.shards in alive.values()
     )

@@ -5,7 +5,7 @@ from contextlib import closing
 
 from publisher import conf, counters
 from publisher.direct import Buffer, DirectEvent
-from publisher.wire.connection import Connection
+from publisher.wire.blame import is_to_blame
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable, MessageRefused
 from publisher.wire.event import CONTENT_TYPE, seconds_of
 from publisher.wire.frames import Message
@@ -28,36 +28,74 @@ def publish(buffer: Buffer) -> None:
 
 
 def _publish(buffer: Buffer, loop: Loop) -> None:
-    while not (buffer.stop.is_set() and not buffer.waiting):
+    while not _is_over(buffer):
         try:
             connection = connect_patiently(conf.broker_url, "direct", stop=buffer.stop, loop=loop)
             if connection is None:
                 return
             with connection:
-                _serve(buffer, connection)
-        except (BrokerUnavailable, MessageRefused) as exc:
-            lost, buffer.in_flight = buffer.in_flight, 0
-            if lost:
-                buffer.drop(lost, str(exc))
+                connection.declare(events_exchange(conf.exchange()))
+                while not _is_over(buffer):
+                    _serve(buffer, Sender(connection, conf.exchange()))
+        except BrokerUnavailable as exc:
+            _drop_in_flight(buffer, exc)
         except BrokerRefused as exc:
+            _drop_in_flight(buffer, exc)
             logger.error("direct delivery refused: %s", exc)
-            buffer.stop.wait(IDLE_SECONDS)
+            if buffer.stop.wait(IDLE_SECONDS):
+                return
 
 
-def _serve(buffer: Buffer, connection: Connection) -> None:
-    connection.declare(events_exchange(conf.exchange()))
-    sender: Sender[DirectEvent] = Sender(connection, conf.exchange())
-    while not (buffer.stop.is_set() and not buffer.waiting and not sender.in_flight):
-        while buffer.waiting and sender.has_room:
-            event = buffer.take()
-            sender.send(event, _message(event))
-            buffer.in_flight = len(sender.in_flight)
+def _is_over(buffer: Buffer) -> bool:
+    return buffer.stop.is_set() and not buffer.waiting
+
+
+def _drop_in_flight(buffer: Buffer, reason: Exception) -> None:
+    lost, buffer.in_flight = buffer.in_flight, 0
+    if lost:
+        buffer.drop(lost, str(reason))
+
+
+def _serve(buffer: Buffer, sender: Sender[DirectEvent]) -> None:
+    """Until all is done, or the broker refuses an event and closes the channel."""
+    try:
+        while not (_is_over(buffer) and not sender.in_flight):
+            while buffer.waiting and sender.has_room and sender.is_open:
+                _send(buffer, sender)
+            _hear(buffer, sender)
+    except MessageRefused as exc:
+        _blame(buffer, exc)
+
+
+def _send(buffer: Buffer, sender: Sender[DirectEvent]) -> None:
+    event = buffer.take()
+    try:
+        sender.send(event, _message(event))
+    except MessageRefused as exc:
+        buffer.drop(1, str(exc))
+    buffer.in_flight = len(sender.in_flight)
+
+
+def _hear(buffer: Buffer, sender: Sender[DirectEvent]) -> None:
+    try:
         _wait(buffer, sender)
+    finally:
         _settle(buffer, sender)
         buffer.in_flight = len(sender.in_flight)
 
 
-def _settle(buffer: Buffer, sender: "Sender[DirectEvent]") -> None:
+def _blame(buffer: Buffer, refused: MessageRefused) -> None:
+    """Drop the one, where it can be told: those before it were published, and those after it not even looked at."""
+    events: list[DirectEvent] = list(refused.tokens)
+    reason = str(refused)
+    accused = [at for at, event in enumerate(events) if is_to_blame(reason, event.routing_key, event.body)]
+    buffer.in_flight = 0
+    if accused:
+        buffer.put_back(events[accused[0] + 1 :])
+    buffer.drop(1 if accused else len(events), reason)
+
+
+def _settle(buffer: Buffer, sender: Sender[DirectEvent]) -> None:
     """Count what reached no queue, and say so."""
     while sender.settled:
         event, outcome = sender.settled.popleft()
@@ -69,7 +107,7 @@ def _settle(buffer: Buffer, sender: "Sender[DirectEvent]") -> None:
                 logger.warning("direct events unroutable key=%s, %d so far: no queue is bound", key, number)
 
 
-def _wait(buffer: Buffer, sender: "Sender[DirectEvent]") -> None:
+def _wait(buffer: Buffer, sender: Sender[DirectEvent]) -> None:
     if not sender.in_flight and not buffer.waiting:
         # In between, heartbeats are answered.
         buffer.news.wait(IDLE_SECONDS)

@@ -4,7 +4,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from threading import Event as Flag
 
 from django.db import Error as DatabaseTrouble
@@ -113,17 +113,12 @@ class Relay:
         connection = connect_patiently(conf.broker_url, "relay", stop=self.stop, loop=self.loop)
         if connection is None:
             return True
-        news: Wakeup | None = None
-        try:
+        with connection:
             connection.declare(published_to(conf.exchange()))
-            news = wakeup(self.using, self.loop)
-            sender: Sender[WaitingRow] = Sender(connection, conf.exchange())
-            session = Session(self.using, self.leases, sender, self.care.holding(self.leases.held))
-            return self._serve(session, news, is_done)
-        finally:
-            if news is not None:
-                news.close()
-            connection.close()
+            with closing(wakeup(self.using, self.loop)) as news:
+                sender: Sender[WaitingRow] = Sender(connection, conf.exchange())
+                session = Session(self.using, self.leases, sender, self.care.holding(self.leases.held), self.tally)
+                return self._serve(session, news, is_done)
 
     def _serve(self, session: Session, news: Wakeup, is_done: Callable[[], bool]) -> bool:
         try:
@@ -149,14 +144,12 @@ class Relay:
             raise
         finally:
             self.care = session.care
-            self.tally += session.tally
-            session.tally.clear()
 
     def _keep_lease(self, session: Session) -> bool:
         """Renews it in time; False when it, or a part of it, is gone or promised: then a new session begins."""
         if not self.leases.is_due and self.leases.mine == session.shards:
             return True
-        self.leases.renew(self._rate(session))
+        self.leases.renew(self._rate())
         if not self.leases.held >= session.shards.held:
             logger.warning("lease lost database=%s", self.using)
             return False
@@ -198,19 +191,14 @@ class Relay:
     def _is_empty(self) -> bool:
         return not outbox(self.using).exists()
 
-    def _rate(self, session: Session) -> float:
-        now, total = time.monotonic(), self._total(session)
+    def _rate(self) -> float:
+        now, total = time.monotonic(), self.tally[Outcome.CONFIRMED]
         rate = (total - self._rated) / max(now - self._rated_at, 0.001)
         self._rated, self._rated_at = total, now
         return rate
 
-    def _total(self, session: Session) -> int:
-        return self.tally[Outcome.CONFIRMED] + session.tally[Outcome.CONFIRMED]
-
     def _report_when_due(self, session: Session) -> None:
         """Once the outbox ran dry, and now and then while it does not."""
-        self.tally += session.tally
-        session.tally.clear()
         now = time.monotonic()
         is_dry = not session.sender.in_flight and now - session.worked_at > DRY_SECONDS
         if self.tally != self._reported and (is_dry or now - self._reported_at > REPORT_SECONDS):

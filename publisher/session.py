@@ -3,7 +3,8 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from math import inf
 
 from publisher import conf, counters
 from publisher.care import Care
@@ -48,11 +49,14 @@ class Session:
     Rows whose broker connection was lost are read again by the next session, from the lowest id on: nothing overtakes.
     """
 
-    def __init__(self, using: str, leases: Leases, sender: Sender[WaitingRow], care: Care) -> None:
+    def __init__(
+        self, using: str, leases: Leases, sender: Sender[WaitingRow], care: Care, tally: Counter[Outcome] | None = None
+    ) -> None:
+        """`tally` counts what becomes of the rows, from one session to the next."""
         self.sender = sender
         self.shards = leases.mine
         self.care = care
-        self.tally: Counter[Outcome] = Counter()
+        self.tally: Counter[Outcome] = Counter() if tally is None else tally
         self.worked_at = time.monotonic()
         self._using = using
         self._leases = leases
@@ -99,17 +103,22 @@ class Session:
         room = min(self.care.window, self.sender.window) - len(self.sender.in_flight)
         if not self.sender.has_room or room < self._most or not self._nacked.has_room(time.monotonic()):
             return False
-        return sum(len(row.body) for row, _ in self.sender.in_flight.values()) < IN_FLIGHT_BYTES
+        return sum(len(row.body) for row in self._on_their_way) < IN_FLIGHT_BYTES
+
+    @property
+    def _on_their_way(self) -> Iterator[WaitingRow]:
+        return (row for row, _ in self.sender.in_flight.values())
 
     @property
     def _most(self) -> int:
         return min(self._rows, self.care.window)
 
     def _read(self, now: float) -> Batch:
-        on_their_way = [row.id for row, _ in self.sender.in_flight.values()]
-        nacked = self._nacked.unread(now)
+        on_their_way = [row.id for row in self._on_their_way]
+        nacked = self._nacked.unread(now, {row.partitionkey for row in self._on_their_way})
         batch = self._outbox.waiting([*on_their_way, *self._done, *nacked], self._most, self.shards)
         self._rows = max(FIRST_ROWS, min(READ_ROWS, 2 * len(batch.rows)))
+        self.care = self.care.reached(min([*on_their_way, *(row.id for row in batch.rows)], default=inf))
         return batch
 
     def _with_a_path(self, rows: Iterable[WaitingRow]) -> list[WaitingRow]:
@@ -124,18 +133,22 @@ class Session:
         return found
 
     def _sorted(self, rows: Iterable[WaitingRow], now: float) -> tuple[list[WaitingRow], list[WaitingRow]]:
-        """Those to send, and those to read again at once; what is behind a nacked row is set aside where possible."""
-        careful, waiting = self._nacked.is_careful(now), self._nacked.keys(now)
-        busy = {row.partitionkey for row, _ in self.sender.in_flight.values()} if careful else set()
+        """Those to send, and those to read again at once; what might overtake a nacked row is set aside."""
+        careful = self._nacked.careful(now)
+        sent = {row.partitionkey for row in self._on_their_way}
+        held = self._nacked.keys(now) | {row.partitionkey for row in self._on_their_way if row.routing_key in careful}
         sendable, staying = [], []
         for row in rows:
-            key = row.partitionkey
-            if key in busy or (key in waiting and not self._nacked.set_aside(row.id, key)):
-                staying.append(row)
-            elif key not in waiting:
+            key, is_careful = row.partitionkey, row.routing_key in careful
+            if key in held or (is_careful and key in sent) or self._nacked.is_behind(row.id, key):
+                held.add(key)
+                if not self._nacked.set_aside(row.id, key):
+                    staying.append(row)
+            else:
                 sendable.append(row)
-                if careful:
-                    busy.add(key)
+                sent.add(key)
+                if is_careful:
+                    held.add(key)
         return sendable, staying
 
     @property
@@ -149,7 +162,7 @@ class Session:
             row, outcome = self.sender.settled.popleft()
             self.tally[outcome] += 1
             if outcome is Outcome.NACKED:
-                self._nacked.add(row.id, row.partitionkey, time.monotonic())
+                self._nacked.add(row.id, row.partitionkey, row.routing_key, time.monotonic())
                 continue
             self._nacked.forget(row.id)
             if outcome is Outcome.UNROUTABLE:
@@ -166,7 +179,6 @@ class Session:
     def delete(self) -> None:
         """Delete what was confirmed."""
         self._outbox.delete_by_id(self._done)
-        self.care = self.care.settled(self._done)
         self._done.clear()
         self._deleted_at = time.monotonic()
         if self._dropped:
@@ -213,7 +225,6 @@ class Session:
 
     def _park(self, ids: list[int], kind: str, reason: str) -> None:
         self._outbox.park(parked(self._using), ids, kind, reason)
-        self.care = self.care.settled(ids)
 
     def _parked_unroutable(self) -> ParkedQuerySet:
         return parked(self._using).in_shards(self.shards).kept()

@@ -4,7 +4,6 @@ https://www.rabbitmq.com/docs/direct-reply-to
 """
 
 import logging
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from struct import Struct
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ import msgspec
 from pika import BasicProperties
 from pika.spec import Basic
 
+from publisher.wire.blame import size_taken
 from publisher.wire.connection import Connection
 from publisher.wire.errors import MessageRefused
 from publisher.wire.event import CONTENT_TYPE
@@ -28,8 +28,6 @@ logger = logging.getLogger(__name__)
 REPLY_TO = "amq.rabbitmq.reply-to"
 DEADLINE = "x-deadline"
 ANSWER_TYPE = "application/json"
-# In what the broker says of a message that is too large.
-MAX_SIZE = re.compile(r"max size (\d+)")
 
 # In the order in which AMQP has them. A question is not kept: whoever asks has no use for it after a restart.
 _FLAGS = (
@@ -148,12 +146,6 @@ def without_refused(answers: Sequence[Answer], reason: str) -> list[Answer]:
     """Those that were on their way, with failures for those that the broker's reason is about."""
     most = size_taken(reason, [len(answer.body) for answer in answers])
     return [answer if len(answer.body) <= most else _refused(answer, most) for answer in answers]
-
-
-def size_taken(reason: str, sizes: Sequence[int]) -> int:
-    """The most bytes of a body that is not to blame for a refusal: as the broker says; else the largest body is."""
-    told = MAX_SIZE.search(reason)
-    return int(told[1]) if told else max(sizes, default=0) - 1
 
 
 def _refused(answer: Answer, most: int) -> Answer:

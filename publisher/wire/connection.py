@@ -136,14 +136,22 @@ class Connection:
                 raise BrokerUnavailable(f"no answer from {self._address} within {timeout_seconds:g} seconds")
             self.poll(0.5)
 
-    def open_channel(self, on_close: Callable[[BaseException], None] | None = None) -> Channel:
+    def open_channel(
+        self, on_close: Callable[[BaseException], None] | None = None, *, timeout_seconds: float = OPEN_SECONDS
+    ) -> Channel:
         """A channel; `on_close` is told when the broker closes it, which otherwise shows in the next `check`."""
         opened: list[Channel] = []
         self.check()
         channel = self._amqp.channel(on_open_callback=opened.append)
         channel.add_on_close_callback(lambda _, reason: (on_close or self._on_channel_close)(reason))
-        self.wait_for(lambda: opened)
+        self.wait_for(lambda: opened, timeout_seconds)
         return channel
+
+    def prove_alive(self, timeout_seconds: float) -> None:
+        """Raises BrokerUnavailable when the broker does not answer in time; nor is its goodbye waited for then."""
+        self.says_goodbye = False
+        self.open_channel(timeout_seconds=timeout_seconds).close()
+        self.says_goodbye = True
 
     def read_contents(self, channel: Channel, on_content: OnContent) -> None:
         """What is delivered on this channel goes to `on_content`, as it comes, in the connection's thread."""
@@ -175,13 +183,15 @@ class Connection:
 
     def count_messages(self, queue: str) -> int | None:
         """How many messages are ready in a queue; None when there is no such queue."""
-        answer = self._try("queue_declare", queue, passive=True)
-        return None if isinstance(answer, ChannelClosed) else int(answer.method.message_count)
+        return self._count(queue, "message_count")
 
     def count_consumers(self, queue: str) -> int | None:
         """How many take from a queue; None when there is no such queue."""
+        return self._count(queue, "consumer_count")
+
+    def _count(self, queue: str, what: str) -> int | None:
         answer = self._try("queue_declare", queue, passive=True)
-        return None if isinstance(answer, ChannelClosed) else int(answer.method.consumer_count)
+        return None if isinstance(answer, ChannelClosed) else int(getattr(answer.method, what))
 
     def state_of_exchange(self, exchange: Exchange) -> str:
         """PRESENT, MISSING, or in the broker's words what differs."""

@@ -11,8 +11,9 @@ from struct import Struct
 
 import msgspec
 from pika import frame, spec
+from pika.spec import FRAME_BODY, FRAME_END, FRAME_HEADER
 
-METHOD, HEADER, BODY, END = 1, 2, 3, b"\xce"
+END = bytes((FRAME_END,))
 # The bits of the properties that every message here has (delivery_mode), and of those it may have.
 DELIVERY_MODE = spec.BasicProperties.FLAG_DELIVERY_MODE
 CONTENT_TYPE = spec.BasicProperties.FLAG_CONTENT_TYPE
@@ -60,9 +61,9 @@ def publish(channel: int, exchange: str, message: Message, body_max: int) -> byt
 
 def _bodies(channel: int, body: bytes, body_max: int) -> Sequence[bytes]:
     if 0 < len(body) <= body_max:
-        return _frame(BODY, channel, len(body)), body, END
+        return _frame(FRAME_BODY, channel, len(body)), body, END
     parts = (body[start : start + body_max] for start in range(0, len(body), body_max))
-    return [piece for part in parts for piece in (_frame(BODY, channel, len(part)), part, END)]
+    return [piece for part in parts for piece in (_frame(FRAME_BODY, channel, len(part)), part, END)]
 
 
 @lru_cache(maxsize=4096)
@@ -75,7 +76,7 @@ def _method(channel: int, exchange: str, routing_key: str) -> bytes:
 
 def _header(channel: int, message: Message, size: bytes) -> Sequence[bytes]:
     if message.properties is not None:
-        start = _frame(HEADER, channel, CONTENT_BYTES + len(message.properties)) + _content(spec.Basic.INDEX, 0)
+        start = _frame(FRAME_HEADER, channel, CONTENT_BYTES + len(message.properties)) + _content(spec.Basic.INDEX, 0)
         return start, size, message.properties, END
     correlation = b"" if message.correlation_id is None else short(message.correlation_id)
     identity = b"" if message.message_id is None else short(message.message_id)
@@ -116,7 +117,7 @@ def _same_for_many(
         flags |= APP_ID
         after += short(app_id)
     size = CONTENT_BYTES + FLAGS_BYTES + len(before) + correlation + identity + stamp + len(after)
-    return _frame(HEADER, channel, size) + _content(spec.Basic.INDEX, 0), _flags(flags) + before, after + END
+    return _frame(FRAME_HEADER, channel, size) + _content(spec.Basic.INDEX, 0), _flags(flags) + before, after + END
 
 
 def short(text: str) -> bytes:

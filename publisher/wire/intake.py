@@ -5,13 +5,13 @@ from struct import Struct
 from typing import Any
 
 from pika import BasicProperties
-from pika.spec import Basic
+from pika.spec import FRAME_END, FRAME_METHOD, Basic
 
 from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerUnavailable
 from publisher.wire.frames import Message
 from publisher.wire.properties import Unreadable, check, copied, has_headers, made, read
-from publisher.wire.reading import END, METHOD, Names, is_read_elsewhere
+from publisher.wire.reading import Names, is_read_elsewhere
 
 # Old brokers read these again on a republished message, and may drop it as a cycle.
 BROKERS_OWN = (b"x-death", b"x-first-death", b"x-last-death", b"x-delivery-count", b"x-acquired-count")
@@ -191,7 +191,7 @@ class Intake:
         return new
 
     def _frame(self, method: int, tag: int, bits: int) -> bytes:
-        return _settling.pack(METHOD, self._number, SETTLING_BYTES, method, tag, bits, END)
+        return _settling.pack(FRAME_METHOD, self._number, SETTLING_BYTES, method, tag, bits, FRAME_END)
 
 
 def republished(delivery: Delivery, exchange: str, routing_key: str, headers: dict[str, Any]) -> Message:

@@ -13,6 +13,8 @@ from typing import Any
 from pika import BasicProperties
 from pika.data import encode_table
 
+from publisher.wire.frames import PERSISTENT
+
 MORE_FLAGS = 1
 TEXT, TABLE, OCTET, TIME = "text", "table", "octet", "time"
 HEADERS, DELIVERY_MODE = BasicProperties.FLAG_HEADERS, BasicProperties.FLAG_DELIVERY_MODE
@@ -47,7 +49,6 @@ TEXTS = (
     "content_type", "content_encoding", "correlation_id", "reply_to", "expiration", "message_id", "type", "user_id",
     "app_id", "cluster_id",
 )  # fmt: skip
-PERSISTENT = b"\x02"
 CUT_OFF = "they end before they should"
 # Of the kinds that have so many always.
 BYTES = {OCTET: 1, TIME: 8}

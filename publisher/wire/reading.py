@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 from pika import frame
 from pika.adapters.select_connection import SelectConnection
 from pika.exceptions import InvalidFrameError
-from pika.spec import Basic
+from pika.spec import FRAME_BODY, FRAME_END, FRAME_HEADER, FRAME_METHOD, Basic
 
-METHOD, HEADER, BODY, END = 1, 2, 3, 0xCE
 HEAD_BYTES, END_BYTES = 7, 1
 DELIVER = Basic.Deliver.INDEX.to_bytes(4, "big")
 RECEIVED_BYTES = 262_144
@@ -66,22 +65,22 @@ class Contents:
         header_end = end + HEADER_AT + size
         body = header_end + END_BYTES + HEAD_BYTES
         body_end = body + body_size
-        if kind != HEADER or len(data) <= body_end or not data[header_end] == data[body_end] == END:
+        if kind != FRAME_HEADER or len(data) <= body_end or not data[header_end] == data[body_end] == FRAME_END:
             return 0
-        if _head(data, header_end + END_BYTES) != (BODY, channel, body_size):
+        if _head(data, header_end + END_BYTES) != (FRAME_BODY, channel, body_size):
             return 0
         self._hand_on(data[start + 4 : end], data[properties:header_end], data[body:body_end])
         return int(body_end) + END_BYTES
 
     def takes(self, kind: int, data: bytes, start: int, end: int) -> bool:
         """Whether this frame, between `start` and `end`, is part of a delivery."""
-        if kind == METHOD:
+        if kind == FRAME_METHOD:
             if data[start : start + 4] != DELIVER:
                 return False
             self._delivery = data[start + 4 : end]
         elif not self._delivery:
             return False  # of a message that came back, or was asked for
-        elif kind == HEADER:
+        elif kind == FRAME_HEADER:
             self._properties = data[start + PROPERTIES_AT : end]
             (self._missing,) = _body_size(data, start + BODY_SIZE_AT)
             if not self._missing:
@@ -148,10 +147,10 @@ class ReadingConnection(SelectConnection):
             start, end = at + HEAD_BYTES, at + HEAD_BYTES + size
             if end >= available:
                 break
-            if data[end] != END:
+            if data[end] != FRAME_END:
                 raise InvalidFrameError("Invalid FRAME_END marker")
             reader = contents.get(channel)
-            if reader is not None and kind == METHOD and (after := reader.whole(channel, data, start, end)):
+            if reader is not None and kind == FRAME_METHOD and (after := reader.whole(channel, data, start, end)):
                 at = after
                 continue
             if reader is None or not reader.takes(kind, data, start, end):

@@ -17,8 +17,9 @@ TCP_OPTIONS = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_US
 def parameters_of(url: str, name: str) -> pika.connection.Parameters:
     """pika's parameters, with the limits that pika leaves off.
 
-    pika takes only what its own query string names; heartbeat and timeouts given there win over ours. It also takes
-    any scheme, and its errors quote parts of the URL, which may be the password's: they end here.
+    pika leaves off what the URL's query does not name. A heartbeat or TLS options given there hold; the timeouts are
+    ours whatever it says. pika also takes any scheme, and its errors quote parts of the URL, which may be the
+    password's: they end here.
     """
     try:
         parts = urlsplit(url)

@@ -172,6 +172,22 @@ def test_questions_are_not_asked_while_nobody_answers_in_time(responder, desk, m
     assert not rule[SIGNAL].is_blown
 
 
+def test_question_is_answered_when_those_of_another_signal_are_paused_meanwhile(responder, desk):
+    may_answer = threading.Event()
+    asked = responder(lambda kwargs: may_answer.wait(10) and b'{"answer": true}')
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.append(flag()))
+    waiting.start()
+    eventually(lambda: asked.questions)
+    for _ in range(BLOWS_AFTER):
+        desk.ask("id", "another.signal", "key", b'{"data": {"kwargs": {}}}', seconds=0.02, default=None)
+    assert desk._fuses["another.signal"].is_blown
+    waiting.join(0.2)
+    may_answer.set()
+    waiting.join()
+    assert answers == [True]
+
+
 def test_default_is_given_in_time_when_the_broker_is_away(rule, settings, bridge):
     rule(timeout=5)
     settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "BROKER_URL": AWAY}
@@ -179,6 +195,15 @@ def test_default_is_given_in_time_when_the_broker_is_away(rule, settings, bridge
     assert [flag() for _ in range(20)] == ["default"] * 20
     assert time.monotonic() - began < 5
     assert outcomes() == {"away": BLOWS_AFTER, "paused": 20 - BLOWS_AFTER}
+
+
+def test_default_is_given_when_no_thread_can_be_had(desk, monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    for _ in range(BLOWS_AFTER + 1):
+        assert desk.ask("id", SIGNAL, "key", b"{}", seconds=1, default="default") == "default"
 
 
 def test_threads_share_a_connection_and_each_gets_its_own_answer(responder):

@@ -2,12 +2,16 @@
 
 import json
 import time
+from collections import deque
+from unittest.mock import MagicMock
 
 import pytest
 from django.db import connections, transaction
 
 from publisher import counters, direct
 from publisher.models import OutboxEvent
+from publisher.outlet import publish
+from publisher.wire.errors import MessageRefused
 from publisher.wire.origin import Origin, originating
 from tests.foo.signals import article_flagged
 from tests.stage import eventually
@@ -178,6 +182,73 @@ def test_buffer_has_room_again_for_what_was_taken(undisturbed):
         undisturbed.put(event(size))
     assert [len(waiting.body) for waiting in undisturbed.waiting] == [600, 400]
     assert undisturbed.dropped == 2
+
+
+def from_a_broker_that_says(reason):
+    """A sender to one that publishes what comes before the event `bad`, and closes the channel over that."""
+
+    class Strict:
+        has_room = is_open = True
+        published = []
+
+        def __init__(self, connection, exchange):
+            self.in_flight, self.settled = {}, deque()
+
+        def send(self, event, message):
+            self.in_flight[len(self.in_flight)] = (event, event.message_id)
+
+        def poll(self, timeout_seconds):
+            for event, number in list(self.in_flight.values()):
+                if number == "bad":
+                    raise MessageRefused(reason, [event for event, _ in self.in_flight.values()])
+                self.published.append(number)
+            self.in_flight.clear()
+
+    return Strict
+
+
+@pytest.mark.parametrize(
+    ("reason", "published", "dropped"),
+    [
+        ("message size 80 is larger than configured max size 64", list("123456"), 1),
+        ("access to topic 'shop.order' in exchange 'signals' refused", list("123456"), 1),
+        ("a reason that names none", list("123"), 7),
+    ],
+    ids=["size", "topic", "unknown"],
+)
+def test_event_that_the_broker_refuses_is_dropped_alone_where_it_can_be_told(
+    undisturbed, settings, monkeypatch, reason, published, dropped
+):
+    sender = from_a_broker_that_says(reason)
+    monkeypatch.setattr("publisher.outlet.Sender", sender)
+    monkeypatch.setattr("publisher.outlet.connect_patiently", lambda *args, **named: MagicMock())
+    undisturbed.most = 10
+    for number in [*"123", "bad", *"456"]:
+        bad = number == "bad"
+        key = "shop.order" if bad else KEY
+        undisturbed.put(direct.DirectEvent(number, SIGNAL, key, b"x" * (80 if bad else 10)))
+    undisturbed.stop.set()
+    publish(undisturbed)
+    assert (sender.published, undisturbed.dropped, undisturbed.in_flight) == (published, dropped, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_event_that_amqp_cannot_carry_is_dropped_alone_and_counted(flagged, queues, caplog):
+    direct.buffer().put(direct.DirectEvent("id", "x" * 300, KEY, b"{}"))
+    flagged()
+    eventually(lambda: queues.count("q") == 1)
+    assert direct.buffer().dropped == 1
+    assert "direct events dropped=1 so far: AMQP's short strings hold 255 bytes" in caplog.text
+
+
+def test_broker_that_refuses_is_not_asked_again_when_the_process_ends(settings, caplog):
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "BROKER_URL": "no.amqp/"}
+    buffer = direct.Buffer()
+    buffer.put(event(1))
+    eventually(lambda: "direct delivery refused" in caplog.text)
+    buffer.close()
+    assert caplog.text.count("direct delivery refused") == 1
+    assert "direct events dropped=1 so far: the process ended" in caplog.text
 
 
 def test_thread_imports_nothing_so_that_a_fork_finds_no_module_half_imported(stage, queues):

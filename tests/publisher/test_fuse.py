@@ -46,3 +46,15 @@ def test_question_that_was_let_through_and_never_came_back_holds_up_no_other():
     fuse = blown()
     assert fuse.allows(1.5)
     assert fuse.allows(10)
+
+
+def test_questions_that_were_under_way_when_it_blew_make_the_pause_no_longer():
+    fuse = blown()
+    for _ in range(20):
+        fuse.record(False, 0.5)
+    assert fuse.allows(1.0)
+    fuse.record(False, 1.1)
+    for _ in range(20):
+        fuse.record(False, 1.2)
+    assert not fuse.allows(3.0)
+    assert fuse.allows(3.1)

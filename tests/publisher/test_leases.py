@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from publisher.leases import LEASE_SECONDS, STANDBY_SECONDS
+from publisher.leases import LEASE_SECONDS, STANDBY_SECONDS, Leases
+from publisher.ledger import ledger
 from tests.stage import eventually
 
 SAVE = "from tests.foo.models import Article\nfor n in range({count}): Article.objects.create(title=str(n))"
@@ -56,6 +57,26 @@ def test_frozen_relay_stops_publishing_when_it_wakes_without_its_lease(stage, qu
     eventually(lambda: queues.count("q") >= 20 and stage.outbox() == 0)
     assert queues.count("q") == 20
     queues.delete("q")
+
+
+@pytest.mark.django_db
+def test_standby_that_ends_leaves_no_claim():
+    first, second = Leases("default", 2), Leases("default", 2)
+    first.renew()
+    second.renew()
+    assert first.claimed()
+    second.give_up()
+    assert not first.claimed()
+
+
+@pytest.mark.django_db
+def test_shards_that_there_were_before_are_not_listed_once_a_relay_has_fewer():
+    before = Leases("default", 4)
+    before.renew()
+    before.give_up()
+    assert [lease.shard for lease in ledger("default").leases] == [0, 1, 2, 3]
+    Leases("default", 2).renew()
+    assert [(lease.shard, lease.shards) for lease in ledger("default").leases] == [(0, 2), (1, 2)]
 
 
 def test_shards_are_shared_when_relays_come_and_go(stage, queues):

@@ -2,13 +2,14 @@
 
 import time
 from collections import deque
+from types import SimpleNamespace
 
 import pytest
 
 from publisher.care import Care
 from publisher.leases import LEASE_SECONDS
 from publisher.models import OutboxEvent, ParkedEvent, RelayLease
-from publisher.nacked import LONGEST_SECONDS, MOST_WAITING, Nacked
+from publisher.nacked import CAREFUL_SECONDS, LONGEST_SECONDS, MOST_WAITING, Nacked
 from publisher.querysets import OutboxQuerySet
 from publisher.session import Session
 from publisher.wire.connection import Connection
@@ -22,7 +23,7 @@ SAVE = "from tests.foo.models import Article\nfor title in {titles!r}: Article.o
 def test_nacked_row_waits_twice_as_long_each_time_and_no_longer_than_thirty_seconds():
     nacked, now, pauses = Nacked(), 0.0, []
     for _ in range(11):
-        nacked.add(1, "k", now)
+        nacked.add(1, "k", "r", now)
         began = now
         while nacked.keys(now):
             now += 0.05
@@ -33,39 +34,52 @@ def test_nacked_row_waits_twice_as_long_each_time_and_no_longer_than_thirty_seco
 
 def test_pause_is_short_again_when_the_row_was_settled_meanwhile():
     nacked = Nacked()
-    nacked.add(1, "k", 0.0)
-    nacked.add(1, "k", 1.0)
+    nacked.add(1, "k", "r", 0.0)
+    nacked.add(1, "k", "r", 1.0)
     nacked.forget(1)
-    assert (nacked.keys(1.0), nacked.unread(1.0)) == (set(), [])
-    nacked.add(1, "k", 2.0)
+    assert (nacked.keys(1.0), nacked.unread(1.0, ())) == (set(), [])
+    nacked.add(1, "k", "r", 2.0)
     assert (nacked.keys(2.09), nacked.keys(2.11)) == ({"k"}, set())
 
 
 def test_rows_behind_a_nacked_one_are_in_line_again_when_it_is_due():
     nacked = Nacked()
-    nacked.add(1, "k", 0.0)
-    nacked.add(2, "other", 0.05)
+    nacked.add(1, "k", "r", 0.0)
+    nacked.add(2, "other", "r", 0.05)
     assert nacked.set_aside(3, "k")
     assert nacked.set_aside(4, "other")
-    assert sorted(nacked.unread(0.06)) == [1, 2, 3, 4]
-    assert sorted(nacked.unread(0.12)) == [2, 4]
-    assert nacked.unread(0.2) == []
+    assert sorted(nacked.unread(0.06, ())) == [1, 2, 3, 4]
+    assert sorted(nacked.unread(0.12, ())) == [2, 4]
+    assert nacked.unread(0.2, ()) == []
 
 
 def test_one_row_of_a_key_goes_at_a_time_until_well_after_the_longest_pause():
     nacked = Nacked()
-    assert not nacked.is_careful(0.0)
     for _ in range(11):
-        nacked.add(1, "k", 100.0)
-    assert nacked.is_careful(100.0 + LONGEST_SECONDS + 29)
-    assert not nacked.is_careful(100.0 + LONGEST_SECONDS + 31)
+        nacked.add(1, "k", "full", 100.0)
+    nacked.add(2, "k", "full", 100.0)
+    assert "full" in nacked.careful(100.0 + LONGEST_SECONDS + 29)
+    assert not nacked.careful(100.0 + LONGEST_SECONDS + 31)
+
+
+def test_rows_set_aside_are_in_line_again_a_few_at_a_time_when_nothing_of_their_key_is_on_its_way(monkeypatch):
+    monkeypatch.setattr("publisher.nacked.RELEASED_ROWS", 2)
+    nacked = Nacked()
+    for number in (5, 4, 3, 2):
+        assert nacked.set_aside(number, "k")
+    assert [nacked.is_behind(number, "k") for number in (1, 2, 3)] == [False, False, True]
+    assert sorted(nacked.unread(0.0, {"k"})) == [2, 3, 4, 5]
+    assert sorted(nacked.unread(0.0, ())) == [4, 5]
+    assert [nacked.is_behind(number, "k") for number in (3, 4, 5, 6)] == [False, False, True, True]
+    assert nacked.unread(0.0, ()) == []
+    assert not nacked.is_behind(6, "k")
 
 
 def test_nothing_more_is_sent_nor_set_aside_when_too_many_wait():
     nacked = Nacked()
     for number in range(MOST_WAITING):
         assert nacked.has_room(0.0)
-        nacked.add(number, str(number), 0.0)
+        nacked.add(number, str(number), "r", 0.0)
         assert nacked.set_aside(MOST_WAITING + number, str(number))
     assert not nacked.has_room(0.0)
     assert not nacked.set_aside(-1, "0")
@@ -142,6 +156,72 @@ class Silent:
     def say(self, outcome):
         self.settled.extend((row, outcome) for row, _ in self.in_flight.values())
         self.in_flight.clear()
+
+
+def put(*rows):
+    """Into the outbox: routing key and partition key of each. They are numbered from 1."""
+    OutboxEvent.objects.bulk_create(
+        OutboxEvent(
+            message_id=number, type="t", routing_key=key, partitionkey=part, slot=1, keep_unroutable=False, body=b"{}"
+        )
+        for number, (key, part) in enumerate(rows, start=1)
+    )
+
+
+class Nacking:
+    """A session whose first row was nacked, at the time 0 of a clock that stands still."""
+
+    def __init__(self, monkeypatch):
+        self.now = 0.0
+        monkeypatch.setattr("publisher.session.time", SimpleNamespace(monotonic=lambda: self.now))
+        self.sender = Silent()
+        self.session = Session("default", held(), self.sender, Care(most=1, window=1))
+        self.session.send_waiting()
+        self.say(Outcome.NACKED)
+        self.session.care = Care(most=2000, window=2000)
+
+    def say(self, outcome):
+        self.sender.say(outcome)
+        self.session.settle()
+
+    def send(self):
+        """What is sent before the broker says anything."""
+        before = len(self.sender.sent)
+        while self.session.send_waiting():
+            pass
+        return self.sender.sent[before:]
+
+
+@pytest.mark.django_db
+def test_rows_are_pipelined_while_no_row_of_their_key_is_nacked_or_goes_where_one_was(monkeypatch):
+    put(("full", "stuck"), ("fine", "k"), ("fine", "k"), ("full", "k"), ("fine", "k"))
+    nacking = Nacking(monkeypatch)
+    sent = []
+    for _ in range(3):
+        sent.append(nacking.send())
+        nacking.say(Outcome.CONFIRMED)
+    assert sent == [["2", "3"], ["4"], ["5"]]
+
+
+@pytest.mark.django_db
+def test_other_keys_go_on_when_the_backlog_of_one_goes_row_by_row(monkeypatch):
+    monkeypatch.setattr("publisher.session.READ_ROWS", 16)
+    monkeypatch.setattr("publisher.nacked.RELEASED_ROWS", 5)
+    put(("full", "stuck"), *[("full", "k")] * 100, ("fine", "other"))
+    nacking = Nacking(monkeypatch)
+    assert nacking.send() == ["2", "102"]
+    for number in range(3, 50):
+        nacking.say(Outcome.CONFIRMED)
+        assert nacking.send() == [str(number)]
+    nacking.now = LONGEST_SECONDS + CAREFUL_SECONDS + 1
+    sent = []
+    while len(sent) < 52:
+        nacking.say(Outcome.CONFIRMED)
+        more = nacking.send()
+        assert len(more) > 1, "the queue has had room for long"
+        sent += more
+    assert sorted(sent, key=int) == ["1", *map(str, range(50, 102))]
+    assert [number for number in sent if number != "1"] == sorted(sent, key=int)[1:]
 
 
 @pytest.mark.django_db

@@ -12,7 +12,7 @@ from publisher.wire.connection import MISSING, PRESENT, Connection
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable
 from publisher.wire.loop import Loop
 from publisher.wire.topology import Binding, Exchange, Queue, Topology, subscription
-from publisher.wire.url import address_of
+from publisher.wire.url import HEARTBEAT_SECONDS, address_of, parameters_of
 
 PASSWORD = "planted-pass"
 
@@ -196,6 +196,12 @@ def test_broker_refuses_and_keeps_the_password_when_the_url_is_none(url):
 )
 def test_address_names_host_port_and_vhost_alone(url, address):
     assert address_of(url) == address
+
+
+def test_heartbeat_in_the_url_holds_and_timeouts_there_do_not():
+    named, default = (parameters_of(f"amqp://h/%2F{more}", "test") for more in ("?heartbeat=7&socket_timeout=3", ""))
+    assert (named.heartbeat, default.heartbeat) == (7, HEARTBEAT_SECONDS)
+    assert named.socket_timeout == default.socket_timeout
 
 
 def test_declare_makes_it_and_does_nothing_when_it_is_there(connection, made, names):

@@ -1,0 +1,24 @@
+"""Which message the broker refused, as far as its words tell."""
+
+import re
+from collections.abc import Sequence
+
+MAX_SIZE = re.compile(r"max size (\d+)")
+
+
+def size_taken(reason: str, sizes: Sequence[int]) -> int:
+    """The most bytes of a body that is not to blame for a refusal: as the broker says; else the largest body is."""
+    told = MAX_SIZE.search(reason)
+    return int(told[1]) if told else max(sizes, default=0) - 1
+
+
+def is_to_blame(reason: str, routing_key: str, body: bytes) -> bool:
+    """Whether the reason names what is wrong with this message: that it is too large, or its key forbidden.
+
+    >>> is_to_blame("message size 9 is larger than configured max size 4", "a.b", b"large")
+    True
+    >>> is_to_blame("access to topic 'a.b' in exchange 'signals' refused", "a.c", b"")
+    False
+    """
+    told = MAX_SIZE.search(reason)
+    return len(body) > int(told[1]) if told else f"topic '{routing_key}'" in reason
