@@ -1,6 +1,6 @@
 """System checks of the handlers."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib import import_module
 from typing import Any
 
@@ -15,7 +15,9 @@ from consumers.registry import Handler, handlers
 from publisher import conf
 from publisher.catalogue import known_as
 from publisher.hints import near
+from publisher.offload_checks import connected_receivers
 from publisher.rules import first_match
+from publisher.wire.routing import QUEUE_MARK
 
 
 def check_handlers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
@@ -27,6 +29,7 @@ def check_handlers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
     modules = [message for name in handler_modules() if (message := _check_module(name))]
     return [
         *modules,
+        *_check_connected(handler_modules()),
         *(message for handler in handlers() for check in CHECKS for message in check(handler)),
     ]
 
@@ -46,6 +49,17 @@ def _check_module(name: str) -> CheckMessage | None:
     return None
 
 
+def _check_connected(modules: Collection[str]) -> Iterator[CheckMessage]:
+    """What Django's decorator connects in a module of handlers runs where that is imported: in no site's process."""
+    for each in connected_receivers():
+        if each.can_be_offloaded and not each.offloaded and getattr(each.receiver, "__module__", "") in modules:
+            yield Warning(
+                f"{each.path} is no handler: it is connected to {each.signal} in consumers' own processes.",
+                hint="Write `from consumers import receiver`, in the place of Django's.",
+                id="consumers.W004",
+            )
+
+
 def _check_signals(handler: Handler) -> Iterator[CheckMessage]:
     try:
         for signal in handler.signals:
@@ -62,6 +76,10 @@ def _check_sender(handler: Handler) -> Iterator[CheckMessage]:
     """A label of an app that is installed here is a model's, or misspelt; any other is of another service's model."""
     label = handler.sender
     if not isinstance(label, str) or not any(isinstance(signal, ModelSignal) for signal in handler.signals):
+        return
+    if "." not in label:
+        hint = "Write the app's label, too, as in 'orders.Order'."
+        yield Warning(f"{handler.path}: {label!r} is no model's label.", hint=hint, id="consumers.W002")
         return
     labels = [model._meta.label for model in apps.get_models(include_auto_created=True, include_swapped=True)]
     is_of_this_project = label.partition(".")[0].lower() in map(str.lower, apps.app_configs)
@@ -85,4 +103,14 @@ def _check_forwarded(handler: Handler) -> Iterator[CheckMessage]:
         )
 
 
-CHECKS = (_check_signals, _check_sender, _check_forwarded)
+def _check_case(handler: Handler) -> Iterator[CheckMessage]:
+    """Keys are in lower case, but for those that a rule forms."""
+    if any(rule.routing_key for rule in conf.rules()):
+        return
+    for pattern in handler.patterns:
+        if pattern != pattern.lower() and not pattern.startswith(QUEUE_MARK):
+            hint = f"Write {pattern.lower()!r}, unless a rule of another service forms keys with capitals."
+            yield Warning(f"{handler.path}: no key is like {pattern!r}.", hint=hint, id="consumers.W005")
+
+
+CHECKS = (_check_signals, _check_sender, _check_forwarded, _check_case)

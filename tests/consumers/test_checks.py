@@ -7,7 +7,7 @@ import pytest
 from django.db.models.signals import post_save
 from django.dispatch import Signal
 
-from consumers import receiver, registry
+from consumers import receiver, registry, subscribe
 from consumers.ask_checks import check_asked
 from consumers.bindings import keys_of
 from consumers.checks import check_handlers
@@ -154,3 +154,41 @@ def test_handler_is_told_of_when_no_rule_forwards_what_it_handles(settings, modu
     assert bool(told) == is_told
     if told:
         assert "no rule forwards django.db.models.signals.post_save of 'foo.article'" in told[0].msg
+
+
+def test_function_that_djangos_decorator_connects_is_told_of_in_a_module_of_handlers(check, module):
+    module("""
+from django.db.models.signals import post_save
+from django.dispatch import receiver
+
+@receiver(post_save, sender="foo.Article", dispatch_uid="checked")
+def unheard(sender, **kwargs):
+    raise AssertionError
+""")
+    try:
+        (told,) = check(["checked_handlers"])
+    finally:
+        post_save.disconnect(sender="foo.Article", dispatch_uid="checked")
+    assert (told.id, "from consumers import receiver" in told.hint) == ("consumers.W004", True)
+    assert "checked_handlers.unheard is no handler" in told.msg
+
+
+@pytest.mark.parametrize(
+    ("pattern", "rules", "is_told"),
+    [
+        ("db.post_save.foo.Article", [], True),
+        ("db.post_save.foo.article", [], False),
+        ("Foo.#", [{"signal": "tests.foo.signals.*", "routing_key": "Foo.{signal}"}], False),
+    ],
+)
+def test_pattern_with_capitals_is_told_of_unless_a_rule_forms_keys(settings, module, pattern, rules, is_told):
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "FORWARD": rules}
+    registry._handlers.clear()
+    subscribe(pattern)(lambda event: None)
+    assert [message.id for message in check_handlers(None)] == (["consumers.W005"] if is_told else [])
+
+
+def test_sender_that_is_no_label_is_told_of(module):
+    registry._handlers.clear()
+    receiver(post_save, sender="Article")(lambda sender, **kwargs: None)
+    assert [message.id for message in check_handlers(None)] == ["consumers.W002"]
