@@ -11,7 +11,7 @@ from consumers.registry import Handler
 from publisher import conf
 from publisher.catalogue import KnownSignal, known_as, named
 from publisher.events import sender_label
-from publisher.rules import Rule, is_glob
+from publisher.rules import Rule, first_match, is_glob
 from publisher.wire.printable import printable
 from publisher.wire.routing import matches, routing_key
 from publisher.wire.topology import Topology, answering, subscription, waiting
@@ -70,6 +70,13 @@ def sender_name(sender: type | str | None) -> str | None:
 def rules_about(known: KnownSignal) -> list[Rule]:
     """This project's own rules that take the signal, in their order."""
     return [rule for rule in conf.rules() if _takes(rule, known)]
+
+
+def is_forwarded(handler: Handler) -> bool:
+    """Whether a rule of this project takes one of its signals, of its sender."""
+    label = sender_name(handler.sender)
+    rules = [rule for signal in handler.signals for rule in rules_about(known_signal(signal))]
+    return bool(rules) if label is None else first_match(rules, label) is not None
 
 
 def _takes(rule: Rule, known: KnownSignal) -> bool:

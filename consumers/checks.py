@@ -8,15 +8,13 @@ from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning
 from django.db.models.signals import ModelSignal
 
-from consumers.bindings import known_signal, rules_about, sender_name
+from consumers.bindings import known_signal
 from consumers.discovery import handler_modules
 from consumers.exceptions import HandlerNameTaken, NamelessSignal
 from consumers.registry import Handler, handlers
 from publisher import conf
-from publisher.catalogue import known_as
 from publisher.hints import near
 from publisher.offload_checks import connected_receivers
-from publisher.rules import first_match
 from publisher.wire.routing import QUEUE_MARK
 
 
@@ -56,7 +54,7 @@ def _check_connected(modules: Collection[str]) -> Iterator[CheckMessage]:
             yield Warning(
                 f"{each.path} is no handler: it is connected to {each.signal} in consumers' own processes.",
                 hint="Write `from consumers import receiver`, in the place of Django's.",
-                id="consumers.W004",
+                id="consumers.W003",
             )
 
 
@@ -87,22 +85,6 @@ def _check_sender(handler: Handler) -> Iterator[CheckMessage]:
         yield Warning(f"{handler.path}: there is no model {label!r}.", hint=near(label, labels), id="consumers.W002")
 
 
-def _check_forwarded(handler: Handler) -> Iterator[CheckMessage]:
-    """A project with rules sends what its own models do, or nobody does."""
-    label = sender_name(handler.sender)
-    own = [model._meta.label_lower for model in apps.get_models(include_auto_created=True)]
-    if handler.ask or label not in own or not conf.rules():
-        return
-    known = [known_as(signal) for signal in handler.signals if isinstance(signal, ModelSignal)]
-    if known and not any(each is None or first_match(rules_about(each), label) for each in known):
-        names = " or ".join(each.name for each in known if each)
-        yield Warning(
-            f"{handler.path} is never called: no rule forwards {names} of {label!r}.",
-            hint="Add a rule to FORWARD. If another service sends it, silence this with SILENCED_SYSTEM_CHECKS.",
-            id="consumers.W003",
-        )
-
-
 def _check_case(handler: Handler) -> Iterator[CheckMessage]:
     """Keys are in lower case, but for those that a rule forms."""
     if any(rule.routing_key for rule in conf.rules()):
@@ -110,7 +92,7 @@ def _check_case(handler: Handler) -> Iterator[CheckMessage]:
     for pattern in handler.patterns:
         if pattern != pattern.lower() and not pattern.startswith(QUEUE_MARK):
             hint = f"Write {pattern.lower()!r}, unless a rule of another service forms keys with capitals."
-            yield Warning(f"{handler.path}: no key is like {pattern!r}.", hint=hint, id="consumers.W005")
+            yield Warning(f"{handler.path}: no key is like {pattern!r}.", hint=hint, id="consumers.W004")
 
 
-CHECKS = (_check_signals, _check_sender, _check_forwarded, _check_case)
+CHECKS = (_check_signals, _check_sender, _check_case)

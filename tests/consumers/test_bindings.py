@@ -6,7 +6,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished
 from django.db.models.signals import m2m_changed, post_delete, post_save
 
-from consumers.bindings import keys_of, pattern_of, queue_of, sender_name, topology_of
+from consumers.bindings import is_forwarded, keys_of, pattern_of, queue_of, sender_name, topology_of
 from consumers.registry import Handler
 from publisher.wire.routing import matches
 from tests.foo.models import Article
@@ -99,3 +99,18 @@ def test_topology_has_a_queue_and_dead_letters_for_each_handler(settings):
     assert {"signals", "signals.dead"} <= {exchange.name for exchange in topology.exchanges}
     bound = {(binding.queue, binding.key) for binding in topology.bindings if binding.exchange == "signals"}
     assert bound == {("blog.a", "foo.user_login.#"), ("blog.b", "#")}
+
+
+@pytest.mark.parametrize(
+    ("forward", "sender", "is_so"),
+    [
+        ([], "foo.Article", False),
+        (["django.db.models.signals.post_delete"], "foo.Article", False),
+        ([{"signal": "django.db.models.signals.*", "senders": ["foo.draft"]}], "foo.Article", False),
+        ([{"signal": "django.db.models.signals.*", "senders": ["foo.*"]}], "foo.Article", True),
+        ([{"signal": "django.db.models.signals.*", "senders": ["foo.draft"]}], None, True),
+    ],
+)
+def test_handler_is_forwarded_when_a_rule_takes_one_of_its_signals_of_its_sender(settings, forward, sender, is_so):
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "FORWARD": forward}
+    assert is_forwarded(Handler(name="h", function=print, signals=(post_save,), sender=sender)) is is_so

@@ -106,7 +106,7 @@ def test_sixteen_hops_are_allowed_when_no_setting_says_otherwise():
 @pytest.mark.django_db
 def test_event_is_passed_over_when_it_is_not_for_this_handler_whatever_its_hops():
     other = handler(print, patterns=(), signals=(user_login,), sender="foo.Draft")
-    event = replace(saved(hops=99), routing_key="")
+    event = replace(saved(hops=99), routing_key="foo.user_login.foo.draft")
     assert deliver(other, event).became == "skipped"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from consumers.bindings import keys_of, queue_of
+from consumers.bindings import is_forwarded, keys_of, queue_of
 from consumers.discovery import chosen, discover
 from consumers.exceptions import HandlersNotImportable, UnknownHandler
 from consumers.health import problems_of_process, problems_of_work
@@ -25,12 +25,15 @@ from publisher.wire.lifecycle import log_to_stderr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedHandler:
-    """One row of `manage.py consume --list`."""
+    """One row of `manage.py consume --list`. `forwarded`: whether a rule of this project takes what it handles, rather
+    than one of another service, or none; None for patterns, of which nobody can tell.
+    """
 
     handler: str
     function: str
     queue: str
     keys: tuple[str, ...]
+    forwarded: bool | None
 
 
 class Command(LongCommand):
@@ -107,4 +110,10 @@ class Command(LongCommand):
 
 
 def listed(handler: Handler) -> ListedHandler:
-    return ListedHandler(handler=handler.name, function=handler.path, queue=queue_of(handler), keys=keys_of(handler))
+    return ListedHandler(
+        handler=handler.name,
+        function=handler.path,
+        queue=queue_of(handler),
+        keys=keys_of(handler),
+        forwarded=is_forwarded(handler) if handler.signals else None,
+    )
