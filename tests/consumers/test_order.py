@@ -65,24 +65,9 @@ def test_gate_lets_nobody_run_beside_one_who_is_alone():
     assert max(most) > 1
 
 
-def test_gate_lets_one_be_alone_as_soon_as_the_last_beside_has_left():
-    gate, came = Gate(), threading.Event()
-
-    def run():
-        with gate.alone(2):
-            came.set()
-
-    gate.enter(1)
-    thread = threading.Thread(target=run)
-    thread.start()
-    eventually(lambda: gate._wanting)
-    assert not came.is_set()
-    gate.leave(1)
-    assert came.wait(5)
-    thread.join()
-
-
-def test_gate_lets_others_begin_when_one_runs_on_for_hours(monkeypatch, caplog):
+@pytest.fixture
+def wanting(monkeypatch):
+    """A gate that one thread is inside of, and another wants to be alone in: that has come when the event is set."""
     monkeypatch.setattr(gate_module, "HOLD_SECONDS", 0.05)
     monkeypatch.setattr(gate_module, "LET_SECONDS", 0.2)
     gate, came = Gate(), threading.Event()
@@ -94,6 +79,20 @@ def test_gate_lets_others_begin_when_one_runs_on_for_hours(monkeypatch, caplog):
     gate.enter(1)
     thread = threading.Thread(target=run)
     thread.start()
+    yield gate, came
+    thread.join()
+
+
+def test_gate_lets_one_be_alone_as_soon_as_the_last_beside_has_left(wanting):
+    gate, came = wanting
+    eventually(lambda: gate._wanting)
+    assert not came.is_set()
+    gate.leave(1)
+    assert came.wait(5)
+
+
+def test_gate_lets_others_begin_when_one_runs_on_for_hours(caplog, wanting):
+    gate, came = wanting
     eventually(lambda: gate._holding)
     began = time.monotonic()
     gate.enter(3)
@@ -103,8 +102,7 @@ def test_gate_lets_others_begin_when_one_runs_on_for_hours(monkeypatch, caplog):
     gate.leave(3)
     gate.leave(1)
     assert came.wait(5)
-    thread.join()
-    assert (gate._holding, gate._wanting) == (0, 0)
+    eventually(lambda: (gate._holding, gate._wanting) == (0, 0))
 
 
 def recorded(breaker, is_failed, now):
