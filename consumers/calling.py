@@ -32,6 +32,7 @@ class Call:
         self._signals = {known_signal(signal).name: signal for signal in handler.signals}
         function = handler.function
         self.ends_itself = ends_itself(function)
+        self._is_limited = handler.hard_seconds is not None
         self._function = callable_of(function, handler.hard_seconds)
 
     def takes(self, event: Event) -> bool:
@@ -61,7 +62,8 @@ class Call:
 
     def __call__(self, event: Event) -> Any:
         """What the function returns, which only an asked one's sender hears of."""
-        clock.begin()
+        if self._is_limited:
+            clock.begin()
         if not self.handler.signals:
             return self._checked(self._function(event))
         signal = self._signals[event.type]
@@ -77,11 +79,13 @@ class Call:
 
     def together(self, events: Sequence[Event]) -> None:
         """A batch handler's call."""
-        clock.begin()
+        if self._is_limited:
+            clock.begin()
         self._checked(self._function(list(events)))
 
     def _checked(self, result: Any) -> Any:
-        check_awaited(result, self.handler.function)
+        if result is not None:
+            check_awaited(result, self.handler.function)
         return result
 
 

@@ -27,17 +27,14 @@ def _note(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
         _here.opened.append(connection)
 
 
-def had_errors() -> bool:
-    """Whether one of them may not be usable any more."""
-    return any(connection.errors_occurred for connection in _here.opened)
+def here() -> list[BaseDatabaseWrapper]:
+    """Those of this thread, now and later: the same list."""
+    return _here.opened
 
 
-def end_transactions() -> None:
-    """Those that a handler left open: what comes next would be a part of them, and never be committed."""
-    for connection in _here.opened:
-        if _is_left_open(connection):
-            drop_all()
-            return
+def is_left_open(connection: BaseDatabaseWrapper) -> bool:
+    """Whether a handler left a transaction open: what comes next would be a part of it, and never be committed."""
+    return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
 
 
 def drop_all() -> None:
@@ -55,7 +52,3 @@ def drop(connection: BaseDatabaseWrapper) -> None:
         del connections[connection.alias]
     if connection in _here.opened:
         _here.opened.remove(connection)
-
-
-def _is_left_open(connection: BaseDatabaseWrapper) -> bool:
-    return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)

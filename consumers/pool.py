@@ -128,13 +128,15 @@ class Pool:
 
     def _work(self) -> None:
         tended_at = time.monotonic()
+        own = opened.here()
         while (job := self._next()) is not None:
             now = time.monotonic()
-            if now - tended_at > IDLE_SECONDS or opened.had_errors():
+            if now - tended_at > IDLE_SECONDS or (own and any(each.errors_occurred for each in own)):
                 close_old_connections()
                 tended_at = now
             results = self._run(job)
-            opened.end_transactions()
+            if own and any(map(opened.is_left_open, own)):
+                opened.drop_all()
             self._done.append((job, results))
             if not self._is_told:
                 # Once for many: a wake-up costs more than a handler that does little.
