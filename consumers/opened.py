@@ -8,8 +8,6 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
-from publisher.catalogue import UID
-
 
 class Here(threading.local):
     """Of each thread. Kept as they come: to ask Django takes as long as a handler that does little."""
@@ -21,7 +19,7 @@ class Here(threading.local):
 _here = Here()
 
 
-@receiver(connection_created, dispatch_uid=f"{UID}opened")
+@receiver(connection_created)
 def _note(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
     if connection not in _here.opened:
         _here.opened.append(connection)

@@ -40,7 +40,7 @@ def test_ordered_event_that_waits_longer_than_the_brokers_patience_has_its_next_
     worker = stage.start("consume", "ordered")
     eventually(lambda: "consuming" in worker.log.read_text())
     with closing(Queues(strict_node.url, names)) as queues:
-        queues.event("t.ordered", {"n": 1, "failures": 1, "after": 6}, partitionkey="a")
+        queues.event("t.ordered", {"n": 1, "failures": 1, "after": 5}, partitionkey="a")
         queues.event("t.ordered", {"n": 2}, partitionkey="a")
         eventually(lambda: worker.log.read_text().count("consuming") > 1)
         time.sleep(1)

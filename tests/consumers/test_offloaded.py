@@ -227,6 +227,7 @@ def test_offloaded_receivers_are_listed_as_handlers_with_a_queue_each(away):
             "function": f"{AWAY}.Mailer.send",
             "queue": f"{service}.{AWAY}.{name}",
             "keys": [f"@{service}.{AWAY}.{name}"],
+            "forwarded": None,
         }
         for name in ("Mailer.send", "Mailer.send~2")
     ]

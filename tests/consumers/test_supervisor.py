@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from consumers.supervisor import Child
 from tests.stage import ROOT, eventually
 
 # The children are in its group, as below a terminal.
@@ -58,17 +59,18 @@ def test_children_end_at_once_with_their_supervisor_at_a_second_signal(stage, qu
     eventually(lambda: queues.count("free") == 2)
 
 
-def test_child_that_ended_well_is_started_again_unless_it_was_to_end_by_itself(stage, queues):
-    supervisor = stage.start("consume", "index", "--processes", "2")
-    eventually(lambda: supervisor.log.read_text().count("consuming") == 2)
-    first = children(supervisor.pid)
-    os.kill(first[0], signal.SIGTERM)
-    eventually(lambda: f"worker pid={first[0]} ended code=0" in supervisor.log.read_text())
-    eventually(lambda: supervisor.log.read_text().count("consuming") == 3)
-    assert len(children(supervisor.pid)) == 2
-    supervisor.terminate()
-    assert supervisor.wait(15) == 0
-    assert stage.manage("consume", "index", "--processes", "2", "--until-empty").returncode == 0
+def test_child_that_ended_well_is_started_again_unless_it_was_to_end_by_itself(monkeypatch):
+    monkeypatch.setattr(sys, "orig_argv", [sys.executable, "-c", ""])
+    ended = Child(ends_by_itself=True), Child(ends_by_itself=False)
+    for child in ended:
+        assert child.process.wait(5) == 0
+        child.tend(time.monotonic())
+    assert [child.is_done for child in ended] == [True, False]
+    assert [child.restart_at is None for child in ended] == [True, False]
+    pid = ended[1].process.pid
+    ended[1].tend(ended[1].restart_at)
+    assert ended[1].process.pid != pid
+    assert ended[1].process.wait(5) == 0
 
 
 def is_running(pid):

@@ -203,22 +203,21 @@ def test_event_between_two_attempts_comes_back_to_a_retired_queue_and_is_moved_t
     assert [letter.body for letter in queues.take("log")] == [b"back"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "said"),
-    [
+def test_no_queue_is_retired_that_is_not_left_over(topology, console, queues, renamed):
+    for arguments, code, said in (
         (["--into", "log"], 2, "--into goes with --retire"),
-        (["--retire", "{service}.renamed", "--check"], 2, "no other option"),
-        (["--retire", "{service}.renamed", "--into", "lgo"], 2, "There is no handler 'lgo'"),
+        (["--retire", renamed, "--check"], 2, "no other option"),
+        (["--retire", renamed, "--into", "lgo"], 2, "There is no handler 'lgo'"),
         (["--retire", "elsewhere.renamed"], 1, "no queue of the service"),
-        (["--retire", "{service}.log"], 1, "asked for by a handler in the code"),
-        (["--retire", "{service}.log.dead"], 1, "asked for by a handler in the code"),
-        (["--retire", "{service}.never"], 1, "There is no queue"),
-    ],
-)
-def test_no_queue_is_retired_that_is_not_left_over(topology, console, queues, renamed, arguments, code, said):
-    with pytest.raises(CommandError, match=said) as caught:
-        topology(*(each.format(service=queues.service) for each in arguments), console=console)
-    assert caught.value.returncode == code
+        (["--retire", queues.name("log")], 1, "asked for by a handler in the code"),
+        (["--retire", queues.name("log.dead")], 1, "asked for by a handler in the code"),
+        (["--retire", queues.name("never")], 1, "There is no queue"),
+    ):
+        with pytest.raises(CommandError, match=said) as caught:
+            topology(*arguments, console=console)
+        assert caught.value.returncode == code
+    with pytest.raises(CommandError, match="set MANAGEMENT_URL"):
+        topology("--retire", renamed)
     assert [letter.body for letter in queues.peek("renamed")] == [b"event", b"another's"]
 
 
@@ -228,11 +227,6 @@ def test_queue_is_not_retired_while_the_old_code_takes_from_it(topology, console
         topology("--retire", renamed, console=console)
     queues.channel.cancel()
     assert tag
-
-
-def test_queue_is_not_retired_blindly(topology, queues, renamed):
-    with pytest.raises(CommandError, match="set MANAGEMENT_URL"):
-        topology("--retire", renamed)
 
 
 @pytest.mark.parametrize(("options", "said"), [({"ordered": True}, "older events"), ({"ask": True}, "is asked")])
