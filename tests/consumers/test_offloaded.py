@@ -87,7 +87,7 @@ def test_slow_receiver_leaves_the_request_by_a_line_of_settings(away):
     assert relay.poll() is None
 
 
-@pytest.mark.parametrize("engine", ["sqlite", "postgres", "mariadb"])
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 def test_effect_happens_once_though_the_consumer_is_killed_in_the_middle(away):
     away.offload("reindex")
     away.manage("topology", "--declare")
