@@ -68,7 +68,8 @@ def test_check_ends_with_1_when_there_is_no_broker(stage):
     ids=["away", "not migrated"],
 )
 def test_check_ends_with_1_when_the_inbox_is_not_there(stage, database_url, trouble):
-    done = stage.manage("consume", "--check", check=False, TEST_DATABASE_URL=database_url)
+    # Some of Django's own checks want a database that is there.
+    done = stage.manage("consume", "--check", "--skip-checks", check=False, TEST_DATABASE_URL=database_url)
     assert done.returncode == 1
     assert "The inbox in 'default': " in done.stderr
     assert trouble in done.stderr

@@ -150,4 +150,5 @@ def test_wait_for_the_lock_that_a_transaction_begins_with_does_not_count(became,
         yield
 
     monkeypatch.setattr(handling, "effect", begun_late)
+    monkeypatch.setattr(handling.Handling, "_inbox", SimpleNamespace(admit=lambda *_: True))
     assert isinstance(became(lambda event: None, has_database=True, inbox=True), Handled)
