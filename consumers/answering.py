@@ -76,9 +76,6 @@ class Answering:
                     pool.take_back()
             pool.close(self.settings.grace_seconds)
 
-    def _connect(self, loop: Loop, pool: Pool) -> Connection | None:
-        return connect_patiently(conf.broker_url, "answer", stop=self.stop, loop=loop, on_attempt=pool.watch)
-
 
 class _Session:
     """One connection's worth of answering; used by its thread alone."""

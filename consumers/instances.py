@@ -102,7 +102,8 @@ def kwargs_of(event: Event, signal: Signal) -> dict[str, Any]:
     if not isinstance(signal, ModelSignal) or not isinstance(instance := kwargs.get("instance"), Model):
         return kwargs
     # Another service's aliases mean nothing here.
-    if event.source == conf.source() and (using := kwargs.get("using")) in connections.settings:
+    using = kwargs.get("using")
+    if event.source == conf.source() and isinstance(using, str) and using in connections.settings:
         instance._state.db = using
     if signal in DELETIONS:
         # What an app's own decoder made has no parts.

@@ -58,7 +58,7 @@ class Outlet:
         self._sender.send(way, way.message)
 
     def check(self) -> list[Way]:
-        """Those of no use: larger than the broker takes now. What was on its way beside them is sent again."""
+        """Those that are larger than the broker takes now. What was on its way beside them is sent again."""
         self._sender, refused = self._checked(self._sender)
         if self._second is not None:
             self._second, more = self._checked(self._second)

@@ -36,7 +36,11 @@ def check_retirable(queue: str, handlers: Sequence[Handler], connection: Connect
     if any(queue == asked.name for asked in topology_of(handlers).queues):
         raise NotRetirable(f"{queue} is asked for by a handler in the code: rename or delete that one first.")
     consumers = connection.count_consumers(queue)
-    if consumers is None and connection.count_messages(dead_queue(queue)) is None:
+    has_dead_queue = connection.count_messages(dead_queue(queue)) is not None
+    whose = queue.removesuffix(dead_queue(""))
+    if whose != queue and not has_dead_queue:
+        raise NotRetirable(f"{queue} holds the dead letters of {whose}: retire that one, and they go along.")
+    if consumers is None and not has_dead_queue:
         raise NotRetirable(f"There is no queue {queue}. `manage.py topology` shows what is left over.")
     if consumers:
         raise NotRetirable(f"{queue} has {consumers} at work on it: stop the old code first, it would bind it again.")

@@ -21,6 +21,7 @@ from publisher import conf
 from publisher.wire.connection import Connection
 from publisher.wire.intake import Delivery, Intake, republished
 from publisher.wire.printable import printable
+from publisher.wire.shelf import letter_id
 from publisher.wire.topology import dead_exchange, dead_queue, retry_exchange
 
 logger = logging.getLogger("consumers.worker")
@@ -194,7 +195,7 @@ class Session:
 
     def _reject(self, way: Way) -> None:
         """It cannot be published any more, but its queue's own dead-lettering takes it."""
-        id, size = printable(way.delivery.properties.message_id), len(way.message.body)
+        id, size = printable(letter_id(way.delivery.properties, way.delivery.body)), len(way.message.body)
         logger.error("rejected event=%s queue=%s: its %d bytes are more than the broker takes", id, way.delivery.queue,
                      size)  # fmt: skip
         self.intake.reject([way.delivery.tag])

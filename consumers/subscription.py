@@ -29,8 +29,9 @@ class Subscription:
         """The job that can be begun now, if any."""
         if self.handler.batch and not received.is_alone:
             return self._collected(delivery, received)
-        # It comes again where the wait outlasted its connection, or the broker's patience: its attempts go on.
-        received, _ = self._next.get(delivery.body, (received, 0.0))
+        if self._next:
+            # It comes again where the wait outlasted its connection, or the broker's patience: its attempts go on.
+            received, _ = self._next.get(delivery.body, (received, 0.0))
         job = Job(self.handling, [delivery], [received])
         if self.handler.ordered and not self._lanes.enter(partitionkey_of(received.body), job):
             return None
@@ -42,11 +43,13 @@ class Subscription:
 
     def waits_until(self, job: Job) -> float:
         """When the job can be begun: once the pause and its own wait are over; 0 for now."""
-        _, until = self._next.get(job.deliveries[0].body, (None, 0.0))
+        # To look up a body takes as long as it is large.
+        _, until = self._next.get(job.deliveries[0].body, (None, 0.0)) if self._next else (None, 0.0)
         return max(until, self.paused_until or 0.0)
 
     def begun(self, job: Job) -> None:
-        self._next.pop(job.deliveries[0].body, None)
+        if self._next:
+            self._next.pop(job.deliveries[0].body, None)
 
     def left(self, job: Job) -> Job | None:
         """The job of an ordered handler that can be begun because this one is done."""

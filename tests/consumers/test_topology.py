@@ -211,6 +211,7 @@ def test_no_queue_is_retired_that_is_not_left_over(topology, console, queues, re
         (["--retire", "elsewhere.renamed"], 1, "no queue of the service"),
         (["--retire", queues.name("log")], 1, "asked for by a handler in the code"),
         (["--retire", queues.name("log.dead")], 1, "asked for by a handler in the code"),
+        (["--retire", f"{renamed}.dead", "--into", "log"], 1, f"holds the dead letters of {renamed}: retire that one"),
         (["--retire", queues.name("never")], 1, "There is no queue"),
     ):
         with pytest.raises(CommandError, match=said) as caught:
@@ -219,6 +220,7 @@ def test_no_queue_is_retired_that_is_not_left_over(topology, console, queues, re
     with pytest.raises(CommandError, match="set MANAGEMENT_URL"):
         topology("--retire", renamed)
     assert [letter.body for letter in queues.peek("renamed")] == [b"event", b"another's"]
+    assert [letter.body for letter in queues.peek("renamed.dead")] == [b"letter"]
 
 
 def test_queue_is_not_retired_while_the_old_code_takes_from_it(topology, console, queues, renamed):
