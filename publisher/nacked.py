@@ -34,6 +34,10 @@ class Nacked:
         self._first_behind: dict[str, int] = {}
         self._careful_until: dict[str, float] = {}
 
+    def __bool__(self) -> bool:
+        """Whether there is anything to heed."""
+        return bool(self._waits or self._behind or self._careful_until)
+
     def add(self, row_id: int, key: str, routing_key: str, now: float) -> None:
         """Nacked, once more: the pause is twice the one before."""
         before = self._waits.get(row_id)

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 
 from publisher import conf, counters
@@ -64,6 +64,7 @@ class Session:
         self._dropped: Counter[str] = Counter()
         self._deleted_at = time.monotonic()
         self._nacked = Nacked()
+        self._in_flight_bytes = 0
         self._rows = FIRST_ROWS
         self._kept = self._parked_unroutable().first_of_each_key()
         self._probes: set[int] = set()
@@ -89,13 +90,15 @@ class Session:
         # Where nothing moved, nothing will at once: what is in line waits for a confirm, or for a pause to end.
         return has_more and len(staying) < len(rows)
 
-    def _send(self, rows: Iterable[WaitingRow]) -> None:
+    def _send(self, rows: Sequence[WaitingRow]) -> None:
         exchange, service = self.sender.exchange, conf.service()
+        self._in_flight_bytes += sum(len(row.body) for row in rows)
         try:
             self.sender.send_all((row, message_of(row, exchange, service)) for row in rows)
         except MessageRefused as exc:
             if not self.sender.is_open:
                 raise
+            self._in_flight_bytes = sum(len(row.body) for row in self._on_their_way)
             self.park(exc.tokens[0], str(exc))
 
     @property
@@ -103,7 +106,7 @@ class Session:
         room = min(self.care.window, self.sender.window) - len(self.sender.in_flight)
         if not self.sender.has_room or room < self._most or not self._nacked.has_room(time.monotonic()):
             return False
-        return sum(len(row.body) for row in self._on_their_way) < IN_FLIGHT_BYTES
+        return self._in_flight_bytes < IN_FLIGHT_BYTES
 
     @property
     def _on_their_way(self) -> Iterator[WaitingRow]:
@@ -115,7 +118,7 @@ class Session:
 
     def _read(self, now: float) -> Batch:
         on_their_way = [row.id for row in self._on_their_way]
-        nacked = self._nacked.unread(now, {row.partitionkey for row in self._on_their_way})
+        nacked = self._nacked.unread(now, {row.partitionkey for row in self._on_their_way}) if self._nacked else ()
         batch = self._outbox.waiting([*on_their_way, *self._done, *nacked], self._most, self.shards)
         self._rows = max(FIRST_ROWS, min(READ_ROWS, 2 * len(batch.rows)))
         self.care = self.care.reached(min([*on_their_way, *(row.id for row in batch.rows)], default=inf))
@@ -134,6 +137,8 @@ class Session:
 
     def _sorted(self, rows: Iterable[WaitingRow], now: float) -> tuple[list[WaitingRow], list[WaitingRow]]:
         """Those to send, and those to read again at once; what might overtake a nacked row is set aside."""
+        if not self._nacked:
+            return list(rows), []
         careful = self._nacked.careful(now)
         sent = {row.partitionkey for row in self._on_their_way}
         held = self._nacked.keys(now) | {row.partitionkey for row in self._on_their_way if row.routing_key in careful}
@@ -161,6 +166,7 @@ class Session:
         while self.sender.settled:
             row, outcome = self.sender.settled.popleft()
             self.tally[outcome] += 1
+            self._in_flight_bytes -= len(row.body)
             if outcome is Outcome.NACKED:
                 self._nacked.add(row.id, row.partitionkey, row.routing_key, time.monotonic())
                 continue
