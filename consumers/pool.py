@@ -16,6 +16,7 @@ from consumers import clock, escaped, opened
 from consumers.exceptions import HandlerTooSlow
 from consumers.gate import Gate
 from consumers.handling import Handling
+from consumers.measures import measure
 from consumers.received import Received
 from consumers.reports import report
 from consumers.results import Dangerous, Result
@@ -160,6 +161,7 @@ class Pool:
             results = [escaped.result_of(exc, job.handling, each) for each in job.received]
         try:
             for delivery, result in zip(job.deliveries, results, strict=True):
+                measure(delivery.queue, result, began)
                 report(job.handling.handler.name, delivery, result, began)
         except Exception as exc:
             escaped.tell(exc, job.handling)

@@ -2,10 +2,10 @@
 
 import logging
 import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from consumers.headers import EXCEPTION, WHERE
-from consumers.results import Answered, Dead, Failed, Handled, Result
+from consumers.results import Dead, Done, Failed, Handled, Result
 from publisher.wire.event import Event
 from publisher.wire.glance import origin_of
 from publisher.wire.ids import told
@@ -21,7 +21,7 @@ MILLISECOND = timedelta(milliseconds=1)
 
 def report(handler: str, delivery: Delivery, result: Result, began: float) -> None:
     """`began` is when the handler did, by the monotonic clock. Nothing is said of what was handled before."""
-    if isinstance(result, Handled | Answered):
+    if isinstance(result, Done):
         if result.event is not None and logger.isEnabledFor(logging.INFO):
             with originating(result.event):
                 _report_done(handler, result.event, result, began)
@@ -32,10 +32,10 @@ def report(handler: str, delivery: Delivery, result: Result, began: float) -> No
             _report_failed(handler, f"{id}{told(origin)}", result)
 
 
-def _report_done(handler: str, event: Event, result: Handled | Answered, began: float) -> None:
+def _report_done(handler: str, event: Event, result: Done, began: float) -> None:
     done = "handled" if isinstance(result, Handled) else "answered"
     logger.info("%s event=%s%s handler=%s type=%s key=%s lag_ms=%.1f ms=%.1f", done, printable(event.id), told(event),
-                handler, printable(event.type), printable(event.routing_key), _lag_ms(event.time, result.began),
+                handler, printable(event.type), printable(event.routing_key), (result.lag or timedelta()) / MILLISECOND,
                 (time.monotonic() - began) * 1000)  # fmt: skip
 
 
@@ -50,9 +50,3 @@ def _report_failed(handler: str, ids: str, result: Failed | Dead) -> None:
 
 def _at(exception: str, where: str) -> str:
     return f"{exception} ({where})" if where else exception
-
-
-def _lag_ms(sent: datetime | None, began: datetime) -> float:
-    if sent is None:
-        return 0.0
-    return (began - (sent if sent.tzinfo else sent.replace(tzinfo=began.tzinfo))) / MILLISECOND

@@ -3,7 +3,7 @@
 import socket
 import sysconfig
 import traceback
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -30,18 +30,28 @@ TEXT_CHARACTERS = 500
 LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 
 
-class Handled(msgspec.Struct, frozen=True, kw_only=True):
-    """It can be acknowledged. `event` is None when it was not for this handler, or had been handled before."""
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """`event` is None when it was not for this handler, or had been handled before."""
 
     event: Event | None
     began: datetime
 
+    @property
+    def lag(self) -> timedelta | None:
+        """From the signal to the beginning of its handler; None where the event does not say when that was."""
+        sent = self.event.time if self.event else None
+        if sent is None:
+            return None
+        return self.began - (sent if sent.tzinfo else sent.replace(tzinfo=self.began.tzinfo))
 
-class Answered(msgspec.Struct, frozen=True, kw_only=True):
+
+class Handled(Done, frozen=True, kw_only=True):
+    """It can be acknowledged."""
+
+
+class Answered(Done, frozen=True, kw_only=True):
     """The handler was asked. `body` is what goes back; None when nobody waits for it any more, or it was not asked."""
 
-    event: Event | None
-    began: datetime
     body: bytes | None
 
 

@@ -63,7 +63,7 @@ def ledger(using: str) -> Ledger:
     return Ledger(
         database=using,
         pending=pending.count(),
-        oldest_seconds=_oldest_seconds(using),
+        oldest_seconds=oldest_seconds(using),
         parked=tuple(
             Parked(
                 id=row.id,
@@ -90,7 +90,8 @@ def pending_in(aliases: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def _oldest_seconds(using: str) -> float | None:
+def oldest_seconds(using: str) -> float | None:
+    """The age of the oldest pending event; None when there is none."""
     oldest = OutboxEvent.objects.using(using).values_list("message_id", flat=True).first()
     made_at = milliseconds_of(oldest) if oldest else None
     return None if made_at is None else round(max(0.0, time.time() - made_at / 1000), 3)

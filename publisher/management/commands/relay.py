@@ -7,6 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from publisher.commands import LongCommand
 from publisher.incidental import own_work
+from publisher.measures import measure_relay
 from publisher.relay import Relay
 from publisher.terminal import add_database
 from publisher.wire.errors import BrokerRefused
@@ -30,6 +31,8 @@ class Command(LongCommand):
         stop = Flag()
         with stopping_on_signals(stop), own_work():
             try:
-                Relay(database, stop=stop).run(once=once)
+                relay = Relay(database, stop=stop)
+                measure_relay(database, relay.tally)
+                relay.run(once=once)
             except BrokerRefused as exc:
                 raise CommandError(str(exc), returncode=EXIT_CONFIG) from exc
