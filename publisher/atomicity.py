@@ -7,7 +7,8 @@ https://github.com/django/django/blob/5.2/django/db/models/base.py `Model.save_b
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import wraps
 from typing import Any
@@ -57,10 +58,23 @@ def make_saves_atomic(model: type[Model]) -> None:
         if is_open(using):
             save_base(self, *args, **kwargs)
         else:
-            with transaction.atomic(using=using):
+            with _own_transaction(using, model):
                 save_base(self, *args, **kwargs)
 
     model.save_base = atomic_save_base  # type: ignore[method-assign]
+
+
+@contextmanager
+def _own_transaction(using: str, model: type[Model]) -> Iterator[None]:
+    """Raises TransactionManagementError for what Django, in a block that is not its caller's, rolls back in silence."""
+    with transaction.atomic(using=using):
+        yield
+        if transaction.get_rollback(using=using):
+            raise transaction.TransactionManagementError(
+                f"The save of {model._meta.label} is rolled back: a receiver caught an error of the database, and the "
+                "saves of forwarded models are one transaction with their receivers. Wrap what may fail in the "
+                "receiver in transaction.atomic()."
+            )
 
 
 def watch_loading() -> None:
@@ -81,7 +95,7 @@ def watch_loading() -> None:
         alias = using or router.db_for_write(model, instance=self.object)
         token = _is_loading.set(True)
         try:
-            with in_transaction(alias) if model in _made_atomic else _NOTHING:
+            with _own_transaction(alias, model) if model in _made_atomic and not is_open(alias) else _NOTHING:
                 save(self, save_m2m, using, **kwargs)
         finally:
             _is_loading.reset(token)

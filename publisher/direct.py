@@ -46,8 +46,18 @@ class Buffer:
         self._bytes = 0
         self._lock = threading.Lock()
         self._logged_at = float("-inf")
-        self._thread = threading.Thread(target=self._publish, name="signal-bridge-direct", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        self._start()
+
+    def _start(self) -> None:
+        """With the next event, where there is no room for a thread now. What waits, waits for that."""
+        thread = threading.Thread(target=self._publish, name="signal-bridge-direct", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as exc:
+            logger.warning("direct events wait: %s", exc)
+        else:
+            self._thread = thread
 
     def put(self, event: DirectEvent) -> None:
         """Never waits, never raises."""
@@ -60,6 +70,8 @@ class Buffer:
         if is_full:
             self.drop(1, "the buffer is full: is the broker away?")
         else:
+            if self._thread is None:
+                self._start()
             self.news.set()
 
     def take(self) -> DirectEvent:
@@ -86,7 +98,8 @@ class Buffer:
         """Publish what is left, as far as two seconds allow."""
         self.stop.set()
         self.news.set()
-        self._thread.join(END_SECONDS)
+        if self._thread is not None:
+            self._thread.join(END_SECONDS)
         if left := len(self.waiting) + self.in_flight:
             self.waiting.clear()
             self.drop(left, "the process ended", last=True)

@@ -7,10 +7,10 @@ itself is at work. What cannot be forwarded then is counted; whoever sent the si
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, connections
 
 from publisher import counters
 from publisher.catalogue import KnownSignal
@@ -19,11 +19,13 @@ logger = logging.getLogger(__name__)
 
 CONNECTION_CREATED = "django.db.backends.signals.connection_created"
 SETTING_CHANGED = "django.core.signals.setting_changed"
+GOT_REQUEST_EXCEPTION = "django.core.signals.got_request_exception"
 INCIDENTAL = frozenset(
     (
         CONNECTION_CREATED,
         SETTING_CHANGED,
-        *(f"django.core.signals.{name}" for name in ("request_started", "request_finished", "got_request_exception")),
+        GOT_REQUEST_EXCEPTION,
+        *(f"django.core.signals.{name}" for name in ("request_started", "request_finished")),
         *(
             f"django.db.models.signals.{name}"
             for name in ("class_prepared", "pre_init", "post_init", "pre_migrate", "post_migrate")
@@ -36,6 +38,7 @@ INCIDENTAL = frozenset(
 
 Receiver = Callable[..., Any]
 
+_NOTHING = nullcontext()
 _local = threading.local()
 _works = 0
 _lock = threading.Lock()
@@ -55,7 +58,8 @@ def harmless(known: KnownSignal, forward: Receiver, *, is_strict: bool) -> Recei
         if is_own_work(known.name, named) or not _enter(known.name):
             return None
         try:
-            return forward(**named)
+            with _leaving_no_connection() if known.name == GOT_REQUEST_EXCEPTION else _NOTHING:
+                return forward(**named)
         except Exception as exc:
             if is_strict and not isinstance(exc, DatabaseError | InterfaceError):
                 raise
@@ -65,6 +69,22 @@ def harmless(known: KnownSignal, forward: Receiver, *, is_strict: bool) -> Recei
             _local.sending.discard(known.name)
 
     return forward_harmlessly
+
+
+@contextmanager
+def _leaving_no_connection() -> Iterator[None]:
+    """Closes what was opened meanwhile. Under ASGI `got_request_exception` is sent in threads of a pool, where nobody
+    closes a connection at the end of a request, or looks whether it still works.
+
+    https://github.com/django/django/blob/5.2/django/core/handlers/exception.py `convert_exception_to_response`
+    """
+    before = [each for each in connections.all(initialized_only=True) if each.connection is not None]
+    try:
+        yield
+    finally:
+        for each in connections.all(initialized_only=True):
+            if each.connection is not None and each not in before:
+                each.close()
 
 
 def not_written(signal: str, exc: BaseException) -> None:

@@ -6,8 +6,10 @@ to hand over after it what does not go through the outbox. So is `set_autocommit
 """
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any
 
+from django.core.exceptions import SynchronousOnlyOperation
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from msgspec import Struct
@@ -25,6 +27,10 @@ class OutboxNotWritten(DatabaseError):
 
 class OutboxUnavailable(OutboxNotWritten, OperationalError):
     """The database failed while it wrote the event, so its transaction must not commit. It may be tried again."""
+
+
+class SentInAsyncCode(OutboxNotWritten):
+    """A forwarded signal was sent in async code, where nothing can be written: use `await signal.asend(...)`."""
 
 
 class Pending(Struct):
@@ -57,8 +63,17 @@ class Savepoints(Struct):
     made: int
 
     def __contains__(self, sid: object) -> bool:
-        number = str(sid).rpartition("_x")[2]
-        return number.isdecimal() and int(number) <= self.made
+        return number_of(sid) <= self.made
+
+
+def number_of(sid: object) -> float:
+    """Of a savepoint, as Django numbers them; inf for one that is not Django's.
+
+    >>> number_of("s140234_x3")
+    3.0
+    """
+    number = str(sid).rpartition("_x")[2]
+    return float(number) if number.isdecimal() else inf
 
 
 def record(row: Callable[[], Row], using: str) -> None:
@@ -67,7 +82,11 @@ def record(row: Callable[[], Row], using: str) -> None:
     `row` is asked for what is written just before.
     """
     connection, event = connections[using], Pending(row, using)
-    if connection.in_atomic_block or not connection.get_autocommit():
+    try:
+        is_open = connection.in_atomic_block or not connection.get_autocommit()
+    except SynchronousOnlyOperation as exc:
+        raise SentInAsyncCode(SentInAsyncCode.__doc__) from exc
+    if is_open:
         _wait(connection, event, is_robust=False)
     else:
         insert(connection, [event])
@@ -109,9 +128,12 @@ def _hooks(connection: BaseDatabaseWrapper) -> list[Any]:
 def _wrap_commit(connection: BaseDatabaseWrapper) -> None:
     """Once for each connection."""
     commit, set_autocommit = connection.commit, connection.set_autocommit
+    savepoint_rollback = connection.savepoint_rollback
 
     def commit_with_outbox() -> None:
-        _write_pending(connection)
+        # Within a block it is refused.
+        if not connection.in_atomic_block:
+            _write_pending(connection)
         commit()
         _hand_over(connection)
 
@@ -123,9 +145,29 @@ def _wrap_commit(connection: BaseDatabaseWrapper) -> None:
         if ends:
             _hand_over(connection)
 
+    def savepoint_rollback_of_the_last(sid: str) -> None:
+        # Django asks each hook whether it is to go, of which there may be as many as rows in an import, and as many
+        # savepoints: those that came before this one are not asked.
+        before, connection.run_on_commit = _parted(_hooks(connection), number_of(sid))
+        try:
+            savepoint_rollback(sid)
+        finally:
+            connection.run_on_commit = [*before, *connection.run_on_commit]
+
     commit_with_outbox.writes_outbox = True  # type: ignore[attr-defined]
     connection.commit = commit_with_outbox  # type: ignore[method-assign]
     connection.set_autocommit = set_autocommit_with_outbox  # type: ignore[method-assign]
+    connection.savepoint_rollback = savepoint_rollback_of_the_last  # type: ignore[method-assign]
+    # To number savepoints anew would make new ones look older than events that came before them.
+    connection.clean_savepoints = lambda: None  # type: ignore[method-assign]
+
+
+def _parted(hooks: list[Any], number: float) -> tuple[list[Any], list[Any]]:
+    """The hooks that came before the savepoint of this number, as far as events among them tell, and the others."""
+    at = len(hooks)
+    while at and not (isinstance(hooks[at - 1][0], Savepoints) and hooks[at - 1][0].made < number):
+        at -= 1
+    return hooks[:at], hooks[at:]
 
 
 def _write_pending(connection: BaseDatabaseWrapper) -> None:

@@ -23,8 +23,16 @@ BUSY_SECONDS = 0.05
 
 def publish(buffer: Buffer) -> None:
     """Runs until the buffer is closed and empty. What was in flight when the broker went away is dropped."""
-    with closing(Loop()) as loop:
-        _publish(buffer, loop)
+    while True:
+        try:
+            with closing(Loop()) as loop:
+                return _publish(buffer, loop)
+        except Exception as exc:
+            # Without this thread, nothing would be delivered directly any more.
+            logger.exception("direct delivery failed")
+            _drop_in_flight(buffer, exc)
+            if buffer.stop.wait(IDLE_SECONDS):
+                return None
 
 
 def _publish(buffer: Buffer, loop: Loop) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from django.apps import apps
 from django.core.signals import request_finished
 from django.db.models import Model
-from django.db.models.signals import ModelSignal, m2m_changed, post_save, pre_save
+from django.db.models.signals import ModelSignal, m2m_changed, post_delete, post_save, pre_save
 from django.dispatch import Signal
 
 from publisher import atomicity, conf
@@ -21,6 +21,9 @@ from publisher.rules import Rule, first_match, is_glob
 CHANGES = "publisher.changes"
 NEWCOMERS = "publisher.newcomers"
 SAVE_SIGNALS = (pre_save, post_save)
+# Of which the bridge hears before others. A receiver may save the row once more, whose event must not come first; or
+# raise, and whoever saved may catch that and commit. And one closes the connections that a request leaves behind.
+HEARD_FIRST = (post_save, post_delete, m2m_changed, request_finished)
 
 _connected: list[tuple[Signal, object, str]] = []
 
@@ -55,23 +58,34 @@ def track_changes(taken: list[tuple[KnownSignal, tuple[Rule, ...]]]) -> None:
 def connect_signal(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., None]:
     """Connect to those who send it, and answer the receiver."""
     forward = forwarder(known, rules)
+    uid = UID + known.name
     for sender in senders_of(known, rules):
-        uid = UID + known.name
         known.signal.connect(forward, sender=sender, weak=False, dispatch_uid=uid)
         _connected.append((known.signal, sender, uid))
-        if known.signal in SAVE_SIGNALS and isinstance(sender, type):
+        if sender is not None and known.signal in SAVE_SIGNALS and _are_atomic(sender, known.signal, rules):
             atomicity.make_saves_atomic(sender)
     if known.signal is m2m_changed:
         atomicity.watch_loading()
-    if known.signal is request_finished:
-        _call_first(request_finished)
+    if known.signal in HEARD_FIRST:
+        _call_first(known.signal, uid)
     return forward
 
 
-def _call_first(signal: Signal) -> None:
-    """What was connected last, before the others: one of them closes the connections that a request leaves behind."""
+def _are_atomic(model: type[Model], signal: Signal, rules: tuple[Rule, ...]) -> bool:
+    """Whether a save and its events are to be one. What is delivered directly, or asked, after a save needs no more
+    than that the row is there; before it, that it will be.
+    """
+    its_rules = [rule for rule in rules if rule.takes_sender(model._meta.label_lower)]
+    return any(
+        rule.delivery == "outbox" or rule.changes or (rule.delivery == "direct" and signal is pre_save)
+        for rule in its_rules
+    )
+
+
+def _call_first(signal: Signal, uid: str) -> None:
+    """What is connected under this id, before the others."""
     with signal.lock:
-        signal.receivers = [signal.receivers[-1], *signal.receivers[:-1]]
+        signal.receivers.sort(key=lambda entry: entry[0][0] != uid)
         signal.sender_receivers_cache.clear()
 
 

@@ -40,6 +40,7 @@ DELETE_SECONDS = 0.05
 PROBE_SECONDS = 2.0
 # Of so many keys at a time it is tried whether they lead somewhere now.
 MOST_PROBES = 100
+MOST_FOUND = 10_000
 NO_QUEUE = "no queue is bound"
 
 
@@ -71,6 +72,8 @@ class Session:
         self._probed_at = time.monotonic()
         self._probed_id = 0
         self._pathless: list[int] = []
+        # Routing keys of events that are kept, under which one reached a queue.
+        self._found: set[str] = set()
 
     def send_waiting(self) -> bool:
         """Send what is waiting, as far as there is room; whether there may be more."""
@@ -137,14 +140,19 @@ class Session:
 
     def _sorted(self, rows: Iterable[WaitingRow], now: float) -> tuple[list[WaitingRow], list[WaitingRow]]:
         """Those to send, and those to read again at once; what might overtake a nacked row is set aside."""
-        if not self._nacked:
-            return list(rows), []
+        rows = list(rows)
+        if not self._nacked and not any(map(self._may_lead_nowhere, rows)):
+            return rows, []
         careful = self._nacked.careful(now)
+
+        def goes_alone(row: WaitingRow) -> bool:
+            return row.routing_key in careful or self._may_lead_nowhere(row)
+
         sent = {row.partitionkey for row in self._on_their_way}
-        held = self._nacked.keys(now) | {row.partitionkey for row in self._on_their_way if row.routing_key in careful}
+        held = self._nacked.keys(now) | {row.partitionkey for row in self._on_their_way if goes_alone(row)}
         sendable, staying = [], []
         for row in rows:
-            key, is_careful = row.partitionkey, row.routing_key in careful
+            key, is_careful = row.partitionkey, goes_alone(row)
             if key in held or (is_careful and key in sent) or self._nacked.is_behind(row.id, key):
                 held.add(key)
                 if not self._nacked.set_aside(row.id, key):
@@ -156,6 +164,16 @@ class Session:
                     held.add(key)
         return sendable, staying
 
+    def _note_found(self, key: str) -> None:
+        # Keys that are made of values are without end: those that are forgotten are careful once more.
+        if len(self._found) >= MOST_FOUND:
+            self._found.clear()
+        self._found.add(key)
+
+    def _may_lead_nowhere(self, row: WaitingRow) -> bool:
+        """Whether it may come back, to be kept, while a queue is bound for those behind it."""
+        return row.keep_unroutable and row.routing_key not in self._found
+
     @property
     def has_deletions(self) -> bool:
         """Whether confirmed rows wait to be deleted."""
@@ -163,6 +181,7 @@ class Session:
 
     def settle(self) -> None:
         """Delete what the broker took, and keep or count what it could not route."""
+        released: list[WaitingRow] = []
         while self.sender.settled:
             row, outcome = self.sender.settled.popleft()
             self.tally[outcome] += 1
@@ -175,10 +194,14 @@ class Session:
                 self._unroutable(row)
             else:
                 self._done.append(row.id)
-                if row.id in self._probes:
-                    self._release(row)
+                if row.keep_unroutable:
+                    self._note_found(row.routing_key)
+                    if row.id in self._probes:
+                        released.append(row)
         self._park(self._pathless, ParkedEvent.Kind.UNROUTABLE, NO_QUEUE)
         self._pathless.clear()
+        for row in released:
+            self._release(row)
         if len(self._done) >= DELETE_ROWS or self._is_time_to_delete:
             self.delete()
 
@@ -200,6 +223,7 @@ class Session:
 
     def _unroutable(self, row: WaitingRow) -> None:
         if row.keep_unroutable:
+            self._found.discard(row.routing_key)
             self._kept.setdefault(row.routing_key, row.id)
             self._probes.discard(row.id)
             self._pathless.append(row.id)

@@ -16,7 +16,7 @@ from publisher.events import about_of, encoded_event, sender_label
 from publisher.forwarding import alias_of, to_outbox
 from publisher.incidental import is_incidental
 from publisher.offloaded import Offloaded, stays_here
-from publisher.outbox import OutboxNotWritten
+from publisher.outbox import OutboxNotWritten, SentInAsyncCode
 from publisher.rules import OWN_APPS, Rule
 from publisher.wire.errors import EncoderFailed, NotEncodable
 
@@ -68,7 +68,7 @@ class StandIn:
             to_outbox(encoded, self._rule, using)
         except (EncoderFailed, NotEncodable, OutboxNotWritten) as exc:
             # Where the signal tells of a write, that must not commit without its event.
-            if isinstance(exc, OutboxNotWritten) and not is_incidental(known):
+            if isinstance(exc, OutboxNotWritten) and not isinstance(exc, SentInAsyncCode) and not is_incidental(known):
                 raise
             if counters.is_news(number := counters.count(counters.NOT_OFFLOADED, self.offloaded.name)):
                 logger.error("not offloaded receiver=%s, %d times so far: %s", self.offloaded.name, number, exc)

@@ -30,10 +30,10 @@ def execute(connection: BaseDatabaseWrapper, rows: Iterable[Row]) -> None:
 def _take_drivers_own(cursor: CursorWrapper, connection: BaseDatabaseWrapper) -> str:
     """Have the wrapper execute with a cursor of the driver itself. How that one marks a parameter; `%s` where not.
 
-    Not where somebody looks on: a debug cursor shows statements in Django's words, and a class of cursors of somebody
-    else's counts or traces them.
+    Not where somebody looks on: a debug cursor shows statements in Django's words, as wrappers expect them, and a class
+    of cursors of somebody else's counts or traces them.
     """
-    if type(cursor) is not CursorWrapper:
+    if type(cursor) is not CursorWrapper or connection.execute_wrappers:
         return "%s"
     inner = type(cursor.cursor)
     name = f"{inner.__module__}.{inner.__qualname__}"

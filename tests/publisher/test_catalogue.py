@@ -9,8 +9,10 @@ import pytest
 from django.core.signals import setting_changed
 from django.db.models.signals import post_save
 from django.dispatch import Signal
+from django.utils.functional import LazyObject, SimpleLazyObject
 
 from publisher.catalogue import catalogue, group_of, matching, named
+from tests.foo import signals
 from tests.foo.signals import Hooks, user_login
 
 TASKS = {f"django.tasks.signals.task_{word}" for word in ("enqueued", "started", "finished")}
@@ -117,6 +119,21 @@ def test_signal_at_a_path_has_group_and_word(path, group, word):
 def test_nothing_is_found_when_the_path_is_no_signal(path):
     assert named(path) is None
     assert matching(path) == ()
+
+
+def connect(*args):
+    raise OSError("the server that it stands for is away")
+
+
+class Lazy(LazyObject):
+    __module__ = "tests.foo.signals"
+    _setup = connect
+
+
+@pytest.mark.parametrize("lazy", [lambda: SimpleLazyObject(connect), Lazy], ids=["simple", "own"])
+def test_lazy_objects_are_not_made_to_look_for_signals(lazy, monkeypatch):
+    monkeypatch.setattr(signals, "cache", lazy(), raising=False)
+    assert "tests.foo.signals.user_login" in {known.name for known in catalogue()}
 
 
 def test_glob_means_all_that_it_matches():

@@ -1,6 +1,7 @@
 """Direct delivery: at most once, never in the way of whoever sends."""
 
 import json
+import threading
 import time
 from collections import deque
 from unittest.mock import MagicMock
@@ -12,6 +13,7 @@ from publisher import counters, direct
 from publisher.models import OutboxEvent
 from publisher.outlet import publish
 from publisher.wire.errors import MessageRefused
+from publisher.wire.loop import Loop
 from publisher.wire.origin import Origin, originating
 from tests.foo.signals import article_flagged
 from tests.stage import eventually
@@ -307,3 +309,35 @@ assert Client().get("/healthz/").status_code in (200, 404)
 print("pika" in sys.modules)
 """)
     assert printed.strip().endswith("False")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_direct_event_waits_for_the_next_one_when_no_thread_can_be_started(flagged, queues, monkeypatch, caplog):
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    direct._forget()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        flagged(1)
+    assert "direct events wait: can't start new thread" in caplog.text
+    flagged(2)
+    eventually(lambda: queues.count("q") == 2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_direct_delivery_goes_on_after_an_error_that_nobody_foresaw(flagged, queues, monkeypatch, caplog):
+    made = []
+
+    def loop():
+        made.append(1)
+        if len(made) == 1:
+            raise OSError("too many open files")
+        return Loop()
+
+    direct._forget()
+    monkeypatch.setattr("publisher.outlet.Loop", loop)
+    monkeypatch.setattr("publisher.outlet.IDLE_SECONDS", 0.05)
+    flagged(1)
+    eventually(lambda: queues.count("q") == 1)
+    assert "direct delivery failed" in caplog.text

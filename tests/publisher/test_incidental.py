@@ -180,6 +180,26 @@ def test_setting_leaves_without_its_secrets(setting, value, arrives):
     assert SECRET not in json.dumps(event.data)
 
 
+def test_thread_is_left_without_a_connection_when_it_had_none(stage):
+    """Under ASGI `got_request_exception` is sent in threads where nobody closes one."""
+    stage.env["TEST_FORWARD"] = json.dumps(["django.core.signals.got_request_exception"])
+    printed = stage.python("""
+from concurrent.futures import ThreadPoolExecutor
+from django.core.signals import got_request_exception
+from django.db import connection
+def send():
+    got_request_exception.send(None, request=None)
+    return connection.connection is None
+def send_over_a_connection():
+    connection.ensure_connection()
+    return send()
+with ThreadPoolExecutor() as pool:
+    print(pool.submit(send).result(), pool.submit(send_over_a_connection).result())
+""")
+    assert printed.split() == ["True", "False"]
+    assert stage.outbox() == 2
+
+
 @pytest.mark.django_db(transaction=True)
 def test_bridges_own_setting_is_not_told_of():
     with forwarding("django.core.signals.setting_changed"):

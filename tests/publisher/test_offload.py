@@ -1,5 +1,6 @@
 """Receivers that OFFLOAD names leave the process; nothing else changes for whoever sends, connects or disconnects."""
 
+import asyncio
 import gc
 import json
 
@@ -298,6 +299,19 @@ def test_receiver_of_a_signal_of_no_write_runs_in_process_when_there_is_no_outbo
         else:
             with pytest.raises(OutboxNotWritten):
                 signal.send(sender=Draft)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_receiver_runs_in_process_when_its_signal_is_sent_in_async_code(caplog):
+    async def view():
+        return [response for _, response in done.send(sender=None)]
+
+    done.connect(note)
+    with offloading(f"{HERE}.note"):
+        assert asyncio.run(view()) == ["answer"]
+        assert asyncio.run(done.asend(sender=None))[0][1] is None
+    assert "await signal.asend" in caplog.text
+    assert len(written()) == 1
 
 
 @pytest.mark.django_db

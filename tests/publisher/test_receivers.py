@@ -2,14 +2,14 @@
 
 import gc
 import weakref
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.core import serializers
 from django.core.serializers.base import DeserializedObject
-from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, transaction
 from django.db.models.deletion import Collector
 from django.db.models.signals import ModelSignal, post_delete, post_init, post_save, pre_save
 from django.test import override_settings
@@ -371,3 +371,83 @@ def test_classes_that_are_made_in_requests_are_not_kept(monkeypatch):
         events._label.cache_clear()
         gc.collect()
         assert sum(ref() is not None for ref in made) <= 4
+
+
+@pytest.fixture
+def of_an_app():
+    """A receiver as apps connect theirs: before the bridge's."""
+    connected = []
+
+    def connect(receiver, signal=post_save, sender=Article):
+        signal.connect(receiver, sender=sender)
+        connected.append((signal, receiver, sender))
+        receivers.connect()
+
+    yield connect
+    for signal, receiver, sender in connected:
+        signal.disconnect(receiver, sender=sender)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_event_of_a_save_comes_before_that_of_a_receiver_which_saves_the_row_once_more(of_an_app):
+    def price(instance, created, **kwargs):
+        if created:
+            again = Article.objects.get(pk=instance.pk)
+            again.title = "second"
+            again.save()
+
+    of_an_app(price)
+    Article.objects.create(title="first")
+    told = [(event.kwargs["created"], event.kwargs["instance"].title) for event in written()]
+    assert told == [(True, "first"), (False, "second")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_event_is_there_when_a_receiver_raises_and_the_block_commits(of_an_app):
+    def mail(**kwargs):
+        raise OSError("no mail server")
+
+    of_an_app(mail)
+    with transaction.atomic(), suppress(OSError):
+        Article.objects.create(title="kept")
+    assert [event.kwargs["instance"].title for event in written()] == ["kept"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_save_fails_aloud_when_a_receiver_caught_an_error_of_the_database(of_an_app):
+    Tag.objects.create(pk=1, name="there")
+
+    def tag(**kwargs):
+        with suppress(IntegrityError):
+            Tag.objects.create(pk=1, name="again")
+
+    of_an_app(tag)
+    with pytest.raises(transaction.TransactionManagementError, match=r"foo.Article is rolled back: a receiver caught"):
+        Article.objects.create(title="gone")
+    assert not Article.objects.exists()
+
+    def tag_in_a_block(**kwargs):
+        with suppress(IntegrityError), transaction.atomic():
+            Tag.objects.create(pk=1, name="again")
+
+    post_save.disconnect(tag, sender=Article)
+    of_an_app(tag_in_a_block)
+    Article.objects.create(title="kept")
+    assert Article.objects.get().title == "kept"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("signal", "more", "is_one"),
+    [
+        ("post_save", {"delivery": "direct"}, False),
+        ("post_save", {"delivery": "ask"}, False),
+        ("post_save", {"delivery": "direct", "changes": True}, True),
+        ("pre_save", {"delivery": "direct"}, True),
+        ("pre_save", {"delivery": "ask"}, False),
+        ("post_save", {}, True),
+    ],
+)
+def test_save_is_one_with_its_events_where_they_are_written_with_it(signal, more, is_one):
+    with forwarding({"signal": f"django.db.models.signals.{signal}", "senders": ["foo.Article"], **more}):
+        assert ("save_base" in vars(Article)) == is_one

@@ -1,10 +1,17 @@
 """What becomes of rows that the broker does not take: parked, kept or counted, alone, and never in silence."""
 
 import json
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
 
+from publisher.care import Care
+from publisher.models import OutboxEvent, ParkedEvent
+from publisher.session import Session
+from publisher.wire.sender import Outcome
+from tests.leasing import held
+from tests.publisher.test_nacked import Silent
 from tests.queues import Queues
 from tests.stage import eventually
 
@@ -141,3 +148,56 @@ def test_event_is_parked_alone_when_topic_permissions_forbid_its_key(stage, queu
     assert "access to topic 'shop.order'" in parked["reason"]
     broker.ctl("delete_user", user)
     queues.delete("q")
+
+
+class Kept:
+    """A session over rows that are kept where no queue is bound, and a broker that says what a test makes it say."""
+
+    def __init__(self, monkeypatch, *rows):
+        self.now = 0.0
+        self.sender = Silent()
+        monkeypatch.setattr("publisher.session.time", SimpleNamespace(monotonic=lambda: self.now))
+        OutboxEvent.objects.bulk_create(
+            OutboxEvent(message_id=n, type="t", routing_key="k", partitionkey=key, slot=1, keep_unroutable=True,
+                        body=b"{}")
+            for n, key in enumerate(rows, start=1)
+        )  # fmt: skip
+        self.session = Session("default", held(), self.sender, Care(most=2000, window=2000))
+
+    def sent(self, after_seconds=0.0):
+        """What goes out now, as ids of events."""
+        self.now += after_seconds
+        before = set(self.sender.in_flight)
+        self.session.send_waiting()
+        return [int(row.message_id) for tag, (row, _) in self.sender.in_flight.items() if tag not in before]
+
+    def says(self, **outcomes):
+        """`says(_1="confirmed")`: of the event 1, and so on, in this order."""
+        for name, outcome in outcomes.items():
+            (tag,) = [tag for tag, (row, _) in self.sender.in_flight.items() if row.message_id == name[1:]]
+            self.sender.settled.append((self.sender.in_flight.pop(tag)[0], Outcome(outcome)))
+        self.session.settle()
+        self.session.delete()
+
+
+@pytest.mark.django_db
+def test_event_of_a_row_waits_for_the_one_before_until_its_key_is_known_to_lead_somewhere(monkeypatch):
+    kept = Kept(monkeypatch, "a", "a", "b", "a")
+    # A queue may be bound between two that are on their way: then the first would come back, and the second arrive.
+    assert kept.sent() == [1, 3]
+    kept.says(_1="unroutable", _3="confirmed")
+    assert kept.sent() == []
+    assert set(ParkedEvent.objects.values_list("id", flat=True)) == {1, 2, 4}
+    assert kept.sent(after_seconds=3) == [1]
+    kept.says(_1="confirmed")
+    assert kept.sent() == [2, 4]
+
+
+@pytest.mark.django_db
+def test_event_that_came_back_just_before_its_key_leads_somewhere_goes_out_again(monkeypatch):
+    kept = Kept(monkeypatch, "a", "b")
+    assert kept.sent() == [1, 2]
+    kept.says(_1="unroutable")
+    assert kept.sent(after_seconds=3) == [1]
+    kept.says(_2="unroutable", _1="confirmed")
+    assert kept.sent() == [2]

@@ -1,5 +1,6 @@
 """What is written to the outbox, and when: with the transaction, or not at all."""
 
+import asyncio
 from contextlib import suppress
 
 import pytest
@@ -10,7 +11,7 @@ from django.test import Client
 
 from publisher import statement
 from publisher.models import OutboxEvent
-from publisher.outbox import OutboxNotWritten
+from publisher.outbox import OutboxNotWritten, Savepoints, SentInAsyncCode, number_of
 from publisher.wire.event import decode_event
 from tests.foo.models import Article, Draft, Note, Tag
 from tests.foo.signals import user_login
@@ -267,3 +268,90 @@ def test_event_is_written_too_when_it_comes_while_others_are_written(monkeypatch
     with transaction.atomic():
         Article.objects.create(title="one")
     assert [event.kwargs["instance"].title for event in written()] == ["one", "two"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_events_stay_with_their_block_when_a_commit_in_an_inner_one_is_refused():
+    with transaction.atomic():
+        save_article("outer")
+        with suppress(transaction.TransactionManagementError), transaction.atomic():
+            transaction.commit()
+    assert [event.kwargs["instance"].title for event in written()] == ["outer"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_events_stay_when_savepoints_are_numbered_anew():
+    with transaction.atomic():
+        transaction.savepoint_commit(transaction.savepoint())
+        save_article("kept")
+        transaction.clean_savepoints()
+        transaction.savepoint_rollback(transaction.savepoint())
+    assert [event.kwargs["instance"].title for event in written()] == ["kept"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_savepoint_that_is_rolled_back_asks_none_of_the_events_before_it(monkeypatch):
+    asked = []
+
+    def contains(self, sid):
+        asked.append(sid)
+        return number_of(sid) <= self.made
+
+    monkeypatch.setattr(Savepoints, "__contains__", contains)
+    with transaction.atomic():
+        for n in range(20):
+            with transaction.atomic():
+                save_article(f"kept {n}")
+            with suppress(RuntimeError), transaction.atomic():
+                save_article("dropped")
+                raise RuntimeError
+        transaction.on_commit(lambda: save_article("after"))
+    assert [event.kwargs["instance"].title for event in written()] == [*(f"kept {n}" for n in range(20)), "after"]
+    assert len(asked) == 20
+
+
+@pytest.mark.django_db(transaction=True)
+def test_hooks_of_others_are_pruned_as_django_does_among_events():
+    called = []
+    with transaction.atomic():
+        transaction.on_commit(lambda: called.append("before"))
+        save_article("kept")
+        with suppress(RuntimeError), transaction.atomic():
+            transaction.on_commit(lambda: called.append("dropped"))
+            save_article("dropped")
+            raise RuntimeError
+        sid = transaction.savepoint()
+        transaction.on_commit(lambda: called.append("no block's"))
+        transaction.savepoint_rollback(sid)
+        save_article("kept too")
+    assert called == ["before", "no block's"]
+    assert [event.kwargs["instance"].title for event in written()] == ["kept", "kept too"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sender_is_told_what_to_do_when_it_sends_in_async_code():
+    async def view():
+        user_login.send(None, request=None, user=None)
+
+    with pytest.raises(SentInAsyncCode, match=r"await signal\.asend"):
+        asyncio.run(view())
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("rule", "breaks"),
+    [({}, "publisher.forwarding.encoded_from"), ({"when": f"{__name__}.broken"}, None)],
+    ids=["encoder", "predicate"],
+)
+def test_block_does_not_commit_when_a_strict_rule_failed_and_the_error_is_caught(settings, monkeypatch, rule, breaks):
+    rule = {"signal": "django.db.models.signals.post_save", "strict": True, **rule}
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "FORWARD": [rule]}
+    if breaks:
+        monkeypatch.setattr(breaks, broken)
+    with transaction.atomic(), suppress(ValueError):
+        save_article("one")
+    assert not Article.objects.exists()
+
+
+def broken(*args, **kwargs):
+    raise ValueError("broken")
