@@ -15,9 +15,9 @@ from publisher.redaction import named_action
 from publisher.rules import Rule, first_match
 
 # By name: to look for all signals would make each command slower to start.
+RELATED = "django.db.models.signals.m2m_changed"
 ABOUT_USERS = (
     *(f"django.db.models.signals.{when}_{what}" for when in ("pre", "post") for what in ("init", "save", "delete")),
-    "django.db.models.signals.m2m_changed",
     "django.contrib.auth.signals.user_logged_in",
     "django.contrib.auth.signals.user_logged_out",
 )
@@ -45,8 +45,8 @@ def _user_models() -> list[type[Model]]:
 def _deciding_about(user: type[Model], rules: tuple[Rule, ...]) -> list[Rule | None]:
     """The rules for what is about a user: its own signals, and those of its many-to-many relations."""
     related: list[Any] = [relation.remote_field for relation in user._meta.many_to_many]
-    labels = [model._meta.label_lower for model in (user, *(relation.through for relation in related))]
-    return [_deciding(rules, name, label) for name in ABOUT_USERS for label in labels]
+    own = [_deciding(rules, name, user._meta.label_lower) for name in ABOUT_USERS]
+    return [*own, *(_deciding(rules, RELATED, each.through._meta.label_lower) for each in related)]
 
 
 def _is_exposed(user: type[Model], rule: Rule) -> bool:

@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
+from typing import Any
 
 from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning
-from django.db.models.signals import ModelSignal, post_save
+from django.db.models import Model
+from django.db.models.signals import ModelSignal, m2m_changed, post_save
 from django.utils.module_loading import import_string
 
 from publisher.ask_checks import check_ask
@@ -66,6 +68,35 @@ def _check_senders(rule: Rule, where: str) -> Iterator[CheckMessage]:
                 hint=f"Write {', '.join(map(repr, sorted(SENDERS_UNLESS_NAMED)))} for sessions, which hold secrets.",
                 id="publisher.E007",
             )
+
+
+def _check_takes_somebody(rule: Rule, where: str) -> Iterator[CheckMessage]:
+    """Of signals that models alone send. A sender that there is not is told of elsewhere."""
+    found = [known.signal for known in matching(rule.signal)]
+    if not rule.senders or not all(isinstance(signal, ModelSignal) for signal in found):
+        return
+    is_of_relations = found == [m2m_changed]
+    models = apps.get_models(include_auto_created=True)
+    named = [model for model in models if any(fnmatchcase(model._meta.label_lower, each) for each in rule.senders)]
+    through = [relation for model in named for relation in _relations_of(model)]
+    senders = [model for model in named if not is_of_relations or _is_of_a_relation(model)]
+    if not named or any(rule.takes_sender(model._meta.label_lower) for model in senders):
+        return
+    hint = "'exclude' takes out all that 'senders' names."
+    if is_of_relations and not senders:
+        labels = " or ".join(repr(model._meta.label) for model in through[:MOST_HINTS]) or "the model of a relation"
+        hint = f"It is sent by the model of the relation: {labels}."
+    yield Warning(f"{where}: {rule.signal!r} is sent by none of 'senders'.", hint=hint, id="publisher.W007")
+
+
+def _relations_of(model: type[Model]) -> list[type[Model]]:
+    """The models that its many-to-many relations go through."""
+    relations: list[Any] = [field.remote_field for field in model._meta.local_many_to_many]
+    return [relation.through for relation in relations]
+
+
+def _is_of_a_relation(model: type[Model]) -> bool:
+    return any(model in _relations_of(each) for each in apps.get_models())
 
 
 def _meant(pattern: str, labels: Sequence[str]) -> Sequence[str]:
@@ -134,6 +165,7 @@ RULE_CHECKS: Sequence[Callable[[Rule, str], Iterator[CheckMessage]]] = (
     _check_signal,
     _check_flood,
     _check_senders,
+    _check_takes_somebody,
     check_fields,
     check_routing_key,
     _check_when,

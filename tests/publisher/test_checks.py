@@ -550,3 +550,35 @@ def test_w006_when_there_is_no_setting(settings):
     assert (warning.id, "SIGNAL_BRIDGE = {" in warning.hint) == ("publisher.W006", True)
     settings.SIGNAL_BRIDGE = {}
     assert check_settings(None) == []
+
+
+M2M = "django.db.models.signals.m2m_changed"
+
+
+@pytest.mark.parametrize(
+    ("rule", "word"),
+    [
+        ({"signal": M2M, "senders": ["auth.User"]}, "'auth.User_groups' or 'auth.User_user_permissions'"),
+        ({"signal": M2M, "senders": ["foo.Draft"]}, "the model of a relation"),
+        ({"signal": SAVE, "senders": ["auth.Group"], "exclude": ["auth.*"]}, "'exclude' takes out all"),
+    ],
+)
+def test_w007_when_a_rules_senders_send_no_such_signal(settings, rule, word):
+    (warning,) = warned(settings, rule, id="publisher.W007")
+    assert word in warning.hint
+    assert not warned(settings, rule)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"signal": M2M, "senders": ["auth.*"]},
+        {"signal": M2M, "senders": ["foo.article_tags"]},
+        {"signal": "django.db.models.signals.*", "senders": ["auth.User"]},
+        {"signal": SAVE, "senders": ["auth.*"], "exclude": ["auth.User"]},
+        {"signal": "tests.foo.signals.*", "senders": ["foo.Article"]},
+    ],
+    ids=repr,
+)
+def test_w007_is_no_more_than_that(settings, rule):
+    assert not warned(settings, rule, id="publisher.W007")

@@ -70,7 +70,7 @@ def test_kept_events_alone_are_put_back_when_they_are_meant():
     assert ids(OutboxEvent) == [3, 4, 5]
 
 
-@pytest.mark.parametrize("arguments", [(), ("1", "--all"), ("1", "--kept")], ids=repr)
+@pytest.mark.parametrize("arguments", [(), ("1", "--all"), ("1", "--kept"), ("9" * 20,), ("-1",)], ids=repr)
 def test_usage_is_wrong_when_it_is_not_clear_which_are_meant(arguments):
     with pytest.raises(CommandError) as caught:
         outbox("discard", *arguments)

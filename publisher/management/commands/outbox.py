@@ -32,7 +32,7 @@ class Command(BridgeCommand):
         parser.add_argument(
             "action", nargs="?", choices=("show", "retry", "discard"), default="show", help="default: show"
         )
-        parser.add_argument("id", nargs="*", type=int, metavar="ID", help="parked events, as `show` numbers them")
+        parser.add_argument("id", nargs="*", type=row_id, metavar="ID", help="parked events, as `show` numbers them")
         parser.add_argument(
             "--all", action="store_true", help="`retry` all; `discard` all that are refused, and the unroutable counts"
         )
@@ -92,6 +92,14 @@ class Command(BridgeCommand):
         others = [alias for alias in written_aliases() if alias != state.database]
         for alias, count in pending_in(others).items():
             self.stderr.write(f"Pending in {alias!r}, too: {count}. It needs a relay of its own: --database {alias}.")
+
+
+def row_id(text: str) -> int:
+    """As the database can hold it. Raises ValueError."""
+    number = int(text)
+    if not 0 < number < 2**63:
+        raise ValueError(text)
+    return number
 
 
 def chosen(rows: ParkedQuerySet, action: str, *, all: bool, kept: bool) -> ParkedQuerySet:

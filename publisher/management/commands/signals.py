@@ -4,6 +4,7 @@ import json
 from argparse import ArgumentTypeError
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
@@ -16,6 +17,12 @@ from publisher.listing import at_a_glance, listed_signals
 from publisher.profile import Profile, profiled, remember
 from publisher.terminal import add_format, positive, show
 from publisher.wire.exit_codes import EXIT_USAGE
+
+
+def url(text: str) -> str:
+    """Raises ValueError, which argparse shows."""
+    urlsplit(text)
+    return text
 
 
 def pair(text: str) -> tuple[str, str]:
@@ -38,7 +45,9 @@ class Command(BridgeCommand):
         parser.add_argument("--offloaded", action="store_true", help="only those with receivers that are offloaded")
         parser.add_argument("--missed", action="store_true", help="writes of forwarded models that sent nothing")
         parser.add_argument("command", nargs="*", help="with --missed: run this, and record; `-- test orders`")
-        parser.add_argument("--profile", nargs="+", metavar="URL", help="request these, and time the receivers")
+        parser.add_argument(
+            "--profile", nargs="+", type=url, metavar="URL", help="request these, time the receivers"
+        )
         parser.add_argument("--repeat", type=positive, default=1, metavar="N", help="request each so often")
         parser.add_argument("--data", nargs="+", type=pair, metavar="NAME=VALUE", help="POST this, rather than GET")
         parser.add_argument("--user", metavar="NAME", help="request as this user, logged in")
