@@ -83,7 +83,13 @@ def test_it_is_said_which_receiver_to_offload(away):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "word"), [(["--user", "nobody"], "nobody"), (["--data", "a"], "NAME=VALUE"), (["--repeat", "0"], "0"), (["http://[x"], "[x")]
+    ("arguments", "word"),
+    [
+        (["--user", "nobody"], "nobody"),
+        (["--data", "a"], "NAME=VALUE"),
+        (["--repeat", "0"], "0"),
+        (["http://[x"], "[x"),
+    ],
 )
 def test_wrong_usage_ends_with_2(away, arguments, word):
     done = away.manage("signals", "--profile", "/", *arguments, check=False)

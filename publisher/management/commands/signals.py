@@ -45,9 +45,7 @@ class Command(BridgeCommand):
         parser.add_argument("--offloaded", action="store_true", help="only those with receivers that are offloaded")
         parser.add_argument("--missed", action="store_true", help="writes of forwarded models that sent nothing")
         parser.add_argument("command", nargs="*", help="with --missed: run this, and record; `-- test orders`")
-        parser.add_argument(
-            "--profile", nargs="+", type=url, metavar="URL", help="request these, time the receivers"
-        )
+        parser.add_argument("--profile", nargs="+", type=url, metavar="URL", help="request these, time the receivers")
         parser.add_argument("--repeat", type=positive, default=1, metavar="N", help="request each so often")
         parser.add_argument("--data", nargs="+", type=pair, metavar="NAME=VALUE", help="POST this, rather than GET")
         parser.add_argument("--user", metavar="NAME", help="request as this user, logged in")
