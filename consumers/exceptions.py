@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
+from consumers.blocks import open_blocks
 from consumers.delays import is_wait
 
 
@@ -83,6 +84,18 @@ class BatchFailed(ConsumersError):
             raise TypeError("BatchFailed takes a mapping of event ids to exceptions, one at least, as {event.id: exc}")
         super().__init__(f"{len(failures)} events of the batch failed")
         self.failures = failures
+        self._blocks = open_blocks()
+
+    def left_a_block(self, blocks: Mapping[str, int]) -> bool:
+        """Whether it was made in an `atomic()` begun since: on its way out it undid what was done for others."""
+        return any(depth > blocks.get(alias, 0) for alias, depth in self._blocks.items())
+
+
+class BatchUndone(ConsumersError):
+    """BatchFailed left a block of `atomic()`, which undid what the handler did for the other events of the batch.
+
+    Raise it outside of the block, and not in a handler that is decorated with `atomic`. All were tried one by one.
+    """
 
 
 class HandlerTooSlow(BaseException):

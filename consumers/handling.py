@@ -8,9 +8,10 @@ from threading import Event as Flag
 from django.db import router, transaction
 from msgspec.structs import replace
 
+from consumers.blocks import open_blocks
 from consumers.calling import Call
 from consumers.effect import check_committable, effect, may_have_ended, rolled_back
-from consumers.exceptions import BatchFailed, HandlerKilledItsProcess, OnCommitFailed
+from consumers.exceptions import BatchFailed, BatchUndone, HandlerKilledItsProcess, OnCommitFailed
 from consumers.late_lock import has_one_writer, late_lock
 from consumers.models import InboxEvent
 from consumers.patience import TRIES, GivingBack, Patience
@@ -18,14 +19,18 @@ from consumers.processing import processing
 from consumers.querysets import AttemptQuerySet, InboxQuerySet, attempts, inbox
 from consumers.received import Received, event_of
 from consumers.registry import Handler
-from consumers.results import CRASHED, Dangerous, Failed, GivenBack, Handled, Result, dead, name_of, where
+from consumers.results import CRASHED, Dangerous, Dead, Failed, GivenBack, Handled, Result, dead, name_of, where
 from consumers.retry import Bury, decide
+from publisher.atomicity import commit_each_statement
 from publisher.wire.event import Event
 from publisher.wire.ids import told
 from publisher.wire.origin import originating
 from publisher.wire.printable import printable
 
 logger = logging.getLogger("consumers.worker")
+
+# Before an event of a batch that failed as a whole is tried by itself, where no attempt was to follow.
+ALONE_SECONDS = 1.0
 
 
 class Handling:
@@ -80,10 +85,17 @@ class Handling:
             event, result = self._decoded(received, began)
             events.append(event)
             results.append(result)
-        failures = self._batch_failures([event for event in events if event is not None])
+        called = [event for event in events if event is not None]
+        try:
+            failures, failed = self._batch_failures(called), self.failed
+        except GivingBack:
+            return [result if event is None else GivenBack() for event, result in zip(events, results, strict=True)]
+        except BaseException as exc:
+            failures = {event.id: exc for event in called}
+            failed = self.failed if len(called) == 1 else self._failed_with_others
         for n, (event, received) in enumerate(zip(events, batch, strict=True)):
-            if event is not None and (exc := failures.get(event.id)) is not None:
-                results[n] = GivenBack() if isinstance(exc, GivingBack) else self.failed(exc, received)
+            if event is not None and (failure := failures.get(event.id)) is not None:
+                results[n] = failed(failure, received)
         return results
 
     def failed(self, exc: BaseException, received: Received) -> Result:
@@ -91,6 +103,13 @@ class Handling:
         if isinstance(decision, Bury):
             return dead(decision.reason, exc, received, self.handler.name)
         return Failed(received=received, after=decision.after, exception=name_of(exc), where=where(exc))
+
+    def _failed_with_others(self, exc: BaseException, received: Received) -> Result:
+        """It may have been another one of the batch: none is given up before it was tried by itself."""
+        result = self.failed(exc, received)
+        if isinstance(result, Dead) and not isinstance(exc, OnCommitFailed):
+            return Failed(received=received, after=ALONE_SECONDS, exception=name_of(exc), where=where(exc))
+        return result
 
     def _handle(self, event: Event, began: datetime, *, is_suspect: bool = False) -> Handled:
         # Around the transaction: what waits for the commit is caused by the event as well.
@@ -206,14 +225,11 @@ class Handling:
             return None, self.failed(exc, received)
 
     def _batch_failures(self, events: Sequence[Event]) -> Mapping[str, BaseException]:
-        """What went wrong, by event id."""
+        """What went wrong with some of them, by event id. Raises what went wrong with all."""
         if not events:
             return {}
-        try:
-            with self.processing.together(events):
-                return self._patience.keep_trying(self._batch_once, events, tries=self._tries)
-        except BaseException as exc:
-            return {event.id: exc for event in events}
+        with self.processing.together(events):
+            return self._patience.keep_trying(self._batch_once, events, tries=self._tries)
 
     def _batch_once(self, events: Sequence[Event]) -> Mapping[str, BaseException]:
         if not self.has_inbox:
@@ -239,9 +255,12 @@ class Handling:
         return failures
 
     def _batch_call(self, events: Sequence[Event]) -> Mapping[str, BaseException]:
+        blocks = open_blocks()
         try:
             self.call.together(events)
         except BatchFailed as report:
+            if len(events) > 1 and report.left_a_block(blocks):
+                raise BatchUndone from report
             if unknown := report.failures.keys() - {event.id for event in events}:
                 raise LookupError(
                     f"BatchFailed names what is no id of an event of the batch: {min(unknown)!r}"
@@ -259,4 +278,5 @@ class Handling:
 
     @property
     def _attempts(self) -> AttemptQuerySet:
+        commit_each_statement(self.using)
         return attempts(self.using)

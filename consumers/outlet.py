@@ -9,7 +9,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from consumers.pool import Job
-from publisher.wire.blame import size_taken
 from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerUnavailable, MessageRefused
 from publisher.wire.frames import Message
@@ -70,13 +69,7 @@ class Outlet:
             sender.check()
             return sender, []
         except MessageRefused as refusal:
-            again = self._opened()
-            again.settled.extend(sender.settled)
-            most = size_taken(str(refusal), [len(way.message.body) for way in refusal.tokens])
-            for way in refusal.tokens:
-                if len(way.message.body) <= most:
-                    again.send(way, way.message)
-            return again, [way for way in refusal.tokens if len(way.message.body) > most]
+            return sender.afresh(refusal, lambda way: way.message)
 
     def confirmed(self, now: float) -> Iterator[Way]:
         """Those that are safe. Raises BrokerUnavailable where there is no queue: who connects again declares it."""

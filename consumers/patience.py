@@ -11,6 +11,7 @@ from django.db import InterfaceError, OperationalError, ProgrammingError, connec
 from consumers import clock
 from consumers.models import InboxEvent
 from consumers.opened import drop
+from consumers.results import name_of, where
 from publisher.tables import trouble_with
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class Patience:
         if trouble is None:
             if isinstance(exc, ProgrammingError) or left <= 0:
                 return False  # the handler's own
+            logger.warning("trying again in place, %d times more: %s (%s)", left, name_of(exc), where(exc))
             self._pause(PAUSE_SECONDS * 2 ** (TRIES - left))
             return True
         logger.warning("waiting for the database %s: %s", self.using, trouble)

@@ -65,7 +65,7 @@ def rehearse(handler: Handler, letter: str, body: bytes, routing_key: str) -> Re
     if _was_handled(handler, body, routing_key):
         return Rehearsal(id=letter, handler=handler.name, was_handled=True)
     error: BaseException | None = None
-    with _recorded() as record:
+    with _recorded(may_be_durable=not handler.inbox) as record:
         try:
             _call(handler, body, routing_key)
         except BatchFailed as report:
@@ -133,8 +133,11 @@ class _Record:
 
 
 @contextmanager
-def _recorded() -> Iterator[_Record]:
-    """Everything on every database is rolled back. One that cannot be reached now takes nothing later either."""
+def _recorded(*, may_be_durable: bool) -> Iterator[_Record]:
+    """Everything on every database is rolled back. One that cannot be reached now takes nothing later either.
+
+    `may_be_durable`: the handler runs in no transaction otherwise, so its `atomic(durable=True)` is the outermost one.
+    """
     record = _Record()
     with ExitStack() as stack:
         for alias in connections:
@@ -143,7 +146,7 @@ def _recorded() -> Iterator[_Record]:
             connection.rollback_exc = None
             wrapper = record.wrapper(alias)
             try:
-                stack.enter_context(transaction.atomic(using=alias))
+                stack.enter_context(_block(alias, may_be_durable=may_be_durable))
             except (Error, ImproperlyConfigured) as exc:
                 record.unreached.append(alias)
                 wrapper = _raising(exc)
@@ -151,6 +154,13 @@ def _recorded() -> Iterator[_Record]:
         yield record
         for alias in set(connections).difference(record.unreached):
             transaction.set_rollback(True, using=alias)
+
+
+def _block(alias: str, *, may_be_durable: bool) -> Any:
+    block: Any = transaction.atomic(using=alias)
+    # As Django's TestCase does for its own.
+    block._from_testcase = may_be_durable
+    return block
 
 
 def _raising(exc: Exception) -> Callable[..., Any]:

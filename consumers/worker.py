@@ -71,20 +71,26 @@ class Worker:
         """
         self.answering.start()
         with closing(self.loop), settled_in():
-            while not self.stop.is_set():
-                try:
-                    if self._session():
-                        break
-                except (BrokerUnavailable, MessageRefused) as exc:
-                    logger.warning("connection lost: %s", exc)
-                    if isinstance(exc, AcknowledgementOverdue) and not self._was_late:
-                        self._was_late = True
-                        logger.warning("taking %d event a thread ahead from now on", LEAST_PER_THREAD)
-                finally:
-                    self._forget()
-            self.stop.set()
-            self.pool.close(self.grace_left())
+            try:
+                self._sessions()
+            finally:
+                # Also where the broker refuses the next connection: handlers that run have their time to end.
+                self.stop.set()
+                self.pool.close(self.grace_left())
         self.answering.join(self.grace_left())
+
+    def _sessions(self) -> None:
+        while not self.stop.is_set():
+            try:
+                if self._session():
+                    return
+            except (BrokerUnavailable, MessageRefused) as exc:
+                logger.warning("connection lost: %s", exc)
+                if isinstance(exc, AcknowledgementOverdue) and not self._was_late:
+                    self._was_late = True
+                    logger.warning("taking %d event a thread ahead from now on", LEAST_PER_THREAD)
+            finally:
+                self._forget()
 
     def grace_left(self) -> float:
         """Of all that is waited for at the end; threads that do nothing have a second to close their connections."""

@@ -6,7 +6,9 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 from threading import Event as Flag
+from threading import Thread
 from types import FrameType
 
 from tenacity import (
@@ -62,6 +64,11 @@ def _say_once_that_it_waits(state: RetryCallState) -> None:
         logger.warning("waiting for the broker: %s", state.outcome.exception())
 
 
+def _set_when_told(stop: Flag, told: SimpleQueue[bool]) -> None:
+    if told.get():
+        stop.set()
+
+
 @contextmanager
 def stopping_on_signals(
     stop: Flag, *, same_wish_seconds: float = 0.0, at_once: Callable[[], None] = lambda: None
@@ -69,15 +76,19 @@ def stopping_on_signals(
     """SIGTERM and SIGINT set `stop`, for an orderly end; a second one ends the process at once, after `at_once`.
 
     One within `same_wish_seconds` of the first says the same again, where several pass on what one person wished.
+
+    A thread sets it: the main one may be in the middle of `stop.wait()`, with the lock in hand that `set()` takes.
     """
     patient_until: float | None = None
+    told: SimpleQueue[bool] = SimpleQueue()
+    Thread(target=_set_when_told, args=(stop, told), name="signals", daemon=True).start()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         nonlocal patient_until
         if patient_until is None and not stop.is_set():
             # Before `stop` is set: the next signal may come while it is.
             patient_until = time.monotonic() + same_wish_seconds
-            stop.set()
+            told.put(True)
         elif patient_until is None or time.monotonic() >= patient_until:
             at_once()
             os._exit(128 + number)
@@ -88,3 +99,4 @@ def stopping_on_signals(
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        told.put(False)

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
@@ -10,6 +10,7 @@ from pika import BasicProperties
 from pika.exceptions import ChannelClosedByBroker, ConnectionClosedByBroker
 from pika.spec import Basic
 
+from publisher.wire.blame import size_taken
 from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerUnavailable, MessageRefused
 from publisher.wire.frames import Message, publish
@@ -121,6 +122,19 @@ class Sender(Generic[Token]):
 
     def _on_close(self, reason: BaseException) -> None:
         self._closed = reason
+
+    def afresh(
+        self, refused: MessageRefused, message_of: Callable[[Token], Message]
+    ) -> "tuple[Sender[Token], list[Token]]":
+        """Another one, with what was settled and the rest on its way again; and those larger than the broker takes."""
+        again: Sender[Token] = Sender(self.connection, self.exchange, self.window)
+        again.settled.extend(self.settled)
+        sizes = [len(message_of(token).body) for token in refused.tokens]
+        most = size_taken(str(refused), sizes)
+        for token, size in zip(refused.tokens, sizes, strict=True):
+            if size <= most:
+                again.send(token, message_of(token))
+        return again, [token for token, size in zip(refused.tokens, sizes, strict=True) if size > most]
 
     def close(self) -> None:
         """Its channel alone; to be called when nothing is in flight."""

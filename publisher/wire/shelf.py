@@ -1,20 +1,23 @@
 """Looks through a queue and leaves it as it was, but for what is taken out of it."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from hashlib import sha256
 from typing import Any, TypeVar
 
 from pika import BasicProperties
 
 from publisher.wire.connection import Connection
-from publisher.wire.errors import BrokerUnavailable
+from publisher.wire.errors import BrokerUnavailable, MessageRefused
 from publisher.wire.frames import Message
 from publisher.wire.glance import id_of
 from publisher.wire.intake import Delivery, Intake
 from publisher.wire.sender import Outcome, Sender
 
 Token = TypeVar("Token")
+# What is copied is known by its token.
+Copy = tuple[Token, Delivery, Message]
 
 logger = logging.getLogger(__name__)
 
@@ -60,23 +63,38 @@ class Shelf:
     def remove(self, delivery: Delivery) -> None:
         self._intake.ack([delivery.tag])
 
-    def move(self, copies: Iterable[tuple[Token, Delivery, Message]], exchange: str) -> Iterator[tuple[Token, Outcome]]:
+    def move(self, copies: Iterable[Copy[Token]], exchange: str) -> Iterator[tuple[Token, Outcome]]:
         """Publishes each copy, and removes what it is a copy of once the broker confirmed it, and not before.
 
-        Where the outcome is not CONFIRMED, it stays.
+        Where the outcome is not CONFIRMED, it stays; what is larger than the broker takes counts as NACKED.
         """
-        sender: Sender[tuple[Token, Delivery]] = Sender(self.connection, exchange)
-        for token, delivery, copy in copies:
+        sender: Sender[Copy[Token]] = Sender(self.connection, exchange)
+        for copy in copies:
             while not sender.has_room:
-                sender.poll(POLL_SECONDS)
-            sender.send((token, delivery), copy)
+                sender = self._heard(sender, partial(sender.poll, POLL_SECONDS))
+            sender = self._heard(sender, sender.check)
+            sender = self._heard(sender, partial(sender.send, copy, copy[2]))
             yield from self._settled(sender)
-        sender.flush()
+        while sender.in_flight:
+            sender = self._heard(sender, sender.flush)
         yield from self._settled(sender)
 
-    def _settled(self, sender: Sender[tuple[Token, Delivery]]) -> Iterator[tuple[Token, Outcome]]:
+    def _heard(self, sender: Sender[Copy[Token]], act: Callable[[], None]) -> Sender[Copy[Token]]:
+        """The sender to go on with, which is another one where the broker refused a copy and closed the channel."""
+        try:
+            act()
+        except MessageRefused as refusal:
+            if sender.is_open:
+                sender.settled.extend((copy, Outcome.NACKED) for copy in refusal.tokens)
+                return sender
+            again, too_large = sender.afresh(refusal, lambda copy: copy[2])
+            again.settled.extend((copy, Outcome.NACKED) for copy in too_large)
+            return again
+        return sender
+
+    def _settled(self, sender: Sender[Copy[Token]]) -> Iterator[tuple[Token, Outcome]]:
         while sender.settled:
-            (token, delivery), outcome = sender.settled.popleft()
+            (token, delivery, _), outcome = sender.settled.popleft()
             if outcome is Outcome.CONFIRMED:
                 self.remove(delivery)
             yield token, outcome

@@ -408,6 +408,19 @@ def test_rehearsal_shows_no_secret_when_the_exception_names_one(own_registry):
     assert rehearsed(fails).exception == "builtins.LookupError: nobody has token=***"
 
 
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+@pytest.mark.parametrize("inbox", [True, False])
+def test_rehearsal_takes_a_durable_block_as_a_worker_does(own_registry, inbox):
+    @subscribe("foo.#", inbox=inbox)
+    def durable(event):
+        with transaction.atomic(durable=True):
+            Seen.objects.create(handler="durable", text="x", pid=0)
+
+    found = rehearsed(durable)
+    assert (found.exception.startswith("builtins.RuntimeError: A durable"), len(found.writes)) == (inbox, not inbox)
+    assert not Seen.objects.exists()
+
+
 @pytest.mark.django_db(databases=["default", "other"])
 def test_rehearsal_gives_a_batch_handler_a_list(own_registry):
     @subscribe("foo.#", batch=10)

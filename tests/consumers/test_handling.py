@@ -4,6 +4,7 @@ import json
 from threading import Event as Flag
 
 import pytest
+from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 
 from consumers.bindings import keys_of
@@ -347,6 +348,74 @@ def test_batch_is_tried_again_when_the_report_of_what_failed_is_of_none_of_its_e
     results = Handling(handler, "blog.handle", stop=Flag()).together(batch)
     assert [type(result) for result in results] == [Failed, Failed]
     assert not InboxEvent.objects.exists()
+
+
+def batch_of(function, *bodies, **more):
+    """What becomes of a batch."""
+    handler = Handler(**{"name": "handle", "function": function, "patterns": ("#",), "batch": 5, **more})
+    batch = [Received(body=each, routing_key="x") for each in bodies]
+    return Handling(handler, "blog.handle", stop=Flag()).together(batch)
+
+
+def read(events):
+    for event in events:
+        Draft.objects.create(text=str(event.kwargs))
+
+
+def refuse(events):
+    raise Reject("never")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("function", "more"),
+    [
+        (read, {}),
+        (refuse, {}),
+        (read, {"retry": Backoff(delays=())}),
+        (read, {"retry": Backoff(permanent=(Exception,))}),
+    ],
+)
+def test_event_of_a_batch_that_failed_as_a_whole_is_tried_by_itself_before_it_is_given_up(function, more):
+    good = [foreign(id=id, data={"kwargs": {}}) for id in "ab"]
+    bad = foreign(id="c", data={"kwargs": {"price": "x"}, "types": {"kwargs.price": "decimal"}})
+    results = batch_of(function, *good, bad, **more)
+    assert [(type(result), result.after) for result in results] == [(Failed, 1.0)] * 3
+    assert not Draft.objects.exists()
+    assert not InboxEvent.objects.exists()
+    (result,) = batch_of(function, bad, **more)
+    assert isinstance(result, Dead)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_batch_is_tried_one_by_one_when_its_report_undid_what_was_done_for_others():
+    @transaction.atomic
+    def function(events):
+        for event in events:
+            Draft.objects.create(text=event.id)
+        if failures := {event.id: ValueError() for event in events if event.id == "bad"}:
+            raise BatchFailed(failures)
+
+    results = batch_of(function, foreign(id="good"), foreign(id="bad"))
+    undone = (Failed, "consumers.exceptions.BatchUndone")
+    assert [(type(result), result.exception) for result in results] == [undone, undone]
+    assert not InboxEvent.objects.exists()
+    assert [type(batch_of(function, foreign(id=id))[0]) for id in ("good", "bad")] == [Handled, Failed]
+    assert Draft.objects.get().text == "good"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("inbox", [True, False])
+def test_report_after_a_block_leaves_what_was_done_in_it(inbox):
+    def function(events):
+        with transaction.atomic():
+            for event in events:
+                Draft.objects.create(text=event.id)
+        raise BatchFailed({"bad": ValueError()})
+
+    results = batch_of(function, foreign(id="good"), foreign(id="bad"), inbox=inbox)
+    assert list(map(type, results)) == [Handled, Failed]
+    assert Draft.objects.count() == 2
 
 
 @pytest.mark.parametrize(

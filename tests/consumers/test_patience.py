@@ -224,3 +224,35 @@ def test_handler_without_an_inbox_is_called_once_an_attempt_when_its_database_an
     (result,) = handling.together([received]) if batch else [handling(received)]
     assert isinstance(result, Failed)
     assert len(calls) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_call_that_is_tried_again_in_place_is_told_of(handle, caplog):
+    def deadlocked(event):
+        raise OperationalError("deadlock detected: planted-secret")
+
+    assert isinstance(handle(deadlocked), Failed)
+    told = [record.message for record in caplog.records if record.name == "consumers.patience"]
+    where = f"consumers/test_patience.py:{deadlocked.__code__.co_firstlineno + 1}"
+    error = f"django.db.utils.OperationalError ({where})"
+    assert told == [f"trying again in place, {left} times more: {error}" for left in (4, 3, 2, 1)]
+
+
+def test_starts_are_counted_for_good_when_the_project_does_not_commit_by_itself(stage):
+    printed = stage.python("""
+from threading import Event as Flag
+from django.db import connection, connections
+connections.settings["default"]["AUTOCOMMIT"] = False
+from consumers.handling import Handling
+from consumers.models import Attempt
+from consumers.received import Received
+from consumers.registry import Handler
+def kill(event):
+    connection.close()
+    connection.settings_dict["AUTOCOMMIT"] = True
+    print(Attempt.objects.get().count)
+body = b'{"specversion":"1.0","id":"e1","source":"/x","type":"t"}'
+handler = Handler(name="h", function=kill, patterns=("#",), inbox=False)
+Handling(handler, "blog.h", stop=Flag())(Received(body=body, routing_key="a", is_suspect=True))
+""")
+    assert printed.split() == ["1"]

@@ -70,3 +70,10 @@ def test_event_that_is_larger_than_the_broker_takes_now_is_a_dead_letter_and_the
         assert "bytes are more than the broker takes" in worker.log.read_text()
         assert "connection lost" not in worker.log.read_text()
         assert queues.count("rejected") == 0
+        worker.terminate()
+        worker.wait(10)
+        replayed = stage.manage("deadletters", "replay", "--all", "--handler", "rejected", check=False)
+        assert (replayed.returncode, "Traceback" in replayed.stderr) == (1, False)
+        assert "1 stay: the broker did not take them" in replayed.stderr
+        assert {len(letter.body) > 65_536 for letter in queues.peek("rejected.dead")} == {True}
+        assert {len(letter.body) > 65_536 for letter in queues.take("rejected")} == {False}

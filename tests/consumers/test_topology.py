@@ -208,6 +208,8 @@ def test_no_queue_is_retired_that_is_not_left_over(topology, console, queues, re
         (["--into", "log"], 2, "--into goes with --retire"),
         (["--retire", renamed, "--check"], 2, "no other option"),
         (["--retire", renamed, "--into", "lgo"], 2, "There is no handler 'lgo'"),
+        (["--retire", ""], 1, "invalid queue_name value"),
+        (["--retire", f"{renamed}{'x' * 255}"], 1, "invalid queue_name value"),
         (["--retire", "elsewhere.renamed"], 1, "no queue of the service"),
         (["--retire", queues.name("log")], 1, "asked for by a handler in the code"),
         (["--retire", queues.name("log.dead")], 1, "asked for by a handler in the code"),

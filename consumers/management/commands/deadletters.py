@@ -139,7 +139,10 @@ class Command(BridgeCommand):
         stay = [letter for letter, outcome in outcomes if outcome is not Outcome.CONFIRMED]
         self._tell_done("replayed", [letter.id for letter, outcome in outcomes if outcome is Outcome.CONFIRMED], format)
         if stay:
-            text = f"{len(stay)} stay: the broker did not take them for the queue of {stay[0].handler}."
+            text = (
+                f"{len(stay)} stay: the broker did not take them for the queue of {stay[0].handler}, or they are "
+                "larger than it takes now."
+            )
             raise CommandError(f"{text} `manage.py topology --check` says what is missing.", returncode=1)
         return {letter.id for letter, _ in outcomes}
 

@@ -17,6 +17,7 @@ from publisher.terminal import add_format, show
 from publisher.wire.connection import MISSING, Connection
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable
 from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
+from publisher.wire.frames import short
 from publisher.wire.printable import printable
 from publisher.wire.topology import Binding, events_exchange
 
@@ -40,7 +41,9 @@ class Command(BridgeCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--declare", action="store_true", help="make on the broker what is missing there")
         parser.add_argument("--check", action="store_true", help="exit 1 when something is missing or differs")
-        parser.add_argument("--retire", metavar="QUEUE", help="unbind a queue that is left over: no more comes to it")
+        parser.add_argument(
+            "--retire", type=queue_name, metavar="QUEUE", help="unbind a queue that is left over: no more comes to it"
+        )
         parser.add_argument(
             "--into", metavar="HANDLER", help="with --retire: this handler gets its events and its dead letters"
         )
@@ -83,7 +86,8 @@ class Command(BridgeCommand):
         self.stderr.write(RETIRED_HINT)
         if stay := sum(row.stay for row in rows):
             raise CommandError(
-                f"{stay} stay: {into.name} is bound to none of their keys, or the broker did not take the copies. "
+                f"{stay} stay: {into.name} is bound to none of their keys, or the broker did not take the copies (it "
+                "may take none so large). "
                 "`manage.py consume --list` shows its keys, `manage.py topology --check` what is missing."
             )
 
@@ -111,6 +115,14 @@ class Command(BridgeCommand):
             return bindings_on_broker(), ""
         except BindingsUnknown as exc:
             return None, str(exc)
+
+
+def queue_name(text: str) -> str:
+    """As AMQP has it. Raises ValueError, which argparse shows."""
+    if not text:
+        raise ValueError(text)
+    short(text)
+    return text
 
 
 def _advice(drifted: list[Compared]) -> Iterator[str]:

@@ -64,3 +64,18 @@ def test_process_ends_at_once_after_a_signal_that_comes_later(stopping):
     time.sleep(0.3)
     process.send_signal(signal.SIGTERM)
     assert process.wait(5) == 128 + signal.SIGTERM
+
+
+def test_process_ends_when_the_signal_comes_in_the_middle_of_a_wait():
+    """Whoever waits holds the lock, for a moment, that setting the flag takes."""
+    for _ in range(4):
+        code = PROCESS.replace("    stop.wait()", "    while not stop.wait(0): pass")
+        process = subprocess.Popen([sys.executable, "-c", code, "0", "0"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout.readline() == "waits\n"
+            time.sleep(0.05)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(5) == 0
+        finally:
+            process.kill()
+            process.communicate()

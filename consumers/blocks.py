@@ -1,0 +1,17 @@
+"""How deep in `atomic()` a thread is."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+
+
+def open_blocks() -> Mapping[str, int]:
+    """By alias, of the databases that this thread has used; nothing in a script without Django settings."""
+    with suppress(ImproperlyConfigured):
+        return {
+            each.alias: each.in_atomic_block + len(each.savepoint_ids)
+            for each in connections.all(initialized_only=True)
+        }
+    return {}
