@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connections
+from django.db.backends.base.base import NO_DB_ALIAS
 
 from publisher import counters
 from publisher.catalogue import KnownSignal
@@ -94,9 +95,12 @@ def not_written(signal: str, exc: BaseException) -> None:
 
 
 def is_own_work(signal: str, named: dict[str, Any]) -> bool:
-    """Whether it tells of what the bridge does: its connections where it relays and consumes, its own setting."""
+    """Whether it tells of what the bridge does: its connections where it relays and consumes, its own setting.
+
+    Or of a connection to no database, as to one that is made, or dropped now: to write would hold that open.
+    """
     if signal == CONNECTION_CREATED:
-        return _works > 0
+        return _works > 0 or getattr(named.get("connection"), "alias", None) == NO_DB_ALIAS
     return signal == SETTING_CHANGED and named.get("setting") == "SIGNAL_BRIDGE"
 
 

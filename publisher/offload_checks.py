@@ -1,21 +1,22 @@
 """System checks of OFFLOAD: what is not there, what cannot leave the process, and what would miss something outside."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning
 
 from publisher import conf
-from publisher.catalogue import catalogue
+from publisher.catalogue import catalogue, named
 from publisher.entries import Receiver, entries, path_of
 from publisher.hints import near
 from publisher.offload import all_offloaded
 from publisher.offload_entry import OPTIONS, OffloadEntry, offload_entry_from
 from publisher.offloaded import Offloaded, can_be_offloaded, is_lambda, means, object_at, unbound
-from publisher.reading import findings_of
+from publisher.reading import REQUEST, findings_of
 from publisher.redaction import action_of
 from publisher.rules import Redact, WrongValue, is_glob, redact_from
+from publisher.sending import sent_kwargs
 from publisher.stand_in import StandIn
 
 HINT = (
@@ -163,10 +164,17 @@ def _check_receiver(offloaded: Offloaded, connected: list[Connected]) -> Iterato
         hint = "Method, path, some headers, the client's address and the user's key are all that leaves of a request."
         message = f"{offloaded.name} needs the real request{_at(found.needs_request)}."
         yield Warning(message, hint=hint, id="publisher.W032")
+    elif found.hands_on_kwargs and REQUEST not in found.parameters and _is_sent_a_request(signals):
+        hint = "What it calls may need more than leaves of a request: method, path, some headers, address, user's key."
+        message = f"{offloaded.name} hands all it gets on, the request too{_at(found.hands_on_kwargs)}."
+        yield Warning(message, hint=hint, id="publisher.W032")
+    hint = "It runs after the transaction committed: a row is as it was saved then, not as it had been; or gone."
     if found.looks_up and is_before:
-        hint = "It runs after the transaction committed: a row is as it was saved then, not as it had been; or gone."
         message = f"{offloaded.name} looks into the database before a write{_at(found.looks_up)}."
         yield Warning(message, hint=hint, id="publisher.W036")
+    elif is_before and (lines := (*found.hands_on_instance, *found.hands_on_kwargs)):
+        message = f"{offloaded.name} hands the instance on before a write{_at(tuple(sorted(set(lines))))}."
+        yield Warning(message, hint=f"What it calls may look into the database. {hint}", id="publisher.W036")
     for name in found.private:
         if name == "_state" or any(hasattr(model, name) for model in apps.get_models()):
             continue
@@ -178,6 +186,11 @@ def _check_receiver(offloaded: Offloaded, connected: list[Connected]) -> Iterato
             continue
         hint = "What sounds like a secret, or REDACT names, does not leave: the call would fail for want of it."
         yield Warning(f"{offloaded.name} asks for {name!r}.", hint=hint, id="publisher.W033")
+
+
+def _is_sent_a_request(signals: Iterable[str]) -> bool:
+    known = filter(None, map(named, signals))
+    return any(REQUEST in sent_kwargs(signal) for signal in known)
 
 
 def _redact() -> Redact:

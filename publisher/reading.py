@@ -17,9 +17,17 @@ INSTANCE, REQUEST = "instance", "request"
 LOOK_UPS = frozenset(("objects", "_default_manager", "_base_manager", "refresh_from_db"))
 
 
+# Functions that tell something about an object, and methods that log it.
+ASKING = frozenset(
+    ("isinstance", "getattr", "hasattr", "setattr", "delattr", "type", "str", "repr", "print", "id", "super")
+)
+TELLING = frozenset(("debug", "info", "warning", "error", "exception", "critical", "log"))
+
+
 class Findings(NamedTuple):
     """Lines of the source file that a person should look at. `parameters` are those it asks for by name, and `private`
-    the instance's attributes with an underscore, which are rarely fields.
+    the instance's attributes with an underscore, which are rarely fields. What is handed on is so to another function,
+    where nobody looks: all kwargs, or the instance.
     """
 
     returns: tuple[int, ...] = ()
@@ -28,6 +36,8 @@ class Findings(NamedTuple):
     looks_up: tuple[int, ...] = ()
     parameters: tuple[str, ...] = ()
     private: tuple[str, ...] = ()
+    hands_on_kwargs: tuple[int, ...] = ()
+    hands_on_instance: tuple[int, ...] = ()
 
 
 def findings_of(receiver: Receiver) -> Findings:
@@ -55,6 +65,8 @@ def findings_in(function: Function, offset: int = 0) -> Findings:
         looks_up=_lines((node for node in nodes if isinstance(node, ast.Attribute) and node.attr in LOOK_UPS), offset),
         parameters=tuple(each.arg for each in (*function.args.args, *function.args.kwonlyargs)),
         private=tuple(sorted({name for node in nodes for name in _private(node, names[INSTANCE])})),
+        hands_on_kwargs=_lines((node for node in nodes if _is_handed(node, function.args.kwarg)), offset),
+        hands_on_instance=_lines((node for node in nodes if _takes(node, names[INSTANCE])), offset),
     )
 
 
@@ -115,6 +127,29 @@ def _private(node: ast.AST, names: frozenset[str]) -> Iterator[str]:
         yield name
 
 
+def _is_handed(node: ast.AST, kwargs: ast.arg | None) -> bool:
+    """Whether all kwargs, `**kwargs`, go to another function: what they hold is not looked for here."""
+    if not isinstance(node, ast.Call) or kwargs is None:
+        return False
+    return any(_is_named(each, frozenset((kwargs.arg,))) for each in _arguments(node))
+
+
+def _takes(node: ast.AST, names: frozenset[str]) -> bool:
+    """Whether the instance goes to another function, but for what asks no database about it."""
+    if not isinstance(node, ast.Call) or (isinstance(node.func, ast.Name) and node.func.id in ASKING):
+        return False
+    is_told = isinstance(node.func, ast.Attribute) and node.func.attr in TELLING
+    return not is_told and any(_is_named(each, names) for each in _arguments(node))
+
+
+def _arguments(call: ast.Call) -> list[ast.expr]:
+    return [*call.args, *(keyword.value for keyword in call.keywords)]
+
+
+def _is_named(node: ast.expr, names: frozenset[str]) -> bool:
+    return isinstance(node, ast.Name) and node.id in names
+
+
 def _uses(nodes: list[ast.AST], names: frozenset[str]) -> Iterator[ast.AST]:
     """Where the request is asked for what did not leave, or handed on to something that may."""
     for node in nodes:
@@ -122,5 +157,4 @@ def _uses(nodes: list[ast.AST], names: frozenset[str]) -> Iterator[ast.AST]:
             if node.attr not in REQUEST_HAS and _is_one_of(node.value, names, REQUEST):
                 yield node
         elif isinstance(node, ast.Call):
-            handed = [*node.args, *(keyword.value for keyword in node.keywords)]
-            yield from (value for value in handed if _is_one_of(value, names, REQUEST))
+            yield from (value for value in _arguments(node) if _is_one_of(value, names, REQUEST))

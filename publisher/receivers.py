@@ -10,7 +10,7 @@ from typing import Any
 from django.apps import apps
 from django.core.signals import request_finished
 from django.db.models import Model
-from django.db.models.signals import ModelSignal, m2m_changed, post_delete, post_save, pre_save
+from django.db.models.signals import ModelSignal, m2m_changed, post_delete, post_save, pre_delete, pre_save
 from django.dispatch import Signal
 
 from publisher import atomicity, conf
@@ -21,6 +21,7 @@ from publisher.rules import Rule, first_match, is_glob
 CHANGES = "publisher.changes"
 NEWCOMERS = "publisher.newcomers"
 SAVE_SIGNALS = (pre_save, post_save)
+OF_ROWS = (*SAVE_SIGNALS, pre_delete, post_delete)
 # Of which the bridge hears before others. A receiver may save the row once more, whose event must not come first; or
 # raise, and whoever saved may catch that and commit. And one closes the connections that a request leaves behind.
 HEARD_FIRST = (post_save, post_delete, m2m_changed, request_finished)
@@ -126,12 +127,13 @@ def senders_of(known: KnownSignal, rules: tuple[Rule, ...]) -> Iterator[type[Mod
     """The senders to connect to: of a model signal the models that a rule takes, else whoever sends.
 
     Django deletes rows without loading them only where a model's delete signals have no receiver at all,
-    so a receiver for every sender would slow the deletion of models that nobody forwards.
+    so a receiver for every sender would slow the deletion of models that nobody forwards. Those that Django makes for
+    relations are never the senders of these signals.
     """
     if not isinstance(known.signal, ModelSignal):
         yield None
         return
-    for model in apps.get_models(include_auto_created=True):
+    for model in apps.get_models(include_auto_created=known.signal not in OF_ROWS):
         if first_match(rules, model._meta.label_lower):
             yield model
 

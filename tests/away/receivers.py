@@ -5,7 +5,8 @@ import time
 from functools import wraps
 from pathlib import Path
 
-from django.db.models.signals import m2m_changed, post_delete, post_init, post_save, pre_save
+from django.contrib.auth.signals import user_login_failed
+from django.db.models.signals import m2m_changed, post_delete, post_init, post_save, pre_delete, pre_save
 from django.dispatch import receiver
 
 from tests.away.signals import order_placed, order_shipped
@@ -126,6 +127,20 @@ def wants_token(sender, reset_token=None, **kwargs):
 def wants_old(sender, instance=None, **kwargs):
     if instance is not None and getattr(instance, "_old_title", instance._meta.label) and instance._state.adding:
         raise AssertionError
+
+
+def look_into(*args, **kwargs):
+    """As apps' receivers call functions of their own."""
+
+
+@receiver(user_login_failed)
+def hands_on(sender, **kwargs):
+    look_into(**kwargs)
+
+
+@receiver(pre_delete, sender=Draft)
+def audit_deletion(sender, instance, **kwargs):
+    look_into(instance)
 
 
 @receiver(post_init, sender=Tag)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.signals import got_request_exception, request_finished, setting_changed
 from django.db import close_old_connections, connection, connections
+from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_init
 from django.test import Client, override_settings
@@ -113,6 +114,15 @@ def test_connection_is_told_of_once_and_writing_does_not_go_round():
     event = written()[-1]
     assert event.kwargs == {"connection": {"alias": "default", "vendor": connection.vendor}}
     assert event.routing_key == "db.connection_created.django.databasewrapper"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_connection_to_no_database_is_not_told_of():
+    """As Django makes to drop a test's database, which a connection that writes would keep open."""
+    nowhere = connections["default"].copy(alias=NO_DB_ALIAS)
+    with forwarding("django.db.backends.signals.connection_created"):
+        connection_created.send(sender=type(connection), connection=nowhere)
+    assert written() == []
 
 
 class Reader:

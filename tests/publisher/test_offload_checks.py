@@ -59,6 +59,8 @@ def told(databases, tmp_path_factory, django_db_blocker):
         ("publisher.W031", f"{AWAY}.normalise changes the instance (line", "not saved"),
         ("publisher.W031", f"{AWAY}.log_all changes the instance (line", "does not see"),
         ("publisher.W032", f"{AWAY}.needs_request needs the real request (line", "Method, path"),
+        ("publisher.W032", f"{AWAY}.hands_on hands all it gets on, the request too (line", "What it calls may need"),
+        ("publisher.W036", f"{AWAY}.audit_deletion hands the instance on before a write (line", "may look into the"),
         ("publisher.W033", f"{AWAY}.wants_token asks for 'reset_token'", "would fail"),
         ("publisher.W036", f"{AWAY}.normalise looks into the database before a write (line", "after the transaction"),
         ("publisher.W038", f"{AWAY}.wants_old looks for instance._old_title, which is no field", "'changes' of a rule"),

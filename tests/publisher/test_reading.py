@@ -107,6 +107,24 @@ def test_needs_the_request_when_it_asks_for_what_does_not_leave(line, is_found):
     assert read(body(line)).needs_request == ((2,) if is_found else ())
 
 
+@pytest.mark.parametrize(
+    ("line", "kwargs", "an_instance"),
+    [
+        ("audit(instance)", False, True),
+        ("audit(model=instance, **kwargs)", True, True),
+        ("Audit(**kwargs).run()", True, False),
+        ("audit(kwargs)", True, False),
+        ("audit(instance.pk, kwargs['using'])", False, False),
+        ("log.info('saved %s', instance)", False, False),
+        ("known = isinstance(instance, Article) and getattr(instance, 'title')", False, False),
+        ("def inner(): audit(instance, **kwargs)", False, False),
+    ],
+)
+def test_hands_on_what_another_function_gets(line, kwargs, an_instance):
+    found = read(body(line))
+    assert (bool(found.hands_on_kwargs), bool(found.hands_on_instance)) == (kwargs, an_instance)
+
+
 def test_asynchronous_function_is_read_too():
     assert read("async def f(sender, **kwargs):\n    return 1").returns == (2,)
 
