@@ -16,7 +16,7 @@ from django.dispatch import Signal
 
 from consumers.exceptions import InstanceGone
 from publisher import conf
-from publisher.fields import value_read
+from publisher.fields import Unreadable, value_of
 from publisher.wire.codec import decodes
 from publisher.wire.event import Event
 from publisher.wire.printable import printable
@@ -64,9 +64,9 @@ def model_named(label: str) -> type[Model] | None:
 def instance_of(sent: dict[str, Any], left_out: str = "") -> Model | Record:
     """The model as it was when the signal was sent.
 
-    A field that was not to leave, or not whole, is deferred: reading it is a query, and `save()` leaves it alone. What
-    was sent of one that was not whole is in `_partial_fields`. One that the sender's model did not have takes its
-    default, and one that only the sender's model has is kept aside, in `_unknown_fields`.
+    A field that was not to leave, or not whole, or that this project's field cannot read, is deferred: reading it is a
+    query, and `save()` leaves it alone. What was sent of the latter two is in `_partial_fields`. One that the sender's
+    model did not have takes its default, and one that only the sender's model has is kept aside, in `_unknown_fields`.
     """
     model = model_named(sent["model"])
     if model is None:
@@ -74,23 +74,34 @@ def instance_of(sent: dict[str, Any], left_out: str = "") -> Model | Record:
     incomplete = frozenset(left_out.split(",") if sent["fields"] else "*")  # a reference alone says nothing of them
     given = {model._meta.pk.name: sent["pk"], **sent["fields"]}
     parts = {name: given.pop(name) for name in incomplete.intersection(sent["fields"])}
-    values = _values(model, given, incomplete)
+    values, unread = _values(model, given, incomplete)
     instance: Any = model.from_db(router.db_for_read(model), list(values), list(values.values()))
     instance._unknown_fields = _unknown(model, sent["fields"])
-    instance._partial_fields = parts
+    instance._partial_fields = {**parts, **unread}
     return instance  # type: ignore[no-any-return]
 
 
-def _values(model: type[Model], given: Mapping[str, Any], incomplete: frozenset[str]) -> dict[str, Any]:
-    """By attname, in the order of the model's fields: `from_db` deals the values out in it."""
-    values = {}
+def _values(
+    model: type[Model], given: Mapping[str, Any], incomplete: frozenset[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """By attname, in the order of the model's fields: `from_db` deals the values out in it. And what cannot be read of
+    what was sent, by name: to keep it in its field could save it there.
+    """
+    values, unread = {}, {}
     for column in model._meta.concrete_fields:
         if column.name in given:
-            values[column.attname] = value_read(column, given[column.name])
+            try:
+                values[column.attname] = value_of(column, given[column.name])
+            except Unreadable:
+                if column.primary_key:
+                    values[column.attname] = given[column.name]
+                    continue
+                unread[column.name] = given[column.name]
+                _tell_once(model, column.name, "cannot be read as it was sent: it is deferred")
         elif incomplete.isdisjoint((column.name, "*")) and _has_plain_default(column):
             values[column.attname] = column.get_default()
             _tell_once(model, column.name, "was not sent: takes its default")
-    return values
+    return values, unread
 
 
 def kwargs_of(event: Event, signal: Signal) -> dict[str, Any]:

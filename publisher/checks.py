@@ -12,7 +12,7 @@ from django.core.checks import CheckMessage, Error, Warning
 from publisher import conf
 from publisher.ask_checks import TIMEOUT_HINT
 from publisher.encoders.discovery import load_encoders
-from publisher.exposure import check_user_model
+from publisher.exposure import check_copies, check_user_model
 from publisher.hints import near
 from publisher.order_checks import check_order
 from publisher.rows import SLOTS
@@ -72,6 +72,7 @@ def check_settings(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
         *_check_redact(value),
         *_check_rules(rules),
         *check_user_model(),
+        *check_copies(),
     ]
 
 

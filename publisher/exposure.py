@@ -1,7 +1,7 @@
-"""What leaves of the user model: a project should have chosen it."""
+"""What leaves of the user model, and of models that hold others whole: a project should have chosen it."""
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any
 
 from django.apps import apps
@@ -23,6 +23,21 @@ ABOUT_USERS = (
 )
 
 
+# Models of apps, and their fields that hold rows or requests whole.
+COPIES = {
+    "auditlog.LogEntry": ("changes", "changes_text", "serialized_data"),
+    "axes.AccessAttempt": ("get_data", "post_data"),
+    "django_celery_beat.PeriodicTask": ("args", "kwargs", "headers"),
+    "django_celery_results.TaskResult": ("task_args", "task_kwargs", "result"),
+    "easyaudit.CRUDEvent": ("object_json_repr", "changed_fields"),
+    "easyaudit.RequestEvent": ("query_string",),
+    "reversion.Version": ("serialized_data",),
+    "silk.Request": ("path", "query_params", "raw_body", "body", "encoded_headers"),
+    "silk.Response": ("raw_body", "body", "encoded_headers"),
+    "wagtailcore.Revision": ("content",),
+}
+
+
 def check_user_model() -> Iterator[CheckMessage]:
     """A warning for each rule that forwards the user model and says neither which fields nor what becomes of texts."""
     rules = conf.rules()
@@ -31,6 +46,34 @@ def check_user_model() -> Iterator[CheckMessage]:
     for rule in rules:
         exposed = (user for user in users if any(rule is each for each in deciding[user]) and _is_exposed(user, rule))
         yield from (_warning(user, rule) for user in islice(exposed, 1))
+
+
+def check_copies() -> Iterator[CheckMessage]:
+    """A warning for each rule that forwards other rows, or requests, which apps keep whole in text and JSON."""
+    rules = conf.rules()
+    for rule in rules:
+        if copies := [each for each in map(_copy_leaving, repeat(rule), repeat(rules), COPIES) if each]:
+            omit = {label: list(names) for label, names in copies}
+            yield Warning(
+                f"The rule for {rule.signal!r} forwards whole rows or requests, as text that is not looked into for "
+                f"secrets: {', '.join(f'{label}.{name}' for label, names in copies for name in names)}.",
+                hint=f"Leave them out: 'omit_fields': {omit}, or 'exclude' the models.",
+                id="publisher.W008",
+            )
+
+
+def _copy_leaving(rule: Rule, rules: tuple[Rule, ...], label: str) -> tuple[str, list[str]] | None:
+    """Of such a model, where it is installed and the rule takes it: its label, and the fields that leave."""
+    try:
+        model = apps.get_model(label)
+    except LookupError:
+        return None
+    if not any(_deciding(rules, name, label.lower()) is rule for name in ABOUT_USERS):
+        return None
+    columns = columns_under(rule, model)
+    hidden = {columns.names[index] for index, _ in columns.hidden}
+    names = [name for name in COPIES[label] if name in columns.names and name not in hidden]
+    return (label, names) if names else None
 
 
 def _user_models() -> list[type[Model]]:

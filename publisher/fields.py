@@ -17,12 +17,24 @@ def fields_of(label: str) -> dict[str, "Field[Any, Any]"]:
     return {field.name: field for field in model._meta.concrete_fields}
 
 
+class Unreadable(ValueError):
+    """The field cannot make a value of this text: a stranger wrote it, or the sender's field is another one."""
+
+
 def value_read(field: "Field[Any, Any]", value: Any) -> Any:
-    """Text as the field reads it. Tagged values have theirs already; text may be anything a stranger wrote."""
+    """Text as the field reads it; as it is, where it cannot."""
+    try:
+        return value_of(field, value)
+    except Unreadable:
+        return value
+
+
+def value_of(field: "Field[Any, Any]", value: Any) -> Any:
+    """Text as the field reads it. Tagged values have theirs already. Raises Unreadable."""
     if not isinstance(value, str) or isinstance(value, Redacted):
         return value
     try:
         return field.to_python(value)
-    except Exception:
+    except Exception as exc:
         # ValidationError by contract; a project's own field may raise what it likes.
-        return value
+        raise Unreadable(field.name) from exc

@@ -61,8 +61,16 @@ def test_text_becomes_the_fields_type_when_another_publisher_wrote_it():
     assert article.pk == 1
 
 
-def test_text_stays_when_it_is_not_of_the_fields_type():
-    assert instance_of({"model": "foo.article", "pk": 1, "fields": {"price": "cheap"}}).price == "cheap"
+@pytest.mark.django_db
+def test_field_is_deferred_when_it_cannot_read_what_was_sent(caplog):
+    pk = Article.objects.create(title="one", price="1.50").pk
+    article = instance_of({"model": "foo.article", "pk": pk, "fields": {"title": "two", "price": "cheap"}})
+    assert article._partial_fields == {"price": "cheap"}
+    assert "field=foo.article.price cannot be read as it was sent: it is deferred" in caplog.text
+    # Nothing is saved there that could not be read any more.
+    article.save()
+    assert (Article.objects.get().title, article.price) == ("two", Decimal("1.50"))
+    assert instance_of({"model": "foo.article", "pk": "x", "fields": {}}).pk == "x"
 
 
 def test_pk_is_known_when_no_field_was_sent():

@@ -582,3 +582,19 @@ def test_w007_when_a_rules_senders_send_no_such_signal(settings, rule, word):
 )
 def test_w007_is_no_more_than_that(settings, rule):
     assert not warned(settings, rule, id="publisher.W007")
+
+
+def test_w008_when_a_rule_forwards_what_apps_keep_whole_as_text(settings, monkeypatch):
+    monkeypatch.setattr("publisher.exposure.COPIES", {"foo.Article": ("title", "api_token"), "no.Such": ("x",)})
+    (warning,) = warned(settings, "*", id="publisher.W008")
+    # A secret does not leave anyway.
+    assert "secrets: foo.Article.title." in warning.msg
+    assert "'omit_fields': {'foo.Article': ['title']}" in warning.hint
+    rule = {"signal": SAVE, "senders": ["foo.*"]}
+    assert warned(settings, rule, id="publisher.W008")
+    for more in (
+        {"omit_fields": {"foo.Article": ["title"]}},
+        {"exclude": ["foo.Article"]},
+        {"redact": {"title": "mask"}},
+    ):
+        assert not warned(settings, {**rule, **more}, id="publisher.W008")
