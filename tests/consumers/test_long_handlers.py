@@ -47,3 +47,21 @@ def test_ordered_event_that_waits_longer_than_the_brokers_patience_has_its_next_
         assert notes.read_text().split("\n")[:-1] == ["ordered a 1"]
         eventually(lambda: [text for _, text, _ in stage.seen("ordered")] == ["a 1", "a 2"])
         assert queues.count("ordered.dead") == 0
+
+
+def test_handler_has_its_time_to_end_when_the_broker_lets_its_worker_in_no_more(stage, names, strict_node):
+    strict_node.ctl("add_user", "leaver", "demo")
+    strict_node.ctl("set_permissions", "leaver", ".*", ".*", ".*")
+    url = strict_node.url.replace("//guest:guest@", "//leaver:demo@")
+    stage.env |= {"BROKER_URL": url, "TEST_HANDLERS": "tests.bar.faulty"}
+    stage.env["TEST_NOTES"] = str(stage.folder / "notes")
+    worker = stage.start("consume", "long")
+    eventually(lambda: "consuming" in worker.log.read_text())
+    with closing(Queues(strict_node.url, names)) as queues:
+        queues.event("t.long", {"n": 1, "seconds": 2})
+        eventually((stage.folder / "notes").exists)
+        # Whose connections are closed, and refused from then on.
+        strict_node.ctl("change_password", "leaver", "planted")
+        strict_node.ctl("close_all_user_connections", "leaver", "gone")
+        assert worker.wait(20) == 78, worker.log.read_text()
+    assert [text for _, text, _ in stage.seen("long")] == ["1"]
