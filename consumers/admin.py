@@ -17,6 +17,6 @@ class InboxEventAdmin(LookOnly):
 
 @admin.register(Attempt)
 class AttemptAdmin(LookOnly):
-    list_display = ("event_id", "subscription", "count", "last_at")
+    list_display = ("event_id", "subscription", "count", "ended", "last_at")
     search_fields = ("event_id__exact",)
     ordering = ("-pk",)

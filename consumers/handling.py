@@ -70,6 +70,8 @@ class Handling:
                 return Handled(event=None, began=began)
             if received.is_suspect and self.has_database:
                 return Dangerous() if self._is_dangerous(event) else self._suspect(event, received, began)
+            if self.handler.ordered and self.has_database:
+                return self._in_order(event, received, began)
             return self._handle(event, began)
         except GivingBack:
             return GivenBack()
@@ -111,10 +113,13 @@ class Handling:
             return Failed(received=received, after=ALONE_SECONDS, exception=name_of(exc), where=where(exc))
         return result
 
-    def _handle(self, event: Event, began: datetime, *, is_suspect: bool = False) -> Handled:
+    def _handle(self, event: Event, began: datetime, *, is_noted: bool = False) -> Handled:
+        """`is_noted`: there is a count of its starts, which is over then."""
         # Around the transaction: what waits for the commit is caused by the event as well.
         with self.processing.one(event):
-            is_new = self._patience.keep_trying(self._once, event, is_suspect, tries=self._tries)
+            is_new = self._patience.keep_trying(self._once, event, is_noted, tries=self._tries)
+        if is_noted and (self._is_late or not self.has_inbox):
+            self._ended(event)
         if not is_new:
             self._tell_of_before(event)
         return Handled(event=event if is_new else None, began=began)
@@ -123,7 +128,7 @@ class Handling:
         with originating(event):
             logger.info("handled before event=%s%s handler=%s", printable(event.id), told(event), self.handler.name)
 
-    def _once(self, event: Event, is_suspect: bool) -> bool:
+    def _once(self, event: Event, is_noted: bool) -> bool:
         """Whether it was handled now, rather than before."""
         if not self.has_inbox:
             self._call(event)
@@ -135,7 +140,7 @@ class Handling:
             if is_new:
                 self._call(event)
                 self._check_committable(event)
-            if is_suspect:
+            if is_noted:
                 self._attempts.end(self.subscription, event)
             return is_new
 
@@ -164,8 +169,8 @@ class Handling:
 
     def _is_dangerous(self, event: Event) -> bool:
         """Most that come again are innocent: one that did not end the first start that was noted is begun alone."""
-        noted = self._patience.keep_trying(self._attempts.begun, self.subscription, event)
-        return 2 + noted >= min(3, self._most)
+        unended = self._patience.keep_trying(self._attempts.unended, self.subscription, event)
+        return 2 + unended >= min(3, self._most)
 
     @property
     def _tries(self) -> int:
@@ -189,23 +194,36 @@ class Handling:
             exc = HandlerKilledItsProcess(f"{begun - 1} times begun, never ended")
             return dead(CRASHED, exc, replace(received, attempt=begun - 1), self.handler.name)
         try:
-            handled = self._handle(event, began, is_suspect=True)
+            return self._handle(event, began, is_noted=True)
         except GivingBack:
             raise
         except BaseException as exc:
-            return self._suspect_failed(exc, event, received, begun)
-        if self._is_late or not self.has_inbox:
-            self._ended(event)
-        return handled
-
-    def _suspect_failed(self, exc: BaseException, event: Event, received: Received, begun: int) -> Result:
-        if not self.handler.ordered:
+            if self.handler.ordered:
+                received = replace(received, attempt=max(received.attempt, begun))
+                return self._failed_in_order(exc, event, received, is_noted=True)
             self._ended(event)
             return self.failed(exc, received)
-        # It stays where it is, and the next process that has it goes on counting.
-        result = self.failed(exc, replace(received, attempt=max(received.attempt, begun)))
+
+    def _in_order(self, event: Event, received: Received, began: datetime) -> Result:
+        """Of an ordered handler: it stays where it is between attempts; the next process that has it goes on counting.
+
+        So those that failed are noted from the second one on: of a first start it is known anyway.
+        """
+        is_noted = received.attempt > 2
+        try:
+            return self._handle(event, began, is_noted=is_noted)
+        except GivingBack:
+            raise
+        except BaseException as exc:
+            return self._failed_in_order(exc, event, received, is_noted=is_noted)
+
+    def _failed_in_order(self, exc: BaseException, event: Event, received: Received, *, is_noted: bool) -> Result:
+        result = self.failed(exc, received)
         if not isinstance(result, Failed):
-            self._ended(event)
+            if is_noted:
+                self._ended(event)
+        elif is_noted or received.attempt > 1:
+            self._patience.keep_trying(self._attempts.note, self.subscription, event, received.attempt - 1)
         return result
 
     def _ended(self, event: Event) -> None:

@@ -22,11 +22,15 @@ class InboxEvent(models.Model):
 
 
 class Attempt(models.Model):
-    """How often an event was begun after it had come back: written before the handler that may kill its process."""
+    """How often an event was begun after it had come back: written before the handler that may kill its process.
+
+    `ended` are those of `count` after which the process was still there, as when an ordered handler failed.
+    """
 
     subscription = models.CharField(max_length=150)
     event_id = models.CharField(max_length=200)
     count = models.IntegerField(default=0)
+    ended = models.IntegerField(db_default=0)
     last_at = models.DateTimeField(db_default=UtcNow())
 
     class Meta:

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import F
 
 from consumers.models import Attempt, InboxEvent
 from publisher.utc import UtcNow
@@ -61,11 +62,30 @@ class AttemptQuerySet(Rows):
 
     def begun(self, subscription: str, event: Event) -> int:
         """How many were counted."""
-        row = self.filter(subscription=stored(subscription), event_id=key_of(event))
-        return int(row.values_list("count", flat=True).first() or 0)
+        return int(self._of(subscription, event).values_list("count", flat=True).first() or 0)
+
+    def unended(self, subscription: str, event: Event) -> int:
+        """How many of them the process may have died of."""
+        row = self._of(subscription, event).annotate(left=F("count") - F("ended"))
+        return int(row.values_list("left", flat=True).first() or 0)
+
+    def note(self, subscription: str, event: Event, starts: int) -> None:
+        """So many were begun, and ended, whatever was counted."""
+        row = Attempt(subscription=stored(subscription), event_id=key_of(event), count=starts, ended=starts)
+        fields = ["subscription", "event_id"]
+        self.bulk_create(
+            [row],
+            update_conflicts=True,
+            update_fields=["count", "ended"],
+            unique_fields=None if connections[self.db].vendor == "mysql" else fields,
+        )
 
     def end(self, subscription: str, event: Event) -> None:
-        self.filter(subscription=stored(subscription), event_id=key_of(event)).remove()
+        self._of(subscription, event).remove()
+
+    def _of(self, subscription: str, event: Event) -> "AttemptQuerySet":
+        rows: AttemptQuerySet = self.filter(subscription=stored(subscription), event_id=key_of(event))
+        return rows
 
     def older_than(self, age: timedelta) -> "AttemptQuerySet":
         """Of events that never came again: taken out of their queues by hand, or by the broker."""

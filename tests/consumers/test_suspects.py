@@ -3,6 +3,7 @@
 from threading import Event as Flag
 
 import pytest
+from msgspec.structs import replace
 
 from consumers.exceptions import BatchFailed
 from consumers.handling import Handling
@@ -108,3 +109,49 @@ def test_ordered_event_goes_on_counting_when_another_process_gets_it():
     assert isinstance(result, Dead)
     assert result.reason == "failed"
     assert not Attempt.objects.exists()
+
+
+def test_ordered_events_attempts_are_known_to_the_next_process():
+    first, third = handling(fail, ordered=True, attempts=4), Received(body=EVENT, routing_key="a", attempt=3)
+    assert isinstance(first(replace(third, attempt=1)), Failed)
+    assert not Attempt.objects.exists()
+    assert [first(replace(third, attempt=n)).received.attempt for n in (2, 3)] == [2, 3]
+    result = handling(fail, ordered=True, attempts=4)(AGAIN)
+    assert (type(result), result.headers["x-attempts"]) == (Dead, 4)
+    assert not Attempt.objects.exists()
+
+
+@pytest.mark.parametrize("options", [{}, {"inbox": False}])
+def test_note_of_an_ordered_events_attempts_is_gone_when_one_succeeds(options):
+    received = Received(body=EVENT, routing_key="a", attempt=2)
+    assert isinstance(handling(fail, ordered=True, **options)(received), Failed)
+    assert Attempt.objects.exists()
+    assert isinstance(handling(ordered=True, **options)(replace(received, attempt=3)), Handled)
+    assert not Attempt.objects.exists()
+
+
+def test_ordered_event_that_failed_in_good_order_is_not_called_alone():
+    ordered = handling(fail, ordered=True, attempts=9)
+    for attempt in range(2, 6):
+        result = ordered.beside_others(AGAIN)
+        assert isinstance(result, Failed)
+        assert result.received.attempt == attempt
+    # A process died of this one.
+    start(1)
+    assert ordered.beside_others(AGAIN) == Dangerous()
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres", "mariadb"])
+def test_noted_attempts_take_the_place_of_what_was_counted(stage):
+    printed = stage.python(f"""
+from consumers.querysets import attempts
+from publisher.wire.event import decode_event
+rows, of = attempts("default"), ("blog.h", decode_event({EVENT!r}))
+rows.note(*of, 2)
+print(rows.begun(*of), rows.unended(*of), rows.begin(*of), rows.unended(*of))
+rows.note(*of, 5)
+print(rows.begun(*of), rows.unended(*of), rows.count())
+rows.end(*of)
+print(rows.count())
+""")
+    assert printed.split() == ["2", "0", "3", "1", "5", "0", "1", "0"]
