@@ -69,6 +69,7 @@ class Handling:
             if not self.call.takes(event):
                 return Handled(event=None, began=began)
             if received.is_suspect and self.has_database:
+                self._let_others_end(event)
                 return Dangerous() if self._is_dangerous(event) else self._suspect(event, received, began)
             if self.handler.ordered and self.has_database:
                 return self._in_order(event, received, began)
@@ -166,6 +167,19 @@ class Handling:
             self.call(event)
         elif exc := self._batch_call([event]).get(event.id):
             raise exc
+
+    def _let_others_end(self, event: Event) -> None:
+        """Another process may be at it still, whose connection was lost: it did not die, and holds the inbox's row.
+
+        Not while nobody else may begin, nor as a start that counts.
+        """
+        if self.has_inbox and not self._is_late:
+            self._patience.keep_trying(self._look_for_others, event)
+
+    def _look_for_others(self, event: Event) -> None:
+        with effect(self.using):
+            self._inbox.admit(self.subscription, event)
+            transaction.set_rollback(True, using=self.using)
 
     def _is_dangerous(self, event: Event) -> bool:
         """Most that come again are innocent: one that did not end the first start that was noted is begun alone."""

@@ -155,3 +155,36 @@ rows.end(*of)
 print(rows.count())
 """)
     assert printed.split() == ["2", "0", "3", "1", "5", "0", "1", "0"]
+
+
+STILL_AT_IT = f"""
+from threading import Event as Flag, Thread
+from consumers.handling import Handling
+from consumers.models import Attempt
+from consumers.received import Received
+from consumers.registry import Handler
+begun, end, calls, results = Flag(), Flag(), [], []
+def slow(event):
+    calls.append(event)
+    begun.set()
+    end.wait()
+handling = Handling(Handler(name="h", function=slow, patterns=("#",)), "blog.h", stop=Flag())
+body = {EVENT!r}
+first = Thread(target=handling.beside_others, args=[Received(body=body, routing_key="a")])
+first.start()
+begun.wait()
+again = Received(body=body, routing_key="a", is_suspect=True)
+second = Thread(target=lambda: results.append(handling.beside_others(again)))
+second.start()
+second.join(0.5)
+print(Attempt.objects.count(), len(results))
+end.set()
+first.join()
+second.join()
+print(len(calls), type(results[0]).__name__, results[0].event, Attempt.objects.count())
+"""
+
+
+@pytest.mark.parametrize("engine", ["postgres", "mariadb"])
+def test_event_that_another_process_is_still_at_is_waited_for_and_no_start_is_counted(stage):
+    assert stage.python(STILL_AT_IT).split() == ["0", "0", "1", "Handled", "None", "0"]
