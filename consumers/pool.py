@@ -161,7 +161,7 @@ class Pool:
             results = [escaped.result_of(exc, job.handling, each) for each in job.received]
         try:
             for delivery, result in zip(job.deliveries, results, strict=True):
-                measure(delivery.queue, result, began)
+                measure(job.handling.subscription, result, began)
                 report(job.handling.handler.name, delivery, result, began)
         except Exception as exc:
             escaped.tell(exc, job.handling)

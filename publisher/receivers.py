@@ -133,7 +133,9 @@ def senders_of(known: KnownSignal, rules: tuple[Rule, ...]) -> Iterator[type[Mod
     if not isinstance(known.signal, ModelSignal):
         yield None
         return
-    for model in apps.get_models(include_auto_created=known.signal not in OF_ROWS):
+    for model in apps.get_models(include_auto_created=True):
+        if model._meta.auto_created and known.signal in OF_ROWS:
+            continue
         if first_match(rules, model._meta.label_lower):
             yield model
 

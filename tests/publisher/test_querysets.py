@@ -10,7 +10,7 @@ from django.db import connection
 from publisher.care import Care
 from publisher.models import OutboxEvent
 from publisher.querysets import FETCHED_BYTES, SMALL_BYTES, WaitingRow, outbox
-from publisher.session import IN_FLIGHT_BYTES, READ_ROWS, Session
+from publisher.session import READ_ROWS, Session
 from publisher.wire.connection import Connection
 from publisher.wire.sender import Sender
 from tests.leasing import held
@@ -122,12 +122,13 @@ def test_large_events_are_relayed_whole_and_in_their_place(stage, queues):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_more_is_sent_while_the_broker_has_said_nothing_of_much(bridge, queues):
+def test_no_more_is_sent_while_the_broker_has_said_nothing_of_much(bridge, queues, monkeypatch):
+    monkeypatch.setattr("publisher.session.IN_FLIGHT_BYTES", 1000)
     queues.bind("q", "#")
     for number in range(4):
         OutboxEvent.objects.create(
             message_id=str(number), type="t", routing_key="k", partitionkey=str(number), slot=0, keep_unroutable=False,
-            body=b"x" * (IN_FLIGHT_BYTES // 2),
+            body=b"x" * 500,
         )  # fmt: skip
     with Connection(bridge["BROKER_URL"], "test") as connection:
         session = Session("default", held(), Sender(connection, queues.exchange), Care(most=1, window=1))
@@ -135,12 +136,14 @@ def test_no_more_is_sent_while_the_broker_has_said_nothing_of_much(bridge, queue
         session.sender.flush()
         session.settle()
         session.care = Care(most=2000, window=2000)
-        # As if it had said nothing yet.
-        row = WaitingRow(9, "9", "t", "k", "9", 0, False, b"x" * IN_FLIGHT_BYTES)
-        session.sender.in_flight[9] = (row, "9")
+        # What the broker says is not heard before the next `poll`.
+        session._send([WaitingRow(9, "9", "t", "k", "9", 0, False, b"x" * 1000)])
+        sent = list(session.sender.in_flight)
+        assert session.sender.has_room
         session.send_waiting()
-        assert list(session.sender.in_flight) == [9]
-        del session.sender.in_flight[9]
+        assert list(session.sender.in_flight) == sent
+        session.sender.flush()
+        session.settle()
         session.send_waiting()
         assert session.sender.in_flight
         session.sender.flush()
