@@ -18,7 +18,7 @@ PUBLISHER = {
         },
     ),
     "short": Plan(
-        events=2_000,
+        events=1_500,
         rate=15.0,
         calm_seconds=(0.2, 0.6),
         overlap=0.0,
@@ -48,7 +48,7 @@ CONSUMERS = {
         },
     ),
     "short": Plan(
-        events=800,
+        events=500,
         rate=12.0,
         relays=1,
         consumers=2,

@@ -140,7 +140,7 @@ def test_wait_is_over_when_another_relay_has_the_lease(said):
     assert "the wait for the database default is over" in said()
 
 
-@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+@pytest.mark.parametrize("engine", ["postgres"])
 def test_relay_says_once_to_migrate_and_goes_on_when_that_was_done(stage):
     stage.manage("migrate", "publisher", "zero", "-v0")
     relay = stage.start("relay")

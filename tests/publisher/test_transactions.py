@@ -282,10 +282,10 @@ def test_events_stay_with_their_block_when_a_commit_in_an_inner_one_is_refused()
 @pytest.mark.django_db(transaction=True)
 def test_events_stay_when_savepoints_are_numbered_anew():
     with transaction.atomic():
-        transaction.savepoint_commit(transaction.savepoint())
+        transaction.savepoint_commit(connection.savepoint())
         save_article("kept")
         transaction.clean_savepoints()
-        transaction.savepoint_rollback(transaction.savepoint())
+        transaction.savepoint_rollback(connection.savepoint())
     assert [event.kwargs["instance"].title for event in written()] == ["kept"]
 
 
@@ -320,7 +320,7 @@ def test_hooks_of_others_are_pruned_as_django_does_among_events():
             transaction.on_commit(lambda: called.append("dropped"))
             save_article("dropped")
             raise RuntimeError
-        sid = transaction.savepoint()
+        sid = connection.savepoint()
         transaction.on_commit(lambda: called.append("no block's"))
         transaction.savepoint_rollback(sid)
         save_article("kept too")
