@@ -94,7 +94,7 @@ class BatchFailed(ConsumersError):
 class BatchUndone(ConsumersError):
     """BatchFailed left a block of `atomic()`, which undid what the handler did for the other events of the batch.
 
-    Raise it outside of the block, and not in a handler that is decorated with `atomic`. All were tried one by one.
+    Raise it outside of the block, and not in a handler that is decorated with `atomic`. All are tried one by one.
     """
 
 

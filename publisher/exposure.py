@@ -16,12 +16,14 @@ from publisher.rules import Rule, first_match
 
 # By name: to look for all signals would make each command slower to start.
 RELATED = "django.db.models.signals.m2m_changed"
+ABOUT_ROWS = tuple(
+    f"django.db.models.signals.{when}_{what}" for when in ("pre", "post") for what in ("init", "save", "delete")
+)
 ABOUT_USERS = (
-    *(f"django.db.models.signals.{when}_{what}" for when in ("pre", "post") for what in ("init", "save", "delete")),
+    *ABOUT_ROWS,
     "django.contrib.auth.signals.user_logged_in",
     "django.contrib.auth.signals.user_logged_out",
 )
-
 
 # Models of apps, and their fields that hold rows or requests whole.
 COPIES = {
@@ -68,7 +70,7 @@ def _copy_leaving(rule: Rule, rules: tuple[Rule, ...], label: str) -> tuple[str,
         model = apps.get_model(label)
     except LookupError:
         return None
-    if not any(_deciding(rules, name, label.lower()) is rule for name in ABOUT_USERS):
+    if not any(_deciding(rules, name, label.lower()) is rule for name in ABOUT_ROWS):
         return None
     columns = columns_under(rule, model)
     hidden = {columns.names[index] for index, _ in columns.hidden}

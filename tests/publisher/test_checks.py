@@ -592,6 +592,7 @@ def test_w008_when_a_rule_forwards_what_apps_keep_whole_as_text(settings, monkey
     assert "'omit_fields': {'foo.Article': ['title']}" in warning.hint
     rule = {"signal": SAVE, "senders": ["foo.*"]}
     assert warned(settings, rule, id="publisher.W008")
+    assert not warned(settings, "django.contrib.auth.signals.user_logged_in", id="publisher.W008")
     for more in (
         {"omit_fields": {"foo.Article": ["title"]}},
         {"exclude": ["foo.Article"]},
