@@ -42,7 +42,7 @@ class Asked(Handling):
             event = event_of(received)
             if not self.call.takes(event):
                 return Answered(event=None, began=began, body=None)
-            with self.processing.one(event):
+            with self._once.processing.one(event):
                 return Answered(event=event, began=began, body=answer(self.call(event)))
         except BaseException as exc:  # a handler may call sys.exit()
             origin = origin_of(received.body, printable(event.id) if event else None)

@@ -114,7 +114,7 @@ class _Watched(Handling):
     def __init__(self, handler: Handler) -> None:
         super().__init__(handler, queue_of(handler), stop=Flag())
         self.raised: dict[int, BaseException] = {}
-        self._patience.using = ""
+        self._once.patience.using = ""
 
     def failed(self, exc: BaseException, received: Received) -> Result:
         self.raised[id(received)] = exc

@@ -11,8 +11,9 @@ import pytest
 from django.db import OperationalError
 from django.dispatch import Signal
 
-from consumers import handling
+from consumers import once
 from consumers.exceptions import HandlerTooSlow
+from consumers.handling import Handling
 from consumers.offloaded import Runner
 from consumers.patience import Patience
 from consumers.pool import Job, Pool
@@ -33,7 +34,7 @@ def became():
 
     def became(function, hard_seconds=0.1, *, has_database=False, inbox=False):
         handler = Handler(name="h", function=function, patterns=("#",), inbox=inbox, hard_seconds=hard_seconds)
-        handles = handling.Handling(handler, "s.h", stop=Flag(), has_database=has_database)
+        handles = Handling(handler, "s.h", stop=Flag(), has_database=has_database)
         delivery = SimpleNamespace(properties=SimpleNamespace(message_id="e1"), body=BODY)
         pool.put(Job(handles, [delivery], [Received(body=BODY, routing_key="a")]))
         return eventually(watched, seconds=10)
@@ -149,6 +150,6 @@ def test_wait_for_the_lock_that_a_transaction_begins_with_does_not_count(became,
         time.sleep(0.3)
         yield
 
-    monkeypatch.setattr(handling, "effect", begun_late)
-    monkeypatch.setattr(handling.Handling, "_inbox", SimpleNamespace(admit=lambda *_: True))
+    monkeypatch.setattr(once, "effect", begun_late)
+    monkeypatch.setattr(once.Once, "_inbox", SimpleNamespace(admit=lambda *_: True))
     assert isinstance(became(lambda event: None, has_database=True, inbox=True), Handled)
