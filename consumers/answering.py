@@ -112,7 +112,7 @@ class _Session:
 
     def _give_back(self, deliveries: Iterable[Delivery]) -> None:
         """As new: one that the broker gives out again may have killed its process, and would be answered so."""
-        sender: Sender[int] = Sender(self.connection, exchange="")
+        sender: Sender[int] = Sender(self.connection)
         for delivery in deliveries:
             sender.send(delivery.tag, asked_anew(delivery, {ROUTING_KEY: received_of(delivery).routing_key}))
         sender.flush()

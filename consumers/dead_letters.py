@@ -94,7 +94,7 @@ class Letters:
         for handler in self._handlers:
             shelf, queue = self._shelf(handler), queue_of(handler)
             letters = self._on(shelf, handler)
-            yield from shelf.move(((one, what, as_new(what, exchange, queue)) for one, what in letters), exchange)
+            yield from shelf.move(((one, what, as_new(what, exchange, queue)) for one, what in letters))
 
     def discard(self) -> Iterator[DeadLetter]:
         """Removes them for good."""

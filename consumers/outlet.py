@@ -33,17 +33,13 @@ class Way(Struct, frozen=True):
 class Outlet:
     """Not thread-safe. What is refused is offered again after a pause, which grows from one refusal to the next."""
 
-    def __init__(self, connection: Connection, exchange: str) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._exchange = exchange
-        self._sender = self._opened()
+        self._sender: Sender[Way] = Sender(connection)
         # For what was refused: a quorum queue may go on refusing a channel that it refused once, though it has room.
         self._second: Sender[Way] | None = None
         self._refused: list[tuple[float, int, Way]] = []
         self._numbers = count()
-
-    def _opened(self) -> Sender[Way]:
-        return Sender(self._connection, self._exchange)
 
     @property
     def in_flight(self) -> int:
@@ -89,7 +85,7 @@ class Outlet:
             return
         if self._second is not None:
             self._second.close()
-        self._second = self._opened()
+        self._second = Sender(self._connection)
         while self._refused and self._refused[0][0] <= now:
             way = heapq.heappop(self._refused)[2]
             self._second.send(way, way.message)

@@ -92,9 +92,9 @@ def hand_over(queue: str, handler: Handler, connection: Connection) -> Iterator[
         }
         return republished(delivery, graves, dead_queue(into), noted)
 
-    for source, target, exchange, copy_of in ((queue, into, back, event), (dead, dead_queue(into), graves, letter)):
+    for source, target, copy_of in ((queue, into, event), (dead, dead_queue(into), letter)):
         if connection.count_messages(source) is not None:
-            yield _handed_over(Shelf(connection, source), target, exchange, copy_of)
+            yield _handed_over(Shelf(connection, source), target, copy_of)
 
 
 def is_for(handler: Handler, queue: str, delivery: Delivery) -> bool:
@@ -106,7 +106,7 @@ def is_for(handler: Handler, queue: str, delivery: Delivery) -> bool:
     return any(matches(pattern, key) for pattern in keys)
 
 
-def _handed_over(shelf: Shelf, into: str, exchange: str, copy_of: Callable[[Delivery], Message | None]) -> HandedOver:
+def _handed_over(shelf: Shelf, into: str, copy_of: Callable[[Delivery], Message | None]) -> HandedOver:
     seen = 0
 
     def copies() -> Iterator[tuple[None, Delivery, Message]]:
@@ -116,5 +116,5 @@ def _handed_over(shelf: Shelf, into: str, exchange: str, copy_of: Callable[[Deli
             if copy := copy_of(delivery):
                 yield None, delivery, copy
 
-    moved = sum(outcome is Outcome.CONFIRMED for _, outcome in shelf.move(copies(), exchange))
+    moved = sum(outcome is Outcome.CONFIRMED for _, outcome in shelf.move(copies()))
     return HandedOver(queue=shelf.queue, into=into, moved=moved, stay=seen - moved)

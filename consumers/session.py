@@ -48,7 +48,7 @@ class Session:
         self.subscriptions = subscriptions
         self._on_turn = on_turn
         self._exchange = conf.exchange()
-        self._outlet = Outlet(outward, dead_exchange(self._exchange))
+        self._outlet = Outlet(outward)
         self._finished: list[int] = []
         self._checked_at = time.monotonic()
         # Ordered handlers' events between attempts, and what is paused: (when, a tie-breaker, what).

@@ -20,7 +20,7 @@ from publisher.wire.frames import Message, publish, short
 from publisher.wire.intake import Delivery
 from publisher.wire.printable import printable
 from publisher.wire.properties import LEFT_OUT_OF_QUESTION, Unreadable, copied, read
-from publisher.wire.reading import Names, is_read_elsewhere
+from publisher.wire.reading import RoutingKey, is_read_elsewhere
 from publisher.wire.sender import Sender
 
 logger = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class Asker:
         self.connection.emit([publish(self._number, self.exchange, message, body_max) for message in messages])
 
     def _arrived(
-        self, consumer: bytes, tag: int, is_redelivered: bool, names: Names, properties: bytes, body: bytes
+        self, consumer: bytes, tag: int, is_redelivered: bool, key: RoutingKey, properties: bytes, body: bytes
     ) -> None:
         try:
             correlation_id: Any = read(properties).correlation_id
@@ -127,7 +127,7 @@ class Answerer:
         self._sender = self._opened()
 
     def _opened(self) -> Sender[Answer]:
-        return Sender(self.connection, exchange="")
+        return Sender(self.connection)
 
     def answer(self, answers: Iterable[Answer]) -> None:
         self._sender.send_all((answer, _reply(answer)) for answer in answers)

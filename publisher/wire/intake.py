@@ -11,7 +11,7 @@ from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerUnavailable
 from publisher.wire.frames import Message
 from publisher.wire.properties import Unreadable, check, copied, has_headers, made, read
-from publisher.wire.reading import Names, is_read_elsewhere
+from publisher.wire.reading import RoutingKey, is_read_elsewhere
 
 # Old brokers read these again on a republished message, and may drop it as a cycle.
 BROKERS_OWN = (b"x-death", b"x-first-death", b"x-last-death", b"x-delivery-count", b"x-acquired-count")
@@ -30,14 +30,14 @@ class Delivery:
     Nobody has looked at the properties yet: what a stranger wrote there is read when it is asked for.
     """
 
-    __slots__ = ("_flaw", "_properties", "body", "intake", "names", "queue", "raw_properties", "redelivered", "tag")
+    __slots__ = ("_flaw", "_properties", "body", "intake", "key", "queue", "raw_properties", "redelivered", "tag")
 
     def __init__(
         self,
         intake: "Intake",
         tag: int,
         queue: str,
-        names: Names,
+        key: RoutingKey,
         redelivered: bool,
         raw_properties: bytes,
         body: bytes,
@@ -45,7 +45,7 @@ class Delivery:
         self.intake = intake
         self.tag = tag
         self.queue = queue
-        self.names = names
+        self.key = key
         self.redelivered = redelivered
         self.raw_properties = raw_properties
         self.body = body
@@ -53,12 +53,8 @@ class Delivery:
         self._properties: BasicProperties | None = None
 
     @property
-    def exchange(self) -> str:
-        return self.names.exchange
-
-    @property
     def routing_key(self) -> str:
-        return self.names.routing_key
+        return self.key.text
 
     @property
     def flaw(self) -> str:
@@ -66,7 +62,7 @@ class Delivery:
         if self._flaw is None:
             try:
                 check(self.raw_properties)
-                self._flaw = self.names.flaw
+                self._flaw = self.key.flaw
             except Unreadable as exc:
                 self._flaw = f"the properties cannot be read: {exc}"
         return self._flaw
@@ -130,7 +126,7 @@ class Intake:
         self.connection.wait_for(lambda: len(agreed) == len(taken))
 
     def _on_content(
-        self, consumer: bytes, tag: int, is_redelivered: bool, names: Names, properties: bytes, body: bytes
+        self, consumer: bytes, tag: int, is_redelivered: bool, key: RoutingKey, properties: bytes, body: bytes
     ) -> None:
         self.unacked[tag] = None
         queue = self._queues.get(consumer)
@@ -138,7 +134,7 @@ class Intake:
             # It was on its way when its queue was paused.
             self.give_back([tag])
             return
-        self._on_delivery(Delivery(self, tag, queue, names, is_redelivered, properties, body))
+        self._on_delivery(Delivery(self, tag, queue, key, is_redelivered, properties, body))
 
     def _on_cancelled(self, frame: object) -> None:
         self._cancelled_by_broker = True

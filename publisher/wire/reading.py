@@ -31,16 +31,15 @@ BODY_SIZE_AT, PROPERTIES_AT = 4, 12
 HEADER_AT = END_BYTES + HEAD_BYTES
 
 
-class Names(NamedTuple):
-    """Where a message was published to; `flaw` is what is wrong with that, and empty for most."""
+class RoutingKey(NamedTuple):
+    """What a message was published under; `flaw` is what is wrong with that, and empty for most."""
 
-    exchange: str
-    routing_key: str
+    text: str
     flaw: str
 
 
-# The consumer's tag, the delivery's tag, whether it was given out before, its names, properties as they came, body.
-OnContent = Callable[[bytes, int, bool, Names, bytes, bytes], None]
+# The consumer's tag, the delivery's tag, whether it was given out before, its key, properties as they came, body.
+OnContent = Callable[[bytes, int, bool, RoutingKey, bytes, bytes], None]
 
 
 class Contents:
@@ -106,18 +105,18 @@ class Contents:
     def _hand_on(self, delivery: bytes, properties: bytes, body: bytes) -> None:
         end = 1 + delivery[0]
         tag, is_redelivered = _tag.unpack_from(delivery, end)
-        names = _names(delivery[end + _tag.size :])
-        self._on_content(delivery[1:end], tag, bool(is_redelivered), names, properties, body)
+        key = _routing_key(delivery[end + _tag.size :])
+        self._on_content(delivery[1:end], tag, bool(is_redelivered), key, properties, body)
 
 
 @lru_cache(maxsize=4096)
-def _names(raw: bytes) -> Names:
-    end = 1 + raw[0]
-    exchange, key = raw[1:end].decode(errors="backslashreplace"), raw[end + 1 :]
+def _routing_key(raw: bytes) -> RoutingKey:
+    # The exchange's name comes before it.
+    key = raw[1 + raw[0] + 1 :]
     try:
-        return Names(exchange, key.decode(), "")
+        return RoutingKey(key.decode(), "")
     except UnicodeDecodeError:
-        return Names(exchange, key.decode(errors="backslashreplace"), "the routing key is not text")
+        return RoutingKey(key.decode(errors="backslashreplace"), "the routing key is not text")
 
 
 class ReadingConnection(SelectConnection):

@@ -44,10 +44,11 @@ class Sender(Generic[Token]):
     """Pipelined publishing on one channel of one connection.
 
     `send` returns at once; `settled` fills with (token, outcome) while the connection is polled. When the connection
-    is lost, whatever is still in `in_flight` has no known outcome and must be sent again.
+    is lost, whatever is still in `in_flight` has no known outcome and must be sent again. `exchange` is where a
+    message goes that names none itself.
     """
 
-    def __init__(self, connection: Connection, exchange: str, window: int = WINDOW) -> None:
+    def __init__(self, connection: Connection, exchange: str = "", window: int = WINDOW) -> None:
         self.connection = connection
         self.exchange = exchange
         self.window = window

@@ -63,12 +63,12 @@ class Shelf:
     def remove(self, delivery: Delivery) -> None:
         self._intake.ack([delivery.tag])
 
-    def move(self, copies: Iterable[Copy[Token]], exchange: str) -> Iterator[tuple[Token, Outcome]]:
+    def move(self, copies: Iterable[Copy[Token]]) -> Iterator[tuple[Token, Outcome]]:
         """Publishes each copy, and removes what it is a copy of once the broker confirmed it, and not before.
 
         Where the outcome is not CONFIRMED, it stays; what is larger than the broker takes counts as NACKED.
         """
-        sender: Sender[Copy[Token]] = Sender(self.connection, exchange)
+        sender: Sender[Copy[Token]] = Sender(self.connection)
         for copy in copies:
             while not sender.has_room:
                 sender = self._heard(sender, partial(sender.poll, POLL_SECONDS))

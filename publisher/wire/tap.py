@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from publisher.wire.connection import Connection
-from publisher.wire.reading import Names, is_read_elsewhere
+from publisher.wire.reading import RoutingKey, is_read_elsewhere
 
 # Classic, whatever the vhost's default is: it is gone with its connection. A reader that cannot keep up misses the
 # oldest, instead of filling the broker.
@@ -22,8 +22,8 @@ class Tap:
         queue: str,
         on_message: Callable[[str, bytes], None],
     ) -> None:
-        def arrived(consumer: bytes, tag: int, is_redelivered: bool, names: Names, raw: bytes, body: bytes) -> None:
-            on_message(names.routing_key, body)
+        def arrived(consumer: bytes, tag: int, is_redelivered: bool, key: RoutingKey, raw: bytes, body: bytes) -> None:
+            on_message(key.text, body)
 
         channel = connection.open_channel()
         connection.read_contents(channel, arrived)

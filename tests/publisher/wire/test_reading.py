@@ -7,7 +7,7 @@ from pika import BasicProperties, frame
 from pika.exceptions import InvalidFrameError
 from pika.spec import Basic
 
-from publisher.wire.reading import Contents, Names, ReadingConnection
+from publisher.wire.reading import Contents, ReadingConnection, RoutingKey
 
 # As long as it says, from its first part on, the third would end with the byte that ends a frame.
 BODIES = (b"one", b"", b"in thr\xcee parts", b"four")
@@ -52,7 +52,7 @@ def test_deliveries_are_the_same_wherever_the_bytes_are_cut():
     assert [(tag, again, body) for _, tag, again, _, _, body in whole] == [
         (tag, tag % 2 == 0, body) for tag, body in enumerate(BODIES, start=1)
     ]
-    assert all(consumer == b"c" and names == Names("x", "k", "") for consumer, _, _, names, _, _ in whole)
+    assert all(consumer == b"c" and key == RoutingKey("k", "") for consumer, _, _, key, _, _ in whole)
     assert [f"id-{tag}".encode() in properties for _, tag, _, _, properties, _ in whole] == [True] * 4
     assert others == ["Method", "Header", "Body", "Heartbeat", "Method", "Header", "Body"]
     for at in range(1, len(data)):
