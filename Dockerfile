@@ -20,7 +20,8 @@ RUN pip install --no-cache-dir --quiet --editable ".[postgres]" --group demo
 
 COPY manage.py ./
 COPY project project
-RUN python -m compileall -q publisher consumers project
+RUN python -m compileall -q publisher consumers project \
+ && python manage.py collectstatic --no-input --verbosity 0
 
 USER app
 EXPOSE 8000
