@@ -34,7 +34,7 @@ def listed(*arguments):
 
 @pytest.mark.parametrize(
     "command",
-    ["signals", "relay", "outbox", "consume", "topology", "deadletters", "tail", "prune_inbox"],
+    ["signals", "contract", "relay", "outbox", "consume", "topology", "deadletters", "tail", "prune_inbox"],
 )
 def test_every_command_says_how_it_is_used(command, capsys):
     with pytest.raises(SystemExit, match="0"):

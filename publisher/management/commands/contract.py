@@ -1,0 +1,86 @@
+"""Keep what this service's events look like in a file, and tell what a change would mean to their consumers."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from publisher.commands import BridgeCommand
+from publisher.contract import Document, contract
+from publisher.contract_changes import Change, changes, next_version
+from publisher.terminal import add_format, show
+from publisher.wire.exit_codes import EXIT_USAGE
+
+FILE = Path("asyncapi.json")
+
+
+class Command(BridgeCommand):
+    help = (
+        "What this project sends, as an AsyncAPI document with a JSON Schema for each routing key, made of the rules "
+        "and the models. Without options it is compared with the file, and what would break consumers is told: a "
+        "field that is gone, is of another type, or may be null now."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add_format(parser)
+        parser.add_argument("--file", type=Path, default=FILE, help="where it is kept (default: %(default)s)")
+        parser.add_argument("--check", action="store_true", help="end with 1 where the file is not that of now")
+        parser.add_argument("--write", action="store_true", help="write it, with the next version where it changed")
+
+    def handle(self, *args: Any, format: str, file: Path, check: bool, write: bool, **options: Any) -> None:
+        if check and write:
+            raise CommandError("--check only looks, --write changes the file: give one of them.", returncode=EXIT_USAGE)
+        before = read(file)
+        now, found = compared(before)
+        if before is not None:
+            show(found, format, title=f"Changes since version {before['info']['version']}", stdout=self.stdout)
+        elif format == "json":
+            self.stdout.write(json.dumps(now, indent=2))
+        if write:
+            file.write_text(f"{json.dumps(now, indent=1)}\n")
+        self.stderr.write(told(file, before, now, is_written=write), str)
+        if check and now != before:
+            sys.exit(1)
+
+
+def compared(before: Document | None) -> tuple[Document, list[Change]]:
+    """The document of now, with its version, and what changed."""
+    if before is None:
+        return contract(), []
+    version = before["info"]["version"]
+    now = contract(version)
+    found = changes(before, now)
+    return (now if now == before else contract(next_version(version, found))), found
+
+
+def read(file: Path) -> Document | None:
+    """None where there is none yet. Raises CommandError for what is no such document."""
+    try:
+        document = json.loads(file.read_text())
+        changes(document, document)
+        next_version(document["info"]["version"], [])
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise CommandError(f"{file} cannot be read: {exc.strerror}", returncode=EXIT_USAGE) from exc
+    except (ValueError, LookupError, TypeError, AttributeError) as exc:
+        raise CommandError(
+            f"{file} is no contract that this command wrote ({type(exc).__name__}: {exc}). Name another file with "
+            "--file, or delete it and begin anew with --write.",
+            returncode=EXIT_USAGE,
+        ) from exc
+    return document  # type: ignore[no-any-return]
+
+
+def told(file: Path, before: Document | None, now: Document, *, is_written: bool) -> str:
+    version, channels = now["info"]["version"], len(now["channels"])
+    what = f"version {version}, {channels} channel{'' if channels == 1 else 's'}"
+    if is_written:
+        return f"{file}: {what}, is " + ("written." if now != before else "as it was.")
+    if before is None:
+        return f"There is no {file}. `manage.py contract --write` makes it: {what}."
+    if now == before:
+        return f"{file} is that of now: {what}."
+    return f"{file} is not that of now. `manage.py contract --write` makes it {what}."
