@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from string import Formatter
 
+from django.apps import apps
+from django.db.models.signals import ModelSignal
 from django.dispatch import Signal
 
 from consumers.delays import TIERS_SECONDS
@@ -75,8 +77,19 @@ def rules_about(known: KnownSignal) -> list[Rule]:
 def is_forwarded(handler: Handler) -> bool:
     """Whether a rule of this project takes one of its signals, of its sender."""
     label = sender_name(handler.sender)
-    rules = [rule for signal in handler.signals for rule in rules_about(known_signal(signal))]
+    is_missing = label is not None and is_missing_model(label)
+    signals = [each for each in handler.signals if not (is_missing and isinstance(each, ModelSignal))]
+    rules = [rule for signal in signals for rule in rules_about(known_signal(signal))]
     return bool(rules) if label is None else first_match(rules, label) is not None
+
+
+def is_missing_model(label: str) -> bool:
+    """Whether it is of an app that is installed here, and of no model of it."""
+    lower = label.lower()
+    if lower.partition(".")[0] not in map(str.lower, apps.app_configs):
+        return False
+    models = apps.get_models(include_auto_created=True, include_swapped=True)
+    return all(model._meta.label_lower != lower for model in models)
 
 
 def _takes(rule: Rule, known: KnownSignal) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from consumers import clock
 from consumers.bindings import check_bound, known_signal, sender_name
-from consumers.coroutines import callable_of, check_awaited, ends_itself
+from consumers.coroutines import callable_of, check_done, ends_itself
 from consumers.exceptions import InstanceGone, TooManyHops
 from consumers.instances import fresh, kwargs_of, model_named
 from consumers.registry import Handler
@@ -85,7 +85,7 @@ class Call:
 
     def _checked(self, result: Any) -> Any:
         if result is not None:
-            check_awaited(result, self.handler.function)
+            check_done(result, self.handler.function)
         return result
 
 

@@ -8,9 +8,10 @@ from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning
 from django.db.models.signals import ModelSignal
 
-from consumers.bindings import known_signal
+from consumers.bindings import is_missing_model, known_signal
 from consumers.discovery import handler_modules
 from consumers.exceptions import HandlerNameTaken, NamelessSignal
+from consumers.parameter_checks import check_parameters
 from consumers.registry import Handler, handlers
 from publisher import conf
 from publisher.hints import near
@@ -78,10 +79,8 @@ def _check_sender(handler: Handler) -> Iterator[CheckMessage]:
     if "." not in label:
         hint = "Write the app's label, too, as in 'orders.Order'."
         yield Warning(f"{handler.path}: {label!r} is no model's label.", hint=hint, id="consumers.W002")
-        return
-    labels = [model._meta.label for model in apps.get_models(include_auto_created=True, include_swapped=True)]
-    is_of_this_project = label.partition(".")[0].lower() in map(str.lower, apps.app_configs)
-    if is_of_this_project and label.lower() not in map(str.lower, labels):
+    elif is_missing_model(label):
+        labels = [model._meta.label for model in apps.get_models(include_auto_created=True, include_swapped=True)]
         yield Warning(f"{handler.path}: there is no model {label!r}.", hint=near(label, labels), id="consumers.W002")
 
 
@@ -95,4 +94,4 @@ def _check_case(handler: Handler) -> Iterator[CheckMessage]:
             yield Warning(f"{handler.path}: no key is like {pattern!r}.", hint=hint, id="consumers.W004")
 
 
-CHECKS = (_check_signals, _check_sender, _check_case)
+CHECKS = (_check_signals, _check_sender, _check_case, check_parameters)

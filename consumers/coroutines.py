@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from inspect import iscoroutine
+from inspect import isasyncgen, isasyncgenfunction, iscoroutine, isgenerator, isgeneratorfunction
 from typing import Any
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
 
 from consumers.exceptions import HandlerTooSlow
+
+NO_GENERATOR = "has a `yield`, so that nothing of it would run when it is called: take that out"
 
 
 def ends_itself(function: Callable[..., Any]) -> bool:
@@ -25,12 +27,20 @@ def callable_of(function: Callable[..., Any], seconds: float | None) -> Callable
     return run
 
 
-def check_awaited(result: object, function: Callable[..., Any]) -> None:
-    """Raises TypeError where a decorator hid that the function is a coroutine's: nothing of it was done."""
+def check_done(result: object, function: Callable[..., Any]) -> None:
+    """Raises TypeError where a decorator hid that the function is a coroutine's, or a generator's: nothing of it was
+    done.
+    """
+    name = getattr(function, "__qualname__", repr(function))
     if iscoroutine(result):
         result.close()
-        name = getattr(function, "__qualname__", repr(function))
         raise TypeError(f"{name} was not awaited: write its decorator as `async def`, or the handler as `def`")
+    if isgenerator(result) or isasyncgen(result):
+        raise TypeError(f"{name} {NO_GENERATOR}")
+
+
+def yields(function: Callable[..., Any]) -> bool:
+    return isgeneratorfunction(function) or isasyncgenfunction(function)
 
 
 def _limited(function: Callable[..., Coroutine[Any, Any, Any]], seconds: float | None) -> Callable[..., Any]:

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict, TypeVar, Unpack
 from django.dispatch import Signal
 from django.utils.inspect import func_accepts_kwargs
 
+from consumers.coroutines import NO_GENERATOR, yields
 from consumers.exceptions import HandlerNameTaken
 from consumers.retry import Backoff
 from publisher.hints import near
@@ -124,6 +125,7 @@ def receiver(
         raise TypeError(f"signals are django.dispatch.Signal, as in @receiver(post_save), not {signal!r}")
 
     def register(function: Function) -> Function:
+        _check_yields_nothing(function)
         if not func_accepts_kwargs(function):
             raise TypeError(
                 f"{function.__qualname__} has to take **kwargs, as every receiver: it gets `event`, for one"
@@ -151,6 +153,7 @@ def subscribe(
         raise TypeError(f'patterns are text, as in @subscribe("auth.#"), not {patterns!r}')
 
     def register(function: Function) -> Function:
+        _check_yields_nothing(function)
         if not _takes_one(function):
             what = "a list of events" if batch else "an event"
             raise TypeError(f"{function.__qualname__} is called with {what} and nothing else")
@@ -167,6 +170,11 @@ def _check_options(options: Mapping[str, object]) -> None:
         if name not in Options.__annotations__:
             only = " only @subscribe takes events in batches;" if name.startswith("batch") else ""
             raise TypeError(f"there is no option {name!r}:{only} {near(name, Options.__annotations__)}")
+
+
+def _check_yields_nothing(function: Callable[..., Any]) -> None:
+    if yields(function):
+        raise TypeError(f"{function.__qualname__} {NO_GENERATOR}")
 
 
 def _takes_one(function: Callable[..., Any]) -> bool:
@@ -200,4 +208,11 @@ def _is_same(one: Handler, other: Handler) -> bool:
     """The same function again: a module imported twice, as `python -m` does under the name `__main__`."""
     modules = {one.function.__module__, other.function.__module__}
     is_module_same = len(modules) == 1 or "__main__" in modules
-    return is_module_same and one.function.__qualname__ == other.function.__qualname__
+    is_name_same = one.function.__qualname__ == other.function.__qualname__
+    return is_module_same and is_name_same and _place(one.function) == _place(other.function)
+
+
+def _place(function: Callable[..., Any]) -> tuple[str, int] | None:
+    """Two functions of one name in one file are two: the second has taken the name of the first."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return None if code is None else (code.co_filename, code.co_firstlineno)

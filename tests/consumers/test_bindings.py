@@ -108,6 +108,7 @@ def test_topology_has_a_queue_and_dead_letters_for_each_handler(settings):
         (["django.db.models.signals.post_delete"], "foo.Article", False),
         ([{"signal": "django.db.models.signals.*", "senders": ["foo.draft"]}], "foo.Article", False),
         ([{"signal": "django.db.models.signals.*", "senders": ["foo.*"]}], "foo.Article", True),
+        ([{"signal": "django.db.models.signals.*", "senders": ["foo.*"]}], "foo.Artcle", False),
         ([{"signal": "django.db.models.signals.*", "senders": ["foo.draft"]}], None, True),
     ],
 )

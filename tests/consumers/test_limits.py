@@ -104,6 +104,17 @@ def test_coroutine_that_its_decorator_hides_is_a_failure_and_no_handled_event(be
     assert result.exception == "builtins.TypeError"
 
 
+def test_generator_that_its_decorator_hides_is_a_failure_and_no_handled_event(became):
+    def handle(event):
+        yield event
+
+    async def handle_async(event):
+        yield event
+
+    for function in (handle, handle_async):
+        assert became(lambda event, function=function: function(event)).exception == "builtins.TypeError"
+
+
 def test_coroutine_that_is_offloaded_is_ended_at_its_hard_limit():
     async def hangs(**kwargs):
         await asyncio.sleep(30)

@@ -178,3 +178,38 @@ def test_name_is_taken_when_it_is_that_of_anothers_dead_letters(names):
 def test_package_offers_what_a_handler_module_imports():
     assert set(consumers.__all__) >= {"Event", "Reject", "Retry", "receiver", "run", "subscribe"}
     assert all(hasattr(consumers, name) for name in consumers.__all__)
+
+
+def test_second_function_of_a_name_in_one_file_does_not_take_the_place_of_the_first():
+    def define(is_first):
+        if is_first:
+
+            @subscribe("a.#")
+            def handle(event): ...
+        else:
+
+            @subscribe("b.#")
+            def handle(event): ...
+
+    define(True)
+    # The same once more, as where a module is imported under a second name.
+    define(True)
+    with pytest.raises(HandlerNameTaken, match="both called 'handle'"):
+        define(False)
+    assert [handler.patterns for handler in handlers()] == [("a.#",)]
+
+
+async def async_yielding(event):
+    yield event
+
+
+def yielding(event, **kwargs):
+    yield event
+
+
+@pytest.mark.parametrize("function", [yielding, async_yielding])
+@pytest.mark.parametrize("register", [subscribe("#"), receiver(post_save)], ids=["subscribe", "receiver"])
+def test_generator_is_refused_for_nothing_of_it_would_run(register, function):
+    with pytest.raises(TypeError, match="has a `yield`"):
+        register(function)
+    assert handlers() == ()
