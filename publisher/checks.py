@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.apps import apps
 from django.conf import settings
@@ -28,7 +27,7 @@ from publisher.rules import (
     redact_from,
     rule_from,
 )
-from publisher.wire.escaping import URL_HINT, is_escaped
+from publisher.wire.url_flaws import NO_URL, URL_HINT, flaw_of
 
 DICT_HINT = "Write a dict, as SIGNAL_BRIDGE = {'SERVICE': 'shop', 'FORWARD': [...]}; docs/settings.md has its keys."
 MOST_NAME_BYTES = 100
@@ -98,10 +97,10 @@ def _check_keys(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
 
 def _check_values(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
     url = value.get("BROKER_URL", conf.DEFAULTS["BROKER_URL"])
-    if not isinstance(url, str) or not _is_amqp_url(url):
+    if flaw := flaw_of(url) if isinstance(url, str) else NO_URL:
         # The URL itself may hold a password, so it is not repeated here.
         hint = f"{URL_HINT[0].upper()}{URL_HINT[1:]}."
-        yield Error("SIGNAL_BRIDGE['BROKER_URL'] is not an AMQP URL.", hint=hint, id="publisher.E003")
+        yield Error(f"SIGNAL_BRIDGE['BROKER_URL'] {flaw}.", hint=hint, id="publisher.E003")
     yield from _check_handlers_app()
     for key in ("EXCHANGE", "SERVICE"):
         name = value.get(key, conf.DEFAULTS[key])
@@ -153,14 +152,6 @@ KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "MAX_HOPS": (_is_hop_count, "Give the events that may cause each other in a row, as 16."),
     "MANAGEMENT_URL": (_is_console, "Give the console's address, as http://localhost:15672/, or None."),
 }
-
-
-def _is_amqp_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("amqp", "amqps") and bool(parts.hostname) and parts.port != 0 and is_escaped(parts)
-    except ValueError:
-        return False
 
 
 def _check_rules(entries: object) -> Iterator[CheckMessage]:

@@ -43,8 +43,7 @@ def translated(exc: BaseException, address: str) -> BrokerUnavailable | BrokerRe
     """pika's error as ours: whether waiting may help, or only a person."""
     cause = _last_cause(exc)
     if isinstance(cause, SUPPOSED_REFUSALS) and _closing_code(cause) in REFUSAL_CODES:
-        what = "the user or its password" if isinstance(cause, ProbableAuthenticationError) else "the user this vhost"
-        return BrokerRefused(f"{address} refused {what}: look at BROKER_URL, and at `rabbitmqctl list_permissions`")
+        return BrokerRefused(f"{address} {_refusal(cause)}")
     if isinstance(cause, ChannelClosedByBroker) and LATE in cause.reply_text:
         return AcknowledgementOverdue(f"a handler ran longer than {address} waits for an answer: {cause.reply_text}")
     if isinstance(cause, ChannelClosedByBroker) and cause.reply_code == NOT_FOUND:
@@ -57,6 +56,17 @@ def translated(exc: BaseException, address: str) -> BrokerUnavailable | BrokerRe
     said = str(cause) or type(cause).__name__
     hint = next((hint for text, hint in STRANGERS.items() if text in said), "")
     return BrokerUnavailable(f"{address} is not there: {hint or said}")
+
+
+def _refusal(supposed: BaseException) -> str:
+    if isinstance(supposed, ProbableAuthenticationError):
+        return (
+            "refused the user or its password: look at BROKER_URL, and try `rabbitmqctl authenticate_user`; "
+            "guest gets in from the broker's own machine alone"
+        )
+    if "not found" in str(supposed):
+        return "has no such vhost: look at BROKER_URL; `rabbitmqctl add_vhost` makes it, `set_permissions -p` lets in"
+    return "refused the user this vhost: look at BROKER_URL; `rabbitmqctl set_permissions -p` lets it in"
 
 
 def _closing_code(supposed: BaseException) -> int | None:

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 import pika
 
 from publisher.wire.errors import BrokerRefused
-from publisher.wire.escaping import URL_HINT, is_escaped
+from publisher.wire.url_flaws import NO_URL, URL_HINT, flaw_of
 
 HEARTBEAT_SECONDS = 30
 OPEN_SECONDS = 15.0
@@ -18,17 +18,24 @@ def parameters_of(url: str, name: str) -> pika.connection.Parameters:
     """pika's parameters, with the limits that pika leaves off.
 
     pika leaves off what the URL's query does not name. A heartbeat or TLS options given there hold; the timeouts are
-    ours whatever it says. pika also takes any scheme, and its errors quote parts of the URL, which may be the
-    password's: they end here.
+    ours whatever it says. pika's errors quote parts of the URL, which may be the password's: they end here. Raises
+    BrokerRefused.
     """
+    if flaw := flaw_of(url):
+        raise BrokerRefused(f"BROKER_URL {flaw}: {URL_HINT}" if flaw == NO_URL else f"BROKER_URL {flaw}")
     try:
-        parts = urlsplit(url)
-        if not parts.scheme.startswith("amqp") or not is_escaped(parts):
-            raise ValueError
         parameters = pika.URLParameters(url)
+    except OSError as exc:
+        said = exc.strerror or type(exc).__name__
+        raise BrokerRefused(
+            f"BROKER_URL: the files that ssl_options names cannot be used: {said}; look at ca_certs, certfile, keyfile"
+        ) from None
     except (ValueError, TypeError, IndexError, KeyError):
-        raise BrokerRefused(f"BROKER_URL is not an AMQP URL: {URL_HINT}") from None
-    if "heartbeat" not in urlsplit(url).query:
+        raise BrokerRefused(f"BROKER_URL {NO_URL}: {URL_HINT}") from None
+    parts = urlsplit(url)
+    if parts.path == "//":
+        parameters.virtual_host = "/"
+    if "heartbeat" not in parts.query:
         parameters.heartbeat = HEARTBEAT_SECONDS
     parameters.connection_attempts = 1
     parameters.socket_timeout = 10
@@ -43,6 +50,6 @@ def parameters_of(url: str, name: str) -> pika.connection.Parameters:
 def address_of(url: str) -> str:
     """Host, port and vhost, for messages: never the password."""
     parts = urlsplit(url)
-    vhost = unquote(parts.path.removeprefix("/")) or "/"
+    vhost = unquote(parts.path.strip("/")) or "/"
     port = parts.port or (5671 if parts.scheme == "amqps" else 5672)
     return f"{parts.hostname or 'localhost'}:{port} vhost={vhost}"

@@ -99,7 +99,32 @@ def test_e003_without_the_password_when_the_url_is_none(check, url):
 
 
 @pytest.mark.parametrize(
-    "url", ["amqp://h", "amqp://u:p%40%2F%23@h:5672/%2F", "amqps://h/vhost?heartbeat=9", "amqp://u@h//"]
+    ("url", "says"),
+    [
+        ("amqp://u:planted@h/?hartbeat=5", "has an unknown option 'hartbeat': there are heartbeat, ssl_options"),
+        ("amqp://u:planted@h/?heartbeat=often", "has an option 'heartbeat' that is not one value, a whole number"),
+        ("amqp://u:planted@h/?heartbeat=5&heartbeat=6", "has an option 'heartbeat' that is not one value"),
+        ("amqp://u:planted@h/?socket_timeout=a", "has an option 'socket_timeout' that is not one value, a number of"),
+        ("amqps://u:planted@h/?ssl_options=planted", "has an option 'ssl_options' that is not one value, a dict"),
+        ("amqps://u:planted@h/?ssl_options=[5]", "has an option 'ssl_options' that is not one value, a dict"),
+        ("amqp://planted@h/", "names a user and no password"),
+    ],
+)
+def test_e003_says_what_is_wrong_with_a_part_of_the_url(check, url, says):
+    errors = check(BROKER_URL=url)
+    assert_one(errors, "publisher.E003", f"BROKER_URL'] {says}", "amqp://user:password@host")
+    assert "planted" not in str(errors)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "amqp://h",
+        "amqp://u:p%40%2F%23@h:5672/%2F",
+        "amqps://h/vhost?heartbeat=9",
+        "amqp://u:p@h//",
+        "amqps://h/?ssl_options={'ca_certs': '/a.pem'}&socket_timeout=5",
+    ],
 )
 def test_nothing_is_wrong_with_a_url_that_is_escaped(check, url):
     assert check(BROKER_URL=url) == []

@@ -174,7 +174,6 @@ def test_port_of_tls_is_asked_for_when_this_one_speaks_none(broker_url):
         f"amqp://user:{PASSWORD}@host:99999/%2F",
         f"amqp://user:{PASSWORD}/a@host/%2F",
         f"amqp://user:{PASSWORD}@[host/%2F",
-        f"amqp://user:{PASSWORD}@host/%2F?heartbeat=x",
         f"{PASSWORD}",
         "",
     ],
@@ -185,12 +184,23 @@ def test_broker_refuses_and_keeps_the_password_when_the_url_is_none(url):
     assert PASSWORD not in str(caught.value)
 
 
+def test_broker_refuses_and_says_why_when_the_files_of_tls_are_not_there():
+    with pytest.raises(BrokerRefused, match=r"ssl_options names cannot be used: No such file.*ca_certs") as caught:
+        Connection(f"amqps://user:{PASSWORD}@host/?ssl_options={{'ca_certs': '/no/such.pem'}}", "test")
+    assert PASSWORD not in str(caught.value)
+
+
+def test_two_slashes_are_the_vhost_that_is_one():
+    assert parameters_of("amqp://h//", "test").virtual_host == "/"
+
+
 @pytest.mark.parametrize(
     ("url", "address"),
     [
         (f"amqp://user:{PASSWORD}@broker:5673/%2F", "broker:5673 vhost=/"),
         (f"amqp://user:{PASSWORD}@broker/blog", "broker:5672 vhost=blog"),
         ("amqp://", "localhost:5672 vhost=/"),
+        (f"amqp://user:{PASSWORD}@broker//", "broker:5672 vhost=/"),
         (f"amqps://user:{PASSWORD}@broker/", "broker:5671 vhost=/"),
     ],
 )
