@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections, router, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, router
 from django.db.models import Model
 from django.db.models.signals import ModelSignal, m2m_changed
 from django.utils.module_loading import import_string
@@ -15,7 +15,7 @@ from publisher.catalogue import KnownSignal
 from publisher.changes import changes_of
 from publisher.events import Encoded, Source, encoded_from, sender_label
 from publisher.incidental import harmless, is_incidental, not_written
-from publisher.outbox import record
+from publisher.outbox import forbid_commit, record
 from publisher.rows import Row, row_of
 from publisher.rules import Rule
 from publisher.snapshots import Template, template_of
@@ -64,7 +64,7 @@ def forwarder(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., Any]
         except Exception as exc:
             # A lazy object that cannot be had, a class that cannot be hashed.
             if any(rule.fails_sender for rule in rules):
-                forbid_commit(alias_of(None, named))
+                forbid_commit(exc, alias_of(None, named))
                 raise
             not_written(known.name, exc)
             return None
@@ -75,9 +75,9 @@ def forwarder(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., Any]
                     if template is None:
                         return delivered(source, sender, named)
                     return written(source, template, sender, named)
-            except Exception:
+            except Exception as exc:
                 if rule.fails_sender:
-                    forbid_commit(alias_of(sender, named))
+                    forbid_commit(exc, alias_of(sender, named))
                 raise
         return None
 
@@ -86,12 +86,6 @@ def forwarder(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., Any]
     if is_incidental(known):
         return harmless(known, forward, is_strict=any(rule.strict for rule in rules))
     return forward
-
-
-def forbid_commit(using: str) -> None:
-    """The event of the block that is open could not be made: whoever catches the error does not commit without it."""
-    if connections[using].in_atomic_block:
-        transaction.set_rollback(True, using=using)
 
 
 def but_fixtures(forward: Callable[..., Any]) -> Callable[..., Any]:

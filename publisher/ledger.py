@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import Error as DatabaseTrouble
-from django.db.models import Count
 from django.db.models.functions import Length
 
 from publisher.models import OutboxEvent, RelayLease, UnroutableKey
@@ -99,8 +98,7 @@ def oldest_seconds(using: str) -> float | None:
 
 def _unroutable(using: str) -> tuple[Unroutable, ...]:
     dropped = dict(UnroutableKey.objects.using(using).values_list("routing_key", "count"))
-    waiting = parked(using).kept().order_by()
-    kept = dict(waiting.values_list("routing_key").annotate(Count("id")))
+    kept = parked(using).kept().count_by_key()
     return tuple(
         Unroutable(routing_key=key, dropped=dropped.get(key, 0), kept=kept.get(key, 0))
         for key in sorted(dropped.keys() | kept.keys())

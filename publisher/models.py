@@ -43,10 +43,13 @@ class ParkedEvent(Waiting):
     id = models.BigIntegerField(primary_key=True)
     kind = models.CharField(max_length=10, choices=Kind)
     reason = models.TextField()
+    # Of the routing key: where many are kept, the first of each is found by an index.
+    digest = models.CharField(max_length=64, db_default="")
     parked_at = models.DateTimeField(db_default=UtcNow())
 
     class Meta(Waiting.Meta):
         verbose_name = "parked event"
+        indexes = (models.Index(fields=("kind", "digest", "id"), name="parked_kind_digest"),)
 
 
 class UnroutableKey(models.Model):

@@ -29,6 +29,10 @@ class OutboxUnavailable(OutboxNotWritten, OperationalError):
     """The database failed while it wrote the event, so its transaction must not commit. It may be tried again."""
 
 
+class EventNotMade(OutboxNotWritten):
+    """A rule is strict, and its event could not be made: its transaction must not commit, though that was caught."""
+
+
 class SentInAsyncCode(OutboxNotWritten):
     """A forwarded signal was sent in async code, where nothing can be written: use `await signal.asend(...)`."""
 
@@ -41,6 +45,10 @@ class Pending(Struct):
 
     def __call__(self) -> None:
         insert(connections[self.using], [self])
+
+
+class NotMade(Pending):
+    """In the place of an event that could not be made."""
 
 
 class HandOver(Struct, weakref=True):
@@ -92,21 +100,38 @@ def record(row: Callable[[], Row], using: str) -> None:
         insert(connection, [event])
 
 
+def forbid_commit(error: Exception, using: str) -> None:
+    """The transaction that is open, if one is, ends with EventNotMade where it would commit, whoever caught the error.
+
+    What is rolled back to a savepoint before is not missed.
+    """
+
+    def row() -> Row:
+        raise EventNotMade(f"{EventNotMade.__doc__} ({error})") from error
+
+    connection = connections[using]
+    if _is_open(connection):
+        _wait(connection, NotMade(row, using), is_robust=False)
+
+
 def after_commit(function: Callable[[], None], using: str) -> HandOver | None:
     """Call it when, and only if, the current transaction on `using` commits; at once in autocommit. It must not raise.
 
     Answers what waits for it, if anything does. None but the transaction holds that: a weak reference to it tells when
     it was rolled back.
-    It asks for no connection where there is none yet: what needs no database must not wait for one.
     """
     connection = connections[using]
-    is_open = connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
-    if not is_open:
+    if not _is_open(connection):
         function()
         return None
     hook = HandOver(function)
     _wait(connection, hook, is_robust=True)
     return hook
+
+
+def _is_open(connection: BaseDatabaseWrapper) -> bool:
+    """Asked of a connection that is there, and of no other: what needs no database must not wait for one."""
+    return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
 
 
 def _wait(connection: BaseDatabaseWrapper, hook: Pending | HandOver, *, is_robust: bool) -> None:
@@ -117,7 +142,7 @@ def _wait(connection: BaseDatabaseWrapper, hook: Pending | HandOver, *, is_robus
 
 def pending(using: str) -> list[Row]:
     """The events that the current transaction on `using` would write, in order."""
-    return [hook.row() for _, hook, _ in _hooks(connections[using]) if isinstance(hook, Pending)]
+    return [hook.row() for _, hook, _ in _hooks(connections[using]) if type(hook) is Pending]
 
 
 def _hooks(connection: BaseDatabaseWrapper) -> list[Any]:
@@ -197,6 +222,8 @@ def insert(connection: BaseDatabaseWrapper, events: Sequence[Pending]) -> None:
             return
         statement.execute(connection, (event.row() for event in events))
         migrating.is_there(connection)
+    except EventNotMade:
+        raise
     except Exception as exc:
         # A DatabaseError, whatever it was: Django rolls back for no other error of `commit`.
         error = OutboxUnavailable if _is_outage(exc) else OutboxNotWritten

@@ -5,13 +5,13 @@ Not those of their managers: a process that only writes events starts sooner wit
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
-from hashlib import sha256
 from itertools import takewhile
 from typing import Any, NamedTuple
 
 from django.db import connections, models, transaction
 from django.db.models import F, Q
 
+from publisher.digests import digest_in_sql, digest_of
 from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
 from publisher.postgres import binary_rows, speaks_psycopg
 from publisher.utc import UtcNow
@@ -110,9 +110,10 @@ class OutboxQuerySet(models.QuerySet[Any]):
         if not ids:
             return
         with transaction.atomic(using=self.db), connections[self.db].cursor() as cursor:
+            digest = digest_in_sql(connections[self.db], "routing_key")
             cursor.execute(
-                f"INSERT INTO {table(parked)} ({COLUMNS}, kind, reason) "
-                f"SELECT {COLUMNS}, %s, %s FROM {table(self)} WHERE id IN ({_literals(ids)})",
+                f"INSERT INTO {table(parked)} ({COLUMNS}, digest, kind, reason) "
+                f"SELECT {COLUMNS}, {digest}, %s, %s FROM {table(self)} WHERE id IN ({_literals(ids)})",
                 [kind, reason],
             )
             cursor.execute(f"DELETE FROM {table(self)} WHERE id IN ({_literals(ids)})")
@@ -149,17 +150,29 @@ class ParkedQuerySet(models.QuerySet[Any]):
         rows: ParkedQuerySet = self.alias(shard=shard).filter(shard__in=shards.held)
         return rows
 
+    def under(self, key: str) -> "ParkedQuerySet":
+        """Those of this routing key."""
+        rows: ParkedQuerySet = self.filter(digest=digest_of(key))
+        return rows
+
     def first_of_each_key(self) -> dict[str, int]:
         """The id of the oldest event under each routing key."""
-        return dict(self.order_by("routing_key").values_list("routing_key").annotate(first=models.Min("id")))
+        first = self.order_by("digest").values_list("digest").annotate(first=models.Min("id"))
+        ids = [id for _, id in first]
+        rows = (self.filter(id__in=ids[start : start + 1000]) for start in range(0, len(ids), 1000))
+        return {key: id for some in rows for key, id in some.values_list("routing_key", "id")}
+
+    def count_by_key(self) -> dict[str, int]:
+        """How many there are under each routing key."""
+        counts = dict(self.order_by("digest").values_list("digest").annotate(models.Count("id")))
+        return {key: counts.get(digest_of(key), 0) for key in self.first_of_each_key()}
 
 
 class UnroutableQuerySet(models.QuerySet[Any]):
     def add(self, counts: Mapping[str, int]) -> None:
         """Count dropped events by their routing key."""
         for key, count in counts.items():
-            digest = sha256(key.encode()).hexdigest()
-            row, created = self.get_or_create(digest=digest, defaults={"routing_key": key, "count": count})
+            row, created = self.get_or_create(digest=digest_of(key), defaults={"routing_key": key, "count": count})
             if not created:
                 self.filter(pk=row.pk).update(count=F("count") + count, last_at=UtcNow())
 

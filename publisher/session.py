@@ -38,6 +38,7 @@ IN_FLIGHT_BYTES = 16_000_000
 DELETE_ROWS = 500
 DELETE_SECONDS = 0.05
 PROBE_SECONDS = 2.0
+PROBE_SHARE = 50
 # Of so many keys at a time it is tried whether they lead somewhere now.
 MOST_PROBES = 100
 MOST_FOUND = 10_000
@@ -69,7 +70,7 @@ class Session:
         self._rows = FIRST_ROWS
         self._kept = self._parked_unroutable().first_of_each_key()
         self._probes: set[int] = set()
-        self._probed_at = time.monotonic()
+        self._next_probe_at = time.monotonic() + PROBE_SECONDS
         self._probed_id = 0
         self._pathless: list[int] = []
         # Routing keys of events that are kept, under which one reached a queue.
@@ -184,7 +185,8 @@ class Session:
         released: list[WaitingRow] = []
         while self.sender.settled:
             row, outcome = self.sender.settled.popleft()
-            self.tally[outcome] += 1
+            if outcome is not Outcome.UNROUTABLE or row.id not in self._probes:
+                self.tally[outcome] += 1
             self._in_flight_bytes -= len(row.body)
             if outcome is Outcome.NACKED:
                 self._nacked.add(row.id, row.partitionkey, row.routing_key, time.monotonic())
@@ -237,10 +239,13 @@ class Session:
 
     def _probe(self) -> None:
         """Try the oldest event of keys that led nowhere, one key after the other: its binding may have appeared."""
-        if not self._kept or time.monotonic() - self._probed_at < PROBE_SECONDS:
+        began = time.monotonic()
+        if not self._kept or began < self._next_probe_at:
             return
-        self._probed_at = time.monotonic()
         self._kept = self._parked_unroutable().first_of_each_key()
+        # Of many, it takes a while to find them, and all others wait meanwhile.
+        took = time.monotonic() - began
+        self._next_probe_at = began + max(PROBE_SECONDS, PROBE_SHARE * took)
         waiting = sorted(self._kept.values())
         oldest = ([number for number in waiting if number > self._probed_id] or waiting)[:MOST_PROBES]
         self._probed_id = max(oldest, default=0)
@@ -250,7 +255,7 @@ class Session:
     def _release(self, row: WaitingRow) -> None:
         self._probes.discard(row.id)
         self._kept.pop(row.routing_key, None)
-        count = self._parked_unroutable().filter(routing_key=row.routing_key).put_back(self._outbox)
+        count = self._parked_unroutable().under(row.routing_key).put_back(self._outbox)
         logger.info("bound again key=%s: %d kept events go out", row.routing_key, count + 1)
 
     def _park(self, ids: list[int], kind: str, reason: str) -> None:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from publisher.care import Care
+from publisher.digests import digest_of
 from publisher.leases import LEASE_SECONDS
 from publisher.models import OutboxEvent, ParkedEvent, RelayLease
 from publisher.nacked import CAREFUL_SECONDS, LONGEST_SECONDS, MOST_WAITING, Nacked
@@ -282,11 +283,12 @@ def test_what_was_read_is_sent_when_nobody_has_taken_the_lease_of_a_relay_that_w
 @pytest.mark.django_db
 def test_keys_that_led_nowhere_are_tried_in_turns_when_they_are_many(monkeypatch):
     monkeypatch.setattr("publisher.session.PROBE_SECONDS", 0)
+    monkeypatch.setattr("publisher.session.PROBE_SHARE", 0)
     monkeypatch.setattr("publisher.session.MOST_PROBES", 2)
     for number in range(1, 11):
         ParkedEvent.objects.create(
             id=number, message_id=number, type="t", routing_key=number % 5, partitionkey=number, slot=1,
-            keep_unroutable=True, kind="unroutable", body=b"{}",
+            keep_unroutable=True, kind="unroutable", body=b"{}", digest=digest_of(str(number % 5)),
         )  # fmt: skip
     sender = Silent()
     session = Session("default", held(), sender, Care(most=2000, window=2000))

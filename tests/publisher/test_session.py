@@ -8,6 +8,7 @@ import pytest
 
 from publisher.care import Care
 from publisher.models import OutboxEvent, ParkedEvent
+from publisher.querysets import ParkedQuerySet
 from publisher.session import Session
 from publisher.wire.sender import Outcome
 from tests.leasing import held
@@ -105,6 +106,23 @@ def test_kept_events_go_out_in_order_when_a_binding_appears(stage, queues):
     queues.delete("q")
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "postgres", "mariadb"])
+def test_keys_that_differ_in_case_alone_are_kept_and_go_out_each_by_itself(stage, queues):
+    """To a database's collation they may be one, and to the broker they are not."""
+    rule = {"signal": "django.db.models.signals.post_save", "unroutable": "keep", "senders": ["foo.article"]}
+    env = {"TEST_FORWARD": json.dumps([{**rule, "routing_key": "kept.{kwargs[instance][fields][title]}"}])}
+    stage.python(SAVE.format(titles=["NEW", "new", "n\\a", "new"]), **env)
+    stage.manage("relay", "--once", **env)
+    counts = {row["routing_key"]: row["kept"] for row in ledger(stage)["unroutable"]}
+    assert counts == {"kept.NEW": 1, "kept.new": 2, "kept.n\\a": 1}
+    queues.bind("q", "kept.new")
+    relay = stage.start("relay", **env)
+    eventually(lambda: queues.count("q") == 2)
+    assert kept(stage) == 2
+    assert relay.poll() is None
+    queues.delete("q")
+
+
 def test_outbox_command_says_what_is_there(stage, queues):
     queues.bind("q", "#")
     stage.python(SAVE.format(titles="ab"))
@@ -191,6 +209,35 @@ def test_event_of_a_row_waits_for_the_one_before_until_its_key_is_known_to_lead_
     assert kept.sent(after_seconds=3) == [1]
     kept.says(_1="confirmed")
     assert kept.sent() == [2, 4]
+
+
+@pytest.mark.django_db
+def test_event_that_is_tried_again_counts_once_as_unroutable(monkeypatch):
+    kept = Kept(monkeypatch, "a", "b")
+    kept.sent()
+    kept.says(_1="unroutable", _2="unroutable")
+    for _ in range(3):
+        assert kept.sent(after_seconds=3) == [1]
+        kept.says(_1="unroutable")
+    assert kept.session.tally == {Outcome.UNROUTABLE: 2}
+
+
+@pytest.mark.django_db
+def test_keys_that_took_long_to_find_are_looked_for_less_often(monkeypatch):
+    kept = Kept(monkeypatch, "a")
+    kept.sent()
+    kept.says(_1="unroutable")
+    first = ParkedQuerySet.first_of_each_key
+
+    def slow(rows):
+        kept.now += 1.0
+        return first(rows)
+
+    monkeypatch.setattr(ParkedQuerySet, "first_of_each_key", slow)
+    assert kept.sent(after_seconds=3) == [1]
+    kept.says(_1="unroutable")
+    assert kept.sent(after_seconds=10) == []
+    assert kept.sent(after_seconds=50) == [1]
 
 
 @pytest.mark.django_db

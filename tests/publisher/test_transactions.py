@@ -11,7 +11,9 @@ from django.test import Client
 
 from publisher import statement
 from publisher.models import OutboxEvent
-from publisher.outbox import OutboxNotWritten, Savepoints, SentInAsyncCode, number_of
+from publisher.outbox import EventNotMade, OutboxNotWritten, Savepoints, SentInAsyncCode, number_of
+from publisher.testing import forwarded_events
+from publisher.wire.errors import NotEncodable
 from publisher.wire.event import decode_event
 from tests.foo.models import Article, Draft, Note, Tag
 from tests.foo.signals import user_login
@@ -348,9 +350,37 @@ def test_block_does_not_commit_when_a_strict_rule_failed_and_the_error_is_caught
     settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "FORWARD": [rule]}
     if breaks:
         monkeypatch.setattr(breaks, broken)
-    with transaction.atomic(), suppress(ValueError):
+    # In silence it would be taken for saved.
+    with pytest.raises(EventNotMade, match=r"could not be made.*broken"), transaction.atomic(), suppress(ValueError):
         save_article("one")
     assert not Article.objects.exists()
+    assert written() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_rolled_back_to_a_savepoint_does_not_forbid_the_commit(settings, monkeypatch):
+    rule = {"signal": "django.db.models.signals.post_save", "strict": True, "senders": ["foo.Article"]}
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "FORWARD": [rule]}
+    monkeypatch.setattr("publisher.forwarding.encoded_from", broken)
+    with transaction.atomic():
+        Tag.objects.create(name="kept")
+        with suppress(ValueError), transaction.atomic():
+            save_article("one")
+    assert Tag.objects.exists()
+    assert not Article.objects.exists()
+
+
+@pytest.mark.django_db
+def test_test_goes_on_after_a_strict_rule_failed(settings, monkeypatch):
+    rule = {"signal": "tests.foo.signals.user_login", "strict": True}
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "FORWARD": [rule]}
+    with forwarded_events() as events:
+        with pytest.raises(NotEncodable):
+            user_login.send(None, user=object())
+        user_login.send(None, user="ada")
+        Tag.objects.create(name="there")
+    assert [event.kwargs for event in events] == [{"user": "ada"}]
+    assert Tag.objects.exists()
 
 
 def broken(*args, **kwargs):

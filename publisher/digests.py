@@ -1,0 +1,20 @@
+"""Routing keys as digests: short enough for any index, and unlike where the keys are, whatever the collation."""
+
+from hashlib import sha256
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+# In SQL, of a column. On SQLite it is a function that Django brings along.
+FUNCTIONS = {
+    "postgresql": "encode(sha256(convert_to({column}, 'UTF8')), 'hex')",
+    "mysql": "SHA2(CONVERT({column} USING utf8mb4), 256)",
+    "sqlite": "SHA256({column})",
+}
+
+
+def digest_of(key: str) -> str:
+    return sha256(key.encode()).hexdigest()
+
+
+def digest_in_sql(connection: BaseDatabaseWrapper, column: str) -> str:
+    return FUNCTIONS[connection.vendor].format(column=column)
