@@ -11,12 +11,14 @@ from functools import wraps
 from typing import Any
 from weakref import ref
 
-from django.db import router
+from django.db import DEFAULT_DB_ALIAS, router
 from django.db.models import Field, FileField, Model
 from django.db.models.expressions import BaseExpression
 from django.db.models.fields.files import FieldFile
 
+from publisher.generated import outdated_by_updates
 from publisher.outbox import HandOver, after_commit
+from publisher.stored import stored
 
 BEFORE, LOADED = "signal_bridge_before", "signal_bridge_loaded"
 METHODS = ("save_base", "from_db", "refresh_from_db")
@@ -103,16 +105,28 @@ def changes_of(instance: Model, update_fields: Iterable[str] | None) -> Changes 
     if before is None:
         return Changes(instance, {})
     saved = None if update_fields is None else frozenset(update_fields)
+    outdated = outdated_by_updates(type(instance))
+    using = instance._state.db or DEFAULT_DB_ALIAS
     fields = [
         field
         for field in instance._meta.concrete_fields
-        if field.attname in instance.__dict__ and (saved is None or field.name in saved or field.attname in saved)
+        if field.attname in instance.__dict__
+        and (saved is None or field.name in saved or field.attname in saved)
+        and field.name not in outdated
     ]
-    pairs = {field: (before.get(field.attname, UNKNOWN), _column(instance.__dict__[field.attname])) for field in fields}
-    return Changes(instance, {field.name: pair for field, pair in pairs.items() if _differ(field, *pair)})
+    pairs = {
+        field.name: (before.get(field.attname, UNKNOWN), _column(field, instance.__dict__[field.attname], using))
+        for field in fields
+    }
+    return Changes(instance, {field.name: pairs[field.name] for field in fields if _differ(field, *pairs[field.name])})
 
 
-def _column(value: Any) -> Any:
+def _column(field: "Field[Any, Any]", value: Any, using: str) -> Any:
+    """What the column has of it; an expression stays one, which the database works out."""
+    return value if isinstance(value, BaseExpression) else stored(field, _name(value), using)
+
+
+def _name(value: Any) -> Any:
     """A file as its column has it."""
     return (value.name or "") if isinstance(value, FieldFile) else value
 
@@ -121,9 +135,9 @@ def _differ(field: "Field[Any, Any]", old: Any, new: Any) -> bool:
     if old is UNKNOWN or isinstance(new, BaseExpression):
         return True
     try:
-        return bool(field.to_python(new) != old) and not (isinstance(field, FileField) and not new and not old)
+        return bool(new != old) and not (isinstance(field, FileField) and not new and not old)
     except Exception:
-        # What `to_python` cannot read, the database could: it is new.
+        # What cannot be compared is new.
         return True
 
 
@@ -221,8 +235,10 @@ def _remember(instance: Model, names: Iterable[str] | None, using: str = "") -> 
         value = instance.__dict__[name]
         if isinstance(value, BaseExpression):
             values.pop(name, None)  # worked out by the database
-        else:
-            values[name] = deepcopy(value) if isinstance(value, MUTABLE) else _column(value)
+            continue
+        # What was loaded is what the column has.
+        value = _column(field, value, using) if using else _name(value)
+        values[name] = deepcopy(value) if isinstance(value, MUTABLE) else value
     loaded = Loaded(values)
     if using:
         loaded.wait(earlier, using)

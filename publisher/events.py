@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.db.models import Model
+from django.db.models.signals import post_save
 from msgspec import to_builtins
 from msgspec.structs import replace
 
@@ -14,6 +15,7 @@ from publisher.catalogue import KnownSignal
 from publisher.encoders.models import key_action
 from publisher.encoders.objects import encode_redacted, forget, hide_named
 from publisher.encoders.values import dotted
+from publisher.generated import outdated_by_updates
 from publisher.redaction import action_of, redacted
 from publisher.rules import Redact, Rule
 from publisher.scrubbing import scrubbed_all
@@ -22,6 +24,7 @@ from publisher.serializers import CyclicEncoding, SignalEncoding
 from publisher.wire import spans
 from publisher.wire.errors import EncoderFailed, NotEncodable
 from publisher.wire.event import Event, encode_event, new_event
+from publisher.wire.registry import UNKNOWN
 from publisher.wire.routing import class_label, formatted_key, routing_key, text_label
 from publisher.wire.topology import addressed, ask_exchange
 
@@ -59,9 +62,12 @@ def _label(kind: type) -> str:
 
 
 class Source:
-    """What is the same for all events of one signal from one kind of sender, under one rule."""
+    """What is the same for all events of one signal from one kind of sender, under one rule.
 
-    __slots__ = ("creating", "known", "label", "name", "routing_key", "rule", "source")
+    `outdated` are the columns that an update leaves on its instance as they were.
+    """
+
+    __slots__ = ("creating", "known", "label", "name", "outdated", "routing_key", "rule", "source")
 
     def __init__(self, known: KnownSignal, sender: object, rule: Rule, service: str, key: str | None = None) -> None:
         self.known = known
@@ -70,6 +76,8 @@ class Source:
         self.label = sender_label(sender)
         self.source = f"/{service}"
         self.routing_key = key or routing_key(known.group, known.word, self.label)
+        is_saved = known.signal is post_save and isinstance(sender, type) and issubclass(sender, Model)
+        self.outdated = outdated_by_updates(sender) if is_saved else ()
         self.creating = spans.creating(_exchange(rule, self.routing_key), self.name) if spans.are_made() else None
 
 
@@ -106,6 +114,8 @@ def _encoded_from(source: Source, sender: object, kwargs: Mapping[str, Any]) -> 
     for name, value_name in named_values:
         if not hide_named(encoding, plain, kwargs[name], value_name, f"kwargs.{value_name}") and value_name in plain:
             plain[value_name] = scrubbed_all(to_builtins(plain[value_name]))
+    if source.outdated and kwargs.get("created") is False:
+        _leave_out(encoding, plain, source.outdated)
     data: dict[str, Any] = {"sender": source.label}
     if isinstance(sender, Model | str) and not isinstance(sender, type):
         # A model's method may send a signal with `sender=self`; of a text, the label is in lower case.
@@ -121,6 +131,18 @@ def _encoded_from(source: Source, sender: object, kwargs: Mapping[str, Any]) -> 
         data=data,
     )
     return with_body(source, event)
+
+
+def _leave_out(encoding: SignalEncoding, plain: Mapping[str, Any], outdated: Iterable[str]) -> None:
+    """These columns of the instance, as those that the database is to work out."""
+    instance = plain.get("instance")
+    fields = instance["fields"] if isinstance(instance, dict) else {}
+    for name in outdated:
+        if name in fields:
+            path = f"kwargs.instance.fields.{name}"
+            forget(encoding, path)
+            encoding.types[path] = UNKNOWN
+            del fields[name]
 
 
 def with_body(source: Source, event: Event) -> Encoded:

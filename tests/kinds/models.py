@@ -11,7 +11,7 @@ from django.contrib.postgres import fields as postgres
 from django.contrib.postgres.search import SearchVectorField
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Lower, Now
 
 from publisher.bulk import SignalManager
 
@@ -146,6 +146,19 @@ class Ticket(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class Heading(models.Model):
+    """One of its columns is computed by the database."""
+
+    text = models.CharField(max_length=50)
+    level = models.IntegerField(default=1)
+    lower = models.GeneratedField(
+        expression=Lower("text"), output_field=models.CharField(max_length=50), db_persist=True
+    )
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Option(models.Model):

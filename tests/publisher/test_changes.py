@@ -15,13 +15,13 @@ from django.db.models.signals import post_save
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext, isolate_apps
 
-from publisher import changes, receivers
+from publisher import changes, generated, receivers
 from publisher.models import OutboxEvent
 from publisher.outbox import pending
 from publisher.wire.event import decode_event
 from publisher.wire.redacted import Redacted
 from tests.foo.models import Article, Note, Tag
-from tests.kinds.models import Everything, Hand, Option, Point, ProxyOfEverything
+from tests.kinds.models import Everything, Hand, Heading, Option, Point, ProxyOfEverything
 
 pytestmark = pytest.mark.django_db
 
@@ -43,6 +43,10 @@ def forwarding():
 def last():
     rows = [*OutboxEvent.objects.all(), *pending("default")]
     return decode_event(bytes(rows[-1].body))
+
+
+def fields():
+    return last().data["kwargs"]["instance"]["fields"]
 
 
 def told():
@@ -216,6 +220,64 @@ def test_new_value_is_not_known_when_the_database_works_it_out():
     brought_back = isinstance(article.price, Decimal)
     assert told() == {"price": [Decimal("1"), Decimal("2") if brought_back else None]}
     assert last().data["types"]["kwargs.changes.price.1"] == ("decimal" if brought_back else "unknown")
+
+
+@pytest.mark.parametrize("is_tracked", [True, False])
+def test_column_that_the_database_computes_is_never_told_as_it_was_before(is_tracked):
+    with override_settings(SIGNAL_BRIDGE={"FORWARD": [{"signal": SAVE, "changes": is_tracked}]}):
+        heading = Heading.objects.create(text="One")
+        assert fields().get("lower", "one") == "one"
+        for heading.text, heading.level in (("Two", 1), ("Two", 2), ("Three", 3)):
+            heading.save()
+            assert fields().get("lower", heading.text.lower()) == heading.text.lower()
+            is_unknown = last().data["types"].get("kwargs.instance.fields.lower") == "unknown"
+            assert is_unknown or not generated.outdated_by_updates(Heading)
+            # It is read where it was not sent.
+            assert last().kwargs["instance"].lower == heading.text.lower()
+
+
+def test_change_of_what_the_database_computes_is_told_where_django_reads_it_back():
+    heading = Heading.objects.create(text="One")
+    heading.text = "Two"
+    heading.save()
+    is_read_back = generated.ARE_READ_BACK and "lower" in heading.__dict__
+    assert told() == {"text": ["One", "Two"], **({"lower": ["one", "two"]} if is_read_back else {})}
+    heading.level = 2
+    heading.save()
+    assert told() == {"level": [1, 2]}
+
+
+@pytest.mark.parametrize("update_fields", [None, ["price", "data"]])
+def test_new_value_is_what_the_column_holds_of_it(update_fields):
+    article = Article.objects.get(pk=Article.objects.create(title="one", data={}).pk)
+    article.price, article.data = Decimal("11.8881"), {"a": (1, 2), 3: "x"}
+    article.save(update_fields=update_fields)
+    assert told() == {
+        "price": [Decimal("1.50"), Decimal("11.89")],
+        "data": [{}, {"a": [1, 2], "3": "x"}],
+    }
+    article.save(update_fields=update_fields)
+    assert told() == {}
+    assert Article.objects.filter(pk=article.pk).values_list("price", "data").get() == (
+        Decimal("11.89"),
+        {"a": [1, 2], "3": "x"},
+    )
+
+
+@pytest.mark.parametrize("price", ["1.125", "1.115", "1.135", "99999.995", "0.005", "-2.345", "7"])
+def test_nothing_changed_when_a_rounded_value_is_saved_again(price):
+    article = Article.objects.create(title="one", price=Decimal(price))
+    article.save()
+    assert told() == {}
+    article.price = float(price)
+    article.save(update_fields=["price"])
+    assert told() == {}
+
+
+def test_nothing_changed_when_text_for_a_number_is_saved_again():
+    article = Article.objects.create(title="one", price="1.50")
+    article.save(update_fields=["price"])
+    assert told() == {}
 
 
 def test_row_that_was_made_again_under_a_known_key_is_new():
