@@ -29,7 +29,7 @@ Values = Mapping[str, Any]
 
 
 class Unknown:
-    """The old value of a field that nobody has read."""
+    """The value of a field that nobody has read: an old one, or what the database worked out."""
 
 
 UNKNOWN = Unknown()
@@ -110,20 +110,21 @@ def changes_of(instance: Model, update_fields: Iterable[str] | None) -> Changes 
     fields = [
         field
         for field in instance._meta.concrete_fields
-        if field.attname in instance.__dict__
-        and (saved is None or field.name in saved or field.attname in saved)
+        if (saved is None or field.name in saved or field.attname in saved)
+        and (field.attname in instance.__dict__ or (field.attname in before and not field.generated))
         and field.name not in outdated
     ]
-    pairs = {
-        field.name: (before.get(field.attname, UNKNOWN), _column(field, instance.__dict__[field.attname], using))
-        for field in fields
-    }
+    pairs = {field.name: (before.get(field.attname, UNKNOWN), _column(field, instance, using)) for field in fields}
     return Changes(instance, {field.name: pairs[field.name] for field in fields if _differ(field, *pairs[field.name])})
 
 
-def _column(field: "Field[Any, Any]", value: Any, using: str) -> Any:
-    """What the column has of it; an expression stays one, which the database works out."""
-    return value if isinstance(value, BaseExpression) else stored(field, _name(value), using)
+def _column(field: "Field[Any, Any]", instance: Model, using: str) -> Any:
+    """What it has now. What the database worked out is not known, unless Django has read it back.
+
+    Where Django cannot, it defers the field from 6.0 on, and leaves the expression before.
+    """
+    value = instance.__dict__.get(field.attname, UNKNOWN)
+    return UNKNOWN if value is UNKNOWN or isinstance(value, BaseExpression) else stored(field, _name(value), using)
 
 
 def _name(value: Any) -> Any:
@@ -132,7 +133,7 @@ def _name(value: Any) -> Any:
 
 
 def _differ(field: "Field[Any, Any]", old: Any, new: Any) -> bool:
-    if old is UNKNOWN or isinstance(new, BaseExpression):
+    if old is UNKNOWN or new is UNKNOWN:
         return True
     try:
         return bool(new != old) and not (isinstance(field, FileField) and not new and not old)
@@ -230,15 +231,14 @@ def _remember(instance: Model, names: Iterable[str] | None, using: str = "") -> 
     wanted = None if names is None else frozenset(names)
     for field in instance._meta.concrete_fields:
         name = field.attname
-        if name not in instance.__dict__ or not (wanted is None or name in wanted or field.name in wanted):
-            continue
-        value = instance.__dict__[name]
-        if isinstance(value, BaseExpression):
-            values.pop(name, None)  # worked out by the database
+        if not (wanted is None or name in wanted or field.name in wanted):
             continue
         # What was loaded is what the column has.
-        value = _column(field, value, using) if using else _name(value)
-        values[name] = deepcopy(value) if isinstance(value, MUTABLE) else value
+        value = _column(field, instance, using) if using else _name(instance.__dict__.get(name, UNKNOWN))
+        if value is UNKNOWN:
+            values.pop(name, None)
+        else:
+            values[name] = deepcopy(value) if isinstance(value, MUTABLE) else value
     loaded = Loaded(values)
     if using:
         loaded.wait(earlier, using)

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 from typing import Any
 
 from django.db.models import Field, Model
-from django.db.models.expressions import BaseExpression
 
 from publisher.changes import UNKNOWN, Changes
 from publisher.encoders.models import columns_under, label_of, rule_of
@@ -43,7 +42,7 @@ def leaving(
 
 
 def _encoded(encoding: Encoding, field: "Field[Any, Any]", value: Any, path: str, action: str | None) -> Any:
-    if value is UNKNOWN or isinstance(value, BaseExpression):
+    if value is UNKNOWN:
         return encoding.tag(path, UNKNOWN_TAG, None)
     return encoded_value(encoding, field, value, path, action)
 
