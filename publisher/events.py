@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from publisher import conf, counters
 from publisher.catalogue import KnownSignal
-from publisher.encoders.models import key_action
+from publisher.encoders.models import SPELLED, key_action, key_of
 from publisher.encoders.objects import encode_redacted, forget, hide_named
 from publisher.encoders.values import dotted
 from publisher.generated import outdated_by_updates
@@ -218,6 +218,8 @@ def about_of(sender: object, kwargs: Mapping[str, Any], redact: Redact = ()) -> 
         # Not isinstance alone: a lazy user answers to Model, and has all that is asked of it here.
         if candidate is not None and isinstance(candidate, Model) and (pk := candidate.pk) is not None:
             model = candidate.__class__
+            if isinstance(pk, SPELLED):
+                pk = key_of(model, pk)
             return About(model, pk if key_action(model, redact) == "keep" else redacted("hash", pk))
     return None
 

@@ -19,7 +19,7 @@ from django.db.models.signals import ModelSignal
 from msgspec import Struct
 
 from publisher.columns import MOST_SHAPES, NATIVE, Columns
-from publisher.encoders.models import columns_under, label_of
+from publisher.encoders.models import columns_under, key_of, label_of
 from publisher.events import PLAIN, Encoded, Source, all_leave, concrete, with_body
 from publisher.rows import Row, row_of
 from publisher.wire.codec import INT64_MAX, INT64_MIN
@@ -58,10 +58,11 @@ class Shape(NamedTuple):
 class Template:
     """What the events of one signal and one model have in common, under one rule."""
 
-    __slots__ = ("_shapes", "_values_of", "concrete_label", "label", "names", "source")
+    __slots__ = ("_model", "_shapes", "_values_of", "concrete_label", "label", "names", "source")
 
     def __init__(self, source: Source, model: type[Model], columns: Columns) -> None:
         self.source = source
+        self._model = model
         self.label = label_of(model)
         self.concrete_label = label_of(concrete(model))
         self.names = columns.names
@@ -75,6 +76,8 @@ class Template:
         except (KeyError, AttributeError):
             # A deferred field, or no instance of a model.
             return None
+        if type(values[0]) is str:
+            values = self._keyed(values)
         shape = self._shapes.get(_kinds(values, kwargs))
         if shape is None or not shape.has(values):
             return None
@@ -88,12 +91,18 @@ class Template:
             values = self._values_of(kwargs["instance"].__dict__)
         except (KeyError, AttributeError):
             return
+        if type(values[0]) is str:
+            values = self._keyed(values)
         kinds = _kinds(values, kwargs)
         if kinds in self._shapes or len(self._shapes) == MOST_SHAPES:
             return
         shape = self._shape(values, kwargs, encoded)
         if shape is None or shape.has(values):
             self._shapes[kinds] = shape
+
+    def _keyed(self, values: Values) -> Values:
+        """With the key as its column has it."""
+        return (key_of(self._model, values[0]), *values[1:])
 
     def _shape(self, values: Values, kwargs: Mapping[str, Any], encoded: Encoded) -> Shape | None:
         """None where these types need more than a look."""

@@ -16,6 +16,8 @@ from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
 from publisher.wire.sent import SentQuerySet
 
 ANY_RULE = Rule(signal="*")
+# Of which a key may have been given that is something else in its column.
+SPELLED = (str, tuple)
 # Of a queryset that was evaluated; the whole of it may be of any size.
 MOST_ROWS = 100
 
@@ -67,7 +69,21 @@ def columns_under(rule: Rule, model: type[Model]) -> Columns:
     return columns_of(model, chosen, omitted, rule.redact)
 
 
+def key_of(model: type[Model], pk: Any) -> Any:
+    """A primary key as its column has it: a UUID or a number may have been given as text, in more than one spelling."""
+    if not isinstance(pk, SPELLED):
+        return pk
+    try:
+        if isinstance(pk, str):
+            return model._meta.pk.to_python(pk)
+        return tuple(field.to_python(value) for field, value in zip(model._meta.pk_fields, pk, strict=True))
+    except Exception:
+        # ValidationError by contract; a project's own field may raise what it likes.
+        return pk
+
+
 def encode_key(encoding: Encoding, model: type[Model], pk: Any, path: str) -> Any:
+    pk = key_of(model, pk)
     action = key_action(model, rule_of(encoding).redact)
     return encoding.encode(pk, path) if action == "keep" else encode_redacted(encoding, action, pk, path)
 

@@ -2,11 +2,14 @@
 
 import json
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.handlers.wsgi import WSGIHandler
+from django.db import models
+from django.test.utils import isolate_apps
 from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import mark_safe
 
@@ -18,7 +21,7 @@ from publisher.wire.errors import EncoderFailed, NotEncodable
 from publisher.wire.event import decode_event
 from tests.foo.models import Article, Note, Tag
 from tests.ids import plain
-from tests.kinds.models import ProxyOfEverything
+from tests.kinds.models import Code, ProxyOfEverything, Ticket
 
 LOGIN = "tests.foo.signals.user_login"
 
@@ -111,6 +114,39 @@ def test_partitionkey_is_the_best_there_is_when_there_is_no_subject(sender, part
 def test_proxy_has_its_order_in_common_with_its_model():
     one = encoded(ProxyOfEverything, instance=ProxyOfEverything(pk=3)).event
     assert (one.subject, one.partitionkey) == ("kinds.proxyofeverything/3", "kinds.everything/3")
+
+
+@pytest.mark.parametrize(
+    ("instance", "key"),
+    [
+        (Article(pk="5"), 5), (Article(pk="x"), "x"), (Ticket(pk=UUID(int=7).hex), UUID(int=7)), (Code(pk="05"), "05"),
+        (Note(pk="5"), 5),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_key_is_the_columns_however_it_was_given(instance, key):
+    event = decode_event(encoded(type(instance), instance=instance).body)
+    assert event.subject == event.partitionkey == f"{instance._meta.label_lower}/{key}"
+    assert event.kwargs["instance"].pk == key
+    assert event.data["kwargs"]["instance"]["pk"] == (key if isinstance(key, int) else str(key))
+
+
+@isolate_apps("tests.kinds")
+def test_composite_key_is_its_columns_however_it_was_given():
+    class Seat(models.Model):
+        pk = models.CompositePrimaryKey("row", "number")
+        row = models.UUIDField()
+        number = models.IntegerField()
+
+        class Meta:
+            app_label = "kinds"
+
+        def __str__(self):
+            return f"{self.row}{self.number}"
+
+    row = UUID(int=7)
+    spelled, given = (encoded(Seat, instance=Seat(row=each, number=n)).event for each, n in ((row.hex, "5"), (row, 5)))
+    assert (spelled.subject, spelled.partitionkey) == (given.subject, given.partitionkey)
 
 
 def test_secret_kwargs_are_dropped():

@@ -4,7 +4,7 @@ import gc
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
-from uuid import UUID
+from uuid import UUID, uuid4
 from weakref import ref
 
 import pytest
@@ -25,7 +25,7 @@ from publisher.snapshots import template_of
 from publisher.wire.event import decode_event, moment_of
 from publisher.wire.origin import originating
 from tests.foo.models import Tag
-from tests.kinds.models import Everything, Option, ProxyOfEverything
+from tests.kinds.models import Code, Everything, Option, ProxyOfEverything, Ticket
 
 POST_SAVE = "django.db.models.signals.post_save"
 SENT = {"created": True, "update_fields": None, "raw": False, "using": "default"}
@@ -77,6 +77,45 @@ def test_proxy_has_its_order_in_common_with_its_model_when_encoding_waits():
     proxy = row(kind=ProxyOfEverything)
     event = learned(template(ProxyOfEverything), kwargs(proxy)).snapshot(kwargs(proxy)).encoded().event
     assert (event.subject, event.partitionkey) == ("kinds.proxyofeverything/1", "kinds.everything/1")
+
+
+KEY = UUID("36a5c10e-b046-4285-bf50-a83e037f6cc2")
+
+
+@pytest.mark.parametrize("first", [KEY, str(KEY), KEY.hex], ids=repr)
+@pytest.mark.parametrize("given", [KEY, str(KEY), KEY.hex, str(KEY).upper()], ids=repr)
+def test_key_is_the_columns_however_it_was_given_when_encoding_waits(first, given):
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    found = template(Ticket)
+    for key in (first, given):
+        learned(found, kwargs(Ticket(pk=key, at=at)))
+    now = encoded_from(found.source, Ticket, kwargs(Ticket(pk=given, at=at)))
+    waiting = found.snapshot(kwargs(Ticket(pk=given, at=at)))
+    assert now.event.subject == now.event.partitionkey == f"kinds.ticket/{KEY}"
+    assert now.event.data["types"]["kwargs.instance.pk"] == "uuid"
+    if waiting is not None:
+        waiting.moment = moment_of(now.event)
+        assert waiting.encoded().body == now.body
+
+
+def test_encoding_waits_when_the_key_is_text():
+    found = learned(template(Code), kwargs(Code(pk="a")))
+    assert found.snapshot(kwargs(Code(pk="b"))).encoded().event.subject == "kinds.code/b"
+
+
+@pytest.mark.django_db
+def test_events_of_a_row_have_one_key_however_its_key_was_given():
+    with override_settings(SIGNAL_BRIDGE={"FORWARD": [POST_SAVE]}):
+        key = uuid4()
+        Ticket.objects.get_or_create(pk=key.hex)
+        Ticket.objects.update_or_create(pk=str(key).upper())
+        Ticket.objects.get().save()
+        for given in (7, "7", "007"):
+            Tag(pk=given, name="a").save()
+        events = [decode_event(row.body) for row in pending("default")]
+    assert {row.partitionkey for row in pending("default")} == {f"kinds.ticket/{key}", "foo.tag/7"}
+    assert {event.subject for event in events} == {f"kinds.ticket/{key}", "foo.tag/7"}
+    assert {event.data["kwargs"]["instance"]["pk"] for event in events} == {str(key), 7}
 
 
 @pytest.mark.parametrize(
