@@ -22,6 +22,15 @@ _made_atomic: dict[type[Model], Any] = {}
 _save_loaded: list[Any] = []
 _is_loading: ContextVar[bool] = ContextVar("signal_bridge_is_loading", default=False)
 _INHERITED = object()
+# What a receiver may have done to the transaction of a save, and what to do about it.
+CAUGHT = (
+    "caught an error of the database",
+    "Wrap what may fail in the receiver in transaction.atomic().",
+)
+CLOSED = (
+    "closed the connection to the database",
+    "Leave it open in receivers: connections.close_all() belongs into transaction.on_commit().",
+)
 # Saves within a transaction are many: one for all of them.
 _NOTHING = nullcontext()
 
@@ -70,10 +79,10 @@ def _own_transaction(using: str, model: type[Model]) -> Iterator[None]:
     with transaction.atomic(using=using):
         yield
         if transaction.get_rollback(using=using):
+            happened, remedy = CLOSED if connections[using].closed_in_transaction else CAUGHT
             raise transaction.TransactionManagementError(
-                f"The save of {model._meta.label} is rolled back: a receiver caught an error of the database, and the "
-                "saves of forwarded models are one transaction with their receivers. Wrap what may fail in the "
-                "receiver in transaction.atomic()."
+                f"The save of {model._meta.label} is rolled back: a receiver {happened}, and the saves of forwarded "
+                f"models are one transaction with their receivers. {remedy}"
             )
 
 

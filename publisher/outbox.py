@@ -17,11 +17,17 @@ from msgspec import Struct
 from publisher import migrating, statement
 from publisher.rows import Row
 
-# Of a table or a column: SQLite and MySQL call that operational too, and it does not pass.
-MISSING = ("no such table", "no column named", "Unknown column")
+# A table or a column that is not there: what SQLite says of it, and the codes of PostgreSQL and MySQL.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+MISSING = ("no such table", "no column named")
+MISSING_CODES = ("42P01", "42703", 1146, 1054)
 
 
 class OutboxNotWritten(DatabaseError):
+    """The event could not be written, so its transaction must not commit."""
+
+
+class OutboxNotMigrated(OutboxNotWritten):
     """The event could not be written, so its transaction must not commit. Is the outbox migrated on this alias?"""
 
 
@@ -212,7 +218,7 @@ def _hand_over(connection: BaseDatabaseWrapper) -> None:
 
 
 def insert(connection: BaseDatabaseWrapper, events: Sequence[Pending]) -> None:
-    """One INSERT for all events, as far as the back end's limits allow. Raises OutboxNotWritten or OutboxUnavailable.
+    """One INSERT for all events, as far as the back end's limits allow. Raises OutboxNotWritten, or what extends it.
 
     What a migration writes before there is an outbox is left out: nobody can have subscribed to it yet.
     """
@@ -226,10 +232,20 @@ def insert(connection: BaseDatabaseWrapper, events: Sequence[Pending]) -> None:
         raise
     except Exception as exc:
         # A DatabaseError, whatever it was: Django rolls back for no other error of `commit`.
-        error = OutboxUnavailable if _is_outage(exc) else OutboxNotWritten
+        error = _error_for(exc)
         raise error(f"{error.__doc__} ({connection.alias}: {exc})") from exc
 
 
-def _is_outage(exc: Exception) -> bool:
-    """Whether it passes: a connection lost, a lock, a deadlock. Consumers, and projects, wait and try again."""
-    return isinstance(exc, OperationalError | InterfaceError) and not any(text in str(exc) for text in MISSING)
+def _error_for(exc: Exception) -> type[OutboxNotWritten]:
+    if _is_missing(exc):
+        return OutboxNotMigrated
+    # A connection lost, a lock, a deadlock: it passes. Consumers, and projects, wait and try again.
+    return OutboxUnavailable if isinstance(exc, OperationalError | InterfaceError) else OutboxNotWritten
+
+
+def _is_missing(exc: Exception) -> bool:
+    """SQLite and MySQL call that operational too, and it does not pass."""
+    cause = exc.__cause__
+    # As psycopg has it, or psycopg2, or a driver of MySQL.
+    codes = (getattr(cause, "sqlstate", None), getattr(cause, "pgcode", None), *exc.args[:1])
+    return any(code in MISSING_CODES for code in codes) or any(text in str(exc) for text in MISSING)

@@ -1,15 +1,17 @@
 """Which signals have a receiver of the bridge, and what the sender notices of it: nothing."""
 
 import gc
+import sqlite3
 import weakref
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.core import serializers
 from django.core.serializers.base import DeserializedObject
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.deletion import Collector
 from django.db.models.signals import ModelSignal, post_delete, post_init, post_save, pre_save
 from django.test import override_settings
@@ -445,6 +447,26 @@ def test_save_fails_aloud_when_a_receiver_caught_an_error_of_the_database(of_an_
     of_an_app(tag_in_a_block)
     Article.objects.create(title="kept")
     assert Article.objects.get().title == "kept"
+
+
+@pytest.fixture
+def second_connection(transactional_db):
+    """A database in memory is gone with its last connection."""
+    with closing(sqlite3.connect(connection.settings_dict["NAME"], uri=True)):
+        yield
+        connection.ensure_connection()
+
+
+@pytest.mark.usefixtures("second_connection")
+def test_save_fails_aloud_when_a_receiver_closed_the_connection(of_an_app):
+    def close(**kwargs):
+        # Django's own leaves that of a database in memory open.
+        BaseDatabaseWrapper.close(connection)
+
+    of_an_app(close)
+    with pytest.raises(transaction.TransactionManagementError, match=r"a receiver closed .* connections.close_all"):
+        Article.objects.create(title="gone")
+    assert not Article.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)

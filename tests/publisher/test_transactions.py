@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 from django.contrib.auth import get_user_model
 from django.core import serializers
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, InternalError, OperationalError, ProgrammingError, connection, transaction
 from django.test import Client
 
 from publisher import statement
@@ -177,6 +177,52 @@ def test_transaction_fails_with_an_operational_error_when_the_database_is_away(e
     assert isinstance(raised.value, OutboxNotWritten)
     assert "migrated" not in str(raised.value)
     assert not Article.objects.exists()
+
+
+class Driver(Exception):
+    """An error of a driver, of which Django makes one of its own."""
+
+    sqlstate = None
+
+
+def failing(error, *args, sqlstate=None):
+    """A wrapper for statements, where the one that writes events fails so."""
+    cause = Driver(*args)
+    cause.sqlstate = sqlstate
+
+    def execute(run, sql, *params):
+        if "publisher_outboxevent" in sql:
+            raise error(*args) from cause
+        return run(sql, *params)
+
+    return connection.execute_wrapper(execute)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("failure", "is_missing"),
+    [
+        ((OperationalError, "table publisher_outboxevent has no column named slot"), True),
+        ((OperationalError, 1054, "Unknown column 'slot' in 'field list'"), True),
+        ((ProgrammingError, 1146, "Table 'shop.publisher_outboxevent' doesn't exist"), True),
+        ((InternalError, "current transaction is aborted, commands ignored until end of transaction block"), False),
+        ((ProgrammingError, "permission denied for table publisher_outboxevent"), False),
+    ],
+)
+def test_transaction_fails_with_a_word_of_migrations_only_when_the_outbox_is_not_there(failure, is_missing):
+    with failing(*failure), pytest.raises(OutboxNotWritten) as raised:
+        Article.objects.create(title="one")
+    assert ("Is the outbox migrated" in str(raised.value)) is is_missing
+    assert not isinstance(raised.value, OperationalError)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("sqlstate", "is_missing"), [("42P01", True), ("42703", True), ("25P02", False)])
+def test_transaction_fails_with_a_word_of_migrations_by_postgresqls_code(sqlstate, is_missing):
+    failure = failing(ProgrammingError, "in any language", sqlstate=sqlstate)
+    with failure, pytest.raises(OutboxNotWritten) as raised:
+        Article.objects.create(title="one")
+    assert ("Is the outbox migrated" in str(raised.value)) is is_missing
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
