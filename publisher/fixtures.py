@@ -9,12 +9,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def forwarded() -> "Forwarded":
+def forwarded(request: pytest.FixtureRequest) -> "Forwarded":
     """What the test has forwarded so far: called, it answers a list of events; `forwarded(using="other")` another
     database's.
 
-    For tests that may use the database: `@pytest.mark.django_db`, with or without `transaction=True`.
+    With pytest-django the test may use the database then, as `@pytest.mark.django_db` says where it is there.
     """
+    if request.config.pluginmanager.hasplugin("django"):
+        request.getfixturevalue("db")
     # Not at the top: pytest loads plugins before Django has settings.
     from publisher.testing import Forwarded
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.dispatch import Signal
 
@@ -15,19 +16,35 @@ from publisher.rows import Row
 from publisher.wire.event import Event, decode_event
 
 
-@contextmanager
-def forwarded_events(using: str = DEFAULT_DB_ALIAS) -> Iterator[list[Event]]:
+def forwarded_events(using: str = DEFAULT_DB_ALIAS) -> "Block":
     """The events that the block forwarded to the outbox of `using`, in order; the list fills when the block ends.
 
     Committed or pending in the current transaction, so it works in a TestCase, which never commits, as in a
-    TransactionTestCase. What was rolled back is not there, nor is what a rule delivers directly.
+    TransactionTestCase. What was rolled back is not there, nor is what a rule delivers directly. In an async test it is
+    `async with`.
     """
-    look = Forwarded(using)
-    events: list[Event] = []
-    try:
-        yield events
-    finally:
-        events += look()
+    return Block(using)
+
+
+class Block:
+    """What `forwarded_events` answers. Async, it looks where `await`ed queries are run."""
+
+    def __init__(self, using: str) -> None:
+        self._using = using
+
+    def __enter__(self) -> list[Event]:
+        self._look = Forwarded(self._using)
+        self._events: list[Event] = []
+        return self._events
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._events += self._look()
+
+    async def __aenter__(self) -> list[Event]:
+        return await sync_to_async(self.__enter__)()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await sync_to_async(self.__exit__)()
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from tests.foo.models import Article
 from tests.stage import ROOT
@@ -40,6 +40,18 @@ def test_events_of_another_database_are_seen_when_it_is_named(forwarded):
     Article.objects.using("other").create(title="two")
     assert [event.kwargs["instance"].title for event in forwarded()] == ["one"]
     assert [event.kwargs["instance"].title for event in forwarded(using="other")] == ["two"]
+
+
+def test_database_may_be_used_without_a_mark(forwarded):
+    Article.objects.create(title="one")
+    assert connection.in_atomic_block
+    assert [event.kwargs["instance"].title for event in forwarded()] == ["one"]
+
+
+def test_database_is_the_one_that_the_test_asks_for(forwarded, transactional_db):
+    Article.objects.create(title="one")
+    assert not connection.in_atomic_block
+    assert len(forwarded()) == 1
 
 
 def test_plugin_does_not_load_django_before_it_is_used(tmp_path):

@@ -40,6 +40,14 @@ class UnderTestCase(TestCase):
             Article.objects.create(title="one")
         assert titles(events) == ["one"]
 
+    async def test_events_of_async_code_are_seen(self):
+        await Article.objects.acreate(title="before")
+        async with forwarded_events() as events:
+            await Article.objects.acreate(title="one")
+            assert events == []
+        await Article.objects.acreate(title="after")
+        assert titles(events) == ["one"]
+
 
 class UnderTransactionTestCase(TransactionTestCase):
     databases = ("default", "other")

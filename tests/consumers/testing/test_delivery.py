@@ -1,6 +1,9 @@
 """Events made in a test and delivered by the real path, without a broker."""
 
+from unittest.mock import patch
+
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.db.models.signals import post_delete, post_save
@@ -38,6 +41,22 @@ class UnderTestCase(TestCase):
         assert [text for _, text in seen()] == [f"Article {events[0].kwargs['instance'].pk} one True"]
         assert InboxEvent.objects.get().event_id == events[0].id
         assert Attempt.objects.count() == 0
+
+    async def test_event_is_handled_in_async_code_too(self):
+        async with forwarded_events() as events:
+            await Article.objects.acreate(title="one")
+        assert (await sync_to_async(deliver)(index, events[0])).became == "handled"
+        assert await Seen.objects.acount() == 1
+
+    @patch.object(registry, "_handlers", {})
+    async def test_async_handler_is_called_in_async_code_too(self):
+        @subscribe("db.#")
+        async def note(event):
+            await Seen.objects.acreate(handler="note", text=event.id, pid=1)
+
+        event = event_from(post_save, Article, instance=Article(pk=1), **SAVED)
+        assert (await sync_to_async(deliver)(note, event)).became == "handled"
+        assert await Seen.objects.acount() == 1
 
 
 @pytest.mark.django_db
