@@ -28,8 +28,13 @@ from publisher.wire.event import decode_event
 NAME = re.compile(r"""["`](\w+)["`]""")
 TEXT_CHARACTERS = 300
 WARNING = (
-    "Rolled back. Effects outside the databases (mail, HTTP calls, files, other brokers) are not undone, and what "
-    "waits for the commit (on_commit) was not done."
+    "Rolled back. Effects outside the databases (mail, HTTP calls, files, other brokers) are not undone, nor is what "
+    "the handler wrote in another thread (asyncio.to_thread), which is committed; what waits for the commit "
+    "(on_commit) was not done."
+)
+WITHOUT_INBOX = (
+    "The handler has inbox=False: outside of a rehearsal it runs in no transaction, and what it wrote before it failed "
+    "stays."
 )
 
 
@@ -82,8 +87,16 @@ def rehearse(handler: Handler, letter: str, body: bytes, routing_key: str) -> Re
         traceback="".join(format_tb(error.__traceback__)) if error else "",
         reads=record.reads,
         writes=tuple(record.writes),
-        warning=f"{WARNING} Not reached: {', '.join(record.unreached)}." if record.unreached else WARNING,
+        warning=" ".join(_warnings(handler, record.unreached)),
     )
+
+
+def _warnings(handler: Handler, unreached: Sequence[str]) -> Iterator[str]:
+    yield WARNING
+    if not handler.inbox:
+        yield WITHOUT_INBOX
+    if unreached:
+        yield f"Not reached: {', '.join(unreached)}."
 
 
 def _was_handled(handler: Handler, body: bytes, routing_key: str) -> bool:

@@ -320,8 +320,22 @@ def test_rehearsal_shows_the_rows_it_would_write_and_writes_none(own_registry):
     assert (other.database, other.values) == ("other", "not shown: one is a secret")
     assert (rehearsal.exception, rehearsal.where) == ("", "")
     assert "not undone" in rehearsal.warning
+    assert "another thread" in rehearsal.warning
+    assert "inbox=False" not in rehearsal.warning
     assert not Seen.objects.exists()
     assert not Article.objects.using("other").exists()
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_rehearsal_says_that_there_is_a_transaction_only_now_when_there_is_no_inbox(own_registry):
+    @subscribe("foo.#", inbox=False)
+    def writes(event):
+        Seen.objects.create(handler="writes", text="", pid=7)
+
+    rehearsal = rehearsed(writes)
+    assert len(rehearsal.writes) == 1
+    assert "inbox=False: outside of a rehearsal it runs in no transaction" in rehearsal.warning
+    assert not Seen.objects.exists()
 
 
 @pytest.mark.django_db(databases=["default", "other"])
