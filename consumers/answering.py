@@ -22,6 +22,7 @@ from publisher.wire.errors import BrokerUnavailable
 from publisher.wire.intake import Delivery, Intake
 from publisher.wire.lifecycle import connect_patiently
 from publisher.wire.loop import Loop
+from publisher.wire.pause import Pause
 from publisher.wire.sender import Outcome, Sender
 
 logger = logging.getLogger("consumers.worker")
@@ -58,7 +59,9 @@ class Answering:
     def _run(self) -> None:
         with closing(Loop()) as loop:
             pool = Pool(self.settings.threads, loop.wake)
+            pause = Pause(self.stop)
             while not self.stop.is_set():
+                began = time.monotonic()
                 try:
                     connection = connect_patiently(
                         conf.broker_url, "answer", stop=self.stop, loop=loop, on_attempt=pool.watch
@@ -68,6 +71,7 @@ class Answering:
                             _Session(self, connection, pool).serve()
                 except BrokerUnavailable as exc:
                     logger.warning("connection lost: %s", exc)
+                    pause.after(began)
                 except Exception as exc:
                     # A person must mend it: the process ends, rather than leave questions unanswered.
                     self.error = exc

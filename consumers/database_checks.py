@@ -9,8 +9,8 @@ from django.db import router
 
 from consumers.discovery import discover
 from consumers.exceptions import HandlersNotImportable
-from consumers.models import InboxEvent
-from publisher.tables import has_table, how_to_migrate
+from consumers.models import Attempt, InboxEvent
+from publisher.tables import how_to_migrate, is_up_to_date
 
 
 def check_inbox_migrated(
@@ -20,7 +20,7 @@ def check_inbox_migrated(
     alias = router.db_for_write(InboxEvent)
     # `migrate` is about to make it.
     is_due = alias in (databases or ()) and "migrate" not in sys.argv[1:2]
-    if not is_due or has_table(InboxEvent, alias) or not is_needed():
+    if not is_due or all(is_up_to_date(model, alias) for model in (InboxEvent, Attempt)) or not is_needed():
         return []
     hint = f"Run: {how_to_migrate(InboxEvent, alias)}"
     return [Error(f"The inbox is not migrated on {alias!r}.", hint=hint, id="consumers.E005")]

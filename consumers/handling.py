@@ -8,11 +8,23 @@ from msgspec.structs import replace
 
 from consumers.calling import Call
 from consumers.exceptions import HandlerKilledItsProcess, OnCommitFailed
-from consumers.once import Once
+from consumers.once import HandledByAnother, Once
 from consumers.patience import GivingBack
 from consumers.received import Received, event_of
 from consumers.registry import Handler
-from consumers.results import CRASHED, Dangerous, Dead, Failed, GivenBack, Handled, Result, dead, name_of, where
+from consumers.results import (
+    CRASHED,
+    AtAnother,
+    Dangerous,
+    Dead,
+    Failed,
+    GivenBack,
+    Handled,
+    Result,
+    dead,
+    name_of,
+    where,
+)
 from consumers.retry import Bury, decide
 from publisher.wire.event import Event
 
@@ -40,11 +52,12 @@ class Handling:
         """The same for one that is dangerous beside others."""
         began = datetime.now(UTC)
         try:
-            return self._suspect(event_of(received), received, began)
-        except GivingBack:
-            return GivenBack()
+            event = event_of(received)
+            if self._once.is_at_another(event):
+                return AtAnother()
+            return self._suspect(event, received, began)
         except BaseException as exc:
-            return self.failed(exc, received)
+            return self._ended_by(exc, received)
 
     def beside_others(self, received: Received) -> Result | Dangerous:
         """The same, unless it is dangerous."""
@@ -54,15 +67,14 @@ class Handling:
             if not self.call.takes(event):
                 return Handled(event=None, began=began)
             if received.is_suspect and self._has_database:
-                self._once.let_others_end(event)
+                if self._once.is_at_another(event):
+                    return AtAnother()
                 return Dangerous() if self._starts.are_dangerous(event) else self._suspect(event, received, began)
             if self.handler.ordered and self._has_database:
                 return self._in_order(event, received, began)
             return self._handle(event, began)
-        except GivingBack:
-            return GivenBack()
         except BaseException as exc:  # a handler may call sys.exit()
-            return self.failed(exc, received)
+            return self._ended_by(exc, received)
 
     def together(self, batch: Sequence[Received]) -> list[Result]:
         """A batch handler's deliveries: in one transaction, each with a result of its own."""
@@ -85,6 +97,13 @@ class Handling:
             if event is not None and (failure := failures.get(event.id)) is not None:
                 results[n] = failed(failure, received)
         return results
+
+    def _ended_by(self, exc: BaseException, received: Received) -> Result:
+        if isinstance(exc, GivingBack):
+            return GivenBack()
+        if isinstance(exc, HandledByAnother):
+            return AtAnother()
+        return self.failed(exc, received)
 
     def failed(self, exc: BaseException, received: Received) -> Result:
         decision = decide(received.attempt, exc, self.handler.retry)
@@ -117,6 +136,10 @@ class Handling:
             return self._handle(event, began, is_counted=True)
         except GivingBack:
             raise
+        except HandledByAnother:
+            # It did not end its process, which is at it.
+            self._starts.end(event)
+            raise
         except BaseException as exc:
             if self.handler.ordered:
                 received = replace(received, attempt=max(received.attempt, begun))
@@ -132,7 +155,7 @@ class Handling:
         is_counted = received.attempt > 2
         try:
             return self._handle(event, began, is_counted=is_counted)
-        except GivingBack:
+        except (GivingBack, HandledByAnother):
             raise
         except BaseException as exc:
             return self._failed_in_order(exc, event, received, is_counted=is_counted)

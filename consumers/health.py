@@ -7,7 +7,7 @@ from pathlib import Path
 from django.db import router
 
 from consumers.bindings import queue_of
-from consumers.models import InboxEvent
+from consumers.models import Attempt, InboxEvent
 from consumers.registry import Handler
 from publisher import conf
 from publisher.tables import trouble_with
@@ -48,5 +48,5 @@ def problems_of_inbox(handlers: Sequence[Handler]) -> list[str]:
     if all(handler.ask or not handler.inbox for handler in handlers):
         return []
     using = router.db_for_write(InboxEvent)
-    trouble = trouble_with(InboxEvent, using)
+    trouble = trouble_with((InboxEvent, Attempt), using)
     return [f"The inbox in {using!r}: {trouble}"] if trouble else []

@@ -118,8 +118,9 @@ def kwargs_of(event: Event, signal: Signal) -> dict[str, Any]:
         instance._state.db = using
     if signal in DELETIONS:
         # What an app's own decoder made has no parts.
+        attnames = {field.name: field.attname for field in instance._meta.concrete_fields}
         for name, value in getattr(instance, "_partial_fields", {}).items():
-            setattr(instance, name, value)
+            setattr(instance, attnames.get(name, name), value)
     return kwargs
 
 

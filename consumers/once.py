@@ -4,13 +4,14 @@ import logging
 from collections.abc import Mapping, Sequence
 from threading import Event as Flag
 
-from django.db import router, transaction
+from django.db import OperationalError, router, transaction
 
 from consumers.blocks import open_blocks
 from consumers.calling import Call
 from consumers.effect import check_committable, effect, may_have_ended, rolled_back
 from consumers.exceptions import BatchFailed, BatchUndone, OnCommitFailed
 from consumers.late_lock import has_one_writer, late_lock
+from consumers.lock_waits import brief_lock_waits, is_lock_timeout
 from consumers.models import InboxEvent
 from consumers.patience import TRIES, Patience
 from consumers.processing import processing
@@ -22,6 +23,10 @@ from publisher.wire.origin import originating
 from publisher.wire.printable import printable
 
 logger = logging.getLogger("consumers.worker")
+
+
+class HandledByAnother(Exception):
+    """Another process is at this very event."""
 
 
 class Once:
@@ -40,7 +45,10 @@ class Once:
         self.starts = Starts(subscription, self._using, self.patience, most=call.handler.retry.attempts)
 
     def one(self, event: Event, *, is_counted: bool = False) -> bool:
-        """Whether it was handled now, rather than before. `is_counted`: its starts are, and that is over then."""
+        """Whether it was handled now, rather than before. `is_counted`: its starts are, and that is over then.
+
+        Raises HandledByAnother.
+        """
         # Around the transaction: what waits for the commit is caused by the event as well.
         with self.processing.one(event):
             is_new = self.patience.keep_trying(self._one, event, is_counted, tries=self._tries)
@@ -57,13 +65,11 @@ class Once:
         with self.processing.together(events):
             return self.patience.keep_trying(self._together, events, tries=self._tries)
 
-    def let_others_end(self, event: Event) -> None:
-        """Another process may be at it still, whose connection was lost: it did not die, and holds the inbox's row.
-
-        Not while nobody else may begin, nor as a start that counts.
-        """
-        if self._has_inbox and not self._is_late:
-            self.patience.keep_trying(self._look_for_others, event)
+    def is_at_another(self, event: Event) -> bool:
+        """Whether another process is at it, whose connection was lost: it did not die, and has the inbox's row."""
+        if not self._has_inbox or self._is_late:
+            return False
+        return self.patience.keep_trying(self._look_for_another, event)
 
     def _one(self, event: Event, is_counted: bool) -> bool:
         if not self._has_inbox:
@@ -72,7 +78,7 @@ class Once:
         if self._is_late:
             return self._one_late(event)
         with effect(self._using):
-            is_new = self._inbox.admit(self._subscription, event)
+            is_new = self._admit(event)
             if is_new:
                 self._called(event)
                 self._check_committable(event)
@@ -144,10 +150,24 @@ class Once:
         if may_have_ended(self._using) and not self._inbox.has(self._subscription, event):
             raise rolled_back(self._using)
 
-    def _look_for_others(self, event: Event) -> None:
-        with effect(self._using):
-            self._inbox.admit(self._subscription, event)
-            transaction.set_rollback(True, using=self._using)
+    def _look_for_another(self, event: Event) -> bool:
+        try:
+            with effect(self._using):
+                with brief_lock_waits(self._using):
+                    self._admit(event)
+                transaction.set_rollback(True, using=self._using)
+        except HandledByAnother:
+            return True
+        return False
+
+    def _admit(self, event: Event) -> bool:
+        """Raises HandledByAnother where the wait for another transaction, which is at it, is given up."""
+        try:
+            return self._inbox.admit(self._subscription, event)
+        except OperationalError as exc:
+            if is_lock_timeout(exc):
+                raise HandledByAnother from exc
+            raise
 
     def _tell_of_before(self, event: Event) -> None:
         with originating(event):

@@ -35,6 +35,18 @@ def is_left_open(connection: BaseDatabaseWrapper) -> bool:
     return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
 
 
+def is_borrowed(connection: BaseDatabaseWrapper) -> bool:
+    """Whether it is one of a pool, where others wait for it. https://docs.djangoproject.com/en/5.2/ref/databases/"""
+    return bool(connection.settings_dict["OPTIONS"].get("pool"))
+
+
+def give_back_all() -> None:
+    """Those that are of a pool."""
+    for connection in _here.opened:
+        if is_borrowed(connection):
+            connection.close()
+
+
 def drop_all() -> None:
     for connection in tuple(_here.opened):
         drop(connection)

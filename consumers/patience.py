@@ -6,11 +6,20 @@ from collections.abc import Callable
 from threading import Event as Flag
 from typing import Any, TypeVar
 
-from django.db import InterfaceError, OperationalError, ProgrammingError, connections
+from django.db import (
+    Error,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+    close_old_connections,
+    connections,
+)
 
 from consumers import clock
-from consumers.models import InboxEvent
+from consumers.models import Attempt, InboxEvent
 from consumers.opened import drop
+from consumers.read_only import is_read_only, says_read_only
 from consumers.results import name_of, where
 from publisher.tables import trouble_with
 
@@ -41,13 +50,15 @@ class Patience:
         while True:
             try:
                 return action(*args)
-            except (OperationalError, InterfaceError, ProgrammingError) as exc:
+            except (OperationalError, InterfaceError, ProgrammingError, InternalError) as exc:
+                if isinstance(exc, InternalError) and not says_read_only(exc):
+                    raise
                 tried += 1
                 clock.stop()
                 if not self._waits(exc, tries - tried):
                     raise
 
-    def _waits(self, exc: BaseException, left: int) -> bool:
+    def _waits(self, exc: Error, left: int) -> bool:
         """Whether to try once more, after a pause: a few times for a lock or a deadlock, for ever while it is away.
 
         Raises GivingBack when the process is to end.
@@ -55,7 +66,9 @@ class Patience:
         if not self.using:
             return False
         drop(connections[self.using])
-        trouble = self._trouble()
+        # Of other databases, too, a connection may be what failed.
+        close_old_connections()
+        trouble = self._trouble(exc)
         if trouble is None:
             if isinstance(exc, ProgrammingError) or left <= 0:
                 return False  # the handler's own
@@ -64,14 +77,16 @@ class Patience:
             return True
         logger.warning("waiting for the database %s: %s", self.using, trouble)
         pause = PAUSE_SECONDS
-        while self._trouble() is not None:
+        while self._trouble(exc) is not None:
             pause = min(pause * 2, LONGEST_SECONDS)
             self._pause(pause)
         return True
 
-    def _trouble(self) -> str | None:
+    def _trouble(self, exc: Error) -> str | None:
         """What the handler would run into; None when it can be called."""
-        trouble = trouble_with(InboxEvent if self._needs_inbox else None, self.using)
+        trouble = trouble_with((InboxEvent, Attempt) if self._needs_inbox else (), self.using)
+        if trouble is None and says_read_only(exc) and is_read_only(self.using):
+            trouble = "it is read-only"
         if trouble is not None:
             drop(connections[self.using])
         return trouble

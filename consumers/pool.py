@@ -138,6 +138,7 @@ class Pool:
             results = self._run(job)
             if own and any(map(opened.is_left_open, own)):
                 opened.drop_all()
+            opened.give_back_all()
             self._done.append((job, results))
             if not self._is_told:
                 # Once for many: a wake-up costs more than a handler that does little.

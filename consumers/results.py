@@ -81,11 +81,21 @@ class GivenBack(msgspec.Struct, frozen=True, kw_only=True):
     """It goes back to its queue as it came: it was not begun, or the process ends before it could be."""
 
 
+# Until it is looked again at an event that another process is at.
+LOOK_SECONDS = 5.0
+
+
+class AtAnother(msgspec.Struct, frozen=True, kw_only=True):
+    """Another process is at it: its connection to the broker was lost, and its handler goes on. It is to be seen again
+    what became of that.
+    """
+
+
 class Dangerous(msgspec.Struct, frozen=True, kw_only=True):
     """It was begun before and may kill its process: it is to be called alone."""
 
 
-Result = Handled | Failed | Dead | GivenBack | Answered
+Result = Handled | Failed | Dead | GivenBack | AtAnother | Answered
 
 
 def is_a_failure(result: Result) -> bool:

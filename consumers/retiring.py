@@ -1,11 +1,10 @@
 """The queue of a handler that is gone: nothing more comes to it, and another handler may get what is in it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from consumers.bindings import keys_of, queue_of, topology_of
 from consumers.dead_letters import as_new, letter_of, routing_key_of
-from consumers.drift import bindings_on_broker
 from consumers.exceptions import NotRetirable
 from consumers.headers import LAST_FAILED_AT, REASON, ROUTING_KEY
 from consumers.registry import Handler
@@ -13,6 +12,7 @@ from publisher import conf
 from publisher.wire.connection import Connection
 from publisher.wire.frames import Message
 from publisher.wire.intake import Delivery, republished
+from publisher.wire.printable import printable
 from publisher.wire.routing import QUEUE_MARK, matches
 from publisher.wire.sender import Outcome
 from publisher.wire.shelf import Shelf
@@ -57,12 +57,20 @@ def check_takes_over(handler: Handler) -> None:
         )
 
 
-def cut_off(queue: str, connection: Connection) -> list[Binding]:
-    """Unbinds what brings new events, and returns it; what is between two attempts still comes back to the queue.
+def check_is_bound(handler: Handler, found: Collection[Binding]) -> None:
+    """Raises NotRetirable for one that does not get yet what will not come to the other's queue any more."""
+    wanted = [each for each in topology_of([handler]).bindings if each.queue == queue_of(handler)]
+    missing = [each for each in wanted if each not in found]
+    if missing:
+        keys = ", ".join(each.key for each in missing)
+        raise NotRetirable(
+            f"{handler.name} would not get what comes: its queue is not bound to {printable(keys)}. "
+            "`manage.py topology --declare` binds it: do that first."
+        )
 
-    Raises BindingsUnknown.
-    """
-    found = bindings_on_broker()
+
+def cut_off(queue: str, found: Collection[Binding], connection: Connection) -> list[Binding]:
+    """Unbinds what brings new events, and returns it; what is between two attempts still comes back to the queue."""
     stays = ("", return_exchange(conf.exchange()))
     bindings = [each for each in found if each.queue == queue and each.exchange not in stays]
     connection.unbind(bindings)

@@ -15,7 +15,7 @@ from consumers.headers import FIRST_FAILED_AT
 from consumers.outlet import Outlet, Way
 from consumers.pool import Job, Pool, identity
 from consumers.received import Received, received_of, retry_headers
-from consumers.results import Dead, Failed, GivenBack, Handled, Result, is_a_failure
+from consumers.results import LOOK_SECONDS, AtAnother, Dead, Failed, GivenBack, Handled, Result, is_a_failure
 from consumers.subscription import Subscription
 from publisher import conf
 from publisher.wire.connection import Connection
@@ -178,6 +178,9 @@ class Session:
 
     def _became(self, job: Job, delivery: Delivery, of_it: Received, result: Result) -> None:
         subscription = self.subscriptions[delivery.queue]
+        if isinstance(result, AtAnother):
+            self._look_again(job, delivery)
+            return
         subscription.breaker.ended(is_failed=is_a_failure(result))
         if isinstance(result, Handled):
             self._finished.append(delivery.tag)
@@ -206,6 +209,16 @@ class Session:
         """Into the queue that its wait begins in; its routing key there is the way back."""
         exchange = retry_exchange(self._exchange, tier_for(seconds))
         self._outlet.send(Way(delivery, republished(delivery, exchange, delivery.queue, headers), job))
+
+    def _look_again(self, job: Job, delivery: Delivery) -> None:
+        """Later, and not in a thread that others need: it may take the other process as long as a handler runs."""
+        if self._is_ending:
+            if not job.handling.handler.ordered:
+                self.intake.give_back([delivery.tag])
+            return
+        logger.info("waiting event=%s handler=%s: another process is at it",
+                    printable(letter_id(delivery.properties, delivery.body)), job.handling.handler.name)  # fmt: skip
+        self._hold(job, time.monotonic() + LOOK_SECONDS)
 
     def _hold_for_next_attempt(self, job: Job, result: Failed | GivenBack) -> None:
         """An ordered handler's event, in its place: at the end of the process that is its queue's, not a wait's."""

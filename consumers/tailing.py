@@ -1,6 +1,7 @@
 """Follows what passes the exchange, across lost connections."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from threading import Event as Flag
@@ -10,6 +11,7 @@ from publisher import conf
 from publisher.wire.errors import BrokerUnavailable
 from publisher.wire.lifecycle import connect_patiently
 from publisher.wire.loop import Loop
+from publisher.wire.pause import Pause
 from publisher.wire.tap import Tap
 from publisher.wire.topology import events_exchange
 
@@ -26,7 +28,9 @@ def follow(
     Raises BrokerRefused.
     """
     with closing(Loop()) as loop:
+        pause = Pause(stop)
         while not stop.is_set():
+            began = time.monotonic()
             try:
                 connection = connect_patiently(conf.broker_url, "tail", stop=stop, loop=loop)
                 if connection is None:
@@ -40,3 +44,4 @@ def follow(
                         connection.poll(POLL_SECONDS)
             except BrokerUnavailable as exc:
                 logger.warning("connection lost: %s", exc)
+                pause.after(began)

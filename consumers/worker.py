@@ -23,6 +23,7 @@ from publisher.wire.connection import Connection
 from publisher.wire.errors import AcknowledgementOverdue, BrokerUnavailable, MessageRefused
 from publisher.wire.lifecycle import connect_patiently
 from publisher.wire.loop import Loop
+from publisher.wire.pause import Pause
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +81,9 @@ class Worker:
         self.answering.join(self.grace_left())
 
     def _sessions(self) -> None:
+        pause = Pause(self.stop)
         while not self.stop.is_set():
+            began = time.monotonic()
             try:
                 if self._session():
                     return
@@ -91,6 +94,7 @@ class Worker:
                     logger.warning("taking %d event a thread ahead from now on", LEAST_PER_THREAD)
             finally:
                 self._forget()
+            pause.after(began)
 
     def grace_left(self) -> float:
         """Of all that is waited for at the end; threads that do nothing have a second to close their connections."""

@@ -12,11 +12,13 @@ from django.db.models.signals import ModelSignal
 from publisher import conf
 from publisher.catalogue import catalogue
 from publisher.entries import entries
-from publisher.models import OutboxEvent
+from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
 from publisher.offload import models_of
 from publisher.receivers import rules_by_signal, senders_of
 from publisher.stand_in import StandIn
-from publisher.tables import has_table, how_to_migrate
+from publisher.tables import how_to_migrate, is_up_to_date
+
+OUTBOX = (OutboxEvent, ParkedEvent, UnroutableKey, RelayLease)
 
 
 def check_routers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
@@ -46,7 +48,7 @@ def check_outbox_migrated(
             id="publisher.E014",
         )
         for alias in written_aliases()
-        if alias in (databases or ()) and not has_table(OutboxEvent, alias)
+        if alias in (databases or ()) and not all(is_up_to_date(model, alias) for model in OUTBOX)
     ]
 
 

@@ -1,33 +1,15 @@
-"""The relay's patience with a database that is away or not migrated yet, and with a broker that ends each session."""
+"""The relay's patience with a database that is away or not migrated yet."""
 
 import logging
-import random
 from threading import Event as Flag
 
 from django.db import Error, connections
 
 from publisher.models import OutboxEvent
 from publisher.tables import migration_hint
-from publisher.wire.lifecycle import LONGEST_PAUSE_SECONDS
+from publisher.wire.pause import Pause
 
 logger = logging.getLogger("publisher.relay")
-
-FIRST_PAUSE_SECONDS = 0.25
-
-
-class Pause:
-    """Pauses that grow, until what they are for is `over`; `stop` ends each."""
-
-    def __init__(self, stop: Flag) -> None:
-        self._stop = stop
-        self._seconds = FIRST_PAUSE_SECONDS
-
-    def wait(self) -> None:
-        self._stop.wait(self._seconds * random.uniform(0.5, 1.0))
-        self._seconds = min(self._seconds * 2, LONGEST_PAUSE_SECONDS)
-
-    def over(self) -> None:
-        self._seconds = FIRST_PAUSE_SECONDS
 
 
 class Patience:

@@ -13,7 +13,7 @@ from publisher import conf
 from publisher.atomicity import commit_each_statement
 from publisher.care import Care
 from publisher.leases import STANDBY_SECONDS, Leases
-from publisher.patience import Patience, Pause
+from publisher.patience import Patience
 from publisher.querysets import WaitingRow, outbox
 from publisher.session import DELETE_SECONDS, Session
 from publisher.wakeup import Wakeup, wakeup
@@ -21,6 +21,7 @@ from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerUnavailable, MessageRefused
 from publisher.wire.lifecycle import connect_patiently
 from publisher.wire.loop import Loop
+from publisher.wire.pause import Pause
 from publisher.wire.sender import WINDOW, Outcome, Sender
 from publisher.wire.topology import published_to
 

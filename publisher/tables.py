@@ -1,5 +1,7 @@
 """Whether a table of the bridge is there, and how it comes to be."""
 
+from collections.abc import Iterable
+
 from django.db import Error, connections
 from django.db.models import Model
 
@@ -8,20 +10,31 @@ def has_table(model: type[Model], using: str) -> bool:
     return model._meta.db_table in connections[using].introspection.table_names()
 
 
+def is_up_to_date(model: type[Model], using: str) -> bool:
+    """Whether the table is there, with all columns."""
+    if not has_table(model, using):
+        return False
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        found = {row.name for row in connection.introspection.get_table_description(cursor, model._meta.db_table)}
+    return {field.column for field in model._meta.concrete_fields} <= found
+
+
 def how_to_migrate(model: type[Model], using: str) -> str:
     return f"manage.py migrate {model._meta.app_label} --database {using}"
 
 
-def trouble_with(model: type[Model] | None, using: str) -> str | None:
-    """Why the database, and this table in it, cannot be worked on, and what to do; None when they can."""
+def trouble_with(models: Iterable[type[Model]], using: str) -> str | None:
+    """Why the database, and these tables in it, cannot be worked on, and what to do; None when they can."""
     try:
         with connections[using].cursor() as cursor:
             cursor.execute("SELECT 1")
-        if model is None or has_table(model, using):
-            return None
+        behind = next((model for model in models if not is_up_to_date(model, using)), None)
     except Error as exc:
         return " ".join(str(exc).split())
-    return f"there is no table {model._meta.db_table}; run: {how_to_migrate(model, using)}"
+    if behind is None:
+        return None
+    return f"the table {behind._meta.db_table} is not migrated; run: {how_to_migrate(behind, using)}"
 
 
 def migration_hint(model: type[Model], using: str) -> str:

@@ -16,7 +16,7 @@ from consumers.handling import Handling
 from consumers.offloaded import Runner, offloaded_handlers
 from consumers.received import Received
 from consumers.registry import Handler, handlers
-from consumers.results import Answered, Dead, Failed, Handled, Result
+from consumers.results import LOOK_SECONDS, Answered, AtAnother, Dead, Failed, Handled, Result
 from publisher import conf
 from publisher.ask import reply_in
 from publisher.events import encoded_event, sender_label
@@ -157,6 +157,8 @@ def _delivered(result: Result, exc: BaseException | None) -> Delivered:
         return _answered(result, exc)
     if isinstance(result, Failed):
         return Delivered(became="retried", after=result.after, exception=exc)
+    if isinstance(result, AtAnother):
+        return Delivered(became="retried", after=LOOK_SECONDS)
     assert isinstance(result, Dead)
     return Delivered(became="dead", reason=result.reason, exception=exc)
 

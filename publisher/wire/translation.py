@@ -33,6 +33,8 @@ STRANGERS = {
     "WRONG_VERSION_NUMBER": "it speaks no TLS: write amqp://, or the port of TLS, usually 5671",
     "Transport indicated EOF": "it ended the connection: it starts or ends, or that is no port of AMQP, usually 5672",
 }
+# Of a user or a vhost that has as many connections as it may have: one of them will end.
+LIMITED = "connection limit"
 # Precondition failed, too, but nothing that a person must mend: a handler ran longer than `consumer_timeout`.
 LATE = "delivery acknowledgement on channel"
 # All that is used was declared before: whoever deleted it since, the next connection declares it again.
@@ -42,6 +44,8 @@ NOT_FOUND = 404
 def translated(exc: BaseException, address: str) -> BrokerUnavailable | BrokerRefused:
     """pika's error as ours: whether waiting may help, or only a person."""
     cause = _last_cause(exc)
+    if isinstance(cause, SUPPOSED_REFUSALS) and LIMITED in str(cause):
+        return BrokerUnavailable(f"{address} takes no more connections now: {cause.args[0]}")
     if isinstance(cause, SUPPOSED_REFUSALS) and _closing_code(cause) in REFUSAL_CODES:
         return BrokerRefused(f"{address} {_refusal(cause)}")
     if isinstance(cause, ChannelClosedByBroker) and LATE in cause.reply_text:

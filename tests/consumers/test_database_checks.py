@@ -37,6 +37,15 @@ def test_alias_is_refused_when_the_inbox_is_not_migrated_there(settings):
         assert "consumers.E005" in [found.id for found in run_checks(databases=BOTH)]
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "id"),
+    [("consumers_attempt", "ended", "consumers.E005"), ("publisher_parkedevent", "reason", "publisher.E014")],
+)
+def test_alias_is_refused_when_a_table_there_is_of_an_older_version(stage, table, column, id):
+    stage.database.rows(f"ALTER TABLE {table} DROP COLUMN {column}")
+    assert id in stage.manage("check", "--database", "default", check=False).stderr
+
+
 def test_inbox_is_not_looked_for_when_its_alias_is_not_checked():
     with without_table(InboxEvent):
         assert check_inbox_migrated(None) == []

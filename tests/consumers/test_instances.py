@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from django.contrib.auth.models import User
 from django.db import models
-from django.db.models.signals import post_save
+from django.db.models.signals import post_delete, post_save
 from django.test import RequestFactory
 
 from consumers.instances import Record, SentRequest, _tell_once, fresh, instance_of, kwargs_of, model_named
@@ -17,7 +17,7 @@ from publisher.catalogue import named
 from publisher.events import encoded_event
 from publisher.fields import value_read
 from publisher.rules import Rule
-from publisher.wire.event import decode_event
+from publisher.wire.event import Event, decode_event
 from tests.foo.models import Article, Note, Tag, private_data
 
 LOGIN = "tests.foo.signals.user_login"
@@ -59,6 +59,16 @@ def test_text_becomes_the_fields_type_when_another_publisher_wrote_it():
     article = instance_of(sent)
     assert (article.price, article.at, article.title) == (Decimal("9.90"), datetime(2026, 11, 23, 8, tzinfo=UTC), "5")
     assert article.pk == 1
+
+
+def test_key_that_cannot_be_read_is_left_as_it_was_sent_of_a_row_that_is_gone():
+    """Another service's keys may be UUIDs."""
+    fields = {"char": "a", "owner": "3f2b9c1e-0000-4000-8000-000000000000"}
+    sent = {"model": "kinds.everything", "pk": 1, "fields": fields}
+    data = {"sender": "kinds.everything", "kwargs": {"instance": sent}, "types": {}}
+    event = Event(specversion="1.0", id="1", source="/x", type="django.db.models.signals.post_delete", data=data)
+    instance = kwargs_of(event, post_delete)["instance"]
+    assert (instance.char, instance.owner_id) == ("a", fields["owner"])
 
 
 @pytest.mark.django_db

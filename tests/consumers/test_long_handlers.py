@@ -1,5 +1,6 @@
 """Handlers that run longer than the broker waits for an acknowledgement."""
 
+import signal
 import time
 from contextlib import closing
 
@@ -65,3 +66,29 @@ def test_handler_has_its_time_to_end_when_the_broker_lets_its_worker_in_no_more(
         strict_node.ctl("close_all_user_connections", "leaver", "gone")
         assert worker.wait(20) == 78, worker.log.read_text()
     assert [text for _, text, _ in stage.seen("long")] == ["1"]
+
+
+@pytest.mark.parametrize("engine", ["postgres"])
+def test_process_that_is_frozen_keeps_no_thread_of_another_one_waiting(stage, queues):
+    notes = stage.folder / "notes"
+    stage.env |= {"TEST_HANDLERS": "tests.bar.faulty", "TEST_NOTES": str(notes)}
+    # The broker gives up a connection from which nothing comes for so long.
+    frozen = stage.start("consume", "long", "--threads", "2", BROKER_URL=f"{stage.env['BROKER_URL']}?heartbeat=1")
+    eventually(lambda: "consuming" in frozen.log.read_text())
+    for n in range(2):
+        queues.event("t.long", {"n": n, "seconds": 3})
+    eventually(lambda: notes.exists() and len(notes.read_text().split()) == 2)
+    frozen.send_signal(signal.SIGSTOP)
+    other = stage.start("consume", "long", "plain", "--threads", "2")
+    eventually(lambda: other.log.read_text().count("another process is at it") >= 2)
+    queues.event("t.plain", {"n": 7})
+    eventually(lambda: [text for _, text, _ in stage.seen("plain")] == ["7"], 5)
+    frozen.send_signal(signal.SIGCONT)
+    # It goes on where it was, and the other one finds that all is done.
+    eventually(lambda: sorted(text for _, text, _ in stage.seen("long")) == ["0", "1"])
+    eventually(lambda: "handled before" in other.log.read_text())
+    for each in (frozen, other):
+        each.terminate()
+        assert each.wait(15) == 0, each.log.read_text()
+    assert [queues.count(name) for name in ("long", "long.dead")] == [0, 0]
+    assert len(stage.seen("long")) == 2

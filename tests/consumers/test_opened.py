@@ -72,3 +72,38 @@ used.append(connections["default"])
 {ENDING}"""
     )
     assert said.split() == ["consumers.exceptions.HandlerTooSlow", "handled", "1"]
+
+
+POOLED = """
+import threading
+from types import SimpleNamespace
+from threading import Event as Flag
+from django.conf import settings
+settings.DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 1, "timeout": 3}
+from consumers.handling import Handling
+from consumers.pool import Job, Pool
+from consumers.received import Received
+from consumers.registry import Handler
+from tests.bar.models import Seen
+threads = set()
+def handle(event):
+    threads.add(threading.get_ident())
+    Seen.objects.create(handler="h", text=event.id, pid=0)
+handling = Handling(Handler(name="h", function=handle, patterns=("#",)), "blog.h", stop=Flag())
+done = threading.Semaphore(0)
+pool = Pool(2, done.release)
+results = []
+for n in range(4):
+    body = b'{"specversion":"1.0","id":"e%d","source":"/x","type":"t"}' % n
+    delivery = SimpleNamespace(properties=SimpleNamespace(message_id=str(n)), body=body)
+    pool.put(Job(handling, [delivery], [Received(body=body, routing_key="a")]))
+    done.acquire(timeout=10)
+    results += [type(result).__name__ for _, (result,) in pool.done()]
+pool.close(5)
+print(len(threads), *results)
+"""
+
+
+@pytest.mark.parametrize("engine", ["postgres"])
+def test_threads_give_a_pools_connection_back_to_each_other(stage):
+    assert stage.python(POOLED).split() == ["2", *["Handled"] * 4]

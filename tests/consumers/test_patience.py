@@ -256,3 +256,61 @@ handler = Handler(name="h", function=kill, patterns=("#",), inbox=False)
 Handling(handler, "blog.h", stop=Flag())(Received(body=body, routing_key="a", is_suspect=True))
 """)
     assert printed.split() == ["1"]
+
+
+READ_ONLY = f"""
+from threading import Event as Flag
+from django.db import connection
+from consumers import patience
+from consumers.handling import Handling
+from consumers.received import Received
+from consumers.registry import Handler
+from consumers.retry import Backoff
+from tests.bar.models import Seen
+looks, calls = [True, True, False], []
+is_read_only = patience.is_read_only
+def switches_over(using):
+    # The first connection after it is read-only still.
+    return is_read_only(using) or looks.pop(0)
+patience.is_read_only = switches_over
+def handle(event):
+    calls.append(event)
+    Seen.objects.create(handler="h", text="a", pid=0)
+handler = Handler(name="h", function=handle, patterns=("#",), retry=Backoff(delays=()))
+connection.cursor().execute("SET default_transaction_read_only = on")
+result = Handling(handler, "blog.h", stop=Flag())(Received(body={EVENT!r}, routing_key="a"))
+print(type(result).__name__, len(calls), len(looks), Seen.objects.count())
+"""
+
+
+@pytest.mark.parametrize("engine", ["postgres"])
+def test_database_that_takes_no_writes_is_waited_for(stage):
+    """As after a failover, until the connection leads to the new primary."""
+    assert stage.python(READ_ONLY).split() == ["Handled", "1", "0", "1"]
+
+
+OTHER = f"""
+from threading import Event as Flag
+from django.db import connection, connections
+from consumers.handling import Handling
+from consumers.received import Received
+from consumers.registry import Handler
+from consumers.retry import Backoff
+connections.databases["second"] = connections.databases["default"]
+calls = []
+def handle(event):
+    calls.append(event)
+    connections["second"].cursor().execute("SELECT 1")
+with connections["second"].cursor() as cursor:
+    cursor.execute("SELECT pg_backend_pid()")
+    (pid,) = cursor.fetchone()
+connection.cursor().execute("SELECT pg_terminate_backend(%s)", [pid])
+handler = Handler(name="h", function=handle, patterns=("#",), retry=Backoff(delays=()))
+result = Handling(handler, "blog.h", stop=Flag())(Received(body={EVENT!r}, routing_key="a"))
+print(type(result).__name__, len(calls))
+"""
+
+
+@pytest.mark.parametrize("engine", ["postgres"])
+def test_lost_connection_of_another_database_is_replaced_before_the_next_try(stage):
+    assert stage.python(OTHER).split() == ["Handled", "2"]

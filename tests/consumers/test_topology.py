@@ -189,10 +189,21 @@ def test_retired_queue_gets_no_more_and_its_handlers_successor_gets_what_is_in_i
     assert eventually(lambda: [letter.body for letter in queues.peek("renamed")]) == [b"another's"]
 
 
+def test_nothing_is_unbound_while_the_successor_would_not_get_what_comes(topology, console, queues, renamed):
+    queues.unbind("log", "db.*.foo.article")
+    with pytest.raises(CommandError, match=r"log would not get what comes: .* not bound to db.*--declare") as caught:
+        topology("--retire", renamed, "--into", "log", console=console)
+    assert caught.value.returncode == 1
+    queues.publish("db.post_save.foo.article", b"later")
+    assert eventually(lambda: [letter.body for letter in queues.peek("renamed")] == [b"event", b"another's", b"later"])
+
+
 def test_event_between_two_attempts_comes_back_to_a_retired_queue_and_is_moved_the_next_time(
     topology, console, queues, renamed
 ):
     queues.take("renamed")
+    # Whoever took one message counts as a consumer for a moment.
+    eventually(lambda: queues.channel.queue_declare(renamed, passive=True).method.consumer_count == 0)
     assert "In it: 0" in topology("--retire", renamed, console=console)
     queues.channel.basic_publish(
         f"{queues.exchange}.return", renamed, b"back",

@@ -10,7 +10,7 @@ from consumers.discovery import chosen, discover
 from consumers.drift import LEFT_OVER, UNKNOWN, Compared, bindings_on_broker, compared, differs
 from consumers.exceptions import BindingsUnknown, HandlersNotImportable, NotRetirable, UnknownHandler
 from consumers.registry import Handler
-from consumers.retiring import check_retirable, check_takes_over, cut_off, hand_over
+from consumers.retiring import check_is_bound, check_retirable, check_takes_over, cut_off, hand_over
 from publisher import conf
 from publisher.commands import BridgeCommand
 from publisher.terminal import add_format, show
@@ -75,7 +75,10 @@ class Command(BridgeCommand):
         check_retirable(queue, handlers, connection)
         if into:
             check_takes_over(into)
-        for binding in cut_off(queue, connection):
+        found = bindings_on_broker()
+        if into:
+            check_is_bound(into, found)
+        for binding in cut_off(queue, found, connection):
             self.stderr.write(printable(f"Unbound from {queue}: {binding.exchange} {binding.key}"))
         if into is None:
             left = connection.count_messages(queue) or 0

@@ -94,6 +94,15 @@ def test_broker_refuses_when_the_password_is_wrong(broker_url):
     assert urlsplit(broker_url).hostname in str(caught.value)
 
 
+def test_limit_of_connections_that_is_reached_is_waited_for(strict_node):
+    strict_node.ctl("add_user", "many", "demo")
+    strict_node.ctl("set_permissions", "many", ".*", ".*", ".*")
+    strict_node.ctl("set_user_limits", "many", '{"max-connections": 1}')
+    url = strict_node.url.replace("//guest:guest@", "//many:demo@")
+    with Connection(url, "test"), pytest.raises(BrokerUnavailable, match=r"takes no more connections now.*limit"):
+        Connection(url, "test")
+
+
 def test_broker_refuses_when_there_is_no_such_vhost(broker_url):
     with pytest.raises(BrokerRefused, match="nowhere"):
         Connection(with_changes(broker_url, vhost="nowhere"), "test")

@@ -1,0 +1,23 @@
+"""A database that takes no writes, as a replica, or one that is about to become the primary, does."""
+
+from django.db import Error, connections
+
+# PostgreSQL's read_only_sql_transaction; MySQL's "running with the --read-only option", and of a transaction.
+POSTGRES_CODE = "25006"
+MYSQL_CODES = frozenset((1290, 1792, 1836))
+ASKED = {"postgresql": "SHOW transaction_read_only", "mysql": "SELECT @@GLOBAL.read_only"}
+
+
+def says_read_only(exc: Error) -> bool:
+    code = getattr(exc.__cause__, "sqlstate", None) or getattr(exc.__cause__, "pgcode", None)
+    return code == POSTGRES_CODE or (bool(exc.args) and exc.args[0] in MYSQL_CODES)
+
+
+def is_read_only(using: str) -> bool:
+    connection = connections[using]
+    asked = ASKED.get(connection.vendor)
+    if asked is None:
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(asked)
+        return str(cursor.fetchone()[0]) in ("on", "1")
