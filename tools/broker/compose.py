@@ -1,18 +1,19 @@
-"""The demo's RabbitMQ in Docker: the `rabbitmq` service of docker-compose.yml."""
+"""The demo's RabbitMQ in Docker: the `rabbitmq` service of docker-compose.yml, a container of this checkout's own."""
 
 import os
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 
 from tools.broker import amqp
 from tools.errors import StartError
-from tools.ports import HOST, is_free
+from tools.ports import HOST
 from tools.process import wait_until
 from tools.progress import step
 
 CHECKOUT = Path(__file__).parents[2]
-# What the compose file publishes where nothing is configured.
-DEFAULTS = {"SIGNAL_BRIDGE_AMQP_PORT": 5672, "SIGNAL_BRIDGE_MANAGEMENT_PORT": 15672}
+# Any free port where none is configured: the usual ones are for the whole site, which may be started beside it.
+PORTS = {"SIGNAL_BRIDGE_AMQP_PORT": "0", "SIGNAL_BRIDGE_MANAGEMENT_PORT": "0"}
 START_SECONDS = 600
 
 
@@ -33,11 +34,26 @@ def running() -> tuple[int, int] | None:
 
 
 def stop() -> bool:
-    """Whether there was one to stop: not where the whole site runs in Docker, and needs it."""
-    run = _compose("ps", "--services", "--status", "running", timeout_seconds=15)
-    if run.stdout.split() != ["rabbitmq"]:
+    """Whether there was one to stop."""
+    if not _containers("--status", "running"):
         return False
-    return _compose("stop", "rabbitmq", timeout_seconds=60).returncode == 0
+    return _compose("stop", timeout_seconds=60).returncode == 0
+
+
+def reset() -> bool:
+    """Whether there was one to delete, with its data."""
+    if not _containers("--all"):
+        return False
+    return _compose("down", "--volumes", timeout_seconds=60).returncode == 0
+
+
+def project() -> str:
+    """Of this checkout, so that another one's broker is neither used nor stopped; the file's name is the site's."""
+    return f"signal-bridge-{sha256(bytes(CHECKOUT.resolve())).hexdigest()[:8]}"
+
+
+def _containers(*which: str) -> list[str]:
+    return _compose("ps", "--quiet", *which, timeout_seconds=15).stdout.split()
 
 
 def _up() -> None:
@@ -55,9 +71,9 @@ def _published(port: int) -> int | None:
 def _compose(*arguments: str, timeout_seconds: float) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
-            ["docker", "compose", *arguments],
+            ["docker", "compose", "--project-name", project(), *arguments],
             cwd=CHECKOUT,
-            env={**os.environ, **_free_ports()},
+            env={**PORTS, **os.environ},
             capture_output=True,
             text=True,
             timeout=timeout_seconds,
@@ -65,8 +81,3 @@ def _compose(*arguments: str, timeout_seconds: float) -> subprocess.CompletedPro
         )
     except subprocess.TimeoutExpired as exc:
         raise StartError(f"`docker compose {arguments[0]}` did not end in {timeout_seconds:.0f} s") from exc
-
-
-def _free_ports() -> dict[str, str]:
-    """Port 0, so any free one, where the usual one is taken and none is configured."""
-    return {name: "0" for name, port in DEFAULTS.items() if name not in os.environ and not is_free(port)}
