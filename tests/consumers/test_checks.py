@@ -45,6 +45,7 @@ def test_e001_when_it_is_no_list_of_modules(check, value):
     assert (error.id, error.is_serious()) == ("consumers.E001", True)
     assert repr(value) in error.msg
     assert error.hint
+    assert check_asked(None) == []
 
 
 @pytest.mark.parametrize(
