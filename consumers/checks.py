@@ -14,7 +14,7 @@ from consumers.exceptions import HandlerNameTaken, NamelessSignal
 from consumers.parameter_checks import check_parameters
 from consumers.registry import Handler, handlers
 from publisher import conf
-from publisher.hints import near
+from publisher.missing_models import missing_model
 from publisher.offload_checks import connected_receivers
 from publisher.wire.routing import QUEUE_MARK
 
@@ -81,7 +81,8 @@ def _check_sender(handler: Handler) -> Iterator[CheckMessage]:
         yield Warning(f"{handler.path}: {label!r} is no model's label.", hint=hint, id="consumers.W002")
     elif is_missing_model(label):
         labels = [model._meta.label for model in apps.get_models(include_auto_created=True, include_swapped=True)]
-        yield Warning(f"{handler.path}: there is no model {label!r}.", hint=near(label, labels), id="consumers.W002")
+        what, hint = missing_model(label, labels)
+        yield Warning(f"{handler.path}: {what}.", hint=hint, id="consumers.W002")
 
 
 def _check_case(handler: Handler) -> Iterator[CheckMessage]:

@@ -93,6 +93,13 @@ def test_w002_when_an_app_of_this_project_has_no_such_model(check, signals):
 
 
 @pytest.mark.usefixtures("module")
+def test_w002_when_an_app_of_this_project_has_no_models_yet(check):
+    handled("messages.Message")
+    (warning,) = check([])
+    assert "the app 'messages' has no models yet" in warning.msg
+
+
+@pytest.mark.usefixtures("module")
 @pytest.mark.parametrize("sender", ["foo.Article", "FOO.article", "foo.Article_tags", "orders.Order", None], ids=repr)
 def test_sender_is_no_mistake_when_it_is_a_model_or_of_another_service(check, sender):
     handled(sender)
