@@ -16,6 +16,7 @@ from consumers.registry import Handler, handlers
 from publisher import conf
 from publisher.missing_models import missing_model
 from publisher.offload_checks import connected_receivers
+from publisher.raised import why_not_imported
 from publisher.wire.routing import QUEUE_MARK
 
 
@@ -39,12 +40,10 @@ def _check_module(name: str) -> CheckMessage | None:
     except HandlerNameTaken as exc:
         return Error(str(exc), hint="Each handler has a queue of its own, called after it.", id="consumers.E003")
     except Exception as exc:
-        hint = "Mend the module, or take it out of SIGNAL_BRIDGE['HANDLERS']."
-        return Error(
-            f"The handlers in {name!r} cannot be imported: {type(exc).__name__}: {exc}",
-            hint=hint,
-            id="consumers.E002",
-        )
+        is_named = name in conf.handler_modules()
+        hint = "Mend the module, or take it out of SIGNAL_BRIDGE['HANDLERS']." if is_named else "Mend the module."
+        message = f"The handlers in {name!r} cannot be imported: {why_not_imported(exc)}"
+        return Error(message, hint=hint, id="consumers.E002")
     return None
 
 

@@ -12,8 +12,9 @@ from consumers.once import Once
 from consumers.patience import GivingBack
 from consumers.received import Received, event_of
 from consumers.registry import Handler
-from consumers.results import CRASHED, Dangerous, Dead, Failed, GivenBack, Handled, Result, dead, name_of, where
+from consumers.results import CRASHED, Dangerous, Dead, Failed, GivenBack, Handled, Result, dead, name_of
 from consumers.retry import Bury, decide
+from publisher.raised import where
 from publisher.wire.event import Event
 
 # Before an event of a batch that failed as a whole is tried by itself, where no attempt was to follow.

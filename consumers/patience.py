@@ -11,7 +11,8 @@ from django.db import InterfaceError, OperationalError, ProgrammingError, connec
 from consumers import clock
 from consumers.models import InboxEvent
 from consumers.opened import drop
-from consumers.results import name_of, where
+from consumers.results import name_of
+from publisher.raised import where
 from publisher.tables import trouble_with
 
 logger = logging.getLogger(__name__)

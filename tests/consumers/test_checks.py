@@ -7,7 +7,7 @@ import pytest
 from django.db.models.signals import post_save
 from django.dispatch import Signal
 
-from consumers import receiver, registry, subscribe
+from consumers import checks, receiver, registry, subscribe
 from consumers.ask_checks import check_asked
 from consumers.bindings import keys_of
 from consumers.checks import check_handlers
@@ -58,6 +58,22 @@ def test_e002_when_a_module_cannot_be_imported(check, module, text, reason):
     assert "'checked_handlers'" in error.msg
     assert reason in error.msg
     assert error.hint
+
+
+def test_e002_names_the_line_that_raised_when_it_is_one_of_the_project(check, module, tmp_path):
+    module("from json import loads\n\nloads('{')\n")
+    (error,) = check(["checked_handlers"])
+    assert error.msg.endswith(f"({tmp_path.name}/checked_handlers.py:3)")
+    assert "HANDLERS" in error.hint
+    (error,) = check(["no_such_handlers"])
+    assert error.msg.endswith(": No module named 'no_such_handlers'")
+
+
+def test_e002_says_nothing_of_the_setting_when_it_is_an_apps_own_module(check, module, monkeypatch):
+    module("nothing")
+    monkeypatch.setattr(checks, "handler_modules", lambda: ("checked_handlers",))
+    (error,) = check([])
+    assert (error.id, error.hint) == ("consumers.E002", "Mend the module.")
 
 
 @pytest.mark.parametrize("name", ["no.such.module", "", ".", "tests.bar.nothing"])
