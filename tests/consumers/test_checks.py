@@ -156,6 +156,19 @@ def test_start_ends_with_what_to_do_when_the_publisher_is_not_installed():
     assert "ImproperlyConfigured: 'consumers' needs 'publisher'" in done.stderr.splitlines()[-1]
 
 
+def test_a_projects_own_package_with_the_publishers_name_is_told_of_where_django_starts(tmp_path):
+    (tmp_path / "publisher").mkdir()
+    (tmp_path / "publisher" / "__init__.py").touch()
+    code = (
+        f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]\n"
+        "from django.conf import settings; settings.configure(INSTALLED_APPS=['publisher', 'consumers'])\n"
+        "import django; django.setup()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    last = done.stderr.splitlines()[-1]
+    assert "The app 'publisher' is another package than the bridge's. Rename it" in last
+
+
 def test_function_that_djangos_decorator_connects_is_told_of_in_a_module_of_handlers(check, module):
     module("""
 from django.db.models.signals import post_save
