@@ -78,9 +78,9 @@ def test_usage_is_wrong_when_it_is_not_clear_which_are_meant(arguments):
     assert len(ids()) == 5
 
 
-@pytest.mark.parametrize("id", ["9" * 20, "0", "x"])
+@pytest.mark.parametrize("id", ["9" * 20, "0", "x", "-1"])
 def test_id_that_no_row_can_have_is_refused(id):
-    with pytest.raises(CommandError, match="invalid row_id value"):
+    with pytest.raises(CommandError, match="it is the number of a parked event, as `show` tells it, not"):
         outbox("retry", id)
 
 

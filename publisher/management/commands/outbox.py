@@ -1,6 +1,7 @@
 """Show an outbox; send parked events again, or discard them."""
 
 import json
+from argparse import ArgumentTypeError
 from dataclasses import asdict
 from typing import Any
 
@@ -95,11 +96,10 @@ class Command(BridgeCommand):
 
 
 def row_id(text: str) -> int:
-    """As the database can hold it. Raises ValueError."""
-    number = int(text)
-    if not 0 < number < 2**63:
-        raise ValueError(text)
-    return number
+    """As the database can hold it. Raises ArgumentTypeError, which argparse shows."""
+    if not text.isdecimal() or not 0 < int(text) < 2**63:
+        raise ArgumentTypeError(f"it is the number of a parked event, as `show` tells it, not {text!r}")
+    return int(text)
 
 
 def chosen(rows: ParkedQuerySet, action: str, *, all: bool, kept: bool) -> ParkedQuerySet:

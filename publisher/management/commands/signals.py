@@ -21,8 +21,11 @@ from publisher.wire.exit_codes import EXIT_USAGE
 
 
 def url(text: str) -> str:
-    """Raises ValueError, which argparse shows."""
-    urlsplit(text)
+    """Raises ArgumentTypeError, which argparse shows."""
+    try:
+        urlsplit(text)
+    except ValueError as exc:
+        raise ArgumentTypeError(f"{text!r} is no URL, as '/orders/': {exc}") from exc
     return text
 
 
