@@ -1,5 +1,6 @@
 """A real broker for the tests that need one, names of their own on it, and ears for what must not leave."""
 
+import io
 import logging
 import os
 from contextlib import contextmanager
@@ -153,6 +154,19 @@ def strict_node(tmp_path_factory, taps):
                 yield node
     except services.Unavailable as exc:
         services.give_up(exc)
+
+
+class Terminal(io.StringIO):
+    """Somebody who types."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Commands of this process are asked on one, and what is typed there is this."""
+    return lambda text: monkeypatch.setattr("sys.stdin", Terminal(text))
 
 
 @pytest.fixture
