@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from django.apps import AppConfig, apps
 from django.core.checks import Tags
 from django.core.exceptions import ImproperlyConfigured
@@ -21,6 +23,12 @@ class ConsumersConfig(AppConfig):
         if not apps.is_installed("publisher"):
             raise ImproperlyConfigured(
                 "'consumers' needs 'publisher' in INSTALLED_APPS, also where nothing is forwarded."
+            )
+        if find_spec("publisher.wire") is None:
+            # Told now, and not by a check: without the bridge's own nothing here can be imported.
+            raise ImproperlyConfigured(
+                "The app 'publisher' is another package than the bridge's. Rename it: the bridge's app has this name, "
+                "and a project's own comes first on Python's path."
             )
         super().import_models()
 

@@ -9,7 +9,8 @@ import msgspec
 
 from consumers.handling import Handling
 from consumers.received import Received, event_of
-from consumers.results import Answered, Result, name_of, where
+from consumers.results import Answered, Result, name_of
+from publisher.raised import where
 from publisher.wire.asking import failure
 from publisher.wire.codec import Encoding
 from publisher.wire.glance import origin_of

@@ -14,8 +14,9 @@ from consumers.exceptions import HandlerNameTaken, NamelessSignal
 from consumers.parameter_checks import check_parameters
 from consumers.registry import Handler, handlers
 from publisher import conf
-from publisher.hints import near
+from publisher.missing_models import missing_model
 from publisher.offload_checks import connected_receivers
+from publisher.raised import why_not_imported
 from publisher.wire.routing import QUEUE_MARK
 
 
@@ -39,12 +40,10 @@ def _check_module(name: str) -> CheckMessage | None:
     except HandlerNameTaken as exc:
         return Error(str(exc), hint="Each handler has a queue of its own, called after it.", id="consumers.E003")
     except Exception as exc:
-        hint = "Mend the module, or take it out of SIGNAL_BRIDGE['HANDLERS']."
-        return Error(
-            f"The handlers in {name!r} cannot be imported: {type(exc).__name__}: {exc}",
-            hint=hint,
-            id="consumers.E002",
-        )
+        is_named = name in conf.handler_modules()
+        hint = "Mend the module, or take it out of SIGNAL_BRIDGE['HANDLERS']." if is_named else "Mend the module."
+        message = f"The handlers in {name!r} cannot be imported: {why_not_imported(exc)}"
+        return Error(message, hint=hint, id="consumers.E002")
     return None
 
 
@@ -81,7 +80,8 @@ def _check_sender(handler: Handler) -> Iterator[CheckMessage]:
         yield Warning(f"{handler.path}: {label!r} is no model's label.", hint=hint, id="consumers.W002")
     elif is_missing_model(label):
         labels = [model._meta.label for model in apps.get_models(include_auto_created=True, include_swapped=True)]
-        yield Warning(f"{handler.path}: there is no model {label!r}.", hint=near(label, labels), id="consumers.W002")
+        what, hint = missing_model(label, labels)
+        yield Warning(f"{handler.path}: {what}.", hint=hint, id="consumers.W002")
 
 
 def _check_case(handler: Handler) -> Iterator[CheckMessage]:

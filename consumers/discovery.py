@@ -11,6 +11,7 @@ from consumers.offloaded import offloaded_handlers
 from consumers.registry import Handler, handlers
 from publisher import conf
 from publisher.hints import near
+from publisher.raised import why_not_imported
 
 
 def handler_modules() -> tuple[str, ...]:
@@ -25,7 +26,7 @@ def discover() -> tuple[Handler, ...]:
         try:
             import_module(name)
         except Exception as exc:
-            raise HandlersNotImportable(f"{name}: {type(exc).__name__}: {exc}") from exc
+            raise HandlersNotImportable(f"{name}: {why_not_imported(exc)}") from exc
     return (*handlers(), *offloaded_handlers())
 
 

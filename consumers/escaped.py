@@ -5,7 +5,8 @@ from contextlib import suppress
 
 from consumers.handling import Handling
 from consumers.received import Received
-from consumers.results import Result, dead, name_of, where
+from consumers.results import Result, dead, name_of
+from publisher.raised import where
 
 logger = logging.getLogger("consumers.worker")
 

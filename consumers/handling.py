@@ -23,9 +23,9 @@ from consumers.results import (
     Result,
     dead,
     name_of,
-    where,
 )
 from consumers.retry import Bury, decide
+from publisher.raised import where
 from publisher.wire.event import Event
 
 # Before an event of a batch that failed as a whole is tried by itself, where no attempt was to follow.

@@ -20,7 +20,8 @@ from consumers import clock
 from consumers.models import Attempt, InboxEvent
 from consumers.opened import drop
 from consumers.read_only import is_read_only, says_read_only
-from consumers.results import name_of, where
+from consumers.results import name_of
+from publisher.raised import where
 from publisher.tables import trouble_with
 
 logger = logging.getLogger(__name__)

@@ -18,8 +18,9 @@ from consumers.models import InboxEvent
 from consumers.processing import Untraced
 from consumers.querysets import inbox
 from consumers.registry import Handler
-from consumers.results import name_of, text_of, where
+from consumers.results import name_of, text_of
 from consumers.statements import is_read, is_write
+from publisher.raised import where
 from publisher.redaction import is_secret
 from publisher.tables import has_table
 from publisher.wire.errors import MalformedEvent

@@ -1,8 +1,6 @@
 """What can become of one delivery."""
 
 import socket
-import sysconfig
-import traceback
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,11 +21,11 @@ from consumers.headers import (
     WHERE,
 )
 from consumers.received import Received
+from publisher.raised import where
 from publisher.scrubbing import scrubbed
 from publisher.wire.event import Event
 
 TEXT_CHARACTERS = 500
-LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,14 +131,3 @@ def text_of(exc: BaseException) -> str:
 
 def name_of(exc: BaseException) -> str:
     return f"{type(exc).__module__}.{type(exc).__qualname__}"
-
-
-def where(exc: BaseException) -> str:
-    """`folder/file.py:line`, without the values that were there: the last of the project's own that it came from.
-
-    Empty for an exception that was never raised.
-    """
-    frames = traceback.extract_tb(exc.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith(LIBRARIES)] or frames
-    # Each app has a consumers.py.
-    return f"{'/'.join(own[-1].filename.split('/')[-2:])}:{own[-1].lineno}" if own else ""

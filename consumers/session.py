@@ -216,7 +216,7 @@ class Session:
             if not job.handling.handler.ordered:
                 self.intake.give_back([delivery.tag])
             return
-        logger.info("waiting event=%s handler=%s: another process is at it",
+        logger.info("waiting event=%s handler=%s: it is being handled already",
                     printable(letter_id(delivery.properties, delivery.body)), job.handling.handler.name)  # fmt: skip
         self._hold(job, time.monotonic() + LOOK_SECONDS)
 

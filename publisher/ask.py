@@ -170,7 +170,7 @@ class Desk:
         with self._lock:
             is_blown = fuse.record(outcome not in BLOWING, time.monotonic())
         if is_blown:
-            logger.error("asking paused signal=%s: nobody answers, so the default does", type)
+            logger.error("asking paused signal=%s: nobody answers, so on_timeout does", type)
             if self._line is not None:
                 self._line.doubt()
         if outcome != ANSWERED:
@@ -192,7 +192,7 @@ class Desk:
     def _default(self, type: str, outcome: str, default: Any) -> Any:
         """It is said so, though not each time."""
         if counters.is_news(number := counters.count(counters.ASKED + outcome, type)):
-            logger.warning("no answer signal=%s reason=%s, %d times so far: the default", type, outcome, number)
+            logger.warning("no answer signal=%s reason=%s, answered with on_timeout (%d so far)", type, outcome, number)
         return default
 
 

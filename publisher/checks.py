@@ -14,6 +14,7 @@ from publisher.encoders.discovery import load_encoders
 from publisher.exposure import check_copies, check_user_model
 from publisher.hints import near
 from publisher.order_checks import check_order
+from publisher.raised import why_not_imported
 from publisher.rows import SLOTS
 from publisher.rule_checks import RULE_CHECKS
 from publisher.rules import (
@@ -81,7 +82,7 @@ def check_encoders(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
         load_encoders()
     except Exception as exc:
         hint = "Mend the `encoders` module that the error names: until then no event can be made."
-        return [Error(f"The encoders cannot be imported: {type(exc).__name__}: {exc}", hint=hint, id="publisher.E018")]
+        return [Error(f"The encoders cannot be imported: {why_not_imported(exc)}", hint=hint, id="publisher.E018")]
     return []
 
 

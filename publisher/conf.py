@@ -112,5 +112,6 @@ def management_url() -> str:
 
 
 def handler_modules() -> tuple[str, ...]:
-    """Modules with handlers, beside the `consumers.py` of each installed app."""
-    return tuple(setting("HANDLERS"))
+    """Modules with handlers, beside the `consumers.py` of each installed app; none where it is no list."""
+    names = setting("HANDLERS")
+    return tuple(names) if isinstance(names, list | tuple) else ()

@@ -8,6 +8,7 @@ from django.db.models import Model
 
 from publisher.catalogue import taken_by
 from publisher.hints import near
+from publisher.missing_models import missing_model
 from publisher.rules import Rule
 
 # No instances leave with these but the sender's. With a deletion the one leaves that it began with, with m2m_changed
@@ -29,7 +30,8 @@ def _check_model(rule: Rule, label: str, names: frozenset[str], where: str) -> I
         model = apps.get_model(label)
     except (LookupError, ValueError):
         labels = [model._meta.label_lower for model in apps.get_models(include_auto_created=True)]
-        yield Error(f"{where}: there is no model {label!r}.", hint=near(label, labels), id="publisher.E007")
+        what, hint = missing_model(label, labels)
+        yield Error(f"{where}: {what}.", hint=hint, id="publisher.E007")
         return
     yield from _check_names(model, names, where)
     if not _may_be_sent(rule, model):

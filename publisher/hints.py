@@ -1,10 +1,13 @@
 """What was probably meant by a name that there is not."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 
 MOST_HINTS = 3
 MOST_LISTED = 16
+# How alike a name is that may have been meant, and how much less than the most alike one: of 1.
+ALIKE = 0.55
+WORSE = 0.15
 
 
 def near(word: str, known: Iterable[object], otherwise: str = "`manage.py signals` lists what there is.") -> str:
@@ -18,13 +21,19 @@ def near(word: str, known: Iterable[object], otherwise: str = "`manage.py signal
 
 
 def close_to(word: str, names: list[str]) -> list[str]:
-    """Whatever their case. Names that end as the word does come first: a dotted path is often right but for its
-    beginning.
-    """
+    """Whatever their case, the most alike first."""
     by_lower = {name.lower(): name for name in reversed(names)}
-    lower = word.lower()
-    last = lower.rpartition(".")[2]
-    alike = [name for name in by_lower if last and name.rpartition(".")[2] == last]
-    matches = get_close_matches(lower, by_lower, n=MOST_HINTS, cutoff=0.5)
-    found = dict.fromkeys([*get_close_matches(lower, alike, n=MOST_HINTS, cutoff=0.0), *matches])
-    return [by_lower[name] for name in found][:MOST_HINTS]
+    likeness = {name: _likeness(word.lower(), name) for name in reversed(by_lower)}
+    bar = max(ALIKE, max(likeness.values(), default=0) - WORSE)
+    found = sorted((name for name in likeness if likeness[name] >= bar), key=likeness.__getitem__, reverse=True)
+    return [by_lower[name] for name in found[:MOST_HINTS]]
+
+
+def _likeness(word: str, name: str) -> float:
+    """From 0 to 1. The last word counts as much as all: a dotted path is often right but for its beginning."""
+    word, name = word.removesuffix(".*"), name.removesuffix(".*")
+    return (_ratio(word, name) + _ratio(word.rpartition(".")[2], name.rpartition(".")[2])) / 2
+
+
+def _ratio(word: str, name: str) -> float:
+    return SequenceMatcher(None, word, name).ratio()

@@ -12,7 +12,7 @@ from publisher.entries import Receiver, entries, path_of
 from publisher.hints import near
 from publisher.offload import all_offloaded
 from publisher.offload_entry import OPTIONS, OffloadEntry, offload_entry_from
-from publisher.offloaded import Offloaded, can_be_offloaded, is_lambda, means, object_at, unbound
+from publisher.offloaded import BrokenModule, Offloaded, can_be_offloaded, is_lambda, means, object_at, unbound
 from publisher.reading import REQUEST, findings_of
 from publisher.redaction import action_of
 from publisher.rules import Redact, WrongValue, is_glob, redact_from
@@ -23,6 +23,7 @@ HINT = (
     "Make it a list of receivers' dotted paths, globs over them, or dicts as {'receiver': 'shop.receivers.send', "
     "'ordered': True}: `manage.py signals` shows the receivers."
 )
+MEND_HINT = "Mend the module, or take the entry out of SIGNAL_BRIDGE['OFFLOAD']."
 
 
 class Connected(NamedTuple):
@@ -135,6 +136,8 @@ def _missing(entry: str, where: str, connected: list[Connected]) -> CheckMessage
     try:
         found = None if is_glob(entry) else object_at(entry)
         reason = ""
+    except BrokenModule as exc:
+        return Error(f"{where}: {exc}.", hint=MEND_HINT, id="publisher.E031")
     except Exception as exc:
         found, reason = None, f": {type(exc).__name__}: {exc}"
     if is_lambda(found):

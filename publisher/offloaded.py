@@ -21,6 +21,7 @@ from django.utils.autoreload import autoreload_started, file_changed
 
 from publisher.entries import Receiver, dereferenced
 from publisher.offload_entry import OffloadEntry
+from publisher.raised import why_not_imported
 from publisher.rules import OWN_APPS, SENDERS_UNLESS_NAMED
 from publisher.wire.routing import QUEUE_MARK
 
@@ -102,8 +103,12 @@ def identity_of(receiver: object) -> tuple[int, int]:
     return id(getattr(receiver, "__self__", receiver)), id(getattr(receiver, "__func__", receiver))
 
 
+class BrokenModule(ImportError):
+    """A module raised while it was imported. The message says what, and where: mend it."""
+
+
 def object_at(path: str) -> object:
-    """The module's attribute, or a class's, at a dotted path. Raises ImportError, or what the module raises."""
+    """The module's attribute, or a class's, at a dotted path. Raises ImportError; BrokenModule for what one raises."""
     module, _, rest = path.rpartition(".")
     while module and not _is_module(module):
         module, _, last = module.rpartition(".")
@@ -111,7 +116,11 @@ def object_at(path: str) -> object:
     if not module:
         raise ImportError(f"there is no module at the beginning of {path!r}")
     try:
-        found: object = attrgetter(rest)(import_module(module))
+        holder = import_module(module)
+    except Exception as exc:
+        raise BrokenModule(f"{module} cannot be imported: {why_not_imported(exc)}") from exc
+    try:
+        found: object = attrgetter(rest)(holder)
     except AttributeError as exc:
         raise ImportError(str(exc)) from exc
     return found

@@ -17,8 +17,9 @@ from publisher.ask_checks import check_ask
 from publisher.bulk_checks import check_tellers
 from publisher.catalogue import catalogue, matching, taken_by
 from publisher.field_checks import check_fields
-from publisher.hints import MOST_HINTS, close_to, near
+from publisher.hints import MOST_HINTS, near
 from publisher.key_checks import check_routing_key
+from publisher.missing_models import missing_model
 from publisher.rules import SENDERS_UNLESS_NAMED, UNLESS_NAMED, Rule, is_glob
 from publisher.wire.routing import class_label, text_label
 
@@ -58,8 +59,8 @@ def _check_senders(rule: Rule, where: str) -> Iterator[CheckMessage]:
     for pattern in (*rule.senders, *rule.exclude):
         is_known = any(fnmatchcase(label, pattern) for label in labels)
         if not is_known and (models_alone or not (_may_be_class(pattern) or _may_be_text(pattern, labels))):
-            hint = near(pattern, _meant(pattern, labels))
-            yield Error(f"{where}: there is no model {pattern!r}.", hint=hint, id="publisher.E007")
+            what, hint = missing_model(pattern, labels)
+            yield Error(f"{where}: {what}.", hint=hint, id="publisher.E007")
     for pattern in rule.senders:
         labels_taken = [label for label in labels if fnmatchcase(label, pattern)]
         if labels_taken and not any(map(Rule(signal="*", senders=(pattern,)).takes_sender, labels_taken)):
@@ -97,17 +98,6 @@ def _relations_of(model: type[Model]) -> list[type[Model]]:
 
 def _is_of_a_relation(model: type[Model]) -> bool:
     return any(model in _relations_of(each) for each in apps.get_models())
-
-
-def _meant(pattern: str, labels: Sequence[str]) -> Sequence[str]:
-    """What a hint is taken from: an app is a glob over its models; a word that is none may be a model or an app."""
-    app, _, models = pattern.partition(".")
-    known = list(dict.fromkeys(label.partition(".")[0] for label in labels))
-    if models == "*":
-        return [f"{each}.*" for each in close_to(app, known)] or labels
-    if models:
-        return labels
-    return [f"{app}.*"] if app in known else [*labels, *(f"{each}.*" for each in known)]
 
 
 def _may_be_class(pattern: str) -> bool:

@@ -39,11 +39,10 @@ def add_database(parser: ArgumentParser) -> None:
 
 
 def positive(text: str) -> int:
-    """A number from 1 on. Raises ValueError, which argparse shows."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+    """A number from 1 on. Raises ArgumentTypeError, which argparse shows."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"it is a number from 1 on, not {text!r}")
+    return int(text)
 
 
 def alias(name: str) -> str:

@@ -1,5 +1,6 @@
 """A real broker for the tests that need one, names of their own on it, and ears for what must not leave."""
 
+import io
 import logging
 import os
 from contextlib import contextmanager
@@ -90,12 +91,15 @@ def nothing_planted_leaves(request, taps, log_listener):
 def pytest_sessionfinish(session):
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["looked_at"] = dict(leaks.counts)
+        session.config.workeroutput["brokers"] = sorted(services.used)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node):
     """Each worker has heard the messages of all."""
-    its = getattr(node, "workeroutput", {}).get("looked_at", {})
+    output = getattr(node, "workeroutput", {})
+    services.used.update(output.get("brokers", ()))
+    its = output.get("looked_at", {})
     messages = max(leaks.counts["messages"], its.get("messages", 0))
     leaks.counts.update(its)
     leaks.counts["messages"] = messages
@@ -105,6 +109,8 @@ def pytest_terminal_summary(terminalreporter):
     """That nothing was found is worth as much as there was to hear."""
     looked_at = ", ".join(f"{leaks.counts[what]} {what}" for what in ("messages", "log records", "outputs"))
     terminalreporter.write_sep("-", f"listened for secrets in {looked_at}")
+    for address in sorted(services.used):
+        terminalreporter.write_line(f"Broker: {address}")
     if os.environ.get("BROKER_URL"):
         terminalreporter.write_line("BROKER_URL: on somebody else's broker no messages can be listened to.")
 
@@ -148,6 +154,19 @@ def strict_node(tmp_path_factory, taps):
                 yield node
     except services.Unavailable as exc:
         services.give_up(exc)
+
+
+class Terminal(io.StringIO):
+    """Somebody who types."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Commands of this process are asked on one, and what is typed there is this."""
+    return lambda text: monkeypatch.setattr("sys.stdin", Terminal(text))
 
 
 @pytest.fixture

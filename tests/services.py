@@ -26,6 +26,8 @@ from tools.service import Service
 RABBITMQ_IMAGE = "rabbitmq:4-management"
 POSTGRES_IMAGE = "postgres:17"
 DIRECTORY = installed.DIRECTORY
+# The brokers of this session, as they are told of at its end.
+used: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,9 @@ def give_up(reason: object) -> NoReturn:
 def broker() -> Iterator[BrokerService]:
     """BROKER_URL, Docker, or a private node in `.services/`, which stays for the next run."""
     with ExitStack() as stack:
-        yield _first_that_works(stack)
+        service = _first_that_works(stack)
+        used.add(f"{amqp.without_password(service.url)} ({service.kind})")
+        yield service
 
 
 def kept_node() -> Node:

@@ -7,7 +7,7 @@ import pytest
 from django.db.models.signals import post_save
 from django.dispatch import Signal
 
-from consumers import receiver, registry, subscribe
+from consumers import checks, receiver, registry, subscribe
 from consumers.ask_checks import check_asked
 from consumers.bindings import keys_of
 from consumers.checks import check_handlers
@@ -45,6 +45,7 @@ def test_e001_when_it_is_no_list_of_modules(check, value):
     assert (error.id, error.is_serious()) == ("consumers.E001", True)
     assert repr(value) in error.msg
     assert error.hint
+    assert check_asked(None) == []
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,22 @@ def test_e002_when_a_module_cannot_be_imported(check, module, text, reason):
     assert "'checked_handlers'" in error.msg
     assert reason in error.msg
     assert error.hint
+
+
+def test_e002_names_the_line_that_raised_when_it_is_one_of_the_project(check, module, tmp_path):
+    module("from json import loads\n\nloads('{')\n")
+    (error,) = check(["checked_handlers"])
+    assert error.msg.endswith(f"({tmp_path.name}/checked_handlers.py:3)")
+    assert "HANDLERS" in error.hint
+    (error,) = check(["no_such_handlers"])
+    assert error.msg.endswith(": No module named 'no_such_handlers'")
+
+
+def test_e002_says_nothing_of_the_setting_when_it_is_an_apps_own_module(check, module, monkeypatch):
+    module("nothing")
+    monkeypatch.setattr(checks, "handler_modules", lambda: ("checked_handlers",))
+    (error,) = check([])
+    assert (error.id, error.hint) == ("consumers.E002", "Mend the module.")
 
 
 @pytest.mark.parametrize("name", ["no.such.module", "", ".", "tests.bar.nothing"])
@@ -89,6 +106,13 @@ def test_w002_when_an_app_of_this_project_has_no_such_model(check, signals):
     assert "'foo.Artcle'" in warning.msg
     assert f"{__name__}.handled" in warning.msg
     assert "'foo.Article'" in warning.hint
+
+
+@pytest.mark.usefixtures("module")
+def test_w002_when_an_app_of_this_project_has_no_models_yet(check):
+    handled("messages.Message")
+    (warning,) = check([])
+    assert "the app 'messages' has no models yet" in warning.msg
 
 
 @pytest.mark.usefixtures("module")
@@ -130,6 +154,19 @@ def test_start_ends_with_what_to_do_when_the_publisher_is_not_installed():
     code += "; django.setup()"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "ImproperlyConfigured: 'consumers' needs 'publisher'" in done.stderr.splitlines()[-1]
+
+
+def test_a_projects_own_package_with_the_publishers_name_is_told_of_where_django_starts(tmp_path):
+    (tmp_path / "publisher").mkdir()
+    (tmp_path / "publisher" / "__init__.py").touch()
+    code = (
+        f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]\n"
+        "from django.conf import settings; settings.configure(INSTALLED_APPS=['publisher', 'consumers'])\n"
+        "import django; django.setup()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    last = done.stderr.splitlines()[-1]
+    assert "The app 'publisher' is another package than the bridge's. Rename it" in last
 
 
 def test_function_that_djangos_decorator_connects_is_told_of_in_a_module_of_handlers(check, module):

@@ -202,6 +202,28 @@ def test_discard_removes_what_is_named_and_nothing_else(buried, command, declare
     assert declared.count("index") == declared.count("log") == 0
 
 
+def test_all_stay_on_a_terminal_that_does_not_agree(buried, command, terminal):
+    terminal("n\n")
+    assert command("discard", "--all") == ""
+    assert "Discard 5 dead letters for good? [y/N] " in command.err
+    assert "Nothing was discarded." in command.err
+    assert len(ids(command)) == 5
+
+
+def test_those_that_were_asked_about_are_discarded_on_a_terminal_that_agrees(buried, command, terminal):
+    terminal("y\n")
+    assert command("discard", "--all", "--reason", "rejected") == "1 discarded.\n"
+    assert "Discard 1 dead letter for good? [y/N] " in command.err
+    assert sorted(ids(command)) == ["i1", "i2", "l1", "l2"]
+
+
+@pytest.mark.parametrize("arguments", [("--all", "--no-input"), ("i1",), ("--all", "--reason", "none")], ids=repr)
+def test_nothing_is_asked_on_a_terminal_when_there_is_no_need(buried, command, terminal, arguments):
+    terminal("")
+    command("discard", *arguments)
+    assert "[y/N]" not in command.err
+
+
 def test_letter_that_the_broker_buried_comes_back_under_its_own_key(declared, command):
     declared.publish("db.post_save.foo.article", b"{}", message_id="x")
     method, _, _ = declared.channel.basic_get(declared.name("index"))

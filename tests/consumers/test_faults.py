@@ -72,6 +72,8 @@ def test_copies_that_come_again_are_acknowledged_when_one_of_them_is_handled(fau
     queues.channel.basic_nack(method.delivery_tag)
     queues.channel.cancel()
     eventually(lambda: texts(faulty, "long") == ["1"])
+    # Those that came again while it was handled wait for a moment, and not in a thread.
+    eventually(lambda: worker.log.read_text().count("handled before") == 4)
     worker.terminate()
     assert worker.wait(15) == 0
     assert "did not end" not in worker.log.read_text()

@@ -80,7 +80,7 @@ def test_process_that_is_frozen_keeps_no_thread_of_another_one_waiting(stage, qu
     eventually(lambda: notes.exists() and len(notes.read_text().split()) == 2)
     frozen.send_signal(signal.SIGSTOP)
     other = stage.start("consume", "long", "plain", "--threads", "2")
-    eventually(lambda: other.log.read_text().count("another process is at it") >= 2)
+    eventually(lambda: other.log.read_text().count("it is being handled already") >= 2)
     queues.event("t.plain", {"n": 7})
     eventually(lambda: [text for _, text, _ in stage.seen("plain")] == ["7"], 5)
     frozen.send_signal(signal.SIGCONT)

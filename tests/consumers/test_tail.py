@@ -91,6 +91,14 @@ def test_tail_ends_with_78_when_the_password_is_wrong(stage):
     assert (done.returncode, "planted" in done.stdout + done.stderr) == (78, False)
 
 
+@pytest.mark.parametrize("pattern", ["x" * 256, "é" * 128])
+def test_pattern_that_no_key_can_be_as_long_as_is_wrong_usage(stage, pattern):
+    done = stage.manage("tail", "t.#", pattern, check=False)
+    assert done.returncode == 2
+    assert "AMQP's short strings hold 255 bytes" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_line_has_the_whole_event_for_programs():
     assert json.loads(as_json("a.key", EVENT)) == {
         **json.loads(EVENT),

@@ -213,7 +213,42 @@ def test_e007_when_there_is_no_such_model(check_rule, key, label, near):
 @pytest.mark.parametrize(("glob", "hint"), [("fooo.*", "'foo.*'"), ("foo", "'foo.*'"), ("sesion.*", "'sessions.*'")])
 def test_hint_is_the_app_that_was_probably_meant_by_a_glob(check_rule, glob, hint):
     (error,) = check_rule(senders=[glob])
-    assert (error.id, error.hint) == ("publisher.E007", f"Did you mean {hint}?")
+    assert error.id == "publisher.E007"
+    assert error.hint.startswith(f"Did you mean {hint}?")
+
+
+@pytest.mark.parametrize(
+    ("label", "app", "hint"),
+    [
+        ("orders.*", "orders", "Add the app to INSTALLED_APPS."),
+        ("Orders.Order", "Orders", "Add the app to INSTALLED_APPS."),
+        ("fooo.Article", "fooo", "Did you mean 'foo.article'? If not, add the app to INSTALLED_APPS."),
+    ],
+)
+@pytest.mark.parametrize("key", ["senders", "exclude"])
+def test_e007_says_that_no_such_app_is_installed(check_rule, key, label, app, hint):
+    (error,) = check_rule(**{key: [label]})
+    assert error.msg.endswith(f"there is no model {label!r}: no installed app is called {app!r}.")
+    assert error.hint == hint
+
+
+@pytest.mark.parametrize("label", ["messages.*", "messages.Message", "messages"])
+def test_e007_says_that_the_app_has_no_models_yet(check_rule, label):
+    errors = check_rule(senders=[label])
+    assert_one(errors, "publisher.E007", "the app 'messages' has no models yet", "django.contrib.messages.models")
+
+
+def test_e007_says_so_of_the_models_of_fields_too(check_rule):
+    assert_one(check_rule(fields={"orders.Order": ["id"]}), "publisher.E007", "no installed app is called 'orders'")
+    assert_one(check_rule(fields={"messages.Message": ["id"]}), "publisher.E007", "'messages' has no models yet")
+
+
+@pytest.mark.parametrize("label", ["publishr.*", "publisher", "consumers.InboxEvnt", "outboxevent", "zzz", "zz*.y"])
+def test_hint_is_never_of_the_bridges_own_models(check_rule, label):
+    (error,) = check_rule(senders=[label])
+    assert error.id == "publisher.E007"
+    assert "publisher." not in error.hint
+    assert "consumers." not in error.hint
 
 
 @pytest.mark.parametrize(

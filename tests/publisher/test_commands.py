@@ -145,6 +145,20 @@ def test_exit_code_is_78_when_a_setting_is_wrong(stage, command):
     assert "publisher.E004" in done.stderr
 
 
+def test_signals_lists_what_there_is_when_a_rule_names_what_there_is_not(stage):
+    rules = '["no.such.signal", {"signal": "*", "senders": ["nothing.*"]}, 5]'
+    done = stage.manage("signals", "--format", "json", TEST_FORWARD=rules, TEST_OFFLOAD="no.such")
+    assert "tests.foo.signals.user_login" in {row["signal"] for row in json.loads(done.stdout)}
+    for id in ("publisher.E005", "publisher.E006", "publisher.E007", "publisher.E031"):
+        assert id in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("--profile", "/"), ("--missed", "--", "check")], ids=" ".join)
+def test_signals_runs_nothing_when_a_setting_is_wrong(stage, arguments):
+    done = stage.manage("signals", *arguments, check=False, TEST_SERVICE="")
+    assert (done.returncode, done.stdout) == (78, "")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_relay_that_is_told_to_end_while_it_starts_ends_with_0(stage, number):
     """Its checks take some time, and need no end in the log."""

@@ -154,12 +154,24 @@ def test_e030_when_it_is_no_list(settings, value):
     assert error.hint
 
 
-def test_reason_is_told_when_the_module_cannot_be_imported(settings, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("\nraise RuntimeError('broken')", "RuntimeError: broken ({folder}/broken_receivers.py:2)"),
+        ("index = None\nNone.index", "'NoneType' object has no attribute 'index' ({folder}/broken_receivers.py:2)"),
+        ("import no_such_module", "No module named 'no_such_module' ({folder}/broken_receivers.py:1)"),
+        ("\ndef (", "SyntaxError: invalid syntax (broken_receivers.py, line 2)"),
+    ],
+)
+def test_reason_and_line_are_told_when_the_module_cannot_be_imported(settings, tmp_path, monkeypatch, text, reason):
     monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "broken_receivers.py").write_text("raise RuntimeError('broken')")
+    (tmp_path / "broken_receivers.py").write_text(text)
     settings.SIGNAL_BRIDGE = {"OFFLOAD": ["broken_receivers.index"]}
     (error,) = check_offload(None)
-    assert (error.id, "RuntimeError: broken" in error.msg) == ("publisher.E031", True)
+    assert (error.id, error.hint[:15]) == ("publisher.E031", "Mend the module")
+    assert ": broken_receivers cannot be imported: " in error.msg
+    assert reason.format(folder=tmp_path.name) in error.msg
+    assert "there is no such receiver" not in error.msg
 
 
 def test_nothing_is_told_when_nothing_is_offloaded(settings):

@@ -59,6 +59,29 @@ def test_event_is_discarded_by_its_id_whatever_it_waits_for():
     assert UnroutableKey.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("flags", "question"), [(["--all"], "2 parked events"), (["--kept"], "3 parked events"), (["--all", "--kept"], "5")]
+)
+@pytest.mark.parametrize("answer", ["", "\n", "n\n", "what\n"], ids=repr)
+def test_nothing_is_discarded_on_a_terminal_that_does_not_agree(terminal, capsys, flags, question, answer):
+    terminal(answer)
+    assert outbox("discard", *flags) == ""
+    assert f"Discard {question}" in capsys.readouterr().err
+    assert (len(ids()), UnroutableKey.objects.exists()) == (5, True)
+
+
+def test_all_are_discarded_on_a_terminal_that_agrees(terminal):
+    terminal("y\n")
+    assert outbox("discard", "--all").startswith("2 discarded.")
+
+
+@pytest.mark.parametrize("arguments", [("--all", "--no-input"), ("--all", "--noinput"), ("1",)], ids=repr)
+def test_nothing_is_asked_on_a_terminal_when_it_is_not_wanted(terminal, capsys, arguments):
+    terminal("")
+    assert "discarded." in outbox("discard", *arguments)
+    assert "[y/N]" not in capsys.readouterr().err
+
+
 def test_all_are_put_back_when_all_are_tried_again():
     assert outbox("retry", "--all") == "5 put back into the outbox.\n"
     assert ids(OutboxEvent) == [1, 2, 3, 4, 5]
@@ -78,9 +101,9 @@ def test_usage_is_wrong_when_it_is_not_clear_which_are_meant(arguments):
     assert len(ids()) == 5
 
 
-@pytest.mark.parametrize("id", ["9" * 20, "0", "x"])
+@pytest.mark.parametrize("id", ["9" * 20, "0", "x", "-1"])
 def test_id_that_no_row_can_have_is_refused(id):
-    with pytest.raises(CommandError, match="invalid row_id value"):
+    with pytest.raises(CommandError, match="it is the number of a parked event, as `show` tells it, not"):
         outbox("retry", id)
 
 

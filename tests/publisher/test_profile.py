@@ -87,8 +87,9 @@ def test_it_is_said_which_receiver_to_offload(away):
     [
         (["--user", "nobody"], "nobody"),
         (["--data", "a"], "NAME=VALUE"),
-        (["--repeat", "0"], "0"),
-        (["http://[x"], "[x"),
+        (["--repeat", "0"], "a number from 1 on, not '0'"),
+        (["--repeat", "often"], "a number from 1 on, not 'often'"),
+        (["http://[x"], "'http://[x' is no URL"),
     ],
 )
 def test_wrong_usage_ends_with_2(away, arguments, word):

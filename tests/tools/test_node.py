@@ -47,6 +47,7 @@ def test_command_line_starts_nothing_when_the_node_runs(node):
 
     assert run.stdout == node.url + "\n"
     assert "Starting" not in run.stderr
+    assert f"Broker: {amqp.without_password(node.url)}, a private node of the installed RabbitMQ\n" in run.stderr
 
 
 def test_ctl_talks_to_the_node_when_it_runs(node):

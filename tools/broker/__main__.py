@@ -77,6 +77,8 @@ def kill() -> None:
 def reset() -> None:
     own_node().reset()
     say(f"{found.directory()} is empty")
+    if docker.answers() and compose.reset():
+        say("Deleted RabbitMQ in Docker, with its data")
 
 
 def own_node() -> Node:
@@ -90,7 +92,7 @@ COMMANDS: dict[str, tuple[Callable[[], None], str]] = {
     "status": (status, "what runs, and where"),
     "stop": (stop, "stop the private node, or the container that the demo started"),
     "kill": (kill, "end the private node as a crash would"),
-    "reset": (reset, "stop the private node and delete its data"),
+    "reset": (reset, "stop what the demo started and delete its data"),
 }
 
 

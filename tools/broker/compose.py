@@ -1,7 +1,8 @@
-"""The demo's RabbitMQ in Docker: the `rabbitmq` service of docker-compose.yml."""
+"""The demo's RabbitMQ in Docker: the `rabbitmq` service of docker-compose.yml, a container of this checkout's own."""
 
 import os
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 
 from tools.broker import amqp
@@ -33,11 +34,26 @@ def running() -> tuple[int, int] | None:
 
 
 def stop() -> bool:
-    """Whether there was one to stop: not where the whole site runs in Docker, and needs it."""
-    run = _compose("ps", "--services", "--status", "running", timeout_seconds=15)
-    if run.stdout.split() != ["rabbitmq"]:
+    """Whether there was one to stop."""
+    if not _containers("--status", "running"):
         return False
-    return _compose("stop", "rabbitmq", timeout_seconds=60).returncode == 0
+    return _compose("stop", timeout_seconds=60).returncode == 0
+
+
+def reset() -> bool:
+    """Whether there was one to delete, with its data."""
+    if not _containers("--all"):
+        return False
+    return _compose("down", "--volumes", timeout_seconds=60).returncode == 0
+
+
+def project() -> str:
+    """Of this checkout, so that another one's broker is neither used nor stopped; the file's name is the site's."""
+    return f"signal-bridge-{sha256(bytes(CHECKOUT.resolve())).hexdigest()[:8]}"
+
+
+def _containers(*which: str) -> list[str]:
+    return _compose("ps", "--quiet", *which, timeout_seconds=15).stdout.split()
 
 
 def _up() -> None:
@@ -55,7 +71,7 @@ def _published(port: int) -> int | None:
 def _compose(*arguments: str, timeout_seconds: float) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
-            ["docker", "compose", *arguments],
+            ["docker", "compose", "--project-name", project(), *arguments],
             cwd=CHECKOUT,
             env={**os.environ, **_free_ports()},
             capture_output=True,

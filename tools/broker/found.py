@@ -46,10 +46,13 @@ def find(offers: Machine | None = None) -> Broker:
     failures = []
     for way in ways(offers or machine.look()):
         try:
-            return WAYS[way]()
+            broker = WAYS[way]()
         except ToolError as exc:
             say(f"Not to be had: {way.value}. {exc}")
             failures.append(f"{way.value}: {exc}")
+        else:
+            say(f"Broker: {amqp.without_password(broker.url)}, {way.value}")
+            return broker
     raise ToolError("\n".join([NOTHING, *failures]))
 
 

@@ -5,7 +5,7 @@ import sys
 from argparse import ArgumentTypeError
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from consumers.registry import Handler
 from consumers.rehearsal import Rehearsal, rehearse
 from consumers.results import CRASHED
 from publisher import conf
+from publisher.agreement import add_no_input, asks, is_agreed
 from publisher.commands import BridgeCommand
 from publisher.terminal import add_format, in_any_order, show
 from publisher.wire.connection import Connection
@@ -79,6 +80,7 @@ class Command(BridgeCommand):
         parser.add_argument("--handler", action="append", default=[], metavar="NAME", help="of this handler alone")
         parser.add_argument("--reason", help="that died of this alone: failed, rejected, malformed, crashed, ...")
         parser.add_argument("--since", type=moment, metavar="TIME", help="a time, or how long ago (1:30:00)")
+        add_no_input(parser)
         add_format(parser)
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
@@ -87,6 +89,12 @@ class Command(BridgeCommand):
         wanted = Wanted(ids=ids, reason=options["reason"], since=options["since"])
         try:
             handlers = chosen(discover(), options["handler"])
+            if action == "discard" and not ids and asks(interactive=options["interactive"]):
+                agreed = self._agreed(handlers, wanted)
+                if agreed is None:
+                    self.stderr.write("Nothing was discarded.")
+                    return
+                wanted = agreed
             with Connection(conf.broker_url(), "deadletters") as connection:
                 letters = Letters(connection, handlers, wanted)
                 if action == "replay" and options["rehearse"]:
@@ -115,6 +123,15 @@ class Command(BridgeCommand):
             raise CommandError("Name the one letter to show.", returncode=EXIT_USAGE)
         if options["rehearse"] and action != "replay":
             raise CommandError("A replay can be rehearsed, nothing else.", returncode=EXIT_USAGE)
+
+    def _agreed(self, handlers: Sequence[Handler], wanted: Wanted) -> Wanted | None:
+        """Those that were asked about, and no more; None where they are to stay."""
+        # Over a connection of its own: an answer may take longer than the broker waits.
+        with Connection(conf.broker_url(), "deadletters") as connection:
+            seen = [letter.id for letter, _ in Letters(connection, handlers, wanted)]
+        if seen and not is_agreed(len(seen), "dead letter", self.stderr):
+            return None
+        return replace(wanted, ids=frozenset(seen))
 
     def _list(self, letters: Letters, handlers: Sequence[Handler], format: str) -> set[str]:
         found = [letter for letter, _ in letters]

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from consumers.short_text import short_text
 from consumers.tailing import follow
 from publisher import conf
 from publisher.commands import LongCommand
@@ -28,7 +29,9 @@ class Command(LongCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("pattern", nargs="*", metavar="PATTERN", help="as 'db.*.blog.comment' or 'auth.#'")
+        parser.add_argument(
+            "pattern", nargs="*", type=short_text, metavar="PATTERN", help="as 'db.*.blog.comment' or 'auth.#'"
+        )
         parser.add_argument("--count", type=positive, metavar="N", help="end after so many")
         parser.add_argument(
             "--format", choices=("text", "json"), default="text",

@@ -1,5 +1,6 @@
 """Show the exchange, queues and bindings: what the code asks for against what the broker has."""
 
+from argparse import ArgumentTypeError
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,13 +12,13 @@ from consumers.drift import LEFT_OVER, UNKNOWN, Compared, bindings_on_broker, co
 from consumers.exceptions import BindingsUnknown, HandlersNotImportable, NotRetirable, UnknownHandler
 from consumers.registry import Handler
 from consumers.retiring import check_is_bound, check_retirable, check_takes_over, cut_off, hand_over
+from consumers.short_text import short_text
 from publisher import conf
 from publisher.commands import BridgeCommand
 from publisher.terminal import add_format, show
 from publisher.wire.connection import MISSING, Connection
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable
 from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
-from publisher.wire.frames import short
 from publisher.wire.printable import printable
 from publisher.wire.topology import Binding, events_exchange
 
@@ -121,11 +122,10 @@ class Command(BridgeCommand):
 
 
 def queue_name(text: str) -> str:
-    """As AMQP has it. Raises ValueError, which argparse shows."""
+    """As AMQP has it. Raises ArgumentTypeError, which argparse shows."""
     if not text:
-        raise ValueError(text)
-    short(text)
-    return text
+        raise ArgumentTypeError("it is the name of a queue, not ''")
+    return short_text(text)
 
 
 def _advice(drifted: list[Compared]) -> Iterator[str]:

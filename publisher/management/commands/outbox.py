@@ -1,12 +1,14 @@
 """Show an outbox; send parked events again, or discard them."""
 
 import json
+from argparse import ArgumentTypeError
 from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.db import Error as DatabaseTrouble
 
+from publisher.agreement import add_no_input, asks, is_agreed
 from publisher.atomicity import commit_each_statement
 from publisher.commands import BridgeCommand
 from publisher.database_checks import written_aliases
@@ -37,6 +39,7 @@ class Command(BridgeCommand):
             "--all", action="store_true", help="`retry` all; `discard` all that are refused, and the unroutable counts"
         )
         parser.add_argument("--kept", action="store_true", help="all that are kept until a queue is bound")
+        add_no_input(parser)
         add_database(parser)
         add_format(parser)
 
@@ -44,22 +47,33 @@ class Command(BridgeCommand):
         self, *args: Any, action: str, id: list[int], all: bool, kept: bool, database: str, **options: Any
     ) -> None:
         try:
-            self._handle(action, id, all, kept, database, options["format"])
+            self._handle(action, id, all, kept, database, options)
         except DatabaseTrouble as exc:
             text = " ".join(str(exc).split())
             raise CommandError(f"The outbox of {database!r}: {text}{migration_hint(OutboxEvent, database)}") from exc
 
-    def _handle(self, action: str, id: list[int], all: bool, kept: bool, database: str, format: str) -> None:
+    def _handle(
+        self, action: str, id: list[int], all: bool, kept: bool, database: str, options: dict[str, Any]
+    ) -> None:
         commit_each_statement(database)
         if action == "show":
-            self._show(ledger(database), format)
+            self._show(ledger(database), options["format"])
             return
         if bool(id) == (all or kept):
             raise CommandError(f"Name the events to {action}, or say --all or --kept.", returncode=EXIT_USAGE)
         rows = parked(database).filter(id__in=id) if id else chosen(parked(database), action, all=all, kept=kept)
         if missing := set(id) - set(rows.values_list("id", flat=True)):
             raise CommandError(f"Not parked: {', '.join(map(str, sorted(missing)))}.", returncode=1)
-        self._retry(rows, database) if action == "retry" else self._discard(rows, all, database)
+        if action == "retry":
+            self._retry(rows, database)
+        elif id or self._is_meant(rows, interactive=options["interactive"]):
+            self._discard(rows, all, database)
+        else:
+            self.stderr.write("Nothing was discarded.")
+
+    def _is_meant(self, rows: ParkedQuerySet, *, interactive: bool) -> bool:
+        count = rows.count() if asks(interactive=interactive) else 0
+        return not count or is_agreed(count, "parked event", self.stderr)
 
     def _retry(self, rows: ParkedQuerySet, database: str) -> None:
         count = rows.put_back(outbox(database))
@@ -95,11 +109,10 @@ class Command(BridgeCommand):
 
 
 def row_id(text: str) -> int:
-    """As the database can hold it. Raises ValueError."""
-    number = int(text)
-    if not 0 < number < 2**63:
-        raise ValueError(text)
-    return number
+    """As the database can hold it. Raises ArgumentTypeError, which argparse shows."""
+    if not text.isdecimal() or not 0 < int(text) < 2**63:
+        raise ArgumentTypeError(f"it is the number of a parked event, as `show` tells it, not {text!r}")
+    return int(text)
 
 
 def chosen(rows: ParkedQuerySet, action: str, *, all: bool, kept: bool) -> ParkedQuerySet:
