@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 BUSY_SECONDS = 0.02
 IDLE_SECONDS = 0.5
 CONFIRM_SECONDS = 30.0
+STOP_SECONDS = 5.0
+ALARM_SECONDS = 0.5
 DRY_SECONDS = 0.2
 REPORT_SECONDS = 30.0
 
@@ -133,7 +135,8 @@ class Relay:
                 session.sender.poll(self._pause_seconds(session, news) if may_wait else 0)
                 session.settle()
                 self._report_when_due(session)
-            self._drain(session)
+            # Not for long, of an alarm for less: what is not confirmed by then the next relay sends again.
+            self._drain(session, ALARM_SECONDS if session.sender.connection.blocked else STOP_SECONDS)
             return True
         except MessageRefused as exc:
             self._blame(session, exc)
@@ -158,12 +161,12 @@ class Relay:
         self.patience.over()
         claimed = self.leases.claimed()
         if claimed:
-            self._drain(session)
+            self._drain(session, CONFIRM_SECONDS)
             self.leases.hand_over(claimed)
         return self.leases.mine == session.shards
 
-    def _drain(self, session: Session) -> None:
-        session.sender.flush(CONFIRM_SECONDS)
+    def _drain(self, session: Session, seconds: float) -> None:
+        session.sender.flush(seconds)
         session.settle()
         session.delete()
 

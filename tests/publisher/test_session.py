@@ -1,6 +1,7 @@
 """What becomes of rows that the broker does not take: parked, kept or counted, alone, and never in silence."""
 
 import json
+import time
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
@@ -121,6 +122,29 @@ def test_keys_that_differ_in_case_alone_are_kept_and_go_out_each_by_itself(stage
     assert kept(stage) == 2
     assert relay.poll() is None
     queues.delete("q")
+
+
+def test_relay_ends_soon_while_the_broker_has_an_alarm(stage, names, strict_node):
+    queues = Queues(strict_node.url, names)
+    queues.bind("q", "#")
+    stage.env["BROKER_URL"] = strict_node.url
+    relay = stage.start("relay")
+    eventually(lambda: "connected" in relay.log.read_text())
+    strict_node.ctl("eval", "vm_memory_monitor:set_vm_memory_high_watermark(0.00001).")
+    try:
+        stage.python(SAVE.format(titles="abc"))
+        # Longer than it takes to send them: what is on its way is not confirmed.
+        time.sleep(1)
+        assert stage.outbox() == 3
+        relay.terminate()
+        assert relay.wait(10) == 0, relay.log.read_text()
+    finally:
+        strict_node.ctl("eval", "vm_memory_monitor:set_vm_memory_high_watermark(0.4).")
+    stage.manage("relay", "--once")
+    assert set(titles(queues.take("q"))) == set("abc")
+    assert stage.outbox() == 0
+    queues.delete("q")
+    queues.close()
 
 
 def test_outbox_command_says_what_is_there(stage, queues):
