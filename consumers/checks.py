@@ -8,15 +8,17 @@ from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning
 from django.db.models.signals import ModelSignal
 
-from consumers.bindings import is_missing_model, known_signal
+from consumers.bindings import is_missing_model, known_signal, rules_about
 from consumers.discovery import handler_modules
 from consumers.exceptions import HandlerNameTaken, NamelessSignal
 from consumers.parameter_checks import check_parameters
 from consumers.registry import Handler, handlers
 from publisher import conf
+from publisher.catalogue import known_as
 from publisher.missing_models import missing_model
 from publisher.offload_checks import connected_receivers
 from publisher.raised import why_not_imported
+from publisher.subject_checks import is_about_nothing, known_kwargs
 from publisher.wire.routing import QUEUE_MARK
 
 
@@ -94,4 +96,20 @@ def _check_case(handler: Handler) -> Iterator[CheckMessage]:
             yield Warning(f"{handler.path}: no key is like {pattern!r}.", hint=hint, id="consumers.W004")
 
 
-CHECKS = (_check_signals, _check_sender, _check_case, check_parameters)
+def _check_order(handler: Handler) -> Iterator[CheckMessage]:
+    """Of signals that this project forwards, and whose events have nothing to be in order by."""
+    for signal in handler.signals if handler.ordered else ():
+        known = known_as(signal)
+        if known is None or not is_about_nothing(known):
+            continue
+        rules = rules_about(known)
+        if rules and all(rule.subject is None for rule in rules):
+            yield Warning(
+                f"{handler.path} is ordered, and all events of {known.name} are one line: each waits for those before.",
+                hint=f'Write "subject": {known_kwargs(known)[0]!r}, or what they are about, into the rule, or send '
+                "`instance=`. Where the sender is an instance, all is well.",
+                id="consumers.W006",
+            )
+
+
+CHECKS = (_check_signals, _check_sender, _check_case, _check_order, check_parameters)

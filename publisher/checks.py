@@ -52,6 +52,7 @@ HINTS = {
     "strict": FLAG_HINT,
     "traceback": FLAG_HINT,
     "changes": FLAG_HINT,
+    "subject": "Name the kwarg that the events are about, as 'order' of `placed.send(sender=Shop, order=order)`.",
 }
 # Of the keys that have one of their own.
 IDS = {"delivery": "publisher.E011", "unroutable": "publisher.E012", "timeout": "publisher.E040"}

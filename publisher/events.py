@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.db.models import Model
 from django.db.models.signals import post_save
@@ -12,7 +13,7 @@ from msgspec.structs import replace
 
 from publisher import conf, counters
 from publisher.catalogue import KnownSignal
-from publisher.encoders.models import SPELLED, key_action, key_of
+from publisher.encoders.models import ANY_RULE, SPELLED, key_action, key_of
 from publisher.encoders.objects import encode_redacted, forget, hide_named
 from publisher.encoders.values import dotted
 from publisher.generated import outdated_by_updates
@@ -34,6 +35,8 @@ logger = logging.getLogger(__name__)
 PLAIN = frozenset((str, bool, type(None)))
 # Where the object that an event is about is looked for, in this order; then comes the sender.
 SUBJECT_KWARGS = ("instance", "user")
+# What a kwarg that a rule names may be, where it is no instance of a model.
+KEY_TYPES = (str, int, UUID)
 
 
 class Encoded(NamedTuple):
@@ -122,7 +125,7 @@ def _encoded_from(source: Source, sender: object, kwargs: Mapping[str, Any]) -> 
         data["sender_instance"] = _encoded(encoding, "sender_instance", sender)
     data["kwargs"] = plain
     data["types"] = encoding.types
-    about = about_of(sender, kwargs, redact)
+    about = about_of(sender, kwargs, source.rule)
     event = new_event(
         source=source.source,
         type=source.name,
@@ -196,32 +199,41 @@ def _redact(encoding: SignalEncoding, plain: dict[str, Any], name: str, value: o
 
 
 class About(NamedTuple):
-    """The object that an event is about: its model, and its key as that may leave."""
+    """What an event is about: `app_label.model_name/pk`, or `name/value` of a kwarg that its rule names.
 
-    model: type[Model]
-    key: Any
+    `partitionkey` is the same of the model that a proxy stands for: they have their rows, so their order, in common.
+    """
 
-    @property
-    def subject(self) -> str:
-        """`app_label.model_name/pk`."""
-        return f"{_label(self.model)}/{self.key}"
-
-    @property
-    def partitionkey(self) -> str:
-        """The same of the model that a proxy stands for: they have their rows, and so their order, in common."""
-        return f"{_label(concrete(self.model))}/{self.key}"
+    subject: str
+    partitionkey: str
 
 
-def about_of(sender: object, kwargs: Mapping[str, Any], redact: Redact = ()) -> About | None:
+def about_of(sender: object, kwargs: Mapping[str, Any], rule: Rule = ANY_RULE) -> About | None:
     """None where there is no such object; a key that must not leave is hashed."""
+    if rule.subject is not None and (named := _about_value(rule, kwargs.get(rule.subject))) is not None:
+        return named
     for candidate in (*map(kwargs.get, SUBJECT_KWARGS), sender):
-        # Not isinstance alone: a lazy user answers to Model, and has all that is asked of it here.
-        if candidate is not None and isinstance(candidate, Model) and (pk := candidate.pk) is not None:
-            model = candidate.__class__
-            if isinstance(pk, SPELLED):
-                pk = key_of(model, pk)
-            return About(model, pk if key_action(model, redact) == "keep" else redacted("hash", pk))
+        if (about := _about_instance(candidate, rule)) is not None:
+            return about
     return None
+
+
+def _about_value(rule: Rule, value: object) -> About | None:
+    if isinstance(value, KEY_TYPES):
+        key = value if action_of(rule.subject or "", rule.redact) == "keep" else redacted("hash", value)
+        return About(*[f"{rule.subject}/{key}"] * 2)
+    return _about_instance(value, rule)
+
+
+def _about_instance(candidate: object, rule: Rule) -> About | None:
+    # Not isinstance alone: a lazy user answers to Model, and has all that is asked of it here.
+    if candidate is None or not isinstance(candidate, Model) or (pk := candidate.pk) is None:
+        return None
+    model = candidate.__class__
+    if isinstance(pk, SPELLED):
+        pk = key_of(model, pk)
+    key = pk if key_action(model, rule.redact) == "keep" else redacted("hash", pk)
+    return About(f"{_label(model)}/{key}", f"{_label(concrete(model))}/{key}")
 
 
 def concrete(model: type[Model]) -> type[Model]:

@@ -21,6 +21,7 @@ from publisher.hints import MOST_HINTS, near
 from publisher.key_checks import check_routing_key
 from publisher.missing_models import missing_model
 from publisher.rules import SENDERS_UNLESS_NAMED, UNLESS_NAMED, Rule, is_glob
+from publisher.subject_checks import check_subject
 from publisher.wire.routing import class_label, text_label
 
 # How alike a word and a model's name are that was meant: `articel`.
@@ -158,6 +159,7 @@ RULE_CHECKS: Sequence[Callable[[Rule, str], Iterator[CheckMessage]]] = (
     _check_takes_somebody,
     check_fields,
     check_routing_key,
+    check_subject,
     _check_when,
     _check_unroutable,
     _check_changes,

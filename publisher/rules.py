@@ -12,7 +12,7 @@ DELIVERIES = ("outbox", "direct", "ask")
 UNROUTABLES = ("drop", "keep")
 KEYS = (
     "signal", "senders", "exclude", "fields", "omit_fields", "redact", "routing_key", "when", "delivery", "unroutable",
-    "strict", "traceback", "changes", "timeout", "on_timeout",
+    "strict", "traceback", "changes", "timeout", "on_timeout", "subject",
 )  # fmt: skip
 ASK_SECONDS = 1.0
 WILDCARDS = frozenset("*?[")
@@ -61,6 +61,7 @@ class Rule(NamedTuple):
 
     `redact` has what the rule says before what the project says. `strict` is for what cannot be encoded, or not formed:
     an error then, where otherwise something stands for it.
+    `subject` is the kwarg that an event is about.
     `timeout` is in seconds, and `on_timeout` what the sender gets when it is over: both are of `delivery: "ask"`.
     """
 
@@ -79,6 +80,7 @@ class Rule(NamedTuple):
     changes: bool = False
     timeout: float = ASK_SECONDS
     on_timeout: Any = None
+    subject: str | None = None
 
     @property
     def fails_sender(self) -> bool:
@@ -169,6 +171,12 @@ def _text(value: object) -> str:
     return value
 
 
+def _name(value: object) -> str:
+    if not _text(value).isidentifier():
+        raise ValueError(f"expected the name of a kwarg, not {value!r}")
+    return _text(value)
+
+
 def _flag(value: object) -> bool:
     if not is_flag(value):
         raise TypeError(f"expected True or False, not {value!r}")
@@ -228,4 +236,5 @@ READERS: Mapping[str, Callable[[object], Any]] = {
     "strict": _flag,
     "traceback": _flag,
     "changes": _flag,
+    "subject": _name,
 }

@@ -152,7 +152,7 @@ class Snapshot(Struct):
 def template_of(source: Source, sender: object) -> Template | None:
     """None where events have to be encoded at once: the sender is told of errors, or more than the values counts."""
     rule = source.rule
-    has_more = rule.strict or rule.changes or rule.routing_key or source.creating or source.outdated
+    has_more = rule.strict or rule.changes or rule.routing_key or rule.subject or source.creating or source.outdated
     if has_more or rule.delivery != "outbox" or not isinstance(source.known.signal, ModelSignal):
         return None
     if not (isinstance(sender, type) and issubclass(sender, Model)):

@@ -77,7 +77,7 @@ class StandIn:
 
     def _is_echo(self, sender: object, kwargs: Mapping[str, Any]) -> bool:
         running = _running.get()
-        about = about_of(sender, kwargs, self._rule.redact) if running else None
+        about = about_of(sender, kwargs, self._rule) if running else None
         return about is not None and (self.offloaded.name, about.subject) in running
 
     def _signal(self, signal: Signal) -> KnownSignal | None:

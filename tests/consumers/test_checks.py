@@ -13,7 +13,7 @@ from consumers.bindings import keys_of
 from consumers.checks import check_handlers
 from consumers.exceptions import NamelessSignal
 from consumers.registry import Handler
-from tests.foo.signals import user_login
+from tests.foo.signals import article_published, user_login
 from tests.stage import ROOT
 
 
@@ -205,3 +205,24 @@ def test_sender_that_is_no_label_is_told_of(module):
     registry._handlers.clear()
     receiver(post_save, sender="Article")(lambda sender, **kwargs: None)
     assert [message.id for message in check_handlers(None)] == ["consumers.W002"]
+
+
+@pytest.mark.parametrize(
+    ("signal", "ordered", "rule", "is_told"),
+    [
+        (article_published, True, {}, True),
+        (article_published, False, {}, False),
+        (article_published, True, {"subject": "title"}, False),
+        # Nobody knows what another service says of its events.
+        (article_published, True, None, False),
+        (post_save, True, {"signal": "django.db.models.signals.post_save"}, False),
+    ],
+)
+def test_w006_when_the_events_of_an_ordered_handler_are_one_line(settings, module, signal, ordered, rule, is_told):
+    forward = [] if rule is None else [{"signal": "tests.foo.signals.article_published", **rule}]
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "FORWARD": forward}
+    registry._handlers.clear()
+    receiver(signal, ordered=ordered)(lambda sender, **kwargs: None)
+    found = check_handlers(None)
+    assert [message.id for message in found] == (["consumers.W006"] if is_told else [])
+    assert all("\"subject\": 'title'" in message.hint for message in found)

@@ -659,3 +659,25 @@ def test_w008_when_a_rule_forwards_what_apps_keep_whole_as_text(settings, monkey
         {"redact": {"title": "mask"}},
     ):
         assert not warned(settings, {**rule, **more}, id="publisher.W008")
+
+
+@pytest.mark.parametrize("value", [5, "", "kwargs[order]", ["order"]], ids=repr)
+def test_e005_when_the_subject_is_no_kwarg(check_rule, value):
+    (error,) = check_rule(subject=value)
+    assert (error.id, "Name the kwarg" in error.hint) == ("publisher.E005", True)
+
+
+@pytest.mark.parametrize(
+    ("rule", "hint"),
+    [
+        ({"signal": SAVE, "subject": "instnace"}, "Did you mean 'instance'"),
+        ({"signal": "tests.foo.signals.article_published", "subject": "titel"}, "Did you mean 'title'"),
+        ({"signal": SAVE, "subject": "instance"}, None),
+        ({"signal": "tests.foo.signals.article_published", "subject": "title"}, None),
+        # Nothing in the source sends it.
+        ({"signal": "tests.foo.signals.Hooks.closed", "subject": "whatever"}, None),
+    ],
+)
+def test_w009_when_the_signals_are_never_sent_with_their_subject(settings, rule, hint):
+    found = warned(settings, rule, id="publisher.W009")
+    assert [hint in each.hint for each in found] == ([True] if hint else [])

@@ -15,7 +15,9 @@ from django.utils.safestring import mark_safe
 
 from publisher.catalogue import named
 from publisher.events import about_of, encoded_event, sender_label
-from publisher.rules import Rule
+from publisher.redaction import redacted
+from publisher.rules import Rule, rule_from
+from publisher.testing import forwarded_events
 from publisher.wire.codec import encodes
 from publisher.wire.errors import EncoderFailed, NotEncodable
 from publisher.wire.event import decode_event
@@ -75,6 +77,35 @@ def test_sender_is_labelled(sender, label):
 def test_subject_is_what_the_event_is_about(sender, kwargs, subject):
     about = about_of(sender, kwargs)
     assert (about and about.subject) == subject
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "rule", "subject"),
+    [
+        ({"order": Tag(pk=3)}, {}, "foo.tag/3"),
+        ({"order": 42, "user": User(pk=7)}, {}, "order/42"),
+        ({"order": UUID(int=1)}, {}, "order/00000000-0000-0000-0000-000000000001"),
+        ({"order": "a-7"}, {}, "order/a-7"),
+        ({"order": None, "user": User(pk=7)}, {}, "auth.user/7"),
+        ({"order": object()}, {}, None),
+        ({}, {}, None),
+        ({"order": "a-7"}, {"redact": {"order": "mask"}}, f"order/{redacted('hash', 'a-7')}"),
+    ],
+)
+def test_rule_says_which_kwarg_an_event_is_about(kwargs, rule, subject):
+    rule = rule_from({"signal": LOGIN, "subject": "order", **rule})
+    event = encoded_event(named(LOGIN), None, kwargs, rule, "blog").event
+    assert (event.subject, event.partitionkey) == (subject, subject or LOGIN)
+
+
+@pytest.mark.django_db
+def test_rule_says_what_the_saves_of_a_model_are_about(settings):
+    rule = {"signal": "django.db.models.signals.post_save", "senders": ["foo.tag"], "subject": "using"}
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "FORWARD": [rule]}
+    with forwarded_events() as events:
+        Tag.objects.create(name="a")
+        Tag.objects.create(name="b")
+    assert [event.subject for event in events] == ["using/default"] * 2
 
 
 @pytest.mark.parametrize(
