@@ -1,12 +1,13 @@
 """Dead letters: what handlers gave up on, to be looked at, replayed or discarded, each by itself."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from consumers.bindings import queue_of
+from consumers.discovery import chosen, discover
 from consumers.headers import (
     ATTEMPTS_MADE,
     EXCEPTION,
@@ -67,6 +68,23 @@ class Wanted:
         if self.reason is not None and letter.reason != self.reason:
             return False
         return self.since is None or _moment(letter.last_failed_at) >= self.since
+
+
+def not_here(event: object) -> None:
+    """Stands for the function of a handler that is not in this project's code: of a script, or renamed since."""
+    raise NotImplementedError
+
+
+def handlers_of(names: Sequence[str], connection: Connection) -> tuple[Handler, ...]:
+    """Those of these names, or all in the code. One that is not there is known by its dead letters' queue alone.
+
+    Raises UnknownHandler, HandlersNotImportable.
+    """
+    known = discover()
+    here = {handler.name for handler in known}
+    strangers = [Handler(name=name, function=not_here, patterns=("#",)) for name in names if name not in here]
+    found = [each for each in strangers if connection.count_messages(dead_queue(queue_of(each))) is not None]
+    return chosen((*known, *found), names) if names else chosen(known, names)
 
 
 class Letters:

@@ -16,6 +16,7 @@ from consumers import BatchFailed, Event, current_event, registry, subscribe
 from consumers.bindings import topology_of
 from consumers.discovery import discover
 from consumers.management.commands.deadletters import Command
+from consumers.registry import Handler
 from consumers.rehearsal import rehearse
 from consumers.testing import deliver, event_from
 from consumers.testing.delivery import handler_of
@@ -177,7 +178,8 @@ def test_letter_is_shown_as_it_came_when_it_is_nested_too_deep(declared, command
 
 def test_replay_brings_one_back_as_new_and_leaves_the_others_where_they_were(buried, command, declared):
     assert command("replay", "i2") == "1 replayed.\n"
-    assert [letter.properties.message_id for letter in declared.peek("index.dead")] == ["i1", "i3"]
+    # What the command gave back comes again in a moment.
+    eventually(lambda: [letter.properties.message_id for letter in declared.peek("index.dead")] == ["i1", "i3"])
     (back,) = declared.take("index")
     assert (back.body, back.properties.message_id) == (b'{"id": "i2"}', "i2")
     assert own(back.headers) == {"own": "header", "x-routing-key": "a.key"}
@@ -601,3 +603,21 @@ def test_command_tells_programs_what_it_did(bury, command, action):
     bury("index", "i2")
     assert json.loads(command(action, "i2", "--format", "json")) == {f"{action}ed": ["i2"]}
     assert ids(command) == ["i1"]
+
+
+def test_letters_of_a_script_are_shown_replayed_and_discarded_by_its_handlers_name(bridge, bury, command, declared):
+    """Its code is not in the project: what is known of it is its queue."""
+    with Connection(bridge["BROKER_URL"], "test") as connection:
+        connection.declare(topology_of([Handler(name="script", function=print, patterns=("a.#",))]))
+    for number in range(3):
+        bury("script", f"s{number}", key="a.key")
+    assert sorted(ids(command, "--handler", "script")) == ["s0", "s1", "s2"]
+    command("replay", "s0", "--handler", "script")
+    (letter,) = declared.take("script")
+    assert letter.properties.message_id == "s0"
+    command("discard", "s1", "--handler", "script")
+    with pytest.raises(CommandError, match="script is not in this project's code"):
+        command("replay", "s2", "--rehearse", "--handler", "script")
+    assert declared.count("script.dead") == 1
+    for name in ("script", "script.dead"):
+        declared.delete(name)

@@ -12,8 +12,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils.dateparse import parse_datetime, parse_duration
 
-from consumers.dead_letters import DeadLetter, Letters, Wanted, routing_key_of
-from consumers.discovery import chosen, discover
+from consumers.dead_letters import DeadLetter, Letters, Wanted, handlers_of, not_here, routing_key_of
 from consumers.exceptions import HandlersNotImportable, UnknownHandler
 from consumers.letter_rows import groups_of, line_of
 from consumers.registry import Handler
@@ -29,7 +28,10 @@ from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
 from publisher.wire.printable import printable
 from publisher.wire.sender import Outcome
 
-ELSEWHERE = "The queues of handlers that the code has no more are in `manage.py topology`, with MANAGEMENT_URL."
+ELSEWHERE = (
+    "Those of scripts, and of handlers that the code has no more, are shown with --handler NAME; `manage.py topology` "
+    "lists their queues, with MANAGEMENT_URL."
+)
 
 
 def moment(text: str) -> datetime:
@@ -77,7 +79,13 @@ class Command(BridgeCommand):
             action="store_true",
             help="run the handler, show what it writes, undo it; exit 1 when it raises, and --traceback shows where",
         )
-        parser.add_argument("--handler", action="append", default=[], metavar="NAME", help="of this handler alone")
+        parser.add_argument(
+            "--handler",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="of this handler alone, which may be a script's",
+        )
         parser.add_argument("--reason", help="that died of this alone: failed, rejected, malformed, crashed, ...")
         parser.add_argument("--since", type=moment, metavar="TIME", help="a time, or how long ago (1:30:00)")
         add_no_input(parser)
@@ -88,7 +96,8 @@ class Command(BridgeCommand):
         self._check_usage(action, ids, options)
         wanted = Wanted(ids=ids, reason=options["reason"], since=options["since"])
         try:
-            handlers = chosen(discover(), options["handler"])
+            with Connection(conf.broker_url(), "deadletters") as connection:
+                handlers = handlers_of(options["handler"], connection)
             if action == "discard" and not ids and asks(interactive=options["interactive"]):
                 agreed = self._agreed(handlers, wanted)
                 if agreed is None:
@@ -183,6 +192,8 @@ class Command(BridgeCommand):
                 self.stderr.write(printable(f"{letter.id}: not rehearsed, {letter.handler} ended its process over it. "
                                             "It would end this one: name the letter if you mean it."))  # fmt: skip
                 continue
+            if by_name[letter.handler].function is not_here:
+                raise CommandError(f"{letter.handler} is not in this project's code: nothing can be rehearsed.")
             rehearsal = rehearse(by_name[letter.handler], letter.id, delivery.body, routing_key_of(delivery))
             rehearsals.append(rehearsal)
             if format != "json":
