@@ -1,8 +1,6 @@
 """Whether handlers are at work: what an orchestrator asks with `manage.py consume --check`."""
 
-import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from django.db import router
 
@@ -13,18 +11,6 @@ from publisher import conf
 from publisher.tables import trouble_with
 from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable
-
-# A worker touches its file every second; while it waits for the broker, once an attempt, which may take 19.
-ALIVE_SECONDS = 60.0
-
-
-def problems_of_process(alive_file: Path) -> list[str]:
-    """Whether the worker that touches this file still turns. It looks at nothing that a restart would not mend."""
-    try:
-        age = time.time() - alive_file.stat().st_mtime
-    except OSError as exc:
-        return [f"{alive_file}: {exc.strerror}: no worker with --alive-file has begun"]
-    return [f"{alive_file} was touched {age:.0f} seconds ago: the worker is stuck"] if age > ALIVE_SECONDS else []
 
 
 def problems_of_work(handlers: Sequence[Handler]) -> list[str]:

@@ -4,7 +4,6 @@ import sys
 import threading
 from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 from threading import Event as Flag
 
 from consumers.exceptions import NamelessSignal
@@ -13,6 +12,7 @@ from consumers.options import settings_from
 from consumers.registry import Handler
 from consumers.supervisor import SAME_WISH_SECONDS, Child, kill, supervise, supervised_by
 from consumers.worker import Worker
+from publisher.alive import cannot_touch
 from publisher.incidental import own_work
 from publisher.wire.errors import BrokerRefused
 from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
@@ -22,7 +22,7 @@ from publisher.wire.lifecycle import log_to_stderr, stopping_on_signals
 def run_worker(handlers: Sequence[Handler], options: Namespace, *, has_database: bool = True) -> int:
     """Runs until a signal ends it; the process's exit code."""
     log_to_stderr()
-    if problem := _problem_with(options.alive_file):
+    if problem := cannot_touch(options.alive_file):
         sys.stderr.write(f"{problem}\n")
         return EXIT_USAGE
     stop, supervisor = Flag(), supervised_by()
@@ -32,16 +32,6 @@ def run_worker(handlers: Sequence[Handler], options: Namespace, *, has_database:
         if options.processes > 1 and supervisor is None:
             return supervise(options.processes, stop, children, until_empty=options.until_empty)
         return work(handlers, options, stop, has_database=has_database, supervisor=supervisor, ends_process=True)
-
-
-def _problem_with(alive_file: Path | None) -> str:
-    """Before anything begins: a worker that cannot touch its file would end at its first turn."""
-    try:
-        if alive_file is not None:
-            alive_file.touch()
-    except OSError as exc:
-        return f"--alive-file {alive_file}: {exc.strerror}"
-    return ""
 
 
 def work(

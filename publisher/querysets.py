@@ -157,15 +157,18 @@ class ParkedQuerySet(models.QuerySet[Any]):
 
     def first_of_each_key(self) -> dict[str, int]:
         """The id of the oldest event under each routing key."""
-        first = self.order_by("digest").values_list("digest").annotate(first=models.Min("id"))
-        ids = [id for _, id in first]
-        rows = (self.filter(id__in=ids[start : start + 1000]) for start in range(0, len(ids), 1000))
-        return {key: id for some in rows for key, id in some.values_list("routing_key", "id")}
+        return self._by_key(models.Min("id"))
 
     def count_by_key(self) -> dict[str, int]:
         """How many there are under each routing key."""
-        counts = dict(self.order_by("digest").values_list("digest").annotate(models.Count("id")))
-        return {key: counts.get(digest_of(key), 0) for key in self.first_of_each_key()}
+        return self._by_key(models.Count("id"))
+
+    def _by_key(self, of_each: models.Aggregate) -> dict[str, int]:
+        found = self.order_by("digest").values_list("digest").annotate(first=models.Min("id"), of_each=of_each)
+        by_first = {first: of_it for _, first, of_it in found}
+        ids = list(by_first)
+        rows = (self.filter(id__in=ids[start : start + 1000]) for start in range(0, len(ids), 1000))
+        return {key: by_first[id] for some in rows for key, id in some.values_list("routing_key", "id")}
 
 
 class UnroutableQuerySet(models.QuerySet[Any]):

@@ -5,11 +5,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing, suppress
+from pathlib import Path
 from threading import Event as Flag
 
 from django.db import Error as DatabaseTrouble
 
 from publisher import conf
+from publisher.alive import AliveFile
 from publisher.atomicity import commit_each_statement
 from publisher.care import Care
 from publisher.leases import STANDBY_SECONDS, Leases
@@ -39,7 +41,7 @@ REPORT_SECONDS = 30.0
 class Relay:
     """The relay of one database. `stop` may be set from a signal handler or from another thread."""
 
-    def __init__(self, using: str, *, stop: Flag | None = None) -> None:
+    def __init__(self, using: str, *, stop: Flag | None = None, alive_file: Path | None = None) -> None:
         self.using = using
         self.stop = stop or Flag()
         self.tally: Counter[Outcome] = Counter()
@@ -48,6 +50,7 @@ class Relay:
         self.care = Care(most=WINDOW, window=WINDOW)
         self.patience = Patience(using, self.stop)
         self.pause = Pause(self.stop)
+        self.alive = AliveFile(alive_file)
         self._reported: Counter[Outcome] = Counter()
         self._reported_at = self._rated_at = time.monotonic()
         self._rated = 0
@@ -66,6 +69,7 @@ class Relay:
 
     def _run(self, is_done: Callable[[], bool]) -> None:
         while not self.stop.is_set():
+            self.alive.touch()
             settled = self.tally.total()
             try:
                 commit_each_statement(self.using)
@@ -92,6 +96,7 @@ class Relay:
         """Waits for a lease; whether there is one, rather than nothing to do with it."""
         waiting = False
         while not self.stop.is_set():
+            self.alive.touch()
             self.leases.renew()
             if self.leases.held:
                 logger.info("lease held=%s of=%d database=%s", sorted(self.leases.held), self.leases.shards, self.using)
@@ -113,7 +118,9 @@ class Relay:
 
     def _relay(self, is_done: Callable[[], bool]) -> bool:
         """Connects and relays. True when the work is over, rather than the connection or the lease."""
-        connection = connect_patiently(conf.broker_url, "relay", stop=self.stop, loop=self.loop)
+        connection = connect_patiently(
+            conf.broker_url, "relay", stop=self.stop, loop=self.loop, on_attempt=self.alive.touch
+        )
         if connection is None:
             return True
         with connection:
@@ -126,6 +133,7 @@ class Relay:
     def _serve(self, session: Session, news: Wakeup, is_done: Callable[[], bool]) -> bool:
         try:
             while not self.stop.is_set():
+                self.alive.touch()
                 if not self._keep_lease(session):
                     return False
                 has_more = session.send_waiting()

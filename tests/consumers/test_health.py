@@ -8,7 +8,8 @@ from django.core.management import CommandError, call_command
 
 from consumers.bindings import topology_of
 from consumers.discovery import discover
-from consumers.health import ALIVE_SECONDS, problems_of_queues
+from consumers.health import problems_of_queues
+from publisher.alive import ALIVE_SECONDS
 from publisher.wire.connection import Connection
 from publisher.wire.intake import Intake
 from tests.stage import eventually

@@ -1,6 +1,7 @@
 """The publisher's commands as a shell sees them: output, and exit codes."""
 
 import json
+import os
 import signal
 import socket
 from io import StringIO
@@ -192,3 +193,32 @@ def test_check_tells_what_is_wrong(stage, tmp_path):
     assert done.returncode == 1
     assert "publisher.E002" in done.stderr
     assert "publisher.E006" in done.stderr
+
+
+def test_relay_touches_its_file_while_it_turns_and_a_check_tells_when_it_does_not(stage, tmp_path):
+    file = tmp_path / "alive"
+    asked = ["relay", "--check", "--alive-file", str(file)]
+    done = stage.manage(*asked, check=False)
+    assert (done.returncode, "no relay with --alive-file has begun" in done.stderr) == (1, True)
+    # Also while it waits for its broker.
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"amqp://guest:guest@127.0.0.1:{server.getsockname()[1]}/"
+    relay = stage.start("relay", "--alive-file", str(file), BROKER_URL=url)
+    eventually(file.exists)
+    os.utime(file, (0, 0))
+    eventually(lambda: file.stat().st_mtime > 0)
+    assert stage.manage(*asked).stdout == "The relay is alive.\n"
+    relay.send_signal(signal.SIGTERM)
+    assert relay.wait(10) == 0
+    os.utime(file, (0, 0))
+    assert "the relay is stuck" in stage.manage(*asked, check=False).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["--check"], "looks at --alive-file"), (["--alive-file", "/no/such/folder/alive"], "No such file")],
+)
+def test_relay_says_what_is_wrong_with_its_file(arguments, said):
+    with pytest.raises(CommandError, match=said) as caught:
+        call_command("relay", *arguments)
+    assert caught.value.returncode == 2

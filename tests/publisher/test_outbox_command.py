@@ -1,5 +1,6 @@
 """What `manage.py outbox` does with events that are out of the line: the refused, and those that wait for a queue."""
 
+import time
 from io import StringIO
 
 import pytest
@@ -139,3 +140,18 @@ def test_other_databases_are_named_when_events_wait_there(settings, capsys):
     )
     outbox()
     assert "Pending in 'other', too: 1." in capsys.readouterr().err
+
+
+@pytest.mark.django_db
+def test_events_that_wait_for_too_long_end_it_with_one(capsys):
+    call_command("outbox", "--max-age", "1")
+    # A UUID of version 7 begins with its time.
+    made_at = f"{int((time.time() - 100) * 1000):012x}"
+    long_ago = f"{made_at[:8]}-{made_at[8:]}-7000-8000-000000000000"
+    OutboxEvent.objects.create(
+        message_id=long_ago, type="t", routing_key="k", partitionkey="k", slot=0, keep_unroutable=False, body=b"{}"
+    )
+    call_command("outbox", "--max-age", "200")
+    with pytest.raises(CommandError, match=r"waited for 1\d\d seconds, more than 60") as caught:
+        call_command("outbox", "--max-age", "60")
+    assert caught.value.returncode == 1

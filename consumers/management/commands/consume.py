@@ -12,11 +12,12 @@ from django.core.management.base import CommandError, CommandParser
 from consumers.bindings import is_forwarded, keys_of, queue_of
 from consumers.discovery import chosen, discover
 from consumers.exceptions import HandlersNotImportable, UnknownHandler
-from consumers.health import problems_of_process, problems_of_work
+from consumers.health import problems_of_work
 from consumers.options import add_options
 from consumers.registry import Handler
 from consumers.reloading import run_reloading
 from consumers.running import run_worker, work
+from publisher.alive import problem_with
 from publisher.commands import LongCommand
 from publisher.terminal import add_format, show
 from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
@@ -86,8 +87,9 @@ class Command(LongCommand):
 
     def _check(self, handlers: Sequence[Handler], options: dict[str, Any]) -> None:
         file = options["alive_file"]
-        if problems := problems_of_process(file) if file else problems_of_work(handlers):
-            raise CommandError("\n".join(problems))
+        problems = [problem_with(file, "worker")] if file else problems_of_work(handlers)
+        if found := [problem for problem in problems if problem]:
+            raise CommandError("\n".join(found))
         self.stdout.write("The worker is alive." if file else f"Handlers at work: {len(handlers)}.")
 
     def _reload(self, options: dict[str, Any]) -> None:

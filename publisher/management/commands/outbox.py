@@ -16,7 +16,7 @@ from publisher.ledger import Ledger, ledger, pending_in
 from publisher.models import OutboxEvent
 from publisher.querysets import ParkedQuerySet, outbox, parked, unroutable_keys
 from publisher.tables import migration_hint
-from publisher.terminal import add_database, add_format, in_any_order, show
+from publisher.terminal import add_database, add_format, in_any_order, positive, show
 from publisher.wire.exit_codes import EXIT_USAGE
 
 
@@ -39,6 +39,9 @@ class Command(BridgeCommand):
             "--all", action="store_true", help="`retry` all; `discard` all that are refused, and the unroutable counts"
         )
         parser.add_argument("--kept", action="store_true", help="all that are kept until a queue is bound")
+        parser.add_argument(
+            "--max-age", type=positive, metavar="SECONDS", help="end with 1 where an event has waited for longer"
+        )
         add_no_input(parser)
         add_database(parser)
         add_format(parser)
@@ -57,7 +60,9 @@ class Command(BridgeCommand):
     ) -> None:
         commit_each_statement(database)
         if action == "show":
-            self._show(ledger(database), options["format"])
+            state = ledger(database)
+            self._show(state, options["format"])
+            check_age(state, options["max_age"])
             return
         if bool(id) == (all or kept):
             raise CommandError(f"Name the events to {action}, or say --all or --kept.", returncode=EXIT_USAGE)
@@ -106,6 +111,12 @@ class Command(BridgeCommand):
         others = [alias for alias in written_aliases() if alias != state.database]
         for alias, count in pending_in(others).items():
             self.stderr.write(f"Pending in {alias!r}, too: {count}. It needs a relay of its own: --database {alias}.")
+
+
+def check_age(state: Ledger, most: int | None) -> None:
+    """Raises CommandError where an event waits for longer than so many seconds."""
+    if most is not None and state.oldest_seconds is not None and state.oldest_seconds > most:
+        raise CommandError(f"The oldest event has waited for {state.oldest_seconds:.0f} seconds, more than {most}.")
 
 
 def row_id(text: str) -> int:

@@ -1,17 +1,19 @@
 """Run the relay: the outbox of one database to the exchange."""
 
+from pathlib import Path
 from threading import Event as Flag
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from publisher.alive import cannot_touch, problem_with
 from publisher.commands import LongCommand
 from publisher.incidental import own_work
 from publisher.measures import measure_relay
 from publisher.relay import Relay
 from publisher.terminal import add_database
 from publisher.wire.errors import BrokerRefused
-from publisher.wire.exit_codes import EXIT_CONFIG
+from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
 from publisher.wire.lifecycle import log_to_stderr, stopping_on_signals
 
 
@@ -24,15 +26,33 @@ class Command(LongCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="empty the outbox and end")
+        parser.add_argument("--alive-file", type=Path, metavar="PATH", help="touched every second: old means stuck")
+        parser.add_argument(
+            "--check", action="store_true", help="end with 0 if the relay that touches --alive-file still turns, else 1"
+        )
         add_database(parser)
 
-    def handle(self, *args: Any, once: bool, database: str, **options: Any) -> None:
+    def handle(
+        self, *args: Any, once: bool, database: str, alive_file: Path | None, check: bool, **options: Any
+    ) -> None:
+        if check:
+            self._check(alive_file)
+            return
+        if problem := cannot_touch(alive_file):
+            raise CommandError(problem, returncode=EXIT_USAGE)
         log_to_stderr()
         stop = Flag()
         with stopping_on_signals(stop), own_work():
             try:
-                relay = Relay(database, stop=stop)
+                relay = Relay(database, stop=stop, alive_file=alive_file)
                 measure_relay(database, relay.tally)
                 relay.run(once=once)
             except BrokerRefused as exc:
                 raise CommandError(str(exc), returncode=EXIT_CONFIG) from exc
+
+    def _check(self, alive_file: Path | None) -> None:
+        if alive_file is None:
+            raise CommandError("--check looks at --alive-file: name it.", returncode=EXIT_USAGE)
+        if problem := problem_with(alive_file, "relay"):
+            raise CommandError(problem)
+        self.stdout.write("The relay is alive.")
