@@ -130,7 +130,7 @@ def test_coroutine_that_is_offloaded_is_ended_at_its_hard_limit():
 def away(monkeypatch):
     """The database is away for six hard limits."""
     until = time.monotonic() + 0.6
-    monkeypatch.setattr(Patience, "_trouble", lambda self: "away" if time.monotonic() <= until else None)
+    monkeypatch.setattr(Patience, "_trouble", lambda *_: "away" if time.monotonic() <= until else None)
     return lambda: time.monotonic() <= until
 
 
