@@ -71,7 +71,7 @@ class StandIn:
             if isinstance(exc, OutboxNotWritten) and not isinstance(exc, SentInAsyncCode) and not is_incidental(known):
                 raise
             if counters.is_news(number := counters.count(counters.NOT_OFFLOADED, self.offloaded.name)):
-                logger.error("not offloaded receiver=%s, %d times so far: %s", self.offloaded.name, number, exc)
+                logger.error("not offloaded receiver=%s (%d so far): %s", self.offloaded.name, number, exc)
             return False
         return True
 

@@ -9,16 +9,22 @@ URL_HINT = (
     "and / is %2F"
 )
 NO_URL = "is not an AMQP URL"
+AUTHORITIES = frozenset(("ca_certs", "cafile", "ca_path", "capath", "ca_data", "cadata"))
 
 
 def _is_dict(text: str) -> bool:
     return isinstance(ast.literal_eval(text), dict)
 
 
+def _names_authority(text: str) -> bool:
+    """pika trusts nobody else then, and so cannot do without."""
+    return _is_dict(text) and not AUTHORITIES.isdisjoint(ast.literal_eval(text))
+
+
 # What may follow a `?`, and what makes of its text a value or raises. Timeouts are read, and ours hold all the same.
 OPTIONS: Mapping[str, Callable[[str], object]] = {
     "heartbeat": int,
-    "ssl_options": _is_dict,
+    "ssl_options": _names_authority,
     "channel_max": int,
     "frame_max": int,
     "locale": str,
@@ -27,7 +33,12 @@ OPTIONS: Mapping[str, Callable[[str], object]] = {
     "connection_attempts": int,
     **dict.fromkeys(("blocked_connection_timeout", "retry_delay", "socket_timeout", "stack_timeout"), float),
 }
-KINDS: Mapping[object, str] = {int: "a whole number", float: "a number of seconds", _is_dict: "a dict"}
+KINDS: Mapping[object, str] = {
+    int: "a whole number",
+    float: "a number of seconds",
+    _is_dict: "a dict",
+    _names_authority: "a dict with 'ca_certs'",
+}
 
 
 def flaw_of(url: str) -> str | None:

@@ -107,6 +107,10 @@ def test_e003_without_the_password_when_the_url_is_none(check, url):
         ("amqp://u:planted@h/?socket_timeout=a", "has an option 'socket_timeout' that is not one value, a number of"),
         ("amqps://u:planted@h/?ssl_options=planted", "has an option 'ssl_options' that is not one value, a dict"),
         ("amqps://u:planted@h/?ssl_options=[5]", "has an option 'ssl_options' that is not one value, a dict"),
+        (
+            "amqps://u:planted@h/?ssl_options={'certfile': 'a'}",
+            "has an option 'ssl_options' that is not one value, a dict with",
+        ),
         ("amqp://planted@h/", "names a user and no password"),
     ],
 )
