@@ -17,8 +17,8 @@ help: ## Show these targets
 demo: $(VENV)/.demo ## Site, relay and consumers, with visitors; ARGS=--once ends by itself
 	@broker="$$($(RUN) tools.broker env)" || exit 1; eval "$$broker"; exec $(BIN)/python manage.py demo $(ARGS)
 
-test: $(VENV)/.dev ## All tests, against a real broker, two at a time; with ARGS, what pytest makes of them
-	@exec $(RUN) pytest $(or $(ARGS),--numprocesses=2 --dist=worksteal)
+test: $(VENV)/.dev ## All tests, against a real broker, three at a time; with ARGS, what pytest makes of them
+	@exec $(RUN) pytest $(or $(ARGS),--numprocesses=3 --dist=worksteal)
 
 lint: $(VENV)/.dev ## ruff, mypy and import-linter
 	$(BIN)/ruff check .
