@@ -1,6 +1,6 @@
 """Events made in a test, and their delivery to a handler by the real path, without a broker."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from threading import Event as Flag
 from typing import Any, Literal
@@ -9,7 +9,7 @@ from django.dispatch import Signal
 from msgspec.structs import replace
 
 from consumers.asked import Asked
-from consumers.bindings import check_bound, known_signal, queue_of, rules_about
+from consumers.bindings import check_bound, keys_of, known_signal, queue_of, rules_about
 from consumers.discovery import chosen, discover
 from consumers.exceptions import Reject, Retry, UnknownHandler
 from consumers.handling import Handling
@@ -22,7 +22,7 @@ from publisher.ask import reply_in
 from publisher.events import encoded_event, sender_label
 from publisher.rules import Rule, first_match
 from publisher.wire.event import Event, decode_event, encode_event
-from publisher.wire.routing import QUEUE_MARK
+from publisher.wire.routing import QUEUE_MARK, matches
 
 # A decorated function, a handler's name, or the handler itself.
 AnyHandler = Handler | Callable[..., Any] | str
@@ -106,6 +106,21 @@ def deliver_batch(
         if raise_exceptions and one.exception is not None and not isinstance(one.exception, Retry | Reject):
             raise one.exception
     return delivered
+
+
+def deliver_all(events: Iterable[Event], *, raise_exceptions: bool = True) -> list[tuple[str, Delivered]]:
+    """Each event to every handler of this project that would get it, as relay, broker and workers bring it there.
+
+    Answers (handler's name, what became of it), event by event. What the handlers send in turn is not delivered: that
+    is for the next call. Who is asked is not among them.
+    """
+    handlers = [handler for handler in discover() if not handler.ask]
+    return [
+        (handler.name, deliver(handler, event, raise_exceptions=raise_exceptions))
+        for event in events
+        for handler in handlers
+        if any(matches(pattern, event.routing_key) for pattern in keys_of(handler))
+    ]
 
 
 class _Watched(Handling):

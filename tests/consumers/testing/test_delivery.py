@@ -12,7 +12,7 @@ from django.test import TestCase, override_settings
 from consumers import Backoff, BatchFailed, Event, Reject, Retry, receiver, registry, subscribe
 from consumers.exceptions import UnknownHandler
 from consumers.models import Attempt, InboxEvent
-from consumers.testing import NotBound, deliver, deliver_batch, event_from
+from consumers.testing import NotBound, deliver, deliver_all, deliver_batch, event_from
 from publisher.testing import forwarded_events
 from tests.bar.consumers import greet, index
 from tests.bar.models import Seen
@@ -253,3 +253,40 @@ def test_offloaded_receiver_of_a_deletion_gets_of_each_field_what_was_sent(setti
             article.delete()
         assert deliver(mourn, events[0]).became == "handled"
     assert seen() == [("mourn", "{'colour': 'red'}")]
+
+
+@pytest.mark.django_db
+def test_events_come_to_every_handler_that_would_get_them(own_registry, settings):
+    registry._handlers.clear()
+
+    @subscribe("db.*.foo.article")
+    def first(event):
+        Draft.objects.create(text=event.id)
+
+    @receiver(post_save, sender="foo.Draft")
+    def of_drafts(sender, instance, **kwargs):
+        Seen.objects.create(handler="of_drafts", text=instance.text, pid=0)
+
+    @receiver(post_save, sender="foo.Article")
+    def second(sender, **kwargs):
+        raise Reject("no")
+
+    @receiver(article_flagged, ask=True)
+    def asked(sender, **kwargs):
+        raise AssertionError
+
+    settings.SIGNAL_BRIDGE = {
+        **settings.SIGNAL_BRIDGE,
+        "HANDLERS": [],
+        "FORWARD": ["django.db.models.signals.post_save"],
+    }
+    with patch("consumers.discovery.handler_modules", return_value=()):
+        with forwarded_events() as events:
+            Article.objects.create(title="one")
+        with forwarded_events() as more:
+            done = deliver_all(events)
+        assert [(name, each.became) for name, each in done] == [("first", "handled"), ("second", "dead")]
+        assert [(name, each.became) for name, each in deliver_all([*events, *more])] == [
+            ("first", "skipped"), ("second", "dead"), ("of_drafts", "handled")
+        ]  # fmt: skip
+    assert seen() == [("of_drafts", events[0].id)]
