@@ -5,12 +5,13 @@ from contextlib import contextmanager
 
 from django.db import OperationalError, connections
 
+from publisher.error_codes import has_code
+
 POSTGRES_MILLISECONDS = 500
 # There is no less.
 MYSQL_SECONDS = 1
-# PostgreSQL's lock_not_available, and query_canceled: a `statement_timeout` counts the wait for a lock, too.
-POSTGRES_CODES = frozenset(("55P03", "57014"))
-MYSQL_CODE = 1205
+# PostgreSQL's lock_not_available, and query_canceled: a `statement_timeout` counts the wait for a lock, too. MySQL's.
+CODES = frozenset(("55P03", "57014", 1205))
 
 
 @contextmanager
@@ -36,5 +37,4 @@ def brief_lock_waits(using: str) -> Iterator[None]:
 
 def is_lock_timeout(exc: OperationalError) -> bool:
     """Whether it was waited for as long as may be, rather than anything else that went wrong."""
-    code = getattr(exc.__cause__, "sqlstate", None) or getattr(exc.__cause__, "pgcode", None)
-    return code in POSTGRES_CODES or exc.args[:1] == (MYSQL_CODE,)
+    return has_code(exc, CODES)

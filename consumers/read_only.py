@@ -2,15 +2,15 @@
 
 from django.db import Error, connections
 
+from publisher.error_codes import has_code
+
 # PostgreSQL's read_only_sql_transaction; MySQL's "running with the --read-only option", and of a transaction.
-POSTGRES_CODE = "25006"
-MYSQL_CODES = frozenset((1290, 1792, 1836))
+CODES = frozenset(("25006", 1290, 1792, 1836))
 ASKED = {"postgresql": "SHOW transaction_read_only", "mysql": "SELECT @@GLOBAL.read_only"}
 
 
 def says_read_only(exc: Error) -> bool:
-    code = getattr(exc.__cause__, "sqlstate", None) or getattr(exc.__cause__, "pgcode", None)
-    return code == POSTGRES_CODE or (bool(exc.args) and exc.args[0] in MYSQL_CODES)
+    return has_code(exc, CODES)
 
 
 def is_read_only(using: str) -> bool:

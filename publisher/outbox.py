@@ -15,12 +15,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from msgspec import Struct
 
 from publisher import migrating, statement
+from publisher.error_codes import has_code
 from publisher.rows import Row
 
 # A table or a column that is not there: what SQLite says of it, and the codes of PostgreSQL and MySQL.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 MISSING = ("no such table", "no column named")
-MISSING_CODES = ("42P01", "42703", 1146, 1054)
+MISSING_CODES = frozenset(("42P01", "42703", 1146, 1054))
 
 
 class OutboxNotWritten(DatabaseError):
@@ -245,7 +246,4 @@ def _error_for(exc: Exception) -> type[OutboxNotWritten]:
 
 def _is_missing(exc: Exception) -> bool:
     """SQLite and MySQL call that operational too, and it does not pass."""
-    cause = exc.__cause__
-    # As psycopg has it, or psycopg2, or a driver of MySQL.
-    codes = (getattr(cause, "sqlstate", None), getattr(cause, "pgcode", None), *exc.args[:1])
-    return any(code in MISSING_CODES for code in codes) or any(text in str(exc) for text in MISSING)
+    return has_code(exc, MISSING_CODES) or any(text in str(exc) for text in MISSING)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,15 @@ def eventually(is_so, seconds: float = WAIT_SECONDS):
             raise AssertionError(f"not within {seconds:g} seconds")
         time.sleep(0.05)
     return answer
+
+
+class Pauses(threading.Event):
+    """Takes down how long it was to be waited for, and does not wait."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds = []
+
+    def wait(self, timeout=None):
+        self.seconds.append(timeout)
+        return self.is_set()

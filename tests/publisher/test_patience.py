@@ -16,23 +16,11 @@ from publisher.wire.errors import MessageRefused
 from tests.databases import without_table
 from tests.foo.models import Article
 from tests.proxy import Proxy
-from tests.stage import eventually
+from tests.stage import Pauses, eventually
 
 AWAY = OperationalError("the server\n\tis away")
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class Pauses(threading.Event):
-    """Takes down how long it was to be waited for, and does not wait."""
-
-    def __init__(self):
-        super().__init__()
-        self.seconds = []
-
-    def wait(self, timeout=None):
-        self.seconds.append(timeout)
-        return self.is_set()
 
 
 @pytest.fixture

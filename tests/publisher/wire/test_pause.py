@@ -1,20 +1,9 @@
 """Where connections end as soon as they are there, the next one has its time."""
 
-import threading
 import time
 
 from publisher.wire.pause import LASTING_SECONDS, Pause
-
-
-class Pauses(threading.Event):
-    """Takes down how long it was to be waited for, and does not wait."""
-
-    def __init__(self):
-        super().__init__()
-        self.seconds = []
-
-    def wait(self, timeout=None):
-        self.seconds.append(timeout)
+from tests.stage import Pauses
 
 
 def test_pauses_grow_after_connections_that_ended_soon_and_there_is_none_after_one_that_lasted():
