@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from django.db.models import Model
 from django.db.models.signals import post_save
@@ -12,12 +11,12 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from publisher import conf, counters
+from publisher.about import about_of
 from publisher.catalogue import KnownSignal
-from publisher.encoders.models import ANY_RULE, SPELLED, key_action, key_of
 from publisher.encoders.objects import encode_redacted, forget, hide_named
 from publisher.encoders.values import dotted
 from publisher.generated import outdated_by_updates
-from publisher.redaction import action_of, redacted
+from publisher.redaction import action_of
 from publisher.rules import Redact, Rule
 from publisher.scrubbing import scrubbed_all
 from publisher.secret_names import named_values
@@ -33,10 +32,6 @@ logger = logging.getLogger(__name__)
 
 # What JSON says as it is, whatever the value.
 PLAIN = frozenset((str, bool, type(None)))
-# Where the object that an event is about is looked for, in this order; then comes the sender.
-SUBJECT_KWARGS = ("instance", "user")
-# What a kwarg that a rule names may be, where it is no instance of a model.
-KEY_TYPES = (str, int, UUID)
 
 
 class Encoded(NamedTuple):
@@ -196,49 +191,6 @@ def _redact(encoding: SignalEncoding, plain: dict[str, Any], name: str, value: o
     left = encode_redacted(encoding, action, value, path)
     if action != "drop":
         plain[name] = left
-
-
-class About(NamedTuple):
-    """What an event is about: `app_label.model_name/pk`, or `name/value` of a kwarg that its rule names.
-
-    `partitionkey` is the same of the model that a proxy stands for: they have their rows, so their order, in common.
-    """
-
-    subject: str
-    partitionkey: str
-
-
-def about_of(sender: object, kwargs: Mapping[str, Any], rule: Rule = ANY_RULE) -> About | None:
-    """None where there is no such object; a key that must not leave is hashed."""
-    if rule.subject is not None and (named := _about_value(rule, kwargs.get(rule.subject))) is not None:
-        return named
-    for candidate in (*map(kwargs.get, SUBJECT_KWARGS), sender):
-        if (about := _about_instance(candidate, rule)) is not None:
-            return about
-    return None
-
-
-def _about_value(rule: Rule, value: object) -> About | None:
-    if isinstance(value, KEY_TYPES):
-        key = value if action_of(rule.subject or "", rule.redact) == "keep" else redacted("hash", value)
-        return About(*[f"{rule.subject}/{key}"] * 2)
-    return _about_instance(value, rule)
-
-
-def _about_instance(candidate: object, rule: Rule) -> About | None:
-    # Not isinstance alone: a lazy user answers to Model, and has all that is asked of it here.
-    if candidate is None or not isinstance(candidate, Model) or (pk := candidate.pk) is None:
-        return None
-    model = candidate.__class__
-    if isinstance(pk, SPELLED):
-        pk = key_of(model, pk)
-    key = pk if key_action(model, rule.redact) == "keep" else redacted("hash", pk)
-    return About(f"{_label(model)}/{key}", f"{_label(concrete(model))}/{key}")
-
-
-def concrete(model: type[Model]) -> type[Model]:
-    """The model that has the table."""
-    return model._meta.concrete_model or model
 
 
 def _encoded(encoding: SignalEncoding, path: str, value: Any) -> Any:

@@ -18,9 +18,10 @@ from django.db.models import Model
 from django.db.models.signals import ModelSignal
 from msgspec import Struct
 
+from publisher.about import concrete
 from publisher.columns import MOST_SHAPES, NATIVE, Columns
 from publisher.encoders.models import columns_under, key_of, label_of
-from publisher.events import PLAIN, Encoded, Source, all_leave, concrete, with_body
+from publisher.events import PLAIN, Encoded, Source, all_leave, with_body
 from publisher.rows import Row, row_of
 from publisher.wire.codec import INT64_MAX, INT64_MIN
 from publisher.wire.event import Moment, moment_of, moment_of_now, new_event

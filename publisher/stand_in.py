@@ -10,9 +10,10 @@ from django.db import connections
 from django.dispatch import Signal
 
 from publisher import conf, counters, migrating
+from publisher.about import about_of
 from publisher.catalogue import KnownSignal, known_as
 from publisher.entries import Receiver, call, dereferenced, path_of
-from publisher.events import about_of, encoded_event, sender_label
+from publisher.events import encoded_event, sender_label
 from publisher.forwarding import alias_of, to_outbox
 from publisher.incidental import is_incidental
 from publisher.offloaded import Offloaded, stays_here

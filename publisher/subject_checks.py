@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from django.core.checks import CheckMessage, Warning
 
+from publisher.about import SUBJECT_KWARGS
 from publisher.catalogue import KnownSignal, taken_by
-from publisher.events import SUBJECT_KWARGS
 from publisher.hints import near
 from publisher.key_checks import SENT_WITH
 from publisher.rules import Rule

@@ -13,8 +13,9 @@ from django.test.utils import isolate_apps
 from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import mark_safe
 
+from publisher.about import about_of
 from publisher.catalogue import named
-from publisher.events import about_of, encoded_event, sender_label
+from publisher.events import encoded_event, sender_label
 from publisher.redaction import redacted
 from publisher.rules import Rule, rule_from
 from publisher.testing import forwarded_events

@@ -1,0 +1,59 @@
+"""What an event is about, and so what it is in order by."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db.models import Model
+
+from publisher.encoders.models import ANY_RULE, SPELLED, key_action, key_of, label_of
+from publisher.redaction import action_of, redacted
+from publisher.rules import Rule
+
+# Where the object that an event is about is looked for, in this order; then comes the sender.
+SUBJECT_KWARGS = ("instance", "user")
+# What a kwarg that a rule names may be, where it is no instance of a model.
+KEY_TYPES = (str, int, UUID)
+
+
+class About(NamedTuple):
+    """What an event is about: `app_label.model_name/pk`, or `name/value` of a kwarg that its rule names.
+
+    `partitionkey` is the same of the model that a proxy stands for: they have their rows, so their order, in common.
+    """
+
+    subject: str
+    partitionkey: str
+
+
+def about_of(sender: object, kwargs: Mapping[str, Any], rule: Rule = ANY_RULE) -> About | None:
+    """None where there is no such object; a key that must not leave is hashed."""
+    if rule.subject is not None and (named := _about_value(rule, kwargs.get(rule.subject))) is not None:
+        return named
+    for candidate in (*map(kwargs.get, SUBJECT_KWARGS), sender):
+        if (about := _about_instance(candidate, rule)) is not None:
+            return about
+    return None
+
+
+def _about_value(rule: Rule, value: object) -> About | None:
+    if isinstance(value, KEY_TYPES):
+        key = value if action_of(rule.subject or "", rule.redact) == "keep" else redacted("hash", value)
+        return About(*[f"{rule.subject}/{key}"] * 2)
+    return _about_instance(value, rule)
+
+
+def _about_instance(candidate: object, rule: Rule) -> About | None:
+    # Not isinstance alone: a lazy user answers to Model, and has all that is asked of it here.
+    if candidate is None or not isinstance(candidate, Model) or (pk := candidate.pk) is None:
+        return None
+    model = candidate.__class__
+    if isinstance(pk, SPELLED):
+        pk = key_of(model, pk)
+    key = pk if key_action(model, rule.redact) == "keep" else redacted("hash", pk)
+    return About(f"{label_of(model)}/{key}", f"{label_of(concrete(model))}/{key}")
+
+
+def concrete(model: type[Model]) -> type[Model]:
+    """The model that has the table."""
+    return model._meta.concrete_model or model
