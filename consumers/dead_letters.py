@@ -72,7 +72,7 @@ class Wanted:
 
 def not_here(event: object) -> None:
     """Stands for the function of a handler that is not in this project's code: of a script, or renamed since."""
-    raise NotImplementedError
+    raise LookupError("The handler is not in this project's code: nothing can call it here.")
 
 
 def handlers_of(names: Sequence[str], connection: Connection) -> tuple[Handler, ...]:

@@ -12,10 +12,12 @@ from django.db import models
 from django.test.utils import isolate_apps
 from jsonschema import Draft7Validator, FormatChecker
 
+from publisher.catalogue import named
 from publisher.contract import contract
 from publisher.contract_changes import ALL, changes, next_version
+from publisher.key_checks import SENT_WITH
 from publisher.rules import Rule
-from publisher.schemas import field_schema, instance_schema
+from publisher.schemas import OF_SIGNALS, field_schema, instance_schema
 from publisher.testing import forwarded_events
 from publisher.wire.event import encode_event
 from tests.foo.models import Article
@@ -337,3 +339,12 @@ def test_version_that_is_none_is_told(forward, tmp_path):
 def test_check_and_write_are_not_both(tmp_path):
     with pytest.raises(CommandError, match="give one of them"):
         run("--check", "--write", "--file", str(tmp_path / "a.json"))
+
+
+def test_contract_names_what_djangos_signals_and_the_bridges_own_are_sent_with():
+    """The checks know it, too. From Django 6.1 on `m2m_changed` has `raw`, which no consumer has to expect."""
+    signals = [known for known in map(named, SENT_WITH) if id(known.signal) in OF_SIGNALS]
+    described = {known.name: set(OF_SIGNALS[id(known.signal)]({})) for known in signals}
+    of_relations = "django.db.models.signals.m2m_changed"
+    known = {name: set(names) for name, names in SENT_WITH.items() if not name.endswith("_init")}
+    assert described == {**known, of_relations: known[of_relations] - {"raw"}}
