@@ -8,9 +8,9 @@ from typing import Any
 
 from bench.models import ForwardedOrder, values
 from bench.signals import order_will_be_placed
-from consumers.answering import Answering
-from consumers.options import Settings
 from consumers.registry import Handler
+from consumers.worker.answering import Answering
+from consumers.worker.options import Settings
 
 READY_SECONDS = 30.0
 WARM_UP = 200

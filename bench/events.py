@@ -7,10 +7,10 @@ from django.db import connections
 
 from bench.models import ForwardedOrder, values
 from publisher import conf
-from publisher.catalogue import matching
-from publisher.events import Encoded, encoded_event
+from publisher.catalogue.signals import matching
+from publisher.events.dispatch import Encoded, encoded_event
+from publisher.events.rows import COLUMNS, row_of
 from publisher.models import OutboxEvent
-from publisher.rows import COLUMNS, row_of
 
 POST_SAVE = "django.db.models.signals.post_save"
 TABLE = OutboxEvent._meta.db_table

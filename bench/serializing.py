@@ -8,9 +8,9 @@ from django.core import serializers
 from bench.events import POST_SAVE, kwargs_of
 from bench.models import ForwardedOrder, values
 from publisher import conf
-from publisher.catalogue import matching
-from publisher.events import Encoded, Source, encoded_from
-from publisher.snapshots import template_of
+from publisher.catalogue.signals import matching
+from publisher.events.dispatch import Encoded, Source, encoded_from
+from publisher.events.snapshots import template_of
 
 
 def measure(rounds: int, times: int) -> dict[str, list[float]]:

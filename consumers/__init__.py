@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from consumers.exceptions import BatchFailed, Reject, Retry
-    from consumers.processing import current_event
+    from consumers.handling.processing import current_event
     from consumers.registry import receiver, subscribe
     from consumers.retry import Backoff
     from consumers.script import run
@@ -20,7 +20,7 @@ MODULES = {
     "Event": "publisher.wire.event",
     "Reject": "consumers.exceptions",
     "Retry": "consumers.exceptions",
-    "current_event": "consumers.processing",
+    "current_event": "consumers.handling.processing",
     "receiver": "consumers.registry",
     "run": "consumers.script",
     "subscribe": "consumers.registry",

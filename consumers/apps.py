@@ -9,8 +9,8 @@ from django.core.checks import Tags
 from django.core.exceptions import ImproperlyConfigured
 
 CHECKS = {
-    Tags.compatibility: ("consumers.checks.check_handlers", "consumers.ask_checks.check_asked"),
-    Tags.database: ("consumers.database_checks.check_inbox_migrated",),
+    Tags.compatibility: ("consumers.checks.handlers.check_handlers", "consumers.checks.asked.check_asked"),
+    Tags.database: ("consumers.checks.databases.check_inbox_migrated",),
 }
 
 

@@ -11,8 +11,8 @@ from consumers.delays import TIERS_SECONDS
 from consumers.exceptions import NamelessSignal, NotBound
 from consumers.registry import Handler
 from publisher import conf
-from publisher.catalogue import KnownSignal, known_as, named
-from publisher.events import sender_label
+from publisher.catalogue.signals import KnownSignal, known_as, named
+from publisher.events.dispatch import sender_label
 from publisher.rules import Rule, first_match, is_glob
 from publisher.wire.printable import printable
 from publisher.wire.routing import matches, routing_key

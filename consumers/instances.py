@@ -16,7 +16,7 @@ from django.dispatch import Signal
 
 from consumers.exceptions import InstanceGone
 from publisher import conf
-from publisher.fields import Unreadable, value_of
+from publisher.encoders.fields import Unreadable, value_of
 from publisher.wire.codec import decodes
 from publisher.wire.event import Event
 from publisher.wire.printable import printable

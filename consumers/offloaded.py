@@ -5,19 +5,19 @@ from typing import Any
 
 from django.dispatch import Signal
 
-from consumers.calling import sender_of
 from consumers.coroutines import callable_of, ends_itself
 from consumers.exceptions import ReceiverGone
+from consumers.handling.calling import sender_of
 from consumers.instances import kwargs_of
 from consumers.registry import Handler
 from consumers.retry import Backoff, UnknownType
 from publisher import conf
-from publisher.catalogue import catalogue
-from publisher.entries import call, path_of
-from publisher.offload import all_offloaded
+from publisher.catalogue.entries import call, path_of
+from publisher.catalogue.signals import catalogue
+from publisher.offload.offload import all_offloaded
+from publisher.offload.offloaded import Offloaded
+from publisher.offload.stand_in import running
 from publisher.offload_entry import OffloadEntry
-from publisher.offloaded import Offloaded
-from publisher.stand_in import running
 from publisher.wire.event import Event
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import django
 from django.conf import settings
 
-from consumers.options import add_options
 from consumers.registry import Handler, handlers
+from consumers.worker.options import add_options
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def run(arguments: list[str] | None = None) -> None:
         configure_without_settings()
     django.setup()
     # Not at the top: handler modules are imported, and register, before there are models.
-    from consumers.running import run_worker
+    from consumers.worker.running import run_worker
 
     sys.exit(run_worker(own, options, has_database=bool(module)))
 

@@ -66,7 +66,7 @@ class ParkedEventAdmin(WithPayload):
     @admin.action(description="Put back into the outbox", permissions=["retry"])
     def retry(self, request: HttpRequest, rows: QuerySet[ParkedEvent]) -> None:
         # Imported now: the admin is imported by every process of a site.
-        from publisher.querysets import outbox, parked
+        from publisher.outbox.querysets import outbox, parked
 
         # They were looked at where rows are read, which may be a replica.
         using = router.db_for_write(ParkedEvent)

@@ -12,14 +12,14 @@ from django.core.signals import setting_changed
 
 CHECKS = {
     Tags.compatibility: (
-        "publisher.checks.check_settings",
-        "publisher.checks.check_encoders",
-        "publisher.offload_checks.check_offload",
+        "publisher.checks.settings.check_settings",
+        "publisher.checks.settings.check_encoders",
+        "publisher.checks.offload.check_offload",
     ),
-    Tags.models: ("publisher.database_checks.check_routers",),
-    Tags.database: ("publisher.database_checks.check_outbox_migrated",),
+    Tags.models: ("publisher.checks.databases.check_routers",),
+    Tags.database: ("publisher.checks.databases.check_outbox_migrated",),
 }
-OFFLOAD = "publisher.offload"
+OFFLOAD = "publisher.offload.offload"
 
 
 class PublisherConfig(AppConfig):

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from publisher.outbox import after_commit
+from publisher.outbox.writing import after_commit
 
 logger = logging.getLogger(__name__)
 

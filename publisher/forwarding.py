@@ -11,14 +11,14 @@ from django.utils.module_loading import import_string
 
 from publisher import ask, conf, counters, direct
 from publisher.atomicity import is_loading
-from publisher.catalogue import KnownSignal
-from publisher.changes import changes_of
-from publisher.events import Encoded, Source, encoded_from, sender_label
+from publisher.catalogue.signals import KnownSignal
+from publisher.changes.tracking import changes_of
+from publisher.events.dispatch import Encoded, Source, encoded_from, sender_label
+from publisher.events.rows import Row, row_of
+from publisher.events.snapshots import Template, template_of
 from publisher.incidental import harmless, is_incidental, not_written
-from publisher.outbox import forbid_commit, record
-from publisher.rows import Row, row_of
+from publisher.outbox.writing import forbid_commit, record
 from publisher.rules import Rule
-from publisher.snapshots import Template, template_of
 from publisher.wire.errors import EncoderFailed, NotEncodable
 
 logger = logging.getLogger(__name__)

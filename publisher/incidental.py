@@ -14,7 +14,7 @@ from django.db import DatabaseError, InterfaceError, connections
 from django.db.backends.base.base import NO_DB_ALIAS
 
 from publisher import counters
-from publisher.catalogue import KnownSignal
+from publisher.catalogue.signals import KnownSignal
 
 logger = logging.getLogger(__name__)
 

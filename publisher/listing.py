@@ -9,15 +9,15 @@ from django.db.models.signals import m2m_changed, post_delete, post_save, pre_de
 from django.dispatch import Signal
 
 from publisher import conf, signals
-from publisher.bulk_checks import tells
-from publisher.catalogue import KnownSignal, catalogue
-from publisher.entries import entries, path_of
-from publisher.events import sender_label
+from publisher.catalogue.entries import entries, path_of
+from publisher.catalogue.sending import sent_kwargs
+from publisher.catalogue.signals import KnownSignal, catalogue
+from publisher.checks.bulk import tells
+from publisher.events.dispatch import sender_label
+from publisher.offload.stand_in import StandIn
 from publisher.profile import last_times
 from publisher.receivers import rules_by_signal, senders_of
 from publisher.rules import Rule, first_match
-from publisher.sending import sent_kwargs
-from publisher.stand_in import StandIn
 from publisher.stopwatch import IN_PROCESS, OFFLOADED, runs
 from publisher.wire.routing import routing_key
 

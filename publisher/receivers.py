@@ -14,12 +14,12 @@ from django.db.models.signals import ModelSignal, m2m_changed, post_delete, post
 from django.dispatch import Signal
 
 from publisher import atomicity, conf
-from publisher.catalogue import UID, KnownSignal, taken_by
+from publisher.catalogue.signals import UID, KnownSignal, taken_by
 from publisher.rules import Rule, first_match, is_glob
 
 # Imported where a rule asks for it: a small project starts sooner.
-CHANGES = "publisher.changes"
-NEWCOMERS = "publisher.newcomers"
+CHANGES = "publisher.changes.tracking"
+NEWCOMERS = "publisher.catalogue.newcomers"
 SAVE_SIGNALS = (pre_save, post_save)
 OF_ROWS = (*SAVE_SIGNALS, pre_delete, post_delete)
 # Of which the bridge hears before others. A receiver may save the row once more, whose event must not come first; or

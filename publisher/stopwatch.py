@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from asgiref.sync import iscoroutinefunction
 
-from publisher.catalogue import KnownSignal, catalogue
-from publisher.entries import Entry, Receiver, dereferenced, path_of, replace
-from publisher.stand_in import StandIn
+from publisher.catalogue.entries import Entry, Receiver, dereferenced, path_of, replace
+from publisher.catalogue.signals import KnownSignal, catalogue
+from publisher.offload.stand_in import StandIn
 
 IN_PROCESS, OFFLOADED, FORWARDED = "in process", "offloaded", "forwarded"
 

@@ -9,10 +9,10 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.dispatch import Signal
 
 from publisher.ask import Desk, at_desk
-from publisher.catalogue import known_as
+from publisher.catalogue.signals import known_as
+from publisher.events.rows import Row
 from publisher.models import OutboxEvent
-from publisher.outbox import pending
-from publisher.rows import Row
+from publisher.outbox.writing import pending
 from publisher.wire.event import Event, decode_event
 
 

@@ -1,6 +1,6 @@
 """Whose turn it is to relay, for tests of what a relay does then."""
 
-from publisher.leases import Leases
+from publisher.relay.leases import Leases
 
 
 def held() -> Leases:

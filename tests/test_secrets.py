@@ -11,8 +11,10 @@ from django.core.signals import got_request_exception, setting_changed
 from django.db.models.signals import post_save
 from django.test import RequestFactory
 
-from publisher import columns, encoders, events, redaction
-from publisher.relay import Relay
+from publisher import encoders, redaction
+from publisher.encoders import columns
+from publisher.events import dispatch as events
+from publisher.relay.relay import Relay
 from tests.foo.models import Article
 from tests.foo.signals import article_flagged, user_login
 from tests.kinds.models import Everything

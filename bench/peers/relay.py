@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from bench.events import fill_outbox
-from publisher.relay import Relay
+from publisher.relay.relay import Relay
 
 
 class TimedRelay(Relay):

@@ -8,18 +8,18 @@ from typing import Any, Literal
 from django.dispatch import Signal
 from msgspec.structs import replace
 
-from consumers.asked import Asked
 from consumers.bindings import check_bound, keys_of, known_signal, queue_of, rules_about
 from consumers.discovery import chosen, discover
 from consumers.exceptions import Reject, Retry, UnknownHandler
-from consumers.handling import Handling
+from consumers.handling.handling import Handling
+from consumers.handling.received import Received
+from consumers.handling.results import LOOK_SECONDS, Answered, AtAnother, Dead, Failed, Handled, Result
 from consumers.offloaded import Runner, offloaded_handlers
-from consumers.received import Received
 from consumers.registry import Handler, handlers
-from consumers.results import LOOK_SECONDS, Answered, AtAnother, Dead, Failed, Handled, Result
+from consumers.worker.asked import Asked
 from publisher import conf
 from publisher.ask import reply_in
-from publisher.events import encoded_event, sender_label
+from publisher.events.dispatch import encoded_event, sender_label
 from publisher.rules import Rule, first_match
 from publisher.wire.event import Event, decode_event, encode_event
 from publisher.wire.routing import QUEUE_MARK, matches

@@ -8,9 +8,9 @@ from typing import Any
 from django.apps import apps
 from django.db import connections, models, router, transaction
 
+from consumers.dead_letters.statements import is_write
 from consumers.models import InboxEvent
 from consumers.registry import Handler
-from consumers.statements import is_write
 from consumers.testing.delivery import AnyHandler, deliver_batch, handler_of
 from publisher.rules import OWN_APPS
 from publisher.wire.event import Event

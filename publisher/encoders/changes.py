@@ -1,19 +1,33 @@
 """What a save changed: of the fields that may leave, both values as the field has them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 from django.db.models import Field, Model
 
-from publisher.changes import UNKNOWN, Changes
+from publisher.encoders.fields import fields_of, value_read
 from publisher.encoders.models import columns_under, label_of, rule_of
 from publisher.encoders.objects import hide_named
-from publisher.fields import fields_of, value_read
 from publisher.redaction import TAGS, redacted
 from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
 from publisher.wire.registry import UNKNOWN as UNKNOWN_TAG
 from publisher.wire.registry import has_encoder
+
+
+class Unknown:
+    """The value of a field that nobody has read: an old one, or what the database worked out."""
+
+
+UNKNOWN = Unknown()
+
+
+class Changes(dict[str, tuple[Any, Any]]):
+    """(old, new) by the names of the fields. `instance` is what was saved."""
+
+    def __init__(self, instance: Model, found: Mapping[str, tuple[Any, Any]]) -> None:
+        super().__init__(found)
+        self.instance = instance
 
 
 @encodes(Changes)

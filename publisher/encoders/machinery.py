@@ -7,7 +7,7 @@ from django.apps.registry import Apps
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.dispatch import Signal
 
-from publisher.catalogue import name_of
+from publisher.catalogue.signals import name_of
 from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
 
 

@@ -8,7 +8,7 @@ from django.db.models import Field, ForeignObjectRel, Model, QuerySet
 from django.db.models.manager import BaseManager
 from django.db.models.query import RawQuerySet
 
-from publisher.columns import Columns, column_action, columns_of
+from publisher.encoders.columns import Columns, column_action, columns_of
 from publisher.encoders.objects import encode_redacted, hide_named
 from publisher.encoders.values import dotted
 from publisher.rules import NO_FIELDS, Redact, Rule

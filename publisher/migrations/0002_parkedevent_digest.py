@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-from publisher.digests import digest_in_sql
+from publisher.outbox.digests import digest_in_sql
 
 
 def fill(apps, schema_editor):

@@ -16,7 +16,7 @@ def replace(owner: Any, name: str, made: Callable[[Any], Any]) -> None:
 
 
 def deletes_before_the_confirm() -> None:
-    from publisher.session import Session
+    from publisher.relay.session import Session
 
     def early(send: Any) -> Any:
         def send_and_forget(self: Any, rows: Any) -> None:
@@ -31,7 +31,8 @@ def deletes_before_the_confirm() -> None:
 def writes_the_event_after_the_commit() -> None:
     from django.db import transaction
 
-    from publisher import forwarding, outbox
+    from publisher import forwarding
+    from publisher.outbox import writing as outbox
 
     def late(record: Any) -> Any:
         return lambda row, using: transaction.on_commit(outbox.Pending(row, using), using=using)
@@ -40,7 +41,7 @@ def writes_the_event_after_the_commit() -> None:
 
 
 def reads_from_the_last_id_on() -> None:
-    from publisher.session import Session
+    from publisher.relay.session import Session
 
     def beyond(read: Any) -> Any:
         def read_on(self: Any) -> Any:
@@ -55,7 +56,7 @@ def reads_from_the_last_id_on() -> None:
 
 
 def publishes_without_the_lease() -> None:
-    from publisher.leases import Leases
+    from publisher.relay.leases import Leases
 
     def all_of_them(renew: Any) -> Any:
         def take(self: Any, rate: float = 0.0) -> None:
@@ -68,7 +69,7 @@ def publishes_without_the_lease() -> None:
 
 
 def acknowledges_before_the_handler() -> None:
-    from consumers.session import Session
+    from consumers.worker.session import Session
 
     def early(begin: Any) -> Any:
         def acknowledge_and_begin(self: Any, job: Any) -> None:
@@ -90,7 +91,7 @@ def forgets_what_was_handled() -> None:
 
 
 def ignores_the_lanes() -> None:
-    from consumers.lanes import Lanes
+    from consumers.worker.lanes import Lanes
 
     replace(Lanes, "enter", lambda enter: lambda self, key, item: True)
     replace(Lanes, "leave", lambda leave: lambda self, key: None)

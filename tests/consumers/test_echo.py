@@ -7,11 +7,11 @@ import pytest
 from django.db import transaction
 from msgspec.structs import replace
 
-from consumers.asked import Asked
 from consumers.exceptions import TooManyHops
-from consumers.received import Received
+from consumers.handling.received import Received
 from consumers.registry import Handler
 from consumers.testing import deliver, deliver_batch, event_from
+from consumers.worker.asked import Asked
 from publisher.testing import forwarded_events
 from publisher.wire.event import encode_event
 from tests.foo.models import Article

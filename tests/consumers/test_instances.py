@@ -13,9 +13,9 @@ from django.db.models.signals import post_delete, post_save
 from django.test import RequestFactory
 
 from consumers.instances import Record, SentRequest, _tell_once, fresh, instance_of, kwargs_of, model_named
-from publisher.catalogue import named
-from publisher.events import encoded_event
-from publisher.fields import value_read
+from publisher.catalogue.signals import named
+from publisher.encoders.fields import value_read
+from publisher.events.dispatch import encoded_event
 from publisher.rules import Rule
 from publisher.wire.event import Event, decode_event
 from tests.foo.models import Article, Note, Tag, private_data

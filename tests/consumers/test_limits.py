@@ -11,15 +11,15 @@ import pytest
 from django.db import OperationalError
 from django.dispatch import Signal
 
-from consumers import once
 from consumers.exceptions import HandlerTooSlow
-from consumers.handling import Handling
+from consumers.handling import once
+from consumers.handling.handling import Handling
+from consumers.handling.patience import Patience
+from consumers.handling.received import Received
+from consumers.handling.results import Handled
 from consumers.offloaded import Runner
-from consumers.patience import Patience
-from consumers.pool import Job, Pool
-from consumers.received import Received
 from consumers.registry import Handler
-from consumers.results import Handled
+from consumers.worker.pool import Job, Pool
 from publisher.wire.event import Event
 from tests.stage import eventually
 

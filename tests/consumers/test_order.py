@@ -6,12 +6,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from consumers import gate as gate_module
-from consumers.breaker import LEAST_ATTEMPTS, WINDOW_SECONDS, Breaker
-from consumers.gate import Gate
-from consumers.lanes import Lanes
-from consumers.options import FEW_PER_THREAD, PREFETCH_PER_THREAD, Settings, prefetch
 from consumers.registry import Handler
+from consumers.worker import gate as gate_module
+from consumers.worker.breaker import LEAST_ATTEMPTS, WINDOW_SECONDS, Breaker
+from consumers.worker.gate import Gate
+from consumers.worker.lanes import Lanes
+from consumers.worker.options import FEW_PER_THREAD, PREFETCH_PER_THREAD, Settings, prefetch
 from tests.stage import eventually
 
 

@@ -10,9 +10,9 @@ from tests.stage import eventually
 CONSUME = """
 import sys, django
 django.setup()
-import consumers.session
+import consumers.worker.session
 from django.core.management import execute_from_command_line
-consumers.session.PAUSE_SECONDS = 1.5
+consumers.worker.session.PAUSE_SECONDS = 1.5
 execute_from_command_line(["manage.py", "consume", *sys.argv[1:]])
 """
 

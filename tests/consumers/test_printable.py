@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from consumers.exceptions import Reject, Retry
-from consumers.handling import Handling
-from consumers.pool import Job, Pool
-from consumers.received import Received
+from consumers.handling.handling import Handling
+from consumers.handling.received import Received
 from consumers.registry import Handler
+from consumers.worker.pool import Job, Pool
 from publisher.wire.event import Event, encode_event
 from publisher.wire.printable import printable
 from tests.stage import eventually

@@ -9,12 +9,12 @@ from django.test import Client
 from msgspec.structs import replace
 
 from consumers import current_event
-from consumers.asked import Asked
 from consumers.exceptions import BatchFailed, Retry
-from consumers.received import Received
+from consumers.handling.received import Received
 from consumers.registry import Handler
 from consumers.testing import deliver, deliver_batch
-from publisher import offload
+from consumers.worker.asked import Asked
+from publisher.offload import offload
 from publisher.testing import forwarded_events
 from publisher.tracing import current_origin
 from publisher.wire import spans

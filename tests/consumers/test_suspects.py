@@ -7,12 +7,12 @@ import pytest
 from msgspec.structs import replace
 
 from consumers.exceptions import BatchFailed
-from consumers.handling import Handling
+from consumers.handling.handling import Handling
+from consumers.handling.received import Received
+from consumers.handling.results import Dangerous, Dead, Failed, Handled
 from consumers.models import Attempt, InboxEvent
 from consumers.querysets import attempts
-from consumers.received import Received
 from consumers.registry import Handler
-from consumers.results import Dangerous, Dead, Failed, Handled
 from consumers.retry import Backoff
 from publisher.wire.event import decode_event
 
@@ -162,9 +162,9 @@ STILL_AT_IT = f"""
 import json, os
 from threading import Event as Flag, Thread
 from django.db import connection
-from consumers.handling import Handling
+from consumers.handling.handling import Handling
 from consumers.models import Attempt
-from consumers.received import Received
+from consumers.handling.received import Received
 from consumers.registry import Handler
 begun, end, calls, results = Flag(), Flag(), [], []
 def slow(event):
@@ -206,7 +206,7 @@ def test_event_that_another_process_is_still_at_is_neither_called_nor_counted_no
 ENDED_MEANWHILE = """
 from threading import Event as Flag
 from django.db import connection
-from consumers.lock_waits import brief_lock_waits
+from consumers.handling.lock_waits import brief_lock_waits
 from django.db import transaction
 name = "lock_timeout" if connection.vendor == "postgresql" else "innodb_lock_wait_timeout"
 def waits():

@@ -11,10 +11,10 @@ from django.db.models.functions import Coalesce, Concat
 from django.test import override_settings
 
 from publisher.bulk import SignalQuerySet
-from publisher.catalogue import named
+from publisher.catalogue.sending import sent_kwargs
+from publisher.catalogue.signals import named
 from publisher.models import OutboxEvent
-from publisher.outbox import pending
-from publisher.sending import sent_kwargs
+from publisher.outbox.writing import pending
 from publisher.signals import bulk_created, bulk_updated, queryset_deleted, queryset_updated
 from publisher.wire.event import decode_event
 from tests.foo.models import Article, Note

@@ -18,7 +18,7 @@ from publisher import counters
 from publisher.encoders import encodes
 from publisher.incidental import own_work
 from publisher.models import OutboxEvent
-from publisher.outbox import OutboxNotWritten
+from publisher.outbox.writing import OutboxNotWritten
 from publisher.wire.event import decode_event
 from tests import services
 from tests.databases import execute, named

@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from publisher.models import OutboxEvent, ParkedEvent, UnroutableKey
-from publisher.querysets import unroutable_keys
+from publisher.outbox.querysets import unroutable_keys
 from tests.databases import without_table
 from tests.leasing import held
 

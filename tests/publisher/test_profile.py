@@ -100,7 +100,7 @@ def test_wrong_usage_ends_with_2(away, arguments, word):
 def test_receivers_are_in_their_places_again(stage):
     printed = stage.python(
         """
-from publisher.catalogue import catalogue
+from publisher.catalogue.signals import catalogue
 from publisher.profile import profiled
 def keys(signal):
     return sorted(str(entry[0]) for entry in signal.receivers)

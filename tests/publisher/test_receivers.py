@@ -17,8 +17,9 @@ from django.db.models.signals import ModelSignal, post_delete, post_init, post_s
 from django.test import override_settings
 from django.utils.functional import SimpleLazyObject
 
-from publisher import counters, events, receivers
-from publisher.catalogue import catalogue, named
+from publisher import counters, receivers
+from publisher.catalogue.signals import catalogue, named
+from publisher.events import dispatch as events
 from publisher.forwarding import alias_of
 from publisher.models import OutboxEvent
 from publisher.rules import Rule

@@ -16,9 +16,9 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy
 
 from consumers.instances import instance_of
-from publisher.catalogue import named
-from publisher.columns import columns_of
-from publisher.events import encoded_event
+from publisher.catalogue.signals import named
+from publisher.encoders.columns import columns_of
+from publisher.events.dispatch import encoded_event
 from publisher.redaction import is_secret_column, redacted
 from publisher.rules import redact_from, rule_from
 from publisher.wire.errors import RedactedValue

@@ -9,9 +9,9 @@ from django.core import serializers
 from django.db import InterfaceError, InternalError, OperationalError, ProgrammingError, connection, transaction
 from django.test import Client
 
-from publisher import statement
 from publisher.models import OutboxEvent
-from publisher.outbox import EventNotMade, OutboxNotWritten, Savepoints, SentInAsyncCode, number_of
+from publisher.outbox import statement
+from publisher.outbox.writing import EventNotMade, OutboxNotWritten, Savepoints, SentInAsyncCode, number_of
 from publisher.testing import forwarded_events
 from publisher.wire.errors import NotEncodable
 from publisher.wire.event import decode_event

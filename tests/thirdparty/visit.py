@@ -56,7 +56,7 @@ class Recorder:
         self.receivers = []
 
     def start(self) -> None:
-        from publisher.catalogue import catalogue
+        from publisher.catalogue.signals import catalogue
 
         for known in catalogue():
             if not known.name.endswith(("pre_init", "post_init", "class_prepared")):

@@ -12,11 +12,11 @@ from django.core.management.base import CommandError, CommandParser
 from consumers.bindings import is_forwarded, keys_of, queue_of
 from consumers.discovery import chosen, discover
 from consumers.exceptions import HandlersNotImportable, UnknownHandler
-from consumers.health import problems_of_work
-from consumers.options import add_options
 from consumers.registry import Handler
-from consumers.reloading import run_reloading
-from consumers.running import run_worker, work
+from consumers.worker.health import problems_of_work
+from consumers.worker.options import add_options
+from consumers.worker.reloading import run_reloading
+from consumers.worker.running import run_worker, work
 from publisher.alive import problem_with
 from publisher.commands import LongCommand
 from publisher.terminal import add_format, show

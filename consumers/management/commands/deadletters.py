@@ -12,12 +12,12 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils.dateparse import parse_datetime, parse_duration
 
-from consumers.dead_letters import DeadLetter, Letters, Wanted, handlers_of, not_here, routing_key_of
+from consumers.dead_letters.letters import DeadLetter, Letters, Wanted, handlers_of, not_here, routing_key_of
+from consumers.dead_letters.rehearsal import Rehearsal, rehearse
+from consumers.dead_letters.rows import groups_of, line_of
 from consumers.exceptions import HandlersNotImportable, UnknownHandler
-from consumers.letter_rows import groups_of, line_of
+from consumers.handling.results import CRASHED
 from consumers.registry import Handler
-from consumers.rehearsal import Rehearsal, rehearse
-from consumers.results import CRASHED
 from publisher import conf
 from publisher.agreement import add_no_input, asks, is_agreed
 from publisher.commands import BridgeCommand

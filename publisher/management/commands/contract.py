@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from publisher.commands import BridgeCommand
-from publisher.contract import Document, contract
-from publisher.contract_changes import Change, changes, next_version
+from publisher.contract.changes import Change, changes, next_version
+from publisher.contract.document import Document, contract
 from publisher.terminal import add_format, show
 from publisher.wire.exit_codes import EXIT_USAGE
 

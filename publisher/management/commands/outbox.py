@@ -10,11 +10,11 @@ from django.db import Error as DatabaseTrouble
 
 from publisher.agreement import add_no_input, asks, is_agreed
 from publisher.atomicity import commit_each_statement
+from publisher.checks.databases import written_aliases
 from publisher.commands import BridgeCommand
-from publisher.database_checks import written_aliases
-from publisher.ledger import Ledger, ledger, pending_in
 from publisher.models import OutboxEvent
-from publisher.querysets import ParkedQuerySet, outbox, parked, unroutable_keys
+from publisher.outbox.ledger import Ledger, ledger, pending_in
+from publisher.outbox.querysets import ParkedQuerySet, outbox, parked, unroutable_keys
 from publisher.tables import migration_hint
 from publisher.terminal import add_database, add_format, in_any_order, positive, show
 from publisher.wire.exit_codes import EXIT_USAGE

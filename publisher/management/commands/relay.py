@@ -9,8 +9,8 @@ from django.core.management.base import CommandError, CommandParser
 from publisher.alive import cannot_touch, problem_with
 from publisher.commands import LongCommand
 from publisher.incidental import own_work
-from publisher.measures import measure_relay
-from publisher.relay import Relay
+from publisher.relay.measures import measure_relay
+from publisher.relay.relay import Relay
 from publisher.terminal import add_database
 from publisher.wire.errors import BrokerRefused
 from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE

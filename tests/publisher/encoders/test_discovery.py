@@ -6,7 +6,7 @@ import pytest
 from django.apps import apps
 from django.core.checks import Tags, run_checks
 
-from publisher.checks import check_encoders
+from publisher.checks.settings import check_encoders
 from publisher.encoders import decodes, encodes
 from publisher.encoders.discovery import load_encoders
 from tests.publisher.encoders.travel import sent, travelled

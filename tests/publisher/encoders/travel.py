@@ -2,8 +2,8 @@
 
 import json
 
-from publisher.catalogue import named
-from publisher.events import encoded_event
+from publisher.catalogue.signals import named
+from publisher.events.dispatch import encoded_event
 from publisher.rules import Rule
 from publisher.wire.event import Event, decode_event
 

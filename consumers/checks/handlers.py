@@ -1,0 +1,115 @@
+"""System checks of the handlers."""
+
+from collections.abc import Collection, Iterator
+from importlib import import_module
+from typing import Any
+
+from django.apps import apps
+from django.core.checks import CheckMessage, Error, Warning
+from django.db.models.signals import ModelSignal
+
+from consumers.bindings import is_missing_model, known_signal, rules_about
+from consumers.checks.parameters import check_parameters
+from consumers.discovery import handler_modules
+from consumers.exceptions import HandlerNameTaken, NamelessSignal
+from consumers.registry import Handler, handlers
+from publisher import conf
+from publisher.catalogue.signals import known_as
+from publisher.checks.missing_models import missing_model
+from publisher.checks.offload import connected_receivers
+from publisher.checks.subjects import is_about_nothing, known_kwargs
+from publisher.raised import why_not_imported
+from publisher.wire.routing import QUEUE_MARK
+
+
+def check_handlers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
+    """Modules can be imported, no two handlers share a queue, signals have names, and senders are spelt right."""
+    entries = conf.setting("HANDLERS")
+    if not isinstance(entries, list | tuple) or not all(isinstance(entry, str) for entry in entries):
+        hint = "Make it a list of dotted module paths."
+        return [Error(f"SIGNAL_BRIDGE['HANDLERS'] is {entries!r}.", hint=hint, id="consumers.E001")]
+    modules = [message for name in handler_modules() if (message := _check_module(name))]
+    return [
+        *modules,
+        *_check_connected(handler_modules()),
+        *(message for handler in handlers() for check in CHECKS for message in check(handler)),
+    ]
+
+
+def _check_module(name: str) -> CheckMessage | None:
+    try:
+        import_module(name)
+    except HandlerNameTaken as exc:
+        return Error(str(exc), hint="Each handler has a queue of its own, called after it.", id="consumers.E003")
+    except Exception as exc:
+        is_named = name in conf.handler_modules()
+        hint = "Mend the module, or take it out of SIGNAL_BRIDGE['HANDLERS']." if is_named else "Mend the module."
+        message = f"The handlers in {name!r} cannot be imported: {why_not_imported(exc)}"
+        return Error(message, hint=hint, id="consumers.E002")
+    return None
+
+
+def _check_connected(modules: Collection[str]) -> Iterator[CheckMessage]:
+    """What Django's decorator connects in a module of handlers runs where that is imported: in no site's process."""
+    for each in connected_receivers():
+        if each.can_be_offloaded and not each.offloaded and getattr(each.receiver, "__module__", "") in modules:
+            yield Warning(
+                f"{each.path} is no handler: it is connected to {each.signal} in consumers' own processes.",
+                hint="Write `from consumers import receiver`, in the place of Django's.",
+                id="consumers.W003",
+            )
+
+
+def _check_signals(handler: Handler) -> Iterator[CheckMessage]:
+    try:
+        for signal in handler.signals:
+            known_signal(signal)
+    except NamelessSignal:
+        yield Error(
+            f"{handler.path} handles a signal that no module of an installed app holds, so that it has no name.",
+            hint="Assign it to a name at the top of a module, as in `order_placed = Signal()`.",
+            id="consumers.E006",
+        )
+
+
+def _check_sender(handler: Handler) -> Iterator[CheckMessage]:
+    """A label of an app that is installed here is a model's, or misspelt; any other is of another service's model."""
+    label = handler.sender
+    if not isinstance(label, str) or not any(isinstance(signal, ModelSignal) for signal in handler.signals):
+        return
+    if "." not in label:
+        hint = "Write the app's label, too, as in 'orders.Order'."
+        yield Warning(f"{handler.path}: {label!r} is no model's label.", hint=hint, id="consumers.W002")
+    elif is_missing_model(label):
+        labels = [model._meta.label for model in apps.get_models(include_auto_created=True, include_swapped=True)]
+        what, hint = missing_model(label, labels)
+        yield Warning(f"{handler.path}: {what}.", hint=hint, id="consumers.W002")
+
+
+def _check_case(handler: Handler) -> Iterator[CheckMessage]:
+    """Keys are in lower case, but for those that a rule forms."""
+    if any(rule.routing_key for rule in conf.rules()):
+        return
+    for pattern in handler.patterns:
+        if pattern != pattern.lower() and not pattern.startswith(QUEUE_MARK):
+            hint = f"Write {pattern.lower()!r}, unless a rule of another service forms keys with capitals."
+            yield Warning(f"{handler.path}: no key is like {pattern!r}.", hint=hint, id="consumers.W004")
+
+
+def _check_order(handler: Handler) -> Iterator[CheckMessage]:
+    """Of signals that this project forwards, and whose events have nothing to be in order by."""
+    for signal in handler.signals if handler.ordered else ():
+        known = known_as(signal)
+        if known is None or not is_about_nothing(known):
+            continue
+        rules = rules_about(known)
+        if rules and all(rule.subject is None for rule in rules):
+            yield Warning(
+                f"{handler.path} is ordered, and all events of {known.name} are one line: each waits for those before.",
+                hint=f'Write "subject": {known_kwargs(known)[0]!r}, or what they are about, into the rule, or send '
+                "`instance=`. Where the sender is an instance, all is well.",
+                id="consumers.W006",
+            )
+
+
+CHECKS = (_check_signals, _check_sender, _check_case, _check_order, check_parameters)

@@ -1,0 +1,1 @@
+"""What handlers gave up on: looked at, rehearsed, replayed, discarded."""

@@ -1,0 +1,192 @@
+"""Runs a handler for real in transactions that are rolled back, and tells what it would have written."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from traceback import format_tb
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error, connections, router, transaction
+
+from consumers.bindings import queue_of
+from consumers.dead_letters.statements import is_read, is_write
+from consumers.exceptions import BatchFailed
+from consumers.handling.calling import Call
+from consumers.handling.effect import check_committable
+from consumers.handling.processing import Untraced
+from consumers.handling.results import name_of, text_of
+from consumers.models import InboxEvent
+from consumers.querysets import inbox
+from consumers.registry import Handler
+from publisher.raised import where
+from publisher.redaction import is_secret
+from publisher.tables import has_table
+from publisher.wire.errors import MalformedEvent
+from publisher.wire.event import decode_event
+
+NAME = re.compile(r"""["`](\w+)["`]""")
+TEXT_CHARACTERS = 300
+WARNING = (
+    "Rolled back. Effects outside the databases (mail, HTTP calls, files, other brokers) are not undone, nor is what "
+    "the handler wrote in another thread (asyncio.to_thread), which is committed; what waits for the commit "
+    "(on_commit) was not done."
+)
+WITHOUT_INBOX = (
+    "The handler has inbox=False: outside of a rehearsal it runs in no transaction, and what it wrote before it failed "
+    "stays."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """A write that would have been made, with its values, and how many rows it touched."""
+
+    database: str
+    rows: int
+    sql: str
+    values: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """What a handler would do. `exception` is empty when it would succeed. `was_handled`: by what its inbox says the
+    event was handled before, so that it would not be called.
+    """
+
+    id: str
+    handler: str
+    was_handled: bool = False
+    exception: str = ""
+    where: str = ""
+    traceback: str = ""
+    reads: int = 0
+    writes: tuple[Statement, ...] = ()
+    warning: str = WARNING
+
+
+def rehearse(handler: Handler, letter: str, body: bytes, routing_key: str) -> Rehearsal:
+    """Without the broker. Raises nothing that the handler raises, but for a Ctrl-C."""
+    if _was_handled(handler, body, routing_key):
+        return Rehearsal(id=letter, handler=handler.name, was_handled=True)
+    error: BaseException | None = None
+    with _recorded(may_be_durable=not handler.inbox) as record:
+        try:
+            _call(handler, body, routing_key)
+        except BatchFailed as report:
+            error = next(iter(report.failures.values()), report)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # a handler may call sys.exit()
+            error = exc
+    return Rehearsal(
+        id=letter,
+        handler=handler.name,
+        exception=f"{name_of(error)}: {text_of(error)}" if error else "",
+        where=where(error) if error else "",
+        traceback="".join(format_tb(error.__traceback__)) if error else "",
+        reads=record.reads,
+        writes=tuple(record.writes),
+        warning=" ".join(_warnings(handler, record.unreached)),
+    )
+
+
+def _warnings(handler: Handler, unreached: Sequence[str]) -> Iterator[str]:
+    yield WARNING
+    if not handler.inbox:
+        yield WITHOUT_INBOX
+    if unreached:
+        yield f"Not reached: {', '.join(unreached)}."
+
+
+def _was_handled(handler: Handler, body: bytes, routing_key: str) -> bool:
+    using = router.db_for_write(InboxEvent)
+    if not handler.inbox or not has_table(InboxEvent, using):
+        return False
+    with suppress(MalformedEvent):
+        return inbox(using).has(queue_of(handler), decode_event(body, routing_key))
+    return False
+
+
+def _call(handler: Handler, body: bytes, routing_key: str) -> None:
+    event = decode_event(body, routing_key)
+    call = Call(handler)
+    if not call.takes(event):
+        return
+    with Untraced().one(event):
+        if handler.batch:
+            call.together([event])
+        else:
+            call(event)
+        if handler.inbox:
+            check_committable(router.db_for_write(InboxEvent))
+
+
+class _Record:
+    """What went to the databases."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.writes: list[Statement] = []
+        self.unreached: list[str] = []
+
+    def wrapper(self, alias: str) -> Any:
+        def wrapper(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+            result = execute(sql, params, many, context)
+            if is_write(sql):
+                # SQLite counts what RETURNING returns when it is fetched, which is later.
+                rows = context["cursor"].rowcount or (sql.count("(%s") if "RETURNING" in sql.upper() else 0)
+                text = " ".join(sql.split())[:TEXT_CHARACTERS]
+                self.writes.append(Statement(database=alias, rows=rows, sql=text, values=_shown(sql, params)))
+            else:
+                self.reads += is_read(sql)
+            return result
+
+        return wrapper
+
+
+@contextmanager
+def _recorded(*, may_be_durable: bool) -> Iterator[_Record]:
+    """Everything on every database is rolled back. One that cannot be reached now takes nothing later either.
+
+    `may_be_durable`: the handler runs in no transaction otherwise, so its `atomic(durable=True)` is the outermost one.
+    """
+    record = _Record()
+    with ExitStack() as stack:
+        for alias in connections:
+            connection: Any = connections[alias]
+            # Django keeps the last one, which may be of the letter before.
+            connection.rollback_exc = None
+            wrapper = record.wrapper(alias)
+            try:
+                stack.enter_context(_block(alias, may_be_durable=may_be_durable))
+            except (Error, ImproperlyConfigured) as exc:
+                record.unreached.append(alias)
+                wrapper = _raising(exc)
+            stack.enter_context(connection.execute_wrapper(wrapper))
+        yield record
+        for alias in set(connections).difference(record.unreached):
+            transaction.set_rollback(True, using=alias)
+
+
+def _block(alias: str, *, may_be_durable: bool) -> Any:
+    block: Any = transaction.atomic(using=alias)
+    # As Django's TestCase does for its own.
+    block._from_testcase = may_be_durable
+    return block
+
+
+def _raising(exc: Exception) -> Callable[..., Any]:
+    def wrapper(*args: Any) -> Any:
+        raise exc.with_traceback(None)
+
+    return wrapper
+
+
+def _shown(sql: str, params: Sequence[Any] | Mapping[str, Any] | None) -> str:
+    """The values of a statement, unless it names a column that sounds like a secret."""
+    if any(map(is_secret, NAME.findall(sql))):
+        return "not shown: one is a secret"
+    values = params.values() if isinstance(params, Mapping) else params or ()
+    return ", ".join(map(repr, values))[:TEXT_CHARACTERS]

@@ -1,0 +1,1 @@
+"""What happens to one delivery: called once in effect, and what becomes of it. No broker in here."""

@@ -1,0 +1,98 @@
+"""Calls a handler's function with an event, in the way it was registered for."""
+
+import logging
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from consumers.bindings import check_bound, known_signal, sender_name
+from consumers.coroutines import callable_of, check_done, ends_itself
+from consumers.exceptions import InstanceGone, TooManyHops
+from consumers.handling import clock
+from consumers.instances import fresh, kwargs_of, model_named
+from consumers.registry import Handler
+from consumers.retry import UnknownType
+from publisher import conf
+from publisher.catalogue.signals import catalogue
+from publisher.wire.event import Event
+from publisher.wire.ids import told
+from publisher.wire.printable import printable
+
+logger = logging.getLogger(__name__)
+
+HINT = " ".join((TooManyHops.__doc__ or "").split())
+
+
+class Call:
+    """A handler made ready to be called: what it takes, resolved once."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+        self.sender = sender_name(handler.sender)
+        self._signals = {known_signal(signal).name: signal for signal in handler.signals}
+        function = handler.function
+        self.ends_itself = ends_itself(function)
+        self._is_limited = handler.hard_seconds is not None
+        self._function = callable_of(function, handler.hard_seconds)
+
+    def takes(self, event: Event) -> bool:
+        """Whether the event is one for this handler. Raises UnknownType, NotBound and TooManyHops."""
+        if not self._is_about(event):
+            # A key may be shared, as one that a rule names. Else it came when the handler, or its sender, was another.
+            check_bound(self.handler, event.routing_key)
+            return False
+        if self.handler.ignore_own and event.source == conf.source():
+            return False
+        if event.hops and event.hops > (most := conf.max_hops()):
+            raise TooManyHops(f"{event.hops} hops, the last from event {event.causationid}; MAX_HOPS is {most}. {HINT}")
+        return True
+
+    def _is_about(self, event: Event) -> bool:
+        if not self.handler.signals:
+            return True
+        if event.type not in self._signals:
+            if event.type not in self._known_names:
+                raise UnknownType(f"no signal is called {event.type!r} here")
+            return False
+        return self.sender is None or event.sender == self.sender
+
+    @cached_property
+    def _known_names(self) -> frozenset[str]:
+        return frozenset(known.name for known in catalogue())
+
+    def __call__(self, event: Event) -> Any:
+        """What the function returns, which only an asked one's sender hears of."""
+        if self._is_limited:
+            clock.begin()
+        if not self.handler.signals:
+            return self._checked(self._function(event))
+        signal = self._signals[event.type]
+        kwargs = {"event": event, **kwargs_of(event, signal)}
+        if self.handler.instance == "fresh" and "instance" in kwargs:
+            try:
+                kwargs["instance"] = fresh(kwargs["instance"])
+            except InstanceGone as exc:
+                logger.info("not handled event=%s%s handler=%s: %s", printable(event.id), told(event),
+                            self.handler.name, printable(exc))  # fmt: skip
+                return None
+        return self._checked(self._function(**{**kwargs, "sender": sender_of(event), "signal": signal}))
+
+    def together(self, events: Sequence[Event]) -> None:
+        """A batch handler's call."""
+        if self._is_limited:
+            clock.begin()
+        self._checked(self._function(list(events)))
+
+    def _checked(self, result: Any) -> Any:
+        if result is not None:
+            check_done(result, self.handler.function)
+        return result
+
+
+def sender_of(event: Event) -> Any:
+    """The sender as a receiver gets it: the model class, the instance or the text that it was, else its label."""
+    sent = event.sender_instance
+    if sent is not None:
+        return sent
+    label = event.sender
+    return None if label is None else model_named(label) or label

@@ -1,0 +1,179 @@
+"""One delivery to one handler: decode, call once in effect, and decide what becomes of it. Knows no broker."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from threading import Event as Flag
+
+from msgspec.structs import replace
+
+from consumers.exceptions import HandlerKilledItsProcess, OnCommitFailed
+from consumers.handling.calling import Call
+from consumers.handling.once import HandledByAnother, Once
+from consumers.handling.patience import GivingBack
+from consumers.handling.received import Received, event_of
+from consumers.handling.results import (
+    CRASHED,
+    AtAnother,
+    Dangerous,
+    Dead,
+    Failed,
+    GivenBack,
+    Handled,
+    Result,
+    dead,
+    name_of,
+)
+from consumers.registry import Handler
+from consumers.retry import Bury, decide
+from publisher.raised import where
+from publisher.wire.event import Event
+
+# Before an event of a batch that failed as a whole is tried by itself, where no attempt was to follow.
+ALONE_SECONDS = 1.0
+
+
+class Handling:
+    """A handler and its subscription's state. Without a database, what needs one is left out."""
+
+    def __init__(self, handler: Handler, subscription: str, *, stop: Flag, has_database: bool = True) -> None:
+        self.handler = handler
+        self.subscription = subscription
+        self.call = Call(handler)
+        self._has_database = has_database
+        self._once = Once(self.call, subscription, stop=stop, has_database=has_database)
+        self._starts = self._once.starts
+
+    def __call__(self, received: Received) -> Result:
+        """Raises nothing: what the handler raises is decided upon."""
+        result = self.beside_others(received)
+        return self.alone(received) if isinstance(result, Dangerous) else result
+
+    def alone(self, received: Received) -> Result:
+        """The same for one that is dangerous beside others."""
+        began = datetime.now(UTC)
+        try:
+            event = event_of(received)
+            if self._once.is_at_another(event):
+                return AtAnother()
+            return self._suspect(event, received, began)
+        except BaseException as exc:
+            return self._ended_by(exc, received)
+
+    def beside_others(self, received: Received) -> Result | Dangerous:
+        """The same, unless it is dangerous."""
+        began = datetime.now(UTC)
+        try:
+            event = event_of(received)
+            if not self.call.takes(event):
+                return Handled(event=None, began=began)
+            if received.is_suspect and self._has_database:
+                if self._once.is_at_another(event):
+                    return AtAnother()
+                return Dangerous() if self._starts.are_dangerous(event) else self._suspect(event, received, began)
+            if self.handler.ordered and self._has_database:
+                return self._in_order(event, received, began)
+            return self._handle(event, began)
+        except BaseException as exc:  # a handler may call sys.exit()
+            return self._ended_by(exc, received)
+
+    def together(self, batch: Sequence[Received]) -> list[Result]:
+        """A batch handler's deliveries: in one transaction, each with a result of its own."""
+        began = datetime.now(UTC)
+        results: list[Result] = []
+        events: list[Event | None] = []
+        for received in batch:
+            event, result = self._decoded(received, began)
+            events.append(event)
+            results.append(result)
+        called = [event for event in events if event is not None]
+        try:
+            failures, failed = self._once.together(called), self.failed
+        except GivingBack:
+            return [result if event is None else GivenBack() for event, result in zip(events, results, strict=True)]
+        except BaseException as exc:
+            failures = {event.id: exc for event in called}
+            failed = self.failed if len(called) == 1 else self._failed_with_others
+        for n, (event, received) in enumerate(zip(events, batch, strict=True)):
+            if event is not None and (failure := failures.get(event.id)) is not None:
+                results[n] = failed(failure, received)
+        return results
+
+    def _ended_by(self, exc: BaseException, received: Received) -> Result:
+        if isinstance(exc, GivingBack):
+            return GivenBack()
+        if isinstance(exc, HandledByAnother):
+            return AtAnother()
+        return self.failed(exc, received)
+
+    def failed(self, exc: BaseException, received: Received) -> Result:
+        decision = decide(received.attempt, exc, self.handler.retry)
+        if isinstance(decision, Bury):
+            return dead(decision.reason, exc, received, self.handler.name)
+        return Failed(received=received, after=decision.after, exception=name_of(exc), where=where(exc))
+
+    def _failed_with_others(self, exc: BaseException, received: Received) -> Result:
+        """It may have been another one of the batch: none is given up before it was tried by itself."""
+        result = self.failed(exc, received)
+        if isinstance(result, Dead) and not isinstance(exc, OnCommitFailed):
+            return Failed(received=received, after=ALONE_SECONDS, exception=name_of(exc), where=where(exc))
+        return result
+
+    def _handle(self, event: Event, began: datetime, *, is_counted: bool = False) -> Handled:
+        is_new = self._once.one(event, is_counted=is_counted)
+        return Handled(event=event if is_new else None, began=began)
+
+    def _suspect(self, event: Event, received: Received, began: datetime) -> Result:
+        """An event that was given out before: whoever had it may have died of it, so each start is noted down first.
+
+        Just before it, and not while it waits to be alone: who dies of another one meanwhile has not begun.
+        """
+        begun = self._starts.begin(event)
+        if begun > self._starts.most:
+            self._starts.end(event)
+            exc = HandlerKilledItsProcess(f"{begun - 1} times begun, never ended")
+            return dead(CRASHED, exc, replace(received, attempt=begun - 1), self.handler.name)
+        try:
+            return self._handle(event, began, is_counted=True)
+        except GivingBack:
+            raise
+        except HandledByAnother:
+            # It did not end its process, which is at it.
+            self._starts.end(event)
+            raise
+        except BaseException as exc:
+            if self.handler.ordered:
+                received = replace(received, attempt=max(received.attempt, begun))
+                return self._failed_in_order(exc, event, received, is_counted=True)
+            self._starts.end(event)
+            return self.failed(exc, received)
+
+    def _in_order(self, event: Event, received: Received, began: datetime) -> Result:
+        """Of an ordered handler: it stays where it is between attempts; the next process that has it goes on counting.
+
+        So those that failed are noted from the second one on: of a first start it is known anyway.
+        """
+        is_counted = received.attempt > 2
+        try:
+            return self._handle(event, began, is_counted=is_counted)
+        except (GivingBack, HandledByAnother):
+            raise
+        except BaseException as exc:
+            return self._failed_in_order(exc, event, received, is_counted=is_counted)
+
+    def _failed_in_order(self, exc: BaseException, event: Event, received: Received, *, is_counted: bool) -> Result:
+        result = self.failed(exc, received)
+        if not isinstance(result, Failed):
+            if is_counted:
+                self._starts.end(event)
+        elif is_counted or received.attempt > 1:
+            self._starts.note(event, received.attempt)
+        return result
+
+    def _decoded(self, received: Received, began: datetime) -> tuple[Event | None, Result]:
+        try:
+            event = event_of(received)
+            if not self.call.takes(event):
+                return None, Handled(event=None, began=began)
+            return event, Handled(event=event, began=began)
+        except Exception as exc:
+            return None, self.failed(exc, received)

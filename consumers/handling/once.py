@@ -1,0 +1,183 @@
+"""A handler is called once in effect: in one transaction with the row of the inbox that says so."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from threading import Event as Flag
+
+from django.db import OperationalError, router, transaction
+
+from consumers.blocks import open_blocks
+from consumers.exceptions import BatchFailed, BatchUndone, OnCommitFailed
+from consumers.handling.calling import Call
+from consumers.handling.effect import check_committable, effect, may_have_ended, rolled_back
+from consumers.handling.late_lock import has_one_writer, late_lock
+from consumers.handling.lock_waits import brief_lock_waits, is_lock_timeout
+from consumers.handling.patience import TRIES, Patience
+from consumers.handling.processing import processing
+from consumers.handling.starts import Starts
+from consumers.models import InboxEvent
+from consumers.querysets import InboxQuerySet, inbox
+from publisher.wire.event import Event
+from publisher.wire.ids import told
+from publisher.wire.origin import originating
+from publisher.wire.printable import printable
+
+logger = logging.getLogger("consumers.worker")
+
+
+class HandledByAnother(Exception):
+    """Another process is at this very event."""
+
+
+class Once:
+    """A handler with its subscription's inbox. Without one it is called each time, in no transaction."""
+
+    def __init__(self, call: Call, subscription: str, *, stop: Flag, has_database: bool) -> None:
+        self._handler = call.handler
+        self._call = call
+        self._subscription = subscription
+        self._using = router.db_for_write(InboxEvent) if has_database else ""
+        self._has_inbox = call.handler.inbox and has_database
+        # Calls in one attempt: without the inbox nothing undoes what the first one did before it raised.
+        self._tries = TRIES if self._has_inbox else 1
+        self.processing = processing(subscription)
+        self.patience = Patience(self._using, stop, needs_inbox=self._has_inbox)
+        self.starts = Starts(subscription, self._using, self.patience, most=call.handler.retry.attempts)
+
+    def one(self, event: Event, *, is_counted: bool = False) -> bool:
+        """Whether it was handled now, rather than before. `is_counted`: its starts are, and that is over then.
+
+        Raises HandledByAnother.
+        """
+        # Around the transaction: what waits for the commit is caused by the event as well.
+        with self.processing.one(event):
+            is_new = self.patience.keep_trying(self._one, event, is_counted, tries=self._tries)
+        if is_counted and (self._is_late or not self._has_inbox):
+            self.starts.end(event)
+        if not is_new:
+            self._tell_of_before(event)
+        return is_new
+
+    def together(self, events: Sequence[Event]) -> Mapping[str, BaseException]:
+        """What went wrong with some of them, by event id. Raises what went wrong with all."""
+        if not events:
+            return {}
+        with self.processing.together(events):
+            return self.patience.keep_trying(self._together, events, tries=self._tries)
+
+    def is_at_another(self, event: Event) -> bool:
+        """Whether another process is at it, whose connection was lost: it did not die, and has the inbox's row."""
+        if not self._has_inbox or self._is_late:
+            return False
+        return self.patience.keep_trying(self._look_for_another, event)
+
+    def _one(self, event: Event, is_counted: bool) -> bool:
+        if not self._has_inbox:
+            self._called(event)
+            return True
+        if self._is_late:
+            return self._one_late(event)
+        with effect(self._using):
+            is_new = self._admit(event)
+            if is_new:
+                self._called(event)
+                self._check_committable(event)
+            if is_counted:
+                self.starts.end_within(event)
+            return is_new
+
+    def _one_late(self, event: Event) -> bool:
+        """The same, with the inbox's row last: whoever called it twice at once finds it there, and rolls back."""
+        if self._inbox.has(self._subscription, event):
+            return False
+        with effect(self._using, late_lock):
+            self._called(event)
+            check_committable(self._using)
+            is_new = self._inbox.admit(self._subscription, event)
+            transaction.set_rollback(not is_new, using=self._using)
+            return is_new
+
+    def _together(self, events: Sequence[Event]) -> Mapping[str, BaseException]:
+        if not self._has_inbox:
+            return self._called_together(events)
+        new: list[Event] = []
+        before: list[Event] = []
+        failures: Mapping[str, BaseException] = {}
+        try:
+            with effect(self._using):
+                for event in events:
+                    (new if self._inbox.admit(self._subscription, event) else before).append(event)
+                failures = self._called_together(new) if new else {}
+                if new:
+                    self._check_committable(new[0])
+                if failures:
+                    # What the handler did for the others commits; these are tried again.
+                    self._inbox.forget(self._subscription, [event for event in new if event.id in failures])
+        except OnCommitFailed as exc:
+            self.processing.partly_failed(exc)
+            failures = {**{event.id: exc for event in new}, **failures}
+        for event in before:
+            self._tell_of_before(event)
+        return failures
+
+    def _called(self, event: Event) -> None:
+        if not self._handler.batch:
+            self._call(event)
+        elif exc := self._called_together([event]).get(event.id):
+            raise exc
+
+    def _called_together(self, events: Sequence[Event]) -> Mapping[str, BaseException]:
+        blocks = open_blocks()
+        try:
+            self._call.together(events)
+        except BatchFailed as report:
+            if len(events) > 1 and report.left_a_block(blocks):
+                raise BatchUndone from report
+            if unknown := report.failures.keys() - {event.id for event in events}:
+                raise LookupError(
+                    f"BatchFailed names what is no id of an event of the batch: {min(unknown)!r}"
+                ) from report
+            self.processing.partly_failed(report)
+            for exc in report.failures.values():
+                # One that was made and never raised has come from where it is reported.
+                exc.__traceback__ = exc.__traceback__ or report.__traceback__
+            return report.failures
+        return {}
+
+    def _check_committable(self, event: Event) -> None:
+        """Raises HandlerRolledBack; also where the whole was undone behind Django's back, the row of this event too."""
+        check_committable(self._using)
+        if may_have_ended(self._using) and not self._inbox.has(self._subscription, event):
+            raise rolled_back(self._using)
+
+    def _look_for_another(self, event: Event) -> bool:
+        try:
+            with effect(self._using):
+                with brief_lock_waits(self._using):
+                    self._admit(event)
+                transaction.set_rollback(True, using=self._using)
+        except HandledByAnother:
+            return True
+        return False
+
+    def _admit(self, event: Event) -> bool:
+        """Raises HandledByAnother where the wait for another transaction, which is at it, is given up."""
+        try:
+            return self._inbox.admit(self._subscription, event)
+        except OperationalError as exc:
+            if is_lock_timeout(exc):
+                raise HandledByAnother from exc
+            raise
+
+    def _tell_of_before(self, event: Event) -> None:
+        with originating(event):
+            logger.info("handled before event=%s%s handler=%s",
+                        printable(event.id), told(event), self._handler.name)  # fmt: skip
+
+    @property
+    def _is_late(self) -> bool:
+        return self._handler.late_inbox and has_one_writer(self._using)
+
+    @property
+    def _inbox(self) -> InboxQuerySet:
+        return inbox(self._using)

@@ -1,0 +1,97 @@
+"""Trouble with the database is waited out in place: it is not the event's fault, and uses up none of its attempts."""
+
+import logging
+import random
+from collections.abc import Callable
+from threading import Event as Flag
+from typing import Any, TypeVar
+
+from django.db import (
+    Error,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+    close_old_connections,
+    connections,
+)
+
+from consumers.handling import clock
+from consumers.handling.opened import drop
+from consumers.handling.read_only import is_read_only, says_read_only
+from consumers.handling.results import name_of
+from consumers.models import Attempt, InboxEvent
+from publisher.raised import where
+from publisher.tables import trouble_with
+
+logger = logging.getLogger(__name__)
+
+TRIES = 5
+PAUSE_SECONDS = 0.05
+LONGEST_SECONDS = 5.0
+
+Answer = TypeVar("Answer")
+
+
+class GivingBack(Exception):
+    """The process ends while the database is away: the event goes back to its queue."""
+
+
+class Patience:
+    """One handling's patience with its database, which is as good as away while the inbox is missing there."""
+
+    def __init__(self, using: str, stop: Flag, *, needs_inbox: bool) -> None:
+        self.using = using
+        self._needs_inbox = needs_inbox
+        self._stop = stop
+
+    def keep_trying(self, action: Callable[..., Answer], *args: Any, tries: int = TRIES) -> Answer:
+        """What it answers: again while it is the database's fault that it raises, `tries` times while that answers."""
+        tried = 0
+        while True:
+            try:
+                return action(*args)
+            except (OperationalError, InterfaceError, ProgrammingError, InternalError) as exc:
+                if isinstance(exc, InternalError) and not says_read_only(exc):
+                    raise
+                tried += 1
+                clock.stop()
+                if not self._waits(exc, tries - tried):
+                    raise
+
+    def _waits(self, exc: Error, left: int) -> bool:
+        """Whether to try once more, after a pause: a few times for a lock or a deadlock, for ever while it is away.
+
+        Raises GivingBack when the process is to end.
+        """
+        if not self.using:
+            return False
+        drop(connections[self.using])
+        # Of other databases, too, a connection may be what failed.
+        close_old_connections()
+        trouble = self._trouble(exc)
+        if trouble is None:
+            if isinstance(exc, ProgrammingError) or left <= 0:
+                return False  # the handler's own
+            logger.warning("trying again in place, %d times more: %s (%s)", left, name_of(exc), where(exc))
+            self._pause(PAUSE_SECONDS * 2 ** (TRIES - left))
+            return True
+        logger.warning("waiting for the database %s: %s", self.using, trouble)
+        pause = PAUSE_SECONDS
+        while self._trouble(exc) is not None:
+            pause = min(pause * 2, LONGEST_SECONDS)
+            self._pause(pause)
+        return True
+
+    def _trouble(self, exc: Error) -> str | None:
+        """What the handler would run into; None when it can be called."""
+        trouble = trouble_with((InboxEvent, Attempt) if self._needs_inbox else (), self.using)
+        if trouble is None and says_read_only(exc) and is_read_only(self.using):
+            trouble = "it is read-only"
+        if trouble is not None:
+            drop(connections[self.using])
+        return trouble
+
+    def _pause(self, seconds: float) -> None:
+        if self._stop.wait(seconds * random.uniform(0.5, 1.0)):
+            raise GivingBack

@@ -1,0 +1,162 @@
+"""The handlers that are asked have a connection and threads of their own: no other handler keeps an answer waiting."""
+
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from threading import Event as Flag
+from threading import Thread
+
+from consumers.bindings import queue_of, topology_of
+from consumers.handling.received import received_of
+from consumers.handling.results import Answered
+from consumers.headers import ROUTING_KEY
+from consumers.registry import Handler
+from consumers.worker.asked import Asked, Question
+from consumers.worker.options import FEW_PER_THREAD, Settings
+from consumers.worker.pool import Job, Pool
+from publisher import conf
+from publisher.wire.asking import Answer, Answerer, answer_to, asked_anew, deadline_of, failure
+from publisher.wire.connection import Connection
+from publisher.wire.errors import BrokerUnavailable
+from publisher.wire.intake import Delivery, Intake
+from publisher.wire.lifecycle import connect_patiently
+from publisher.wire.loop import Loop
+from publisher.wire.pause import Pause
+from publisher.wire.sender import Outcome, Sender
+
+logger = logging.getLogger("consumers.worker")
+
+POLL_SECONDS = 1.0
+
+
+class Answering:
+    """Answers until `stop` is set, in a thread. Does nothing where no handler is asked."""
+
+    def __init__(self, handlers: Sequence[Handler], settings: Settings, stop: Flag) -> None:
+        self.settings = settings
+        self.stop = stop
+        self.error: Exception | None = None
+        self.topology = topology_of(handlers)
+        self.asked: Mapping[str, Asked] = {
+            queue: Asked(handler, queue, stop=stop, has_database=settings.has_database)
+            for handler in handlers
+            for queue in [queue_of(handler)]
+        }
+        self._thread = Thread(target=self._run, name="answering", daemon=True)
+
+    def start(self) -> None:
+        if self.asked:
+            self._thread.start()
+
+    def join(self, timeout_seconds: float) -> None:
+        """Raises BrokerRefused where waiting for the broker did not help, and whatever else ended it."""
+        if self.asked:
+            self._thread.join(timeout_seconds)
+        if self.error is not None:
+            raise self.error
+
+    def _run(self) -> None:
+        with closing(Loop()) as loop:
+            pool = Pool(self.settings.threads, loop.wake)
+            pause = Pause(self.stop)
+            while not self.stop.is_set():
+                began = time.monotonic()
+                try:
+                    connection = connect_patiently(
+                        conf.broker_url, "answer", stop=self.stop, loop=loop, on_attempt=pool.watch
+                    )
+                    if connection is not None:
+                        with connection:
+                            _Session(self, connection, pool).serve()
+                except BrokerUnavailable as exc:
+                    logger.warning("connection lost: %s", exc)
+                    pause.after(began)
+                except Exception as exc:
+                    # A person must mend it: the process ends, rather than leave questions unanswered.
+                    self.error = exc
+                    self.stop.set()
+                finally:
+                    pool.take_back()
+            pool.close(self.settings.grace_seconds)
+
+
+class _Session:
+    """One connection's worth of answering; used by its thread alone."""
+
+    def __init__(self, answering: Answering, connection: Connection, pool: Pool) -> None:
+        self.answering = answering
+        self.connection = connection
+        self.pool = pool
+        connection.declare(answering.topology)
+        self._answerer = Answerer(connection)
+        self._answers: list[Answer] = []
+        self._finished: list[int] = []
+        # Questions that were on their way when this was told to end.
+        self._late: list[Delivery] = []
+        self._is_ending = False
+        self._intake = Intake(connection, self._arrived)
+        settings = answering.settings
+        for queue in answering.asked:
+            self._intake.consume(queue, settings.prefetch or settings.threads * FEW_PER_THREAD)
+
+    def serve(self) -> None:
+        """Until `stop`; then what was begun is answered, and the rest given back."""
+        logger.info("answering queues=%s", ",".join(self.answering.asked))
+        while not self.answering.stop.is_set():
+            self._turn(POLL_SECONDS)
+        self._is_ending = True
+        self._intake.cancel(self.answering.asked)
+        self._give_back([*(job.deliveries[0] for job in self.pool.take_back()), *self._late])
+        deadline = time.monotonic() + self.answering.settings.grace_seconds
+        while self._intake.unacked and time.monotonic() < deadline:
+            self._turn(0.1)
+        if left := len(self._intake.unacked):
+            logger.warning("not answered: handlers that are asked did not end in time: %d", left)
+
+    def _give_back(self, deliveries: Iterable[Delivery]) -> None:
+        """As new: one that the broker gives out again may have killed its process, and would be answered so."""
+        sender: Sender[int] = Sender(self.connection)
+        for delivery in deliveries:
+            sender.send(delivery.tag, asked_anew(delivery, {ROUTING_KEY: received_of(delivery).routing_key}))
+        sender.flush()
+        self._intake.ack(tag for tag, outcome in sender.settled if outcome is Outcome.CONFIRMED)
+
+    def _turn(self, seconds: float) -> None:
+        self.connection.poll(seconds)
+        self._intake.check()
+        self._answerer.check()
+        self.pool.watch()
+        for job, results in self.pool.done():
+            (delivery,), (result,) = job.deliveries, results
+            if delivery.intake is self._intake:
+                self._finish(delivery, result.body if isinstance(result, Answered) else None)
+        if self._finished:
+            self._answerer.answer(self._answers)
+            self._answers.clear()
+            self._intake.ack(self._finished)
+            self._finished.clear()
+
+    def _arrived(self, delivery: Delivery) -> None:
+        if not answer_to(delivery, b""):
+            logger.warning("not answered queue=%s: it is no question, nobody waits", delivery.queue)
+            self._finish(delivery, None)
+        elif delivery.redelivered:
+            # Whoever had it may have died of it, and there is no time for a second death.
+            self._finish(delivery, failure("the handler's process ended"))
+        elif self._is_ending:
+            self._late.append(delivery)
+        else:
+            question = Question(
+                body=delivery.body,
+                routing_key=received_of(delivery).routing_key,
+                deadline=deadline_of(delivery),
+                flaw=delivery.flaw,
+            )
+            self.pool.put(Job(self.answering.asked[delivery.queue], [delivery], [question]))
+
+    def _finish(self, delivery: Delivery, body: bytes | None) -> None:
+        answer = None if body is None else answer_to(delivery, body)
+        if answer is not None:
+            self._answers.append(answer)
+        self._finished.append(delivery.tag)

@@ -1,0 +1,63 @@
+"""One question to one handler: what it returns goes back, or why there is nothing to go back."""
+
+import logging
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from consumers.handling.handling import Handling
+from consumers.handling.received import Received, event_of
+from consumers.handling.results import Answered, Result, name_of
+from publisher.raised import where
+from publisher.wire.asking import failure
+from publisher.wire.codec import Encoding
+from publisher.wire.glance import origin_of
+from publisher.wire.ids import told
+from publisher.wire.origin import originating
+from publisher.wire.printable import printable
+
+logger = logging.getLogger("consumers.worker")
+
+_encoder = msgspec.json.Encoder()
+
+
+class Question(Received, frozen=True, kw_only=True):
+    """`deadline` is in seconds since the epoch: an answer after it would come too late."""
+
+    deadline: float
+
+
+class Asked(Handling):
+    """Without inbox, retries and dead letters: whoever asked waits, and does without when that is too long."""
+
+    def beside_others(self, received: Received) -> Result:
+        """Raises nothing: a handler that raises has no answer, and whoever asked is told at once."""
+        began = datetime.now(UTC)
+        if isinstance(received, Question) and time.time() > received.deadline:
+            logger.warning("not answered handler=%s: the question is too old", self.handler.name)
+            return Answered(event=None, began=began, body=None)
+        event = None
+        try:
+            event = event_of(received)
+            if not self.call.takes(event):
+                return Answered(event=None, began=began, body=None)
+            with self._once.processing.one(event):
+                return Answered(event=event, began=began, body=answer(self.call(event)))
+        except BaseException as exc:  # a handler may call sys.exit()
+            origin = origin_of(received.body, printable(event.id) if event else None)
+            with originating(origin):
+                logger.error("ask failed event=%s%s handler=%s: %s (%s)", origin.causationid, told(origin),
+                             self.handler.name, name_of(exc), where(exc))  # fmt: skip
+            return self.failed(exc, received)
+
+    def failed(self, exc: BaseException, received: Received) -> Result:
+        return Answered(event=None, began=datetime.now(UTC), body=failure(name_of(exc)))
+
+
+def answer(value: Any) -> bytes:
+    """As events are encoded. Raises NotEncodable for a value without an encoder: its repr is no answer."""
+    encoding = Encoding()
+    plain = encoding.encode(value, "answer")
+    return _encoder.encode({"answer": plain, "types": encoding.types} if encoding.types else {"answer": plain})

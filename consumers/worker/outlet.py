@@ -1,0 +1,100 @@
+"""Where what became of deliveries goes out: to the dead letters, or into a wait; what a full queue refuses, again."""
+
+import heapq
+import logging
+from collections.abc import Iterator
+from itertools import count
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from consumers.worker.pool import Job
+from publisher.wire.connection import Connection
+from publisher.wire.errors import BrokerUnavailable, MessageRefused
+from publisher.wire.frames import Message
+from publisher.wire.intake import Delivery
+from publisher.wire.sender import Outcome, Sender
+
+logger = logging.getLogger("consumers.worker")
+
+SHORTEST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+
+
+class Way(Struct, frozen=True):
+    """A message that replaces a delivery. `job` is what ends with it, if anything does."""
+
+    delivery: Delivery
+    message: Message
+    job: Job | None = None
+    refusals: int = 0
+
+
+class Outlet:
+    """Not thread-safe. What is refused is offered again after a pause, which grows from one refusal to the next."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._sender: Sender[Way] = Sender(connection)
+        # For what was refused: a quorum queue may go on refusing a channel that it refused once, though it has room.
+        self._second: Sender[Way] | None = None
+        self._refused: list[tuple[float, int, Way]] = []
+        self._numbers = count()
+
+    @property
+    def in_flight(self) -> int:
+        return sum(len(sender.in_flight) for sender in self._senders)
+
+    @property
+    def _senders(self) -> list[Sender[Way]]:
+        return [self._sender] if self._second is None else [self._sender, self._second]
+
+    def send(self, way: Way) -> None:
+        self._sender.send(way, way.message)
+
+    def check(self) -> list[Way]:
+        """Those that are larger than the broker takes now. What was on its way beside them is sent again."""
+        self._sender, refused = self._checked(self._sender)
+        if self._second is not None:
+            self._second, more = self._checked(self._second)
+            refused += more
+        return refused
+
+    def _checked(self, sender: Sender[Way]) -> tuple[Sender[Way], list[Way]]:
+        try:
+            sender.check()
+            return sender, []
+        except MessageRefused as refusal:
+            return sender.afresh(refusal, lambda way: way.message)
+
+    def confirmed(self, now: float) -> Iterator[Way]:
+        """Those that are safe. Raises BrokerUnavailable where there is no queue: who connects again declares it."""
+        for sender in self._senders:
+            while sender.settled:
+                way, outcome = sender.settled.popleft()
+                if outcome is Outcome.CONFIRMED:
+                    yield way
+                elif outcome is Outcome.NACKED:
+                    self._wait(way, now)
+                else:
+                    raise BrokerUnavailable(f"no queue is there for what became of an event of {way.delivery.queue}")
+
+    def offer_again(self, now: float) -> None:
+        """What was refused, when its pause is over."""
+        if not self._refused or self._refused[0][0] > now or (self._second is not None and self._second.in_flight):
+            return
+        if self._second is not None:
+            self._second.close()
+        self._second = Sender(self._connection)
+        while self._refused and self._refused[0][0] <= now:
+            way = heapq.heappop(self._refused)[2]
+            self._second.send(way, way.message)
+
+    def _wait(self, way: Way, now: float) -> None:
+        """Says so once, until nothing waits any more."""
+        pause = min(SHORTEST_PAUSE_SECONDS * 2**way.refusals, LONGEST_PAUSE_SECONDS)
+        if not self._refused:
+            logger.warning("refused queue=%s exchange=%s key=%s again_seconds=%g: is the queue behind it full? "
+                           "The event waits here meanwhile", way.delivery.queue, way.message.exchange,
+                           way.message.routing_key, pause)  # fmt: skip
+        heapq.heappush(self._refused, (now + pause, next(self._numbers), replace(way, refusals=way.refusals + 1)))

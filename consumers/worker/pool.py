@@ -1,0 +1,224 @@
+"""Threads that call handlers, fed from and reporting to the thread that does the I/O."""
+
+import ctypes
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import msgspec
+from django.db import close_old_connections, connections
+
+from consumers.exceptions import HandlerTooSlow
+from consumers.handling import clock, escaped, opened
+from consumers.handling.handling import Handling
+from consumers.handling.received import Received
+from consumers.handling.results import Dangerous, Result
+from consumers.worker.gate import Gate
+from consumers.worker.measures import measure
+from consumers.worker.reports import report
+from publisher.wire.intake import Delivery
+from publisher.wire.printable import printable
+
+logger = logging.getLogger("consumers.worker")
+
+IDLE_SECONDS = 60.0
+
+
+class Job(msgspec.Struct, frozen=True):
+    """Deliveries of one queue, handled together: one, unless its handler takes batches."""
+
+    handling: Handling
+    deliveries: Sequence[Delivery]
+    received: Sequence[Received]
+
+
+def identity(delivery: Delivery) -> tuple[str, bytes]:
+    """What a message is known by when it comes again."""
+    return delivery.queue, delivery.body
+
+
+class Running:
+    """A job that a thread is at."""
+
+    __slots__ = ("began", "clock", "is_ended", "is_warned", "job")
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.began = time.monotonic()
+        self.clock = clock.set_up()
+        self.is_warned = self.is_ended = False
+
+    def is_to_end(self, now: float) -> bool:
+        """Whether it is over its hard limit, and does not see to that itself."""
+        handling = self.job.handling
+        seconds = handling.handler.hard_seconds
+        if seconds is None or self.is_ended or handling.call.ends_itself:
+            return False
+        return self.clock.seconds(now) > seconds
+
+
+class Pool:
+    """Calls handlers in `threads` threads. `wake` is called, from such a thread, when `done` has something new."""
+
+    def __init__(self, threads: int, wake: Callable[[], None]) -> None:
+        self._done: deque[tuple[Job, Sequence[Result]]] = deque()
+        self._wake = wake
+        # Whether `wake` was called since `done` was last asked.
+        self._is_told = False
+        self._waiting: SimpleQueue[Job | None] = SimpleQueue()
+        self._gate = Gate()
+        self._running: dict[int, Running] = {}
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._work, name=f"handler-{n}", daemon=True) for n in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def put(self, job: Job) -> None:
+        self._waiting.put(job)
+
+    def done(self) -> Iterator[tuple[Job, Sequence[Result]]]:
+        """The jobs that have ended since it was last asked, with what became of each of their deliveries."""
+        self._is_told = False
+        while self._done:
+            yield self._done.popleft()
+
+    def is_at(self, delivery: Delivery) -> bool:
+        """Whether a thread handles this very event, as another connection brought it."""
+        jobs = [running.job for running in list(self._running.values())]
+        return any(
+            one.intake is not delivery.intake and identity(one) == identity(delivery)
+            for job in jobs
+            for one in job.deliveries
+        )
+
+    def take_back(self) -> list[Job]:
+        """The jobs that no thread has begun."""
+        taken = []
+        try:
+            while True:
+                job = self._waiting.get_nowait()
+                if job is not None:
+                    taken.append(job)
+        except Empty:
+            return taken
+
+    def close(self, timeout_seconds: float) -> None:
+        """Let the threads end; one that hangs in a handler is left behind."""
+        deadline = time.monotonic() + timeout_seconds
+        for _ in self._threads:
+            self._waiting.put(None)
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def watch(self) -> None:
+        """Warn of calls that are over their soft limit, and end those over their hard one."""
+        now = time.monotonic()
+        with self._lock:
+            for ident, running in list(self._running.items()):
+                handler, seconds = running.job.handling.handler, now - running.began
+                if running.is_to_end(now):
+                    running.is_ended = True
+                    _raise_in(ident, HandlerTooSlow)
+                if seconds > handler.soft_seconds and not running.is_warned:
+                    running.is_warned = True
+                    logger.warning("slow handler=%s event=%s seconds=%.0f", handler.name, _ids(running.job), seconds)
+
+    def _work(self) -> None:
+        tended_at = time.monotonic()
+        own = opened.here()
+        while (job := self._next()) is not None:
+            now = time.monotonic()
+            if now - tended_at > IDLE_SECONDS or (own and any(each.errors_occurred for each in own)):
+                close_old_connections()
+                tended_at = now
+            results = self._run(job)
+            if own and any(map(opened.is_left_open, own)):
+                opened.drop_all()
+            opened.give_back_all()
+            self._done.append((job, results))
+            if not self._is_told:
+                # Once for many: a wake-up costs more than a handler that does little.
+                self._is_told = True
+                self._wake()
+        connections.close_all()
+
+    def _next(self) -> Job | None:
+        while True:
+            try:
+                return self._waiting.get(timeout=IDLE_SECONDS)
+            except Empty:
+                # An idle thread needs no connection to a database, which may not be there any more when it does.
+                connections.close_all()
+
+    def _run(self, job: Job) -> Sequence[Result]:
+        began = time.monotonic()
+        try:
+            results = self._called(threading.get_ident(), job)
+        except BaseException as exc:
+            results = [escaped.result_of(exc, job.handling, each) for each in job.received]
+        try:
+            for delivery, result in zip(job.deliveries, results, strict=True):
+                measure(job.handling.subscription, result, began)
+                report(job.handling.handler.name, delivery, result, began)
+        except Exception as exc:
+            escaped.tell(exc, job.handling)
+        return results
+
+    def _called(self, thread: int, job: Job) -> Sequence[Result]:
+        self._gate.enter(thread)
+        try:
+            results = self._noted(thread, job, _results)
+        finally:
+            self._gate.leave(thread)
+        if isinstance(results[0], Dangerous):
+            with self._gate.alone(thread):
+                results = self._noted(thread, job, _result_alone)
+        return results
+
+    def _noted(self, thread: int, job: Job, call: Callable[[Job], Sequence[Any]]) -> Sequence[Any]:
+        running = self._running[thread] = Running(job)
+        try:
+            return call(job)
+        finally:
+            if job.handling.handler.hard_seconds is None:
+                del self._running[thread]
+            else:
+                self._forget(thread)
+                if running.is_ended:
+                    # It came at any step, in the middle of Django's own too.
+                    opened.drop_all()
+
+    def _forget(self, thread: int) -> None:
+        """A call that may be ended, and is not any more once this returns."""
+        while True:
+            try:
+                with self._lock:
+                    self._running.pop(thread, None)
+                return
+            except HandlerTooSlow:
+                continue  # it came when the handler had just ended
+
+
+def _results(job: Job) -> Sequence[Any]:
+    """Of a batch, or of one event: what came again comes by itself."""
+    first = job.received[0]
+    if job.handling.handler.batch and not first.is_alone:
+        return job.handling.together(job.received)
+    return [job.handling.beside_others(first)]
+
+
+def _result_alone(job: Job) -> Sequence[Result]:
+    return [job.handling.alone(job.received[0])]
+
+
+def _raise_in(ident: int, kind: type[BaseException]) -> None:
+    """The one way to end a thread's call: it takes effect at its next step in Python."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(kind))
+
+
+def _ids(job: Job) -> str:
+    return ",".join(printable(delivery.properties.message_id) for delivery in job.deliveries)

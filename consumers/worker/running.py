@@ -1,0 +1,57 @@
+"""A worker, or several, run to their end: what `manage.py consume` and `consumers.run()` have in common."""
+
+import sys
+import threading
+from argparse import Namespace
+from collections.abc import Sequence
+from threading import Event as Flag
+
+from consumers.exceptions import NamelessSignal
+from consumers.registry import Handler
+from consumers.worker.leaving import end_within
+from consumers.worker.options import settings_from
+from consumers.worker.supervisor import SAME_WISH_SECONDS, Child, kill, supervise, supervised_by
+from consumers.worker.worker import Worker
+from publisher.alive import cannot_touch
+from publisher.incidental import own_work
+from publisher.wire.errors import BrokerRefused
+from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
+from publisher.wire.lifecycle import log_to_stderr, stopping_on_signals
+
+
+def run_worker(handlers: Sequence[Handler], options: Namespace, *, has_database: bool = True) -> int:
+    """Runs until a signal ends it; the process's exit code."""
+    log_to_stderr()
+    if problem := cannot_touch(options.alive_file):
+        sys.stderr.write(f"{problem}\n")
+        return EXIT_USAGE
+    stop, supervisor = Flag(), supervised_by()
+    children: list[Child] = []
+    patience = 0.0 if supervisor is None else SAME_WISH_SECONDS
+    with stopping_on_signals(stop, same_wish_seconds=patience, at_once=lambda: kill(children)):
+        if options.processes > 1 and supervisor is None:
+            return supervise(options.processes, stop, children, until_empty=options.until_empty)
+        return work(handlers, options, stop, has_database=has_database, supervisor=supervisor, ends_process=True)
+
+
+def work(
+    handlers: Sequence[Handler],
+    options: Namespace,
+    stop: Flag,
+    *,
+    has_database: bool = True,
+    supervisor: int | None = None,
+    ends_process: bool = False,
+) -> int:
+    """One worker, until `stop` is set; the process's exit code. `ends_process`: nothing comes after it."""
+    known = threading.enumerate()
+    try:
+        with own_work():
+            worker = Worker(handlers, settings_from(options, has_database=has_database, supervisor=supervisor), stop)
+            worker.run()
+            if ends_process:
+                end_within(worker.grace_left(), known)
+    except (BrokerRefused, NamelessSignal) as exc:
+        sys.stderr.write(f"{exc}\n")
+        return EXIT_CONFIG
+    return 0

@@ -1,0 +1,277 @@
+"""One pair of connections' worth of consuming: dispatch what comes, settle what became of it."""
+
+import heapq
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from threading import Event as Flag
+
+from msgspec.structs import replace
+
+from consumers.delays import is_due, tier_for
+from consumers.handling.received import Received, received_of, retry_headers
+from consumers.handling.results import LOOK_SECONDS, AtAnother, Dead, Failed, GivenBack, Handled, Result, is_a_failure
+from consumers.headers import FIRST_FAILED_AT
+from consumers.worker.breaker import PAUSE_SECONDS
+from consumers.worker.outlet import Outlet, Way
+from consumers.worker.pool import Job, Pool, identity
+from consumers.worker.subscription import Subscription
+from publisher import conf
+from publisher.wire.connection import Connection
+from publisher.wire.intake import Delivery, Intake, republished
+from publisher.wire.printable import printable
+from publisher.wire.shelf import letter_id
+from publisher.wire.topology import dead_exchange, dead_queue, retry_exchange
+
+logger = logging.getLogger("consumers.worker")
+
+POLL_SECONDS = 1.0
+BATCH_POLL_SECONDS = 0.05
+CHECK_SECONDS = 1.0
+
+
+class Session:
+    """Used by the I/O thread alone. A delivery is acknowledged after what became of it is safe, never before."""
+
+    def __init__(
+        self,
+        inward: Connection,
+        outward: Connection,
+        pool: Pool,
+        subscriptions: Mapping[str, Subscription],
+        prefetch_of: Callable[[str], int],
+        on_turn: Callable[[], None],
+    ) -> None:
+        self.inward = inward
+        self.pool = pool
+        self.subscriptions = subscriptions
+        self._on_turn = on_turn
+        self._exchange = conf.exchange()
+        self._outlet = Outlet(outward)
+        self._finished: list[int] = []
+        self._checked_at = time.monotonic()
+        # Ordered handlers' events between attempts, and what is paused: (when, a tie-breaker, what).
+        self._held: list[tuple[float, int, Job]] = []
+        self._numbers = count()
+        # Events that came again while their handlers run.
+        self._awaited: dict[tuple[str, bytes], list[Job]] = {}
+        # Jobs in the pool, or done there and not yet settled.
+        self._begun = 0
+        self._is_ending = False
+        self._has_batches = any(subscription.handler.batch for subscription in subscriptions.values())
+        self.intake = Intake(inward, self._arrived)
+        self._prefetch_of = prefetch_of
+        for queue, subscription in subscriptions.items():
+            # A pause outlasts the connection that it began on.
+            if subscription.paused_until is None or subscription.handler.ordered:
+                self.intake.consume(queue, prefetch_of(queue))
+
+    def serve(self, stop: Flag, until_empty: bool) -> None:
+        """Until `stop`, or until the queues are empty."""
+        while not stop.is_set():
+            self._turn(self._poll_seconds())
+            if until_empty and self._is_empty():
+                return
+
+    def drain(self, grace_seconds: float) -> None:
+        """Take no more, give back what was not begun, finish what was.
+
+        Not so the ordered queues: another process would take what comes behind, while one runs here or is on its way
+        back. They stay ours, and go over with all that is unacknowledged, in its order, when the connection ends.
+        """
+        self._is_ending = True
+        self.intake.cancel(queue for queue, each in self.subscriptions.items() if not each.handler.ordered)
+        taken = self.pool.take_back()
+        self._begun -= len(taken)
+        held = (job for _, _, job in self._held)
+        cleared = (job for subscription in self.subscriptions.values() for job in subscription.clear())
+        not_begun = [*taken, *held, *cleared]
+        free = (job for job in not_begun if not job.handling.handler.ordered)
+        self.intake.give_back(delivery.tag for job in free for delivery in job.deliveries)
+        deadline = time.monotonic() + grace_seconds
+        while (self._begun or self._awaited or self._outlet.in_flight) and time.monotonic() < deadline:
+            self._turn(0.1)
+        if left := self._begun + len(self._awaited):
+            logger.warning("%d handlers did not end within %g seconds", left, grace_seconds)
+        self.intake.wait_for_acks()
+
+    def _turn(self, seconds: float) -> None:
+        self.inward.poll(seconds)
+        for way in self._outlet.check():
+            self._reject(way)
+        self.intake.check()
+        now = time.monotonic()
+        self._settle(now)
+        if not self._is_ending:
+            self._resume(now)
+            self._begin_due(now)
+        if now - self._checked_at >= CHECK_SECONDS:
+            self._checked_at = now
+            self._on_turn()
+
+    def _poll_seconds(self) -> float:
+        if self._has_batches:
+            return BATCH_POLL_SECONDS
+        if self._held:
+            return min(POLL_SECONDS, max(0.0, self._held[0][0] - time.monotonic()))
+        return POLL_SECONDS
+
+    def _arrived(self, delivery: Delivery) -> None:
+        if self._is_ending:
+            # Of an ordered queue it goes back with the others.
+            if not self.subscriptions[delivery.queue].handler.ordered:
+                self.intake.give_back([delivery.tag])
+            return
+        event = received_of(delivery)
+        if event.due_at and not is_due(event.due_at, time.time()):
+            self._wait(delivery, event.due_at - time.time(), {}, None)
+            return
+        job = self.subscriptions[delivery.queue].arrived(delivery, event)
+        if job is None:
+            return
+        if delivery.redelivered and self.pool.is_at(delivery):
+            # The connection was lost while its handler ran on: what becomes of that call is what becomes of it.
+            self._awaited.setdefault(identity(delivery), []).append(job)
+        else:
+            self._begin(job)
+
+    def _begin(self, job: Job) -> None:
+        """Now, or once its wait and its subscription's pause are over."""
+        subscription = self.subscriptions[job.deliveries[0].queue]
+        until = subscription.waits_until(job)
+        if until > time.monotonic():
+            self._hold(job, until)
+            return
+        subscription.begun(job)
+        self._begun += 1
+        self.pool.put(job)
+
+    def _hold(self, job: Job, until: float) -> None:
+        """Here, unacknowledged; of an ordered handler's event, what has its key behind it."""
+        heapq.heappush(self._held, (until, next(self._numbers), job))
+
+    def _settle(self, now: float) -> None:
+        for job, results in self.pool.done():
+            if job.deliveries[0].intake is not self.intake:
+                self._settle_awaited(job, results)
+                continue
+            self._begun -= 1
+            for delivery, of_it, result in zip(job.deliveries, job.received, results, strict=True):
+                self._became(job, delivery, of_it, result)
+        for way in self._outlet.confirmed(now):
+            self._finished.append(way.delivery.tag)
+            if way.job is not None:
+                self._left(way.job)
+        if self._finished:
+            self.intake.ack(self._finished)
+            self._finished.clear()
+        for queue, subscription in self.subscriptions.items():
+            if subscription.breaker.opens(now):
+                self._pause(subscription, queue)
+
+    def _settle_awaited(self, job: Job, results: Sequence[Result]) -> None:
+        """An earlier connection's: the broker has given it out again, which may have been to this process."""
+        for delivery, result in zip(job.deliveries, results, strict=True):
+            for again in self._awaited.pop(identity(delivery), ()):
+                self._became(again, again.deliveries[0], again.received[0], result)
+
+    def _became(self, job: Job, delivery: Delivery, of_it: Received, result: Result) -> None:
+        subscription = self.subscriptions[delivery.queue]
+        if isinstance(result, AtAnother):
+            self._look_again(job, delivery)
+            return
+        subscription.breaker.ended(is_failed=is_a_failure(result))
+        if isinstance(result, Handled):
+            self._finished.append(delivery.tag)
+            self._left(job)
+        elif subscription.handler.ordered and isinstance(result, Failed | GivenBack):
+            self._hold_for_next_attempt(job, result)
+        elif isinstance(result, Failed):
+            self._wait(delivery, result.after, retry_headers(of_it, result.after), job)
+        elif isinstance(result, Dead):
+            message = republished(delivery, dead_exchange(self._exchange), dead_queue(delivery.queue), result.headers)
+            self._outlet.send(Way(delivery, message, job))
+        else:
+            self.intake.give_back([delivery.tag])
+            self._left(job)
+
+    def _reject(self, way: Way) -> None:
+        """It cannot be published any more, but its queue's own dead-lettering takes it."""
+        id, size = printable(letter_id(way.delivery.properties, way.delivery.body)), len(way.message.body)
+        logger.error("rejected event=%s queue=%s: its %d bytes are more than the broker takes", id, way.delivery.queue,
+                     size)  # fmt: skip
+        self.intake.reject([way.delivery.tag])
+        if way.job is not None:
+            self._left(way.job)
+
+    def _wait(self, delivery: Delivery, seconds: float, headers: dict[str, object], job: Job | None) -> None:
+        """Into the queue that its wait begins in; its routing key there is the way back."""
+        exchange = retry_exchange(self._exchange, tier_for(seconds))
+        self._outlet.send(Way(delivery, republished(delivery, exchange, delivery.queue, headers), job))
+
+    def _look_again(self, job: Job, delivery: Delivery) -> None:
+        """Later, and not in a thread that others need: it may take the other process as long as a handler runs."""
+        if self._is_ending:
+            if not job.handling.handler.ordered:
+                self.intake.give_back([delivery.tag])
+            return
+        logger.info("waiting event=%s handler=%s: it is being handled already",
+                    printable(letter_id(delivery.properties, delivery.body)), job.handling.handler.name)  # fmt: skip
+        self._hold(job, time.monotonic() + LOOK_SECONDS)
+
+    def _hold_for_next_attempt(self, job: Job, result: Failed | GivenBack) -> None:
+        """An ordered handler's event, in its place: at the end of the process that is its queue's, not a wait's."""
+        if self._is_ending or isinstance(result, GivenBack):
+            return
+        last = result.received
+        again = replace(last, attempt=last.attempt + 1, first_failed_at=retry_headers(last, 0)[FIRST_FAILED_AT])
+        job, until = replace(job, received=[again]), time.monotonic() + result.after
+        self.subscriptions[job.deliveries[0].queue].wait(job, until)
+        self._hold(job, until)
+
+    def _left(self, job: Job) -> None:
+        if job.handling.handler.ordered:
+            following = self.subscriptions[job.deliveries[0].queue].left(job)
+            if following is not None and not self._is_ending:
+                self._begin(following)
+
+    def _begin_due(self, now: float) -> None:
+        self._outlet.offer_again(now)
+        for job in self._released(now):
+            self._begin(job)
+        if self._has_batches:
+            for subscription in self.subscriptions.values():
+                if (batch := subscription.due_batch()) is not None:
+                    self._begin(batch)
+
+    def _released(self, now: float) -> list[Job]:
+        """All at once: one that has to be held again is not met again in the same turn."""
+        jobs = []
+        while self._held and self._held[0][0] <= now:
+            jobs.append(heapq.heappop(self._held)[2])
+        return jobs
+
+    def _pause(self, subscription: Subscription, queue: str) -> None:
+        if subscription.paused_until is None:
+            logger.error("paused queue=%s seconds=%g: nearly all attempts fail", queue, PAUSE_SECONDS)
+            subscription.paused_until = time.monotonic() + PAUSE_SECONDS
+            # An ordered queue would go to another process, and what comes behind with it: it waits here.
+            if not subscription.handler.ordered:
+                self.intake.pause(queue)
+            # Those of the paused one wait here, too.
+            taken = self.pool.take_back()
+            self._begun -= len(taken)
+            for job in taken:
+                self._begin(job)
+
+    def _resume(self, now: float) -> None:
+        for queue, subscription in self.subscriptions.items():
+            if subscription.paused_until is not None and subscription.paused_until <= now:
+                logger.info("resumed queue=%s", queue)
+                subscription.paused_until = None
+                self.intake.resume(queue, self._prefetch_of(queue))
+
+    def _is_empty(self) -> bool:
+        # In this order: what comes while the broker counts is unacknowledged after that.
+        return not any(self.inward.count_messages(queue) for queue in self.subscriptions) and not self.intake.unacked

@@ -1,0 +1,1 @@
+"""Which signals there are, who makes and sends them, and who receives them."""

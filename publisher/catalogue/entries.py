@@ -1,0 +1,101 @@
+"""Django's own list of a signal's receivers, read and replaced in place.
+
+An entry is a tuple that begins with its lookup key and the receiver (or a weak reference to it) and ends with whether
+that is a coroutine function; Django 6.1 has the sender between them.
+https://github.com/django/django/blob/5.2/django/dispatch/dispatcher.py
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+from weakref import ReferenceType
+
+from asgiref.sync import async_to_sync, iscoroutinefunction
+from django.apps import apps
+from django.db.models import Model
+from django.dispatch import Signal
+
+from publisher.catalogue.signals import UID
+
+Receiver = Callable[..., Any]
+
+
+class Entry(NamedTuple):
+    """One receiver of a signal, as Django keeps it: `held` is the receiver itself, or a weak reference to it."""
+
+    held: Any
+    sender_id: int
+    uid: object
+
+    @property
+    def receiver(self) -> Receiver | None:
+        """None when it was collected."""
+        return dereferenced(self.held)
+
+    @property
+    def is_the_bridges(self) -> bool:
+        return isinstance(self.uid, str) and self.uid.startswith(UID)
+
+    def senders(self) -> Iterator[type[Model]]:
+        """The models that it listens to: one, all of them, or none when its sender is something else."""
+        for model in apps.get_models(include_auto_created=True):
+            if self.sender_id in (id(model), id(None)):
+                yield model
+
+
+def entries(signal: Signal) -> list[Entry]:
+    return [_entry(row) for row in list(signal.receivers)]
+
+
+def replace(signal: Signal, choose: Callable[[Entry], Any]) -> bool:
+    """Put what `choose` answers in the place of each receiver; None leaves it. Place, sender and lookup key stay.
+
+    So whoever disconnects the receiver, or sets the whole list aside for a while, disconnects what stands for it.
+    """
+    with signal.lock:
+        rows: list[Any] = [_replaced(row, choose(_entry(row))) for row in signal.receivers]
+        is_changed = any(new is not old for new, old in zip(rows, signal.receivers, strict=True))
+        if is_changed:
+            signal.receivers = rows
+            signal.sender_receivers_cache.clear()
+    return is_changed
+
+
+def drop(signal: Signal, is_over: Callable[[Entry], bool]) -> None:
+    """Disconnect those."""
+    with signal.lock:
+        rows = [row for row in signal.receivers if not is_over(_entry(row))]
+        if len(rows) < len(signal.receivers):
+            signal.receivers = rows
+            signal.sender_receivers_cache.clear()
+
+
+def dereferenced(held: Any) -> Receiver | None:
+    receiver: Receiver | None = held() if isinstance(held, ReferenceType) else held
+    return receiver
+
+
+def path_of(receiver: Receiver) -> str:
+    """`module.function`, `module.Class.method` by the class that defines it, or the class of a callable instance."""
+    named: Any = receiver.func if isinstance(receiver, partial) else receiver
+    if not hasattr(named, "__qualname__"):
+        named = type(named)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def call(receiver: Receiver, signal: Signal, sender: object, kwargs: Mapping[str, Any]) -> Any:
+    """As `Signal.send` does; a coroutine function is run to its end."""
+    function = async_to_sync(receiver) if iscoroutinefunction(receiver) else receiver
+    return function(signal=signal, sender=sender, **kwargs)
+
+
+def _entry(row: Any) -> Entry:
+    (uid, sender_id), held, *_ = row
+    return Entry(held, sender_id, uid)
+
+
+def _replaced(row: Any, held: Any) -> Any:
+    if held is None:
+        return row
+    is_async = iscoroutinefunction(dereferenced(held))
+    return (row[0], held, *row[2:-1], is_async)

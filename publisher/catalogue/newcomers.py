@@ -1,0 +1,139 @@
+"""Signals that are made after the rules were connected: met when they are made, named when they are first sent."""
+
+import logging
+import re
+import sys
+from collections.abc import Callable
+from functools import wraps
+from threading import RLock
+from types import FrameType
+from typing import Any
+from weakref import WeakSet
+
+from django.dispatch import Signal
+
+from publisher.catalogue.signals import UID, KnownSignal, known_as
+
+logger = logging.getLogger(__name__)
+
+NEWCOMER = f"{UID}newcomer"
+LOOKING_SECONDS = 5.0
+# Where a signal was made that has no name: another from there has none either, and is not looked for again.
+Place = tuple[str, int]
+
+# Connects what the rules ask for; answers the receiver, or None where no rule takes the signal.
+Welcome = Callable[[KnownSignal], Callable[..., None] | None]
+
+_welcome: Welcome | None = None
+_globs: tuple[str, ...] = ()
+_nameless: set[Place] = set()
+_met: "WeakSet[Signal]" = WeakSet()
+
+
+class Newcomer:
+    """Receives in place of a signal's receiver until it is first sent: where it is made, it has no name yet."""
+
+    def __init__(self, signal: Signal, place: Place) -> None:
+        self._signal = signal
+        self._place = place
+        self._looking = RLock()
+        self._is_introduced = False
+        self._receiver: Callable[..., None] | None = None
+
+    # Everything by name, since a signal's kwargs may be called anything: `self` too.
+    def __call__(self, /, **named: Any) -> None:
+        self._introduce()
+        # Django does not call it for what was being sent already when it was connected.
+        if self._receiver is not None:
+            self._receiver(**named)
+
+    def _introduce(self) -> None:
+        """Once, while the others that send wait. Not for ever: what is looked through, one of them may be importing."""
+        is_alone = self._looking.acquire(timeout=LOOKING_SECONDS)
+        try:
+            if not self._is_introduced:
+                self._give_way(_named(self._signal, self._place))
+        finally:
+            if is_alone:
+                self._looking.release()
+
+    def _give_way(self, known: KnownSignal | None) -> None:
+        """In one step: whoever sends meanwhile finds this or the receiver, never both and never neither."""
+        with self._signal.lock:
+            if not self._is_introduced:
+                self._receiver = None if known is None or _welcome is None else _welcome(known)
+                self._is_introduced = True
+                self._signal.disconnect(dispatch_uid=NEWCOMER)
+
+
+def watch(welcome: Welcome, globs: tuple[str, ...]) -> None:
+    """From now on, call `welcome` with each signal that is made later, where one of the globs may take it."""
+    global _welcome, _globs
+    _welcome, _globs = welcome, globs
+    if not hasattr(Signal.__init__, "is_watched"):
+        _watch_making()
+
+
+def stop() -> None:
+    global _welcome, _globs
+    _welcome, _globs = None, ()
+    for signal in _met:
+        signal.disconnect(dispatch_uid=NEWCOMER)
+    _met.clear()
+    _nameless.clear()
+
+
+def _watch_making() -> None:
+    original = Signal.__init__
+
+    @wraps(original)
+    def init(self: Signal, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        if _welcome is not None:
+            _meet(self)
+
+    init.is_watched = True  # type: ignore[attr-defined]
+    Signal.__init__ = init  # type: ignore[method-assign]
+
+
+def _meet(signal: Signal) -> None:
+    place = _place_of(_maker_of(signal))
+    if place is None or place in _nameless:
+        return
+
+    # Reentrant, so that one receiver can take the place of another while nobody looks.
+    signal.lock = RLock()  # type: ignore[assignment]
+    signal.connect(Newcomer(signal, place), weak=False, dispatch_uid=NEWCOMER)
+    _met.add(signal)
+
+
+def _place_of(frame: FrameType | None) -> Place | None:
+    """Where a module that a glob may mean makes it, or has it made by another, as by a factory."""
+    while frame is not None:
+        if any(_may_take(glob, frame.f_globals.get("__name__", "")) for glob in _globs):
+            return frame.f_code.co_filename, frame.f_lineno
+        # What imports that module has nothing to do with it.
+        frame = None if frame.f_code.co_name == "<module>" else frame.f_back
+    return None
+
+
+def _may_take(glob: str, module: str) -> bool:
+    """Whether a signal that this module makes may have a name that the glob matches."""
+    start = re.split(r"[*?\[]", glob, maxsplit=1)[0]
+    return f"{module}.".startswith(start) or start.startswith(f"{module}.")
+
+
+def _maker_of(signal: Signal) -> FrameType:
+    frame = sys._getframe(3)
+    # A subclass may have an `__init__` of its own.
+    while frame.f_locals.get("self") is signal and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
+
+
+def _named(signal: Signal, place: Place) -> KnownSignal | None:
+    known = known_as(signal)
+    if known is None:
+        _nameless.add(place)
+        logger.warning("not forwarded: a signal made in %s, line %d, has no name", *place)
+    return known

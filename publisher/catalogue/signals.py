@@ -1,0 +1,191 @@
+"""Every signal there is: found in the modules that are loaded, named by the module that defines it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+
+from django.apps import apps
+from django.dispatch import Signal
+
+from publisher.catalogue.modules import app_packages, assignments, is_within
+from publisher.catalogue.namespaces import signal_at, signals_in, word_at
+from publisher.rules import Rule, is_glob
+
+# The lookup keys of the bridge's own receivers begin with it.
+UID = "publisher."
+KNOWN_MODULES = (
+    "django.core.signals",
+    "django.db.models.signals",
+    "django.db.backends.signals",
+    "django.contrib.auth.signals",
+    "django.tasks.signals",
+    "django.test.signals",
+    "django.utils.autoreload",
+    "publisher.signals",
+)
+
+
+# By the ids of signals, which are held here, so that no other can have one's id.
+_settled: dict[int, KnownSignal] = {}
+
+
+class KnownSignal:
+    """A signal and its name: the module that defines it, and what it is called there."""
+
+    __slots__ = ("attribute", "module", "signal")
+
+    def __init__(self, *, signal: Signal, module: str, attribute: str) -> None:
+        self.signal = signal
+        self.module = module
+        self.attribute = attribute
+
+    @property
+    def name(self) -> str:
+        return f"{self.module}.{self.attribute}"
+
+    @property
+    def group(self) -> str:
+        """The first word of its routing keys."""
+        return _group(self.module)
+
+    @property
+    def word(self) -> str:
+        """The second word of its routing keys."""
+        if "." not in self.attribute:
+            return self.attribute
+        return word_at(sys.modules.get(self.module), self.attribute)
+
+
+@lru_cache(maxsize=1024)
+def _group(module: str) -> str:
+    config = apps.get_containing_app_config(module)
+    return group_of(module, config.label if config else None)
+
+
+def group_of(module: str, app_label: str | None) -> str:
+    """The first word of a signal's key: Django's own part (`db`, `auth`, `core`, ...), else the app that defines it."""
+    words = module.split(".")
+    if words[:2] == ["django", "contrib"] and len(words) > 2:
+        return words[2]
+    if words[0] == "django" and len(words) > 1:
+        return words[1]
+    return (app_label or words[0]).lower()
+
+
+def catalogue(package: str = "") -> tuple[KnownSignal, ...]:
+    """All signals, or those that `package` defines; Django's first, then by name.
+
+    Imports the modules of Django and of the installed apps' packages that define one, of `package` where one is given:
+    all modules there are take longer to look through than a small project takes to start.
+    """
+    _load(package)
+    places: dict[int, list[KnownSignal]] = {}
+    for found in _everywhere(package):
+        places.setdefault(id(found.signal), []).append(found)
+    known = [min(candidates, key=_distance) for candidates in places.values()]
+    if package and any(map(_distance, known)):
+        # Imported from elsewhere, or made by a call: only all places together tell its name.
+        known = [signal for signal in catalogue() if is_within(signal.module, package)]
+    return tuple(sorted(known, key=lambda signal: (not signal.module.startswith("django."), signal.name)))
+
+
+def named(name: str) -> KnownSignal | None:
+    """The signal at a dotted path; None when there is none. Imports no more than the path says."""
+    module_name, _, rest = name.rpartition(".")
+    while module_name.strip("."):
+        # Whatever a module raises: a check tells that there is no such signal.
+        with suppress(Exception):
+            signal = signal_at(import_module(module_name), rest)
+            return None if signal is None else _canonical(signal, module_name, rest)
+        module_name, _, last = module_name.rpartition(".")
+        rest = f"{last}.{rest}"
+    return None
+
+
+def name_of(signal: Signal) -> str | None:
+    """What a signal is called; None for one that no module holds."""
+    known = known_as(signal)
+    return None if known is None else known.name
+
+
+def known_as(signal: Signal) -> KnownSignal | None:
+    """Looks through all there is, unless it did and found this one where its module's own source makes it."""
+    if id(signal) in _settled:
+        return _settled[id(signal)]
+    found = catalogue()
+    _settled.update((id(known.signal), known) for known in found if not _distance(known))
+    return next((known for known in found if known.signal is signal), None)
+
+
+def matching(pattern: str) -> tuple[KnownSignal, ...]:
+    """The signals that a path or a glob means; no more of the catalogue is read than can match."""
+    if is_glob(pattern):
+        return tuple(known for known in catalogue(_package(pattern)) if fnmatchcase(known.name, pattern))
+    known = named(pattern)
+    return (known,) if known else ()
+
+
+def taken_by(rule: Rule) -> tuple[KnownSignal, ...]:
+    """The signals of a rule, without those that have to be named outright and are not."""
+    # A path may be an alias: it names the signal all the same.
+    return tuple(known for known in matching(rule.signal) if rule.takes_signal(known.name) or not is_glob(rule.signal))
+
+
+def _package(pattern: str) -> str:
+    """The package or module that holds all that a glob can match; empty where any may."""
+    start = re.split(r"[*?\[]", pattern, maxsplit=1)[0].rpartition(".")[0]
+    # The last names may be those of classes.
+    while start and start not in sys.modules and not _is_importable(start):
+        start = start.rpartition(".")[0]
+    return start
+
+
+def _is_importable(module: str) -> bool:
+    with suppress(ImportError, ValueError):
+        return find_spec(module) is not None
+    return False
+
+
+def _load(package: str) -> None:
+    for module in KNOWN_MODULES:
+        # django.tasks is there from Django 6 on; contrib.auth's models only where it is installed.
+        with suppress(ImportError, RuntimeError):
+            if is_within(module, package):
+                import_module(module)
+    if not _is_loaded(package):
+        # Not by a site that starts, unless it asks for signals of whole packages.
+        import_module("publisher.catalogue.sources").import_definitions(package)
+
+
+def _is_loaded(package: str) -> bool:
+    """Whether there is nothing more in it: a module that is imported, and no package."""
+    return package in sys.modules and not hasattr(sys.modules[package], "__path__")
+
+
+def _everywhere(package: str) -> Iterator[KnownSignal]:
+    deep = tuple(f"{name}." for name in app_packages())
+    modules = {package: sys.modules[package]} if _is_loaded(package) else sys.modules.copy()
+    for name, module in modules.items():
+        # The name a module was imported under counts once: `__main__` and aliases would be second names.
+        if is_within(name, package) and isinstance(module, ModuleType) and getattr(module, "__name__", None) == name:
+            for path, signal in signals_in(module, deep=f"{name}.".startswith(deep)):
+                yield KnownSignal(signal=signal, module=name, attribute=path)
+
+
+def _canonical(signal: Signal, module: str, attribute: str) -> KnownSignal:
+    known = KnownSignal(signal=signal, module=module, attribute=attribute)
+    return known if not _distance(known) else (known_as(signal) or known)
+
+
+def _distance(known: KnownSignal) -> int:
+    """0 where the module's own source makes the signal, 1 where it gives it another name, 2 where it imports it."""
+    made_here = assignments(known.module).get(known.attribute.partition(".")[0])
+    return 2 if made_here is None else int(not made_here)

@@ -1,0 +1,1 @@
+"""`changes: True`: what a save changed."""

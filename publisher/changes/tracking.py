@@ -1,0 +1,146 @@
+"""`changes: True`: what a save changed, `{"field": [old, new]}`.
+
+The old values are read by one query just before a save, in its transaction. With `update_fields` they are those that
+the instance was loaded with, and there is no query; what it was not loaded with is not known.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, router
+from django.db.models import Field, FileField, Model
+
+from publisher.changes.loaded import Values, known, remember
+from publisher.changes.stored import column
+from publisher.encoders.changes import UNKNOWN, Changes
+from publisher.generated import outdated_by_updates
+
+BEFORE = "signal_bridge_before"
+METHODS = ("save_base", "from_db", "refresh_from_db")
+
+_tracked: dict[type[Model], dict[str, Any]] = {}
+
+
+def track(model: type[Model]) -> None:
+    """Have this model's saves remember what was there before."""
+    if model in _tracked:
+        return
+    _tracked[model] = {name: vars(model)[name] for name in METHODS if name in vars(model)}
+    _watch_loading(model)
+    _watch_saving(model)
+
+
+def restore() -> None:
+    for model, originals in _tracked.items():
+        for name in METHODS:
+            delattr(model, name)
+        for name, original in originals.items():
+            setattr(model, name, original)
+    _tracked.clear()
+
+
+def changes_of(instance: Model, update_fields: Iterable[str] | None) -> Changes | None:
+    """Of the save that is under way. Empty for a new row; None where nobody looked before it was saved."""
+    if not hasattr(instance._state, BEFORE):
+        return None
+    before: Values | None = getattr(instance._state, BEFORE)
+    if before is None:
+        return Changes(instance, {})
+    saved = None if update_fields is None else frozenset(update_fields)
+    outdated = outdated_by_updates(type(instance))
+    using = instance._state.db or DEFAULT_DB_ALIAS
+    fields = [
+        field
+        for field in instance._meta.concrete_fields
+        if (saved is None or field.name in saved or field.attname in saved)
+        and (field.attname in instance.__dict__ or (field.attname in before and not field.generated))
+        and field.name not in outdated
+    ]
+    pairs = {field.name: (before.get(field.attname, UNKNOWN), column(field, instance, using)) for field in fields}
+    return Changes(instance, {field.name: pairs[field.name] for field in fields if _differ(field, *pairs[field.name])})
+
+
+def _differ(field: "Field[Any, Any]", old: Any, new: Any) -> bool:
+    if old is UNKNOWN or new is UNKNOWN:
+        return True
+    try:
+        return bool(new != old) and not (isinstance(field, FileField) and not new and not old)
+    except Exception:
+        # What cannot be compared is new.
+        return True
+
+
+def _watch_saving(model: type[Model]) -> None:
+    save_base = model.save_base
+
+    @wraps(save_base)
+    def tracked_save_base(self: Model, *args: Any, **kwargs: Any) -> None:
+        # A parent may be tracked as well, and a child may not.
+        if type(self) is not model:
+            save_base(self, *args, **kwargs)
+            return
+        with _told(self, _before(self, *args, **kwargs)):
+            save_base(self, *args, **kwargs)
+        remember(self, kwargs.get("update_fields"), kwargs.get("using") or router.db_for_write(model, instance=self))
+
+    model.save_base = tracked_save_base  # type: ignore[method-assign]
+
+
+@contextmanager
+def _told(instance: Model, before: Values | None) -> Iterator[None]:
+    """What was there before this save. A receiver may save the instance again: that is a save of its own, within."""
+    outer = getattr(instance._state, BEFORE, UNKNOWN)
+    setattr(instance._state, BEFORE, before)
+    try:
+        yield
+    finally:
+        if outer is UNKNOWN:
+            delattr(instance._state, BEFORE)
+        else:
+            setattr(instance._state, BEFORE, outer)
+
+
+def _before(
+    instance: Model,
+    raw: bool = False,
+    force_insert: Any = False,
+    force_update: bool = False,
+    using: str | None = None,
+    update_fields: Iterable[str] | None = None,
+) -> Values | None:
+    """Old values by attname; None where there is no old row."""
+    if raw or force_insert or instance.pk is None:
+        return None
+    # Within another save what was loaded is older than what that has written.
+    if update_fields is not None and not hasattr(instance._state, BEFORE):
+        return known(instance).values
+    pk = instance._meta.pk
+    if instance._state.adding and not force_update and pk.has_default():
+        return None  # Django does not look for it either
+    names = [field.attname for field in instance._meta.concrete_fields if field.attname in instance.__dict__]
+    rows = type(instance)._base_manager.using(using).filter(pk=instance.pk).values(*names)[:1]
+    return next(iter(rows), None)
+
+
+def _watch_loading(model: type[Model]) -> None:
+    from_db: Callable[..., Model] = model.from_db.__func__  # type: ignore[attr-defined]
+    refresh_from_db = model.refresh_from_db
+
+    @wraps(from_db)
+    def tracked_from_db(cls: type[Model], *args: Any, **kwargs: Any) -> Model:
+        # Django 6.1 has given it one more argument.
+        instance = from_db(cls, *args, **kwargs)
+        if type(instance) in _tracked:
+            remember(instance, None)
+        return instance
+
+    @wraps(refresh_from_db)
+    def tracked_refresh_from_db(self: Model, *args: Any, **kwargs: Any) -> None:
+        refresh_from_db(self, *args, **kwargs)
+        if type(self) in _tracked:
+            remember(self, args[1] if len(args) > 1 else kwargs.get("fields"))
+
+    model.from_db = classmethod(tracked_from_db)  # type: ignore[assignment]
+    model.refresh_from_db = tracked_refresh_from_db  # type: ignore[method-assign]

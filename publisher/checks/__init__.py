@@ -1,0 +1,1 @@
+"""System checks of SIGNAL_BRIDGE: nothing misspelt is skipped in silence."""

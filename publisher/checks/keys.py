@@ -1,0 +1,153 @@
+"""System checks of a rule's `routing_key`: it is formed once of stand-ins, to find what can never be formed."""
+
+from collections.abc import Iterator, Mapping
+from string import Formatter
+from typing import Any, NamedTuple
+
+from django.core.checks import CheckMessage, Error
+from django.db.models import Model
+from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
+
+from publisher.catalogue.signals import KnownSignal, taken_by
+from publisher.encoders.models import columns_under, encode_model
+from publisher.hints import near
+from publisher.receivers import senders_of
+from publisher.rules import Rule
+from publisher.wire.registry import encoder_for
+from publisher.wire.routing import formatted_key
+
+KEY_NAMES = ("kwargs", "sender", "group", "signal", "subject")
+HINT = f"Write words and dots, with {{...}} for one of {', '.join(KEY_NAMES)}: 'moderation.{{kwargs[reason]}}'."
+PARTS_HINT = "Kwargs are encoded, so what is in them is asked for by name in brackets: '{kwargs[instance][pk]}'."
+JSON_TYPES = (dict, list, str, int, float, bool, type(None))
+
+# What no others than Django and the bridge send: of any other signal it is not known for certain. Not read from the
+# source, which takes half a second of each command's start.
+BULK = frozenset(("pks", "count", "complete", "using"))
+SENT_WITH: Mapping[str, frozenset[str]] = {
+    "django.db.models.signals.pre_init": frozenset(("args", "kwargs")),
+    "django.db.models.signals.post_init": frozenset(("instance",)),
+    "django.db.models.signals.pre_save": frozenset(("instance", "raw", "using", "update_fields")),
+    "django.db.models.signals.post_save": frozenset(("instance", "created", "raw", "using", "update_fields")),
+    "django.db.models.signals.pre_delete": frozenset(("instance", "using", "origin")),
+    "django.db.models.signals.post_delete": frozenset(("instance", "using", "origin")),
+    "django.db.models.signals.m2m_changed": frozenset(
+        ("action", "instance", "reverse", "model", "pk_set", "using", "raw")
+    ),
+    "publisher.signals.bulk_created": BULK | {"conflicts"},
+    "publisher.signals.bulk_updated": BULK | {"fields"},
+    "publisher.signals.queryset_updated": BULK | {"values"},
+    "publisher.signals.queryset_deleted": BULK,
+}
+
+
+# Their sender is their instance's model.
+OF_SENDER = (pre_save, post_save, pre_delete, post_delete)
+
+
+class Fault(NamedTuple):
+    reason: str
+    hint: str
+
+
+class Plain:
+    """Stands for a value of which only this is known: that it is plain JSON."""
+
+    def __getitem__(self, key: object) -> "Plain":
+        return self
+
+    def __getattr__(self, name: str) -> "Plain":
+        if not any(hasattr(kind, name) for kind in JSON_TYPES):
+            raise AttributeError(name=name)
+        return self
+
+    def __format__(self, spec: str) -> str:
+        return ""
+
+
+class AnyKwargs(dict[str, Plain]):
+    """Stands for the kwargs of a signal of which is not known what it is sent with."""
+
+    def __missing__(self, key: object) -> Plain:
+        if not isinstance(key, str):
+            raise KeyError(key)
+        return Plain()
+
+
+def check_routing_key(rule: Rule, where: str) -> Iterator[CheckMessage]:
+    if rule.routing_key is None:
+        return
+    faults = list(_misnamed(rule.routing_key)) or list(_never_formed(rule, rule.routing_key))
+    for reason, hint in faults:
+        yield Error(f"{where}: bad routing key {rule.routing_key!r}: {reason}.", hint=hint, id="publisher.E009")
+
+
+def _misnamed(template: str) -> Iterator[Fault]:
+    try:
+        names = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
+    except (ValueError, TypeError) as exc:
+        yield Fault(str(exc), HINT)
+        return
+    for root in (name.partition("[")[0].partition(".")[0] for name in names):
+        if root not in KEY_NAMES:
+            yield Fault(f"it names {root!r}", HINT)
+    if not template:
+        yield Fault("it is empty", HINT)
+
+
+def _never_formed(rule: Rule, template: str) -> Iterator[Fault]:
+    """For the first signal, unless the key can be formed for another one."""
+    faults = [_fault(rule, template, known) for known in taken_by(rule)]
+    if faults and faults[0] is not None and None not in faults:
+        yield faults[0]
+
+
+def _fault(rule: Rule, template: str, known: KnownSignal) -> Fault | None:
+    """For the first kind of kwargs, unless the key can be formed of another."""
+    faults = [_fault_of(template, known, kwargs) for kwargs in _kwargs(rule, known)]
+    return None if None in faults else faults[0]
+
+
+def _fault_of(template: str, known: KnownSignal, kwargs: Mapping[str, Any]) -> Fault | None:
+    values = {"kwargs": kwargs, "sender": "-", "group": known.group, "signal": known.word, "subject": "-"}
+    try:
+        formatted_key(template, values)
+    except KeyError as exc:
+        name = str(exc.args[0])
+        return Fault(f"{known.name!r} is sent without {name!r}", near(name, _names(kwargs)) if kwargs else PARTS_HINT)
+    except AttributeError as exc:
+        return Fault(f"nothing that is sent has an attribute {exc.name!r}", PARTS_HINT)
+    except IndexError:
+        # A longer sender has that letter.
+        return None
+    except (ValueError, TypeError) as exc:
+        return Fault(str(exc), HINT)
+    return None
+
+
+def _kwargs(rule: Rule, known: KnownSignal) -> list[Mapping[str, Any]]:
+    """Stand-ins for what the signal is sent with: of each model that the rule takes, where it is the instance's."""
+    names = SENT_WITH.get(known.name)
+    if names is None:
+        return [AnyKwargs()]
+    kwargs: dict[str, Any] = dict.fromkeys((*sorted(names), *(["changes"] if rule.changes else [])), Plain())
+    if known.signal not in OF_SENDER:
+        return [kwargs]
+    models = [model for model in senders_of(known, (rule,)) if model is not None]
+    return [{**kwargs, "instance": _instance(rule, model)} for model in models] or [kwargs]
+
+
+def _instance(rule: Rule, model: type[Model]) -> Mapping[str, Any] | Plain:
+    """As it is encoded, with the fields that leave."""
+    if encoder_for(model) is not encode_model:
+        return Plain()
+    fields = dict.fromkeys(columns_under(rule, model).names, Plain())
+    return {"model": Plain(), "pk": Plain(), "fields": fields}
+
+
+def _names(kwargs: Mapping[str, Any]) -> Iterator[str]:
+    """All that can be asked for, at any depth that is known."""
+    for name, value in kwargs.items():
+        yield name
+        if isinstance(value, Mapping):
+            yield from _names(value)

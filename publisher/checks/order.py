@@ -1,0 +1,33 @@
+"""System checks of the rules together: the first that matches decides, so one may never do."""
+
+from collections.abc import Iterator, Mapping
+
+from django.core.checks import CheckMessage, Warning
+from django.db.models.signals import ModelSignal
+
+from publisher.catalogue.signals import KnownSignal, taken_by
+from publisher.receivers import senders_of
+from publisher.rules import Rule, first_match
+
+HINT = "The first rule that matches decides: write it before those that take more."
+
+
+def check_order(rules: Mapping[str, Rule]) -> Iterator[CheckMessage]:
+    """Of the rules that can be read, by where they are."""
+    before: list[Rule] = []
+    for where, rule in rules.items():
+        signals = taken_by(rule)
+        if before and signals and all(_is_taken(known, rule, before) for known in signals):
+            yield Warning(
+                f"{where} never decides: rules before it take all that it names.", hint=HINT, id="publisher.W005"
+            )
+        if rule.when is None:
+            before.append(rule)
+
+
+def _is_taken(known: KnownSignal, rule: Rule, before: list[Rule]) -> bool:
+    others = tuple(other for other in before if any(each.signal is known.signal for each in taken_by(other)))
+    if not isinstance(known.signal, ModelSignal):
+        return any(not other.senders and not other.exclude for other in others)
+    labels = [model._meta.label_lower for model in senders_of(known, (rule,)) if model is not None]
+    return bool(labels) and all(first_match(others, label) for label in labels)

@@ -1,0 +1,168 @@
+"""System checks of one rule of FORWARD; small functions, one for each thing that can be wrong."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from importlib.util import find_spec
+from typing import Any
+
+from django.apps import apps
+from django.core.checks import CheckMessage, Error, Warning
+from django.db.models import Model
+from django.db.models.signals import ModelSignal, m2m_changed, post_save
+from django.utils.module_loading import import_string
+
+from publisher.catalogue.signals import catalogue, matching, taken_by
+from publisher.checks.ask import check_ask
+from publisher.checks.bulk import check_tellers
+from publisher.checks.fields import check_fields
+from publisher.checks.keys import check_routing_key
+from publisher.checks.missing_models import missing_model
+from publisher.checks.subjects import check_subject
+from publisher.hints import MOST_HINTS, near
+from publisher.rules import SENDERS_UNLESS_NAMED, UNLESS_NAMED, Rule, is_glob
+from publisher.wire.routing import class_label, text_label
+
+# How alike a word and a model's name are that was meant: `articel`.
+ALIKE = 0.75
+
+
+def _check_signal(rule: Rule, where: str) -> Iterator[CheckMessage]:
+    found = matching(rule.signal)
+    if found and is_glob(rule.signal) and not any(rule.takes_signal(known.name) for known in found):
+        yield Error(
+            f"{where}: {rule.signal!r} takes no signal that is forwarded by a glob.",
+            hint=f"Name it outright: {' or '.join(repr(known.name) for known in found[:MOST_HINTS])}.",
+            id="publisher.E006",
+        )
+    if not found:
+        names = [known.name for known in catalogue()]
+        yield Error(
+            f"{where}: there is no signal {rule.signal!r}.",
+            hint=near(rule.signal, names),
+            id="publisher.E006",
+        )
+
+
+def _check_flood(rule: Rule, where: str) -> Iterator[CheckMessage]:
+    if rule.signal in UNLESS_NAMED and not rule.senders and rule.when is None:
+        yield Warning(
+            f"{where}: {rule.signal!r} is sent for every row that is read, or for every model class.",
+            hint="Give the rule 'senders' or 'when': each event is a row in the outbox.",
+            id="publisher.W002",
+        )
+
+
+def _check_senders(rule: Rule, where: str) -> Iterator[CheckMessage]:
+    labels = [model._meta.label_lower for model in apps.get_models(include_auto_created=True)]
+    models_alone = all(isinstance(known.signal, ModelSignal) for known in matching(rule.signal))
+    for pattern in (*rule.senders, *rule.exclude):
+        is_known = any(fnmatchcase(label, pattern) for label in labels)
+        if not is_known and (models_alone or not (_may_be_class(pattern) or _may_be_text(pattern, labels))):
+            what, hint = missing_model(pattern, labels)
+            yield Error(f"{where}: {what}.", hint=hint, id="publisher.E007")
+    for pattern in rule.senders:
+        labels_taken = [label for label in labels if fnmatchcase(label, pattern)]
+        if labels_taken and not any(map(Rule(signal="*", senders=(pattern,)).takes_sender, labels_taken)):
+            yield Error(
+                f"{where}: {pattern!r} takes no sender: sessions are named outright, and the bridge's models never.",
+                hint=f"Write {', '.join(map(repr, sorted(SENDERS_UNLESS_NAMED)))} for sessions, which hold secrets.",
+                id="publisher.E007",
+            )
+
+
+def _check_takes_somebody(rule: Rule, where: str) -> Iterator[CheckMessage]:
+    """Of signals that models alone send. A sender that there is not is told of elsewhere."""
+    found = [known.signal for known in matching(rule.signal)]
+    if not rule.senders or not all(isinstance(signal, ModelSignal) for signal in found):
+        return
+    is_of_relations = found == [m2m_changed]
+    models = apps.get_models(include_auto_created=True)
+    named = [model for model in models if any(fnmatchcase(model._meta.label_lower, each) for each in rule.senders)]
+    through = [relation for model in named for relation in _relations_of(model)]
+    senders = [model for model in named if not is_of_relations or _is_of_a_relation(model)]
+    if not named or any(rule.takes_sender(model._meta.label_lower) for model in senders):
+        return
+    hint = "'exclude' takes out all that 'senders' names."
+    if is_of_relations and not senders:
+        labels = " or ".join(repr(model._meta.label) for model in through[:MOST_HINTS]) or "the model of a relation"
+        hint = f"It is sent by the model of the relation: {labels}."
+    yield Warning(f"{where}: {rule.signal!r} is sent by none of 'senders'.", hint=hint, id="publisher.W007")
+
+
+def _relations_of(model: type[Model]) -> list[type[Model]]:
+    """The models that its many-to-many relations go through."""
+    relations: list[Any] = [field.remote_field for field in model._meta.local_many_to_many]
+    return [relation.through for relation in relations]
+
+
+def _is_of_a_relation(model: type[Model]) -> bool:
+    return any(model in _relations_of(each) for each in apps.get_models())
+
+
+def _may_be_class(pattern: str) -> bool:
+    """Whether it can name a sender that is no model, as `package.classname`.
+
+    An app's label names models, or the app's configuration.
+    """
+    if any(fnmatchcase(class_label(type(config)), pattern) for config in apps.get_app_configs()):
+        return True
+    package, _, name = pattern.partition(".")
+    if not package or not name or "." in name or package in apps.app_configs:
+        return False
+    # Patterns are in lower case.
+    is_loaded = package in {module.partition(".")[0].lower() for module in list(sys.modules)}
+    return is_loaded or is_glob(package) or find_spec(package) is not None
+
+
+def _may_be_text(pattern: str, labels: Sequence[str]) -> bool:
+    """Whether it can be a sender that is text: the name of a module, or a word that is not spelt like a model's."""
+    if "." in pattern:
+        return pattern in map(str.lower, list(sys.modules))
+    names = [label.rpartition(".")[2] for label in labels]
+    return text_label(pattern) is not None and not get_close_matches(pattern, names, n=1, cutoff=ALIKE)
+
+
+def _check_when(rule: Rule, where: str) -> Iterator[CheckMessage]:
+    reason = None if rule.when is None else _why_no_predicate(rule.when)
+    if reason is not None:
+        hint = "Give the dotted path of a function that takes (sender, **kwargs) and answers whether to forward."
+        yield Error(f"{where}: no predicate {rule.when!r}: {reason}.", hint=hint, id="publisher.E010")
+
+
+def _why_no_predicate(when: object) -> str | None:
+    if not isinstance(when, str):
+        return "expected a dotted path"
+    try:
+        return None if callable(import_string(when)) else "it is not callable"
+    except Exception as exc:
+        return f"{type(exc).__name__}: {exc}"
+
+
+def _check_unroutable(rule: Rule, where: str) -> Iterator[CheckMessage]:
+    if rule.delivery == "direct" and rule.unroutable == "keep":
+        hint = "Use the delivery \"outbox\", which keeps an event until a queue is bound, or leave 'unroutable' out."
+        yield Error(f"{where}: 'keep' with the delivery 'direct', which drops.", hint=hint, id="publisher.E019")
+
+
+def _check_changes(rule: Rule, where: str) -> Iterator[CheckMessage]:
+    if rule.changes and not any(known.signal is post_save for known in taken_by(rule)):
+        hint = "Leave 'changes' out, or use it in a rule for 'django.db.models.signals.post_save'."
+        yield Error(f"{where}: {rule.signal!r} tells of no changes.", hint=hint, id="publisher.E017")
+
+
+RULE_CHECKS: Sequence[Callable[[Rule, str], Iterator[CheckMessage]]] = (
+    _check_signal,
+    _check_flood,
+    _check_senders,
+    _check_takes_somebody,
+    check_fields,
+    check_routing_key,
+    check_subject,
+    _check_when,
+    _check_unroutable,
+    _check_changes,
+    check_ask,
+    check_tellers,
+)

@@ -1,0 +1,1 @@
+"""What leaves, in writing: `manage.py contract`."""

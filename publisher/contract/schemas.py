@@ -1,0 +1,215 @@
+"""What events carry, as JSON Schema: what the models and the rules say, before any event was sent.
+
+https://json-schema.org/draft-07
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Field, ForeignKey, GeneratedField, Model
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
+
+from publisher import signals
+from publisher.catalogue.sending import MORE, sent_kwargs
+from publisher.catalogue.signals import KnownSignal
+from publisher.encoders.columns import Columns
+from publisher.encoders.models import columns_under, key_action, label_of
+from publisher.redaction import action_of
+from publisher.rules import Rule
+
+Schema = dict[str, Any]
+# Any value: what no model and no signal says.
+ANYTHING: Schema = {}
+TEXT: Schema = {"type": "string"}
+INTEGER: Schema = {"type": "integer"}
+FLAG: Schema = {"type": "boolean"}
+NAMES: Schema = {"type": "array", "items": TEXT}
+# Days, seconds, microseconds.
+DURATION: Schema = {"type": "array", "items": INTEGER, "minItems": 3, "maxItems": 3}
+KEYS: Schema = {"type": ["array", "null"]}
+WRITE: Schema = {"pks": KEYS, "count": INTEGER, "complete": FLAG, "using": TEXT}
+# By Django's own name of the kind of column.
+KINDS: Mapping[str, Schema] = {
+    **dict.fromkeys(
+        (
+            "AutoField", "BigAutoField", "SmallAutoField", "IntegerField", "BigIntegerField", "SmallIntegerField",
+            "PositiveIntegerField", "PositiveBigIntegerField", "PositiveSmallIntegerField",
+        ),
+        INTEGER,
+    ),
+    **dict.fromkeys(("CharField", "TextField", "SlugField", "FileField", "FilePathField"), TEXT),
+    **dict.fromkeys(("GenericIPAddressField", "TimeField"), TEXT),
+    "BooleanField": FLAG,
+    "FloatField": {"type": "number"},
+    "DecimalField": {"type": "string", "format": "decimal"},
+    "DateField": {"type": "string", "format": "date"},
+    "UUIDField": {"type": "string", "format": "uuid"},
+    "BinaryField": {"type": "string", "contentEncoding": "base64"},
+    "DurationField": DURATION,
+}  # fmt: skip
+# Of these a field's class may make values of its own, of which nothing is known here.
+OVERRIDES = ("to_python", "from_db_value", "value_to_string")
+
+
+def field_schema(field: "Field[Any, Any]") -> Schema:
+    """Of a field's values; ANYTHING of one that only its own class knows."""
+    if isinstance(field, ForeignKey):
+        plain = field_schema(field.target_field)
+    elif isinstance(field, GeneratedField):
+        plain = field_schema(field.output_field)  # type: ignore[arg-type]
+    else:
+        plain = _plain(field)
+    return nullable(plain) if field.null else plain
+
+
+def nullable(schema: Schema) -> Schema:
+    if "type" not in schema:
+        return schema
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    return {**schema, "type": list(dict.fromkeys([*kinds, "null"]))}
+
+
+def instance_schema(rule: Rule, model: type[Model], *, is_saved: bool = True) -> Schema:
+    """`{"model", "pk", "fields"}`, of the fields that may leave. None is required: a deferred one is left out.
+
+    Before it is saved, what the database will make of a field, or the save itself, is null.
+    """
+    columns = columns_under(rule, model)
+    values = {name: _value(columns, name) for name in columns.names}
+    if not is_saved:
+        values = {name: nullable(schema) for name, schema in values.items()}
+    fields: Schema = {"type": "object", "properties": values}
+    return _object({"model": {"const": label_of(model)}, "pk": _key(model, rule), "fields": fields})
+
+
+def kwargs_schema(known: KnownSignal, rule: Rule, model: type[Model] | None, instance: Schema) -> Schema:
+    """What the signal is sent with, by this model where it is one's: `instance` is the schema of those that it sends.
+
+    Of a signal that is not Django's own, or the bridge's, the names are known at most.
+    """
+    known_kwargs = OF_SIGNALS.get(id(known.signal))
+    if known_kwargs is None or model is None:
+        kwargs = {name: ANYTHING for name in sent_kwargs(known) if name != MORE}
+    else:
+        kwargs = known_kwargs(instance)
+        if rule.changes and known.signal is post_save:
+            kwargs["changes"] = _changes(columns_under(rule, model))
+    actions = {name: action_of(name, rule.redact) for name in kwargs}
+    kept = {
+        name: schema if actions[name] == "keep" else nullable(TEXT)
+        for name, schema in kwargs.items()
+        if actions[name] != "drop"
+    }
+    return {"type": "object", "properties": kept}
+
+
+def _saved(instance: Schema) -> Schema:
+    return {"instance": instance, "raw": FLAG, "using": TEXT, "update_fields": nullable(NAMES)}
+
+
+def _created(instance: Schema) -> Schema:
+    return {**_saved(instance), "created": FLAG}
+
+
+def _deleted(instance: Schema) -> Schema:
+    return {"instance": instance, "using": TEXT, "origin": ANYTHING}
+
+
+def _related(instance: Schema) -> Schema:
+    """Either side may send it."""
+    actions = ["pre_add", "post_add", "pre_remove", "post_remove", "pre_clear", "post_clear"]
+    return {
+        "instance": _object({"model": TEXT, "pk": ANYTHING, "fields": {"type": "object"}}),
+        "action": {"type": "string", "enum": actions},
+        "reverse": FLAG,
+        "model": TEXT,
+        "pk_set": KEYS,
+        "using": TEXT,
+    }
+
+
+OF_SIGNALS: Mapping[int, Callable[[Schema], Schema]] = {
+    id(pre_save): _saved,
+    id(post_save): _created,
+    id(pre_delete): _deleted,
+    id(post_delete): _deleted,
+    id(m2m_changed): _related,
+    id(signals.bulk_created): lambda instance: {**WRITE, "conflicts": nullable(TEXT)},
+    id(signals.bulk_updated): lambda instance: {**WRITE, "fields": NAMES},
+    id(signals.queryset_updated): lambda instance: {**WRITE, "values": {"type": "object"}},
+    id(signals.queryset_deleted): lambda instance: WRITE,
+}
+
+
+def _object(properties: Schema) -> Schema:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _changes(columns: Columns) -> Schema:
+    """By field `[old, new]`, of those that a save changed; null where one is not known."""
+    pairs = {
+        name: {"type": "array", "items": nullable(_value(columns, name)), "minItems": 2, "maxItems": 2}
+        for name in columns.names
+    }
+    return {"type": ["object", "null"], "properties": pairs}
+
+
+def _value(columns: Columns, name: str) -> Schema:
+    if name in {columns.names[index] for index, _ in columns.hidden}:
+        return nullable(TEXT)
+    if name in {value_name for _, value_name in columns.named_values}:
+        return ANYTHING
+    return field_schema(columns.field(name))
+
+
+def _key(model: type[Model], rule: Rule) -> Schema:
+    pk = model._meta.pk
+    if key_action(model, rule.redact) != "keep":
+        return nullable(TEXT)
+    if pk not in model._meta.concrete_fields:
+        return KEYS
+    # Before it is saved, and after it was deleted, a row may have none.
+    return nullable(field_schema(pk))
+
+
+def _plain(field: "Field[Any, Any]") -> Schema:
+    if not _is_plain(field):
+        return ANYTHING
+    kind = field.get_internal_type()
+    if kind == "DateTimeField":
+        return {"type": "string", "format": "date-time"} if settings.USE_TZ else TEXT
+    schema = KINDS.get(kind, ANYTHING)
+    if schema is TEXT and field.max_length is not None:
+        return {**TEXT, "maxLength": field.max_length}
+    return schema
+
+
+def _is_plain(field: "Field[Any, Any]") -> bool:
+    """Whether Django's own class makes its values."""
+    own = next(kind for kind in type(field).__mro__ if kind.__module__.startswith("django.db.models."))
+    return all(getattr(type(field), name, None) is getattr(own, name, None) for name in OVERRIDES)
+
+
+def event_schema(source: str) -> Schema:
+    """What all events of this source have in common: CloudEvents' attributes, and the extensions of the bridge."""
+    types: Schema = {
+        "type": "object",
+        "description": "By path, what JSON cannot say of a value: decimal, datetime, dropped, ...",
+        "additionalProperties": TEXT,
+    }
+    data = _object({"sender": {"type": ["string", "null"]}, "kwargs": {"type": "object"}, "types": types})
+    always = {
+        "specversion": {"const": "1.0"},
+        "id": {"type": "string", "format": "uuid"},
+        "source": {"const": source},
+        "type": TEXT,
+        "time": {"type": "string", "format": "date-time"},
+        "datacontenttype": {"const": "application/json"},
+        "partitionkey": TEXT,
+        "data": data,
+    }
+    sometimes = dict.fromkeys(("subject", "traceparent", "correlationid", "causationid"), TEXT)
+    event = _object(always)
+    event["properties"] |= {**sometimes, "hops": {"type": "integer", "minimum": 1}}
+    return event

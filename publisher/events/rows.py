@@ -1,0 +1,34 @@
+"""What the outbox keeps of one event."""
+
+from typing import NamedTuple
+from zlib import crc32
+
+from publisher.events.dispatch import Encoded
+from publisher.rules import Rule
+
+COLUMNS = ("message_id", "type", "routing_key", "partitionkey", "slot", "keep_unroutable", "body")
+SLOTS = 1024
+
+
+class Row(NamedTuple):
+    """In the order of COLUMNS."""
+
+    message_id: str
+    type: str
+    routing_key: str
+    partitionkey: str
+    slot: int
+    keep_unroutable: bool
+    body: bytes
+
+
+def slot_of(partitionkey: str) -> int:
+    """Shards divide the slots among them, so that events of one key stay together."""
+    return crc32(partitionkey.encode()) % SLOTS
+
+
+def row_of(encoded: Encoded, rule: Rule) -> Row:
+    event, routing_key, body = encoded
+    # PostgreSQL's text holds no NUL.
+    key = (event.partitionkey or "").replace("\0", "")
+    return Row(event.id, event.type, routing_key, key, slot_of(key), rule.unroutable == "keep", body)

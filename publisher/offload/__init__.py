@@ -1,0 +1,1 @@
+"""Receivers that exist, out of the process: OFFLOAD."""

@@ -1,0 +1,154 @@
+"""OFFLOAD: receivers that exist are taken out of the process, without a change to them.
+
+A stand-in takes the receiver's place in its signal's list and forwards what is sent to a queue of the receiver's own,
+through the outbox; the consumer calls the receiver with it. `Signal.connect` is watched, so that a receiver which is
+connected late is taken too.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial, wraps
+from threading import Lock
+from typing import Any
+
+from django.db.models import Model
+from django.dispatch import Signal
+
+from publisher import atomicity, conf
+from publisher.catalogue.entries import Entry, Receiver, drop, entries, path_of, replace
+from publisher.catalogue.signals import KnownSignal, catalogue
+from publisher.events.dispatch import sender_label
+from publisher.offload.offloaded import (
+    Offloaded,
+    can_be_offloaded,
+    identity_of,
+    is_lambda,
+    means,
+    object_at,
+    stays_here,
+    unbound,
+)
+from publisher.offload.stand_in import StandIn
+from publisher.offload_entry import OffloadEntry
+from publisher.receivers import SAVE_SIGNALS
+from publisher.rules import OWN_APPS
+
+_entries: tuple[OffloadEntry, ...] = ()
+# What an entry names that is called otherwise where it is defined: by its id, with the entry.
+_targets: dict[int, tuple[object, OffloadEntry]] = {}
+_offloaded: dict[str, Offloaded] = {}
+_signals: dict[int, Signal] = {}
+_lock = Lock()
+
+
+def connect() -> None:
+    """Take what OFFLOAD names out of every signal, and give back what it named before."""
+    global _entries
+    disconnect()
+    _entries = conf.offload()
+    if not _entries:
+        return
+    for entry in _entries:
+        # What cannot be imported, or is not there, is a system-check error.
+        with suppress(Exception):
+            target = unbound(object_at(entry.receiver))
+            _targets.setdefault(id(target), (target, entry))
+    watch_connect()
+    for known in catalogue():
+        take(known.signal, known)
+
+
+def disconnect() -> None:
+    """The receivers back in their places."""
+    global _entries
+    for signal in _signals.values():
+        replace(signal, lambda entry: entry.held.held if isinstance(entry.held, StandIn) else None)
+    _entries = ()
+    _targets.clear()
+    _offloaded.clear()
+    _signals.clear()
+
+
+def watch_connect() -> None:
+    """Look at each receiver that is connected from now on. Done once; without entries it takes nothing."""
+    if hasattr(Signal.connect, "is_watched"):
+        return
+    original = Signal.connect
+
+    @wraps(original)
+    def connect(self: Signal, *args: Any, **kwargs: Any) -> None:
+        if _entries:
+            # Django tells by weak references, which a stand-in is none of: a new object at the same address would be
+            # taken for one that is connected already.
+            drop(self, _is_collected)
+        original(self, *args, **kwargs)
+        if _entries:
+            take(self)
+
+    connect.is_watched = True  # type: ignore[attr-defined]
+    Signal.connect = connect  # type: ignore[method-assign]
+
+
+def take(signal: Signal, known: KnownSignal | None = None) -> None:
+    """Put stand-ins in the place of the receivers that OFFLOAD names."""
+    if not can_be_offloaded(signal) or not replace(signal, partial(_stand_in, known)):
+        return
+    _signals[id(signal)] = signal
+    if signal in SAVE_SIGNALS:
+        for entry in entries(signal):
+            if isinstance(entry.held, StandIn):
+                _make_atomic(entry)
+
+
+def _is_collected(entry: Entry) -> bool:
+    return isinstance(entry.held, StandIn) and entry.held.receiver is None
+
+
+def all_offloaded() -> tuple[Offloaded, ...]:
+    """The receivers that were taken so far."""
+    return tuple(_offloaded.values())
+
+
+def _stand_in(known: KnownSignal | None, entry: Entry) -> StandIn | None:
+    receiver = entry.receiver
+    if receiver is None or entry.is_the_bridges or isinstance(receiver, StandIn):
+        return None
+    named = _named(receiver)
+    return None if named is None else StandIn(_known_as(*named, receiver, entry.held), entry.held, receiver, known)
+
+
+def _named(receiver: Receiver) -> tuple[str, OffloadEntry] | None:
+    """What OFFLOAD calls the receiver, and the first entry that means it; None when there is none."""
+    path, function = path_of(receiver), unbound(receiver)
+    if is_lambda(function):
+        return None
+    target, outright = _targets.get(id(function), (None, None))
+    name = outright.receiver if outright and target is function else path
+    entry = next((entry for entry in _entries if means(entry, path) or entry.receiver == name), None)
+    return None if entry is None else (name, entry)
+
+
+def _known_as(name: str, how: OffloadEntry, receiver: Receiver, held: Any) -> Offloaded:
+    """One and the same for a receiver of several signals; objects that share a path are numbered."""
+    with _lock:
+        number = 1
+        while True:
+            numbered = name if number == 1 else f"{name}~{number}"
+            known = _offloaded.get(numbered)
+            if known is None or known.receiver is None:
+                known = _offloaded[numbered] = Offloaded(path=name, name=numbered, held=held, entry=how)
+            if identity_of(known.receiver) == identity_of(receiver):
+                return known
+            number += 1
+
+
+def _make_atomic(entry: Entry) -> None:
+    for model in models_of(entry):
+        atomicity.make_saves_atomic(model)
+
+
+def models_of(entry: Entry) -> Iterator[type[Model]]:
+    """Those of which the receiver hears out of process."""
+    for model in entry.senders():
+        if model._meta.app_label not in OWN_APPS and not stays_here(model, sender_label(model), {}):
+            yield model

@@ -1,0 +1,133 @@
+"""Which receivers can be offloaded, and what is known of one that was."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from operator import attrgetter
+from typing import Any
+from zlib import crc32
+
+from django.apps import apps
+from django.core.signals import setting_changed
+from django.db.backends.signals import connection_created
+from django.db.models import Model
+from django.db.models.signals import class_prepared, post_init, post_migrate, pre_init, pre_migrate
+from django.dispatch import Signal
+from django.utils.autoreload import autoreload_started, file_changed
+
+from publisher.catalogue.entries import Receiver, dereferenced
+from publisher.offload_entry import OffloadEntry
+from publisher.raised import why_not_imported
+from publisher.rules import OWN_APPS, SENDERS_UNLESS_NAMED
+from publisher.wire.routing import QUEUE_MARK
+
+NAME_BYTES = 100
+# Sent per row read, before there is an outbox, or for what has to happen at that very moment.
+HERE_AND_NOW = (
+    pre_init, post_init, class_prepared, pre_migrate, post_migrate, connection_created, setting_changed,
+    autoreload_started, file_changed,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Offloaded:
+    """A receiver that runs out of process.
+
+    `path` is what OFFLOAD calls it; `name` is the same with a number where several objects share it. `held` is what
+    Django held of it, and `entry` says how it is run.
+    """
+
+    path: str
+    name: str
+    held: Any
+    entry: OffloadEntry
+
+    @property
+    def receiver(self) -> Receiver | None:
+        """None when it was collected."""
+        return dereferenced(self.held)
+
+    @property
+    def handler(self) -> str:
+        """The name, as far as a queue's can be that long."""
+        data = self.name.encode()
+        return self.name if len(data) <= NAME_BYTES else f"{data[:90].decode(errors='ignore')}~{crc32(data):08x}"
+
+    def routing_key(self, service: str) -> str:
+        """Straight to its queue, so that nobody else gets what only this receiver was connected to."""
+        return f"{QUEUE_MARK}{service}.{self.handler}"
+
+
+def can_be_offloaded(signal: Signal) -> bool:
+    return not any(signal is each for each in HERE_AND_NOW)
+
+
+def means(entry: OffloadEntry, path: str) -> bool:
+    """Whether the entry means the receiver at this path."""
+    return path == entry.receiver or (entry.is_glob and _is_globbed(path, entry.receiver))
+
+
+def _is_globbed(path: str, pattern: str) -> bool:
+    package = path.partition(".")[0]
+    # Django's own receivers keep the process in order: a glob takes them only when it is about Django.
+    is_about_it = package not in OWN_APPS and (package != "django" or pattern.startswith("django."))
+    return is_about_it and fnmatchcase(path, pattern)
+
+
+def stays_here(sender: object, label: str | None, kwargs: Mapping[str, Any]) -> bool:
+    """Whether the receiver is called in process all the same: for sessions, fixtures and migrations."""
+    if label in SENDERS_UNLESS_NAMED:
+        return True
+    if not (isinstance(sender, type) and issubclass(sender, Model) and hasattr(sender, "_meta")):
+        return False
+    # Models of then, and the one that records what was migrated, are in a registry of their own: no consumer has them.
+    return kwargs.get("raw") is True or sender._meta.apps is not apps
+
+
+def unbound(receiver: object) -> object:
+    """The function of a bound method or of a partial; anything else is itself."""
+    function: object = receiver.func if isinstance(receiver, partial) else receiver
+    return getattr(function, "__func__", function)
+
+
+def is_lambda(function: object) -> bool:
+    return getattr(function, "__name__", "") == "<lambda>"
+
+
+def identity_of(receiver: object) -> tuple[int, int]:
+    """A bound method is another object each time it is looked up: object and function tell whether it is the same."""
+    return id(getattr(receiver, "__self__", receiver)), id(getattr(receiver, "__func__", receiver))
+
+
+class BrokenModule(ImportError):
+    """A module raised while it was imported. The message says what, and where: mend it."""
+
+
+def object_at(path: str) -> object:
+    """The module's attribute, or a class's, at a dotted path. Raises ImportError; BrokenModule for what one raises."""
+    module, _, rest = path.rpartition(".")
+    while module and not _is_module(module):
+        module, _, last = module.rpartition(".")
+        rest = f"{last}.{rest}"
+    if not module:
+        raise ImportError(f"there is no module at the beginning of {path!r}")
+    try:
+        holder = import_module(module)
+    except Exception as exc:
+        raise BrokenModule(f"{module} cannot be imported: {why_not_imported(exc)}") from exc
+    try:
+        found: object = attrgetter(rest)(holder)
+    except AttributeError as exc:
+        raise ImportError(str(exc)) from exc
+    return found
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return name in sys.modules or find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False

@@ -1,0 +1,120 @@
+"""The state of an outbox, as people and programs want to see it."""
+
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import Error as DatabaseTrouble
+from django.db.models.functions import Length
+
+from publisher.models import OutboxEvent, RelayLease, UnroutableKey
+from publisher.outbox.querysets import leases, parked
+from publisher.wire.event import milliseconds_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked:
+    """An event that the broker will not take."""
+
+    id: int
+    event: str
+    routing_key: str
+    size: int
+    reason: str
+    parked_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unroutable:
+    """A routing key that no queue was bound to: events that were dropped, and those kept until one is."""
+
+    routing_key: str
+    dropped: int
+    kept: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Who relays a shard, and how many events a second it relayed lately. `holder` is empty for nobody."""
+
+    shard: int
+    shards: int
+    holder: str
+    rate: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """One outbox. `oldest_seconds` is the age of the oldest pending event; None when there is none."""
+
+    database: str
+    pending: int
+    oldest_seconds: float | None
+    parked: tuple[Parked, ...]
+    unroutable: tuple[Unroutable, ...]
+    leases: tuple[Lease, ...]
+
+
+def ledger(using: str) -> Ledger:
+    pending = OutboxEvent.objects.using(using)
+    return Ledger(
+        database=using,
+        pending=pending.count(),
+        oldest_seconds=oldest_seconds(using),
+        parked=tuple(
+            Parked(
+                id=row.id,
+                event=row.message_id,
+                routing_key=row.routing_key,
+                size=row.size,
+                reason=row.reason,
+                parked_at=row.parked_at,
+            )
+            for row in parked(using).refused().annotate(size=Length("body")).defer("body")
+        ),
+        unroutable=_unroutable(using),
+        leases=_leases(using),
+    )
+
+
+def pending_in(aliases: Iterable[str]) -> dict[str, int]:
+    """How many events wait in each of these databases; only where some do, and where it can be told."""
+    found = {}
+    for alias in aliases:
+        with suppress(DatabaseTrouble):
+            if count := OutboxEvent.objects.using(alias).count():
+                found[alias] = count
+    return found
+
+
+def oldest_seconds(using: str) -> float | None:
+    """The age of the oldest pending event; None when there is none."""
+    oldest = OutboxEvent.objects.using(using).values_list("message_id", flat=True).first()
+    made_at = milliseconds_of(oldest) if oldest else None
+    return None if made_at is None else round(max(0.0, time.time() - made_at / 1000), 3)
+
+
+def _unroutable(using: str) -> tuple[Unroutable, ...]:
+    dropped = dict(UnroutableKey.objects.using(using).values_list("routing_key", "count"))
+    kept = parked(using).kept().count_by_key()
+    return tuple(
+        Unroutable(routing_key=key, dropped=dropped.get(key, 0), kept=kept.get(key, 0))
+        for key in sorted(dropped.keys() | kept.keys())
+    )
+
+
+def _leases(using: str) -> tuple[Lease, ...]:
+    """Without those of shards that are no more, where a relay has another number of them by now."""
+    alive = dict(leases(using).alive().values_list("shard", "shards"))
+    return tuple(
+        Lease(
+            shard=row.shard,
+            shards=row.shards,
+            holder=row.holder if row.shard in alive else "",
+            rate=round(row.rate, 1) if row.shard in alive else 0.0,
+        )
+        for row in RelayLease.objects.using(using).all()
+        if not alive or row.shards in alive.values()
+    )

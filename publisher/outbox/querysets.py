@@ -1,0 +1,301 @@
+"""The verbs of the outbox's tables.
+
+Not those of their managers: a process that only writes events starts sooner without.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import timedelta
+from itertools import takewhile
+from typing import Any, NamedTuple
+
+from django.db import connections, models, transaction
+from django.db.models import F, Q
+
+from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
+from publisher.outbox.digests import digest_in_sql, digest_of
+from publisher.outbox.postgres import binary_rows, speaks_psycopg
+from publisher.utc import UtcNow
+
+BESIDE_THE_BODY = "id, message_id, type, routing_key, partitionkey, slot, keep_unroutable"
+COLUMNS = f"{BESIDE_THE_BODY}, body"
+
+# A body of so many bytes comes with its row; of larger ones, so many are fetched at a time, or else one.
+SMALL_BYTES = 8_000
+FETCHED_BYTES = 4_000_000
+WAITING_COLUMNS = f"{BESIDE_THE_BODY}, CASE WHEN LENGTH(body) <= {SMALL_BYTES} THEN body END AS body"
+# More runs than this are cheaper to list.
+MOST_RUNS = 20
+
+# A row as the database gives it; None stands for a body that did not come with it.
+Found = tuple[Any, ...]
+
+
+class WaitingRow(NamedTuple):
+    """What the relay reads of an outbox event."""
+
+    id: int
+    message_id: str
+    type: str
+    routing_key: str
+    partitionkey: str
+    slot: int
+    keep_unroutable: bool
+    body: bytes | memoryview
+
+
+class Batch(NamedTuple):
+    """Rows that wait, in outbox order, and whether there may be more."""
+
+    rows: list[WaitingRow]
+    has_more: bool
+
+
+class Shards(NamedTuple):
+    """Those shards, of so many, that a relay has."""
+
+    held: frozenset[int] = frozenset((0,))
+    of: int = 1
+
+    @property
+    def condition(self) -> str:
+        """In SQL; empty for all rows."""
+        return f"MOD(slot, {self.of}) IN ({_literals(self.held)})" if len(self.held) < self.of else ""
+
+
+ALL = Shards()
+
+
+class OutboxQuerySet(models.QuerySet[Any]):
+    def waiting(self, besides: Collection[int], most: int, shards: Shards = ALL) -> Batch:
+        """The first rows in outbox order, without those that are on their way, and as far as memory allows.
+
+        Never `id > last`: a row becomes visible when its transaction commits, which may be after that of a later id.
+        """
+        found = self._fetch(_select(table(self), runs(besides), int(most), shards.condition))
+        rows = list(map(WaitingRow._make, self._whole(found)))
+        return Batch(rows, has_more=len(found) == most or len(rows) < len(found))
+
+    def _whole(self, found: list[Found]) -> list[Found]:
+        """With the bodies that did not come with their rows, up to the first that has no room, or is gone."""
+        large = [row[0] for row in found if row[-1] is None]
+        if not large:
+            return found
+        bodies = self._bodies(large)
+        filled = ((*row[:-1], bodies.get(row[0])) if row[-1] is None else row for row in found)
+        return list(takewhile(lambda row: row[-1] is not None, filled))
+
+    def _bodies(self, ids: Collection[int]) -> dict[int, Any]:
+        """By id, of as many of these as there is room for."""
+        sizes = self._fetch(f"SELECT id, LENGTH(body) FROM {table(self)} WHERE {_among(ids)} ORDER BY id")
+        if not sizes:
+            return {}
+        return dict(self._fetch(f"SELECT id, body FROM {table(self)} WHERE {_among(fitting(sizes))}"))
+
+    def _fetch(self, statement: str) -> list[Found]:
+        connection = connections[self.db]
+        if speaks_psycopg(connection):
+            return binary_rows(connection, statement)
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            rows: list[Found] = cursor.fetchall()
+            return rows
+
+    def delete_by_id(self, ids: Collection[int]) -> None:
+        if ids:
+            with connections[self.db].cursor() as cursor:
+                cursor.execute(f"DELETE FROM {table(self)} WHERE {_among(ids)}")
+
+    def park(self, parked: "ParkedQuerySet", ids: Collection[int], kind: str, reason: str) -> None:
+        """Take these rows out of the line, under their ids."""
+        if not ids:
+            return
+        with transaction.atomic(using=self.db), connections[self.db].cursor() as cursor:
+            digest = digest_in_sql(connections[self.db], "routing_key")
+            cursor.execute(
+                f"INSERT INTO {table(parked)} ({COLUMNS}, digest, kind, reason) "
+                f"SELECT {COLUMNS}, {digest}, %s, %s FROM {table(self)} WHERE id IN ({_literals(ids)})",
+                [kind, reason],
+            )
+            cursor.execute(f"DELETE FROM {table(self)} WHERE id IN ({_literals(ids)})")
+
+
+class ParkedQuerySet(models.QuerySet[Any]):
+    def refused(self) -> "ParkedQuerySet":
+        """Those that the broker will not take."""
+        rows: ParkedQuerySet = self.filter(kind=ParkedEvent.Kind.REFUSED)
+        return rows
+
+    def kept(self) -> "ParkedQuerySet":
+        """Those that wait until a queue is bound."""
+        rows: ParkedQuerySet = self.filter(kind=ParkedEvent.Kind.UNROUTABLE)
+        return rows
+
+    def put_back(self, outbox: OutboxQuerySet) -> int:
+        """Into the line again, where they were: their ids are the order. How many there were."""
+        with transaction.atomic(using=self.db), connections[self.db].cursor() as cursor:
+            ids = list(self.select_for_update().values_list("id", flat=True))
+            for chunk in (ids[start : start + 1000] for start in range(0, len(ids), 1000)):
+                cursor.execute(
+                    f"INSERT INTO {table(outbox)} ({COLUMNS}) "
+                    f"SELECT {COLUMNS} FROM {table(self)} WHERE id IN ({_literals(chunk)})"
+                )
+                cursor.execute(f"DELETE FROM {table(self)} WHERE id IN ({_literals(chunk)})")
+        return len(ids)
+
+    def in_shards(self, shards: Shards) -> "ParkedQuerySet":
+        """Those whose key belongs to these shards."""
+        if not shards.condition:
+            return self
+        shard = models.Func(F("slot"), shards.of, function="MOD")
+        rows: ParkedQuerySet = self.alias(shard=shard).filter(shard__in=shards.held)
+        return rows
+
+    def under(self, key: str) -> "ParkedQuerySet":
+        """Those of this routing key."""
+        rows: ParkedQuerySet = self.filter(digest=digest_of(key))
+        return rows
+
+    def first_of_each_key(self) -> dict[str, int]:
+        """The id of the oldest event under each routing key."""
+        return self._by_key(models.Min("id"))
+
+    def count_by_key(self) -> dict[str, int]:
+        """How many there are under each routing key."""
+        return self._by_key(models.Count("id"))
+
+    def _by_key(self, of_each: models.Aggregate) -> dict[str, int]:
+        found = self.order_by("digest").values_list("digest").annotate(first=models.Min("id"), of_each=of_each)
+        by_first = {first: of_it for _, first, of_it in found}
+        ids = list(by_first)
+        rows = (self.filter(id__in=ids[start : start + 1000]) for start in range(0, len(ids), 1000))
+        return {key: by_first[id] for some in rows for key, id in some.values_list("routing_key", "id")}
+
+
+class UnroutableQuerySet(models.QuerySet[Any]):
+    def add(self, counts: Mapping[str, int]) -> None:
+        """Count dropped events by their routing key."""
+        for key, count in counts.items():
+            row, created = self.get_or_create(digest=digest_of(key), defaults={"routing_key": key, "count": count})
+            if not created:
+                self.filter(pk=row.pk).update(count=F("count") + count, last_at=UtcNow())
+
+
+class LeaseQuerySet(models.QuerySet[Any]):
+    def make(self, shards: int) -> None:
+        """A row for each shard, where there is none."""
+        self.bulk_create([self.model(shard=shard, shards=shards) for shard in range(shards)], ignore_conflicts=True)
+
+    def alive(self) -> "LeaseQuerySet":
+        return self.filter(expires_at__gte=UtcNow()).exclude(holder="")
+
+    def take(self, shard: int, shards: int, holder: str, seconds: float, **values: Any) -> bool:
+        """Take or renew one, by the database's clock; whether it is held now.
+
+        Not while a relay that divides the outbox into another number of shards is alive: the two would overlap.
+        """
+        if self.alive().exclude(shards=shards).exclude(holder=holder).exists():
+            return False
+        free = Q(holder=holder) | Q(holder="") | Q(expires_at__lt=UtcNow())
+        expires_at = UtcNow() + timedelta(seconds=seconds)
+        rows = self.filter(free, shard=shard)
+        return bool(rows.update(holder=holder, shards=shards, expires_at=expires_at, **values))
+
+    def promise(self, shards: Collection[int], holder: str, seconds: float) -> None:
+        """Free for the claimant alone, for so long."""
+        rows = self.filter(shard__in=shards, holder=holder)
+        rows.update(holder="", rate=0.0, expires_at=UtcNow() + timedelta(seconds=seconds))
+
+    def promised_to_others(self, holder: str) -> "LeaseQuerySet":
+        return self.filter(holder="", expires_at__gte=UtcNow()).exclude(claimant="").exclude(claimant=holder)
+
+    def give_up(self, shards: Collection[int], holder: str) -> None:
+        self.filter(shard__in=shards, holder=holder).update(holder="", claimant="", rate=0.0, expires_at=UtcNow())
+
+
+def outbox(using: str) -> OutboxQuerySet:
+    return OutboxQuerySet(OutboxEvent, using=using)
+
+
+def parked(using: str) -> ParkedQuerySet:
+    return ParkedQuerySet(ParkedEvent, using=using)
+
+
+def unroutable_keys(using: str) -> UnroutableQuerySet:
+    return UnroutableQuerySet(UnroutableKey, using=using)
+
+
+def leases(using: str) -> LeaseQuerySet:
+    return LeaseQuerySet(RelayLease, using=using)
+
+
+def table(queryset: "models.QuerySet[Any]") -> str:
+    """The quoted name of its table."""
+    return connections[queryset.db].ops.quote_name(queryset.model._meta.db_table)
+
+
+def fitting(sizes: Iterable[tuple[int, int]]) -> list[int]:
+    """The ids, from the first on, whose bodies have room together; one, however large it is.
+
+    >>> fitting([(1, 2_000_000), (2, 2_000_000), (3, 10)]), fitting([(4, 9_000_000), (5, 10)])
+    ([1, 2], [4])
+    """
+    ids: list[int] = []
+    total = 0
+    for number, size in sizes:
+        total += size
+        if ids and total > FETCHED_BYTES:
+            break
+        ids.append(number)
+    return ids
+
+
+def runs(ids: Collection[int]) -> list[tuple[int, int]]:
+    """Ids as runs of consecutive ones: no id that is not among them lies within one.
+
+    >>> runs([7, 1, 2, 3, 8, 12])
+    [(1, 3), (7, 8), (12, 12)]
+    """
+    ordered = sorted(set(ids))
+    if ordered and ordered[-1] - ordered[0] + 1 == len(ordered):
+        return [(ordered[0], ordered[-1])]
+    found: list[tuple[int, int]] = []
+    for number in ordered:
+        if found and number == found[-1][1] + 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return found
+
+
+def _select(name: str, besides: Sequence[tuple[int, int]], most: int, condition: str) -> str:
+    """The rows between the runs: each gap is a range of the index, where `NOT IN` would walk through what it skips."""
+    if len(besides) > MOST_RUNS:
+        ids = (number for low, high in besides for number in range(low, high + 1))
+        where = " AND ".join(filter(None, [f"id NOT IN ({_literals(ids)})", condition]))
+        return f"SELECT {WAITING_COLUMNS} FROM {name} WHERE {where} ORDER BY id LIMIT {most}"
+    lows = [None, *(high for _, high in besides)]
+    highs = [*(low for low, _ in besides), None]
+    gaps = [_gap(low, high, condition) for low, high in zip(lows, highs, strict=True)]
+    selects = [f"SELECT {WAITING_COLUMNS} FROM {name} {gap} ORDER BY id LIMIT {most}" for gap in gaps]
+    if len(selects) == 1:
+        return selects[0]
+    union = " UNION ALL ".join(f"SELECT * FROM ({select}) gap{n}" for n, select in enumerate(selects))
+    return f"SELECT * FROM ({union}) gaps ORDER BY id LIMIT {most}"
+
+
+def _gap(low: int | None, high: int | None, condition: str) -> str:
+    bounds = [f"id > {low}" if low is not None else "", f"id < {high}" if high is not None else "", condition]
+    where = " AND ".join(filter(None, bounds))
+    return f"WHERE {where}" if where else ""
+
+
+def _among(ids: Collection[int]) -> str:
+    found = runs(ids)
+    if len(found) > MOST_RUNS:
+        return f"id IN ({_literals(ids)})"
+    return " OR ".join(f"id BETWEEN {low} AND {high}" for low, high in found)
+
+
+def _literals(ids: Iterable[int]) -> str:
+    # Thousands of parameters would cost more than the rows: integers need no quoting.
+    return ",".join(map(str, map(int, ids)))

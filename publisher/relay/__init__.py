@@ -1,0 +1,1 @@
+"""From the outbox to the exchange: the process behind `manage.py relay`."""

@@ -1,0 +1,91 @@
+"""Which shards of the outbox this relay has: a lease in the database, on the database's clock."""
+
+import os
+import socket
+import time
+import uuid
+from collections.abc import Collection
+
+from publisher.models import RelayLease
+from publisher.outbox.querysets import LeaseQuerySet, Shards, leases
+
+LEASE_SECONDS = 6.0
+RENEW_SECONDS = 2.0
+STANDBY_SECONDS = 0.5
+
+
+class Leases:
+    """The leases of one relay process.
+
+    What it is certain of goes by this process's own clock, and ends before the lease does in the database: a relay that
+    was frozen is not when it wakes, and asks the database again before it publishes.
+    """
+
+    def __init__(self, using: str, shards: int) -> None:
+        self.using = using
+        self.shards = shards
+        self.holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self.held: frozenset[int] = frozenset()
+        self.renewed_at = float("-inf")
+
+    @property
+    def mine(self) -> Shards:
+        return Shards(self.held, self.shards)
+
+    def has(self, shards: Shards) -> bool:
+        """Whether these are what is held, certainly."""
+        if time.monotonic() - self.renewed_at >= LEASE_SECONDS - RENEW_SECONDS:
+            self.renew()
+        return self.mine == shards
+
+    @property
+    def is_due(self) -> bool:
+        return time.monotonic() - self.renewed_at >= RENEW_SECONDS
+
+    def renew(self, rate: float = 0.0) -> None:
+        """Renew what is held and take what is free."""
+        asked_at = time.monotonic()
+        self._rows.make(self.shards)
+        rows = list(self._rows.filter(shard__lt=self.shards))
+        promised = set(self._rows.promised_to_others(self.holder).values_list("shard", flat=True))
+        self.held = frozenset(row.shard for row in rows if row.shard not in promised and self._take(row.shard, rate))
+        self.renewed_at = asked_at
+        if not self.held:
+            self._claim(rows)
+
+    def claimed(self) -> frozenset[int]:
+        """Shards that another relay, which has none, waits for; never the last one."""
+        rows = self._rows.filter(shard__in=self.held).exclude(claimant="").exclude(claimant=self.holder)
+        wanted = frozenset(rows.values_list("shard", flat=True))
+        return wanted if len(wanted) < len(self.held) else frozenset(sorted(wanted)[1:])
+
+    def hand_over(self, shards: Collection[int]) -> None:
+        """Let the claimant have them: promised to it for as long as a lease lasts, then free for all."""
+        self._rows.promise(shards, self.holder, LEASE_SECONDS)
+        self.held -= frozenset(shards)
+
+    def give_up(self) -> None:
+        """Free for any standby, at once; and nothing is to be kept for this one."""
+        self._rows.give_up(self.held, self.holder)
+        self._rows.filter(claimant=self.holder).update(claimant="")
+        self.held = frozenset()
+
+    @property
+    def _rows(self) -> LeaseQuerySet:
+        return leases(self.using)
+
+    def _take(self, shard: int, rate: float) -> bool:
+        claim = {} if shard in self.held else {"claimant": ""}
+        return self._rows.take(shard, self.shards, self.holder, LEASE_SECONDS, rate=rate, **claim)
+
+    def _claim(self, rows: Collection[RelayLease]) -> None:
+        """Ask for one shard of the relay that has the most, if that has more than one."""
+        shards_of: dict[str, list[int]] = {}
+        for row in rows:
+            shards_of.setdefault(row.holder, []).append(row.shard)
+        if any(row.claimant == self.holder for row in rows):
+            return
+        most = max(shards_of.values(), key=len, default=[])
+        free = [row.shard for row in rows if row.shard in most and not row.claimant]
+        if len(most) > 1 and free:
+            self._rows.filter(shard=free[-1], claimant="").update(claimant=self.holder)

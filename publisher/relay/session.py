@@ -1,0 +1,291 @@
+"""One connection's worth of relaying: read, send, and settle what the broker said of each row."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from math import inf
+
+from publisher import conf, counters
+from publisher.models import ParkedEvent
+from publisher.outbox.querysets import (
+    Batch,
+    OutboxQuerySet,
+    ParkedQuerySet,
+    WaitingRow,
+    outbox,
+    parked,
+    unroutable_keys,
+)
+from publisher.relay.care import Care
+from publisher.relay.leases import Leases
+from publisher.relay.nacked import Nacked
+from publisher.wire.errors import MessageRefused
+from publisher.wire.event import CONTENT_TYPE, seconds_of
+from publisher.wire.frames import Message
+from publisher.wire.glance import correlation_of, told_of
+from publisher.wire.sender import Outcome, Sender
+from publisher.wire.topology import addressed
+
+logger = logging.getLogger(__name__)
+
+# Few are asked for where few were there: for a few, PostgreSQL walks along the index, and for more it may go through
+# the whole table, which is large for a while after a backlog.
+FIRST_ROWS = 16
+READ_ROWS = 500
+# So much may wait for the broker's word, whatever the number of events.
+IN_FLIGHT_BYTES = 16_000_000
+DELETE_ROWS = 500
+DELETE_SECONDS = 0.05
+PROBE_SECONDS = 2.0
+PROBE_SHARE = 50
+# Of so many keys at a time it is tried whether they lead somewhere now.
+MOST_PROBES = 100
+MOST_FOUND = 10_000
+NO_QUEUE = "no queue is bound"
+
+
+class Session:
+    """What one sender has on its way, and what is known of the rows it sent.
+
+    Rows whose broker connection was lost are read again by the next session, from the lowest id on: nothing overtakes.
+    """
+
+    def __init__(
+        self, using: str, leases: Leases, sender: Sender[WaitingRow], care: Care, tally: Counter[Outcome] | None = None
+    ) -> None:
+        """`tally` counts what becomes of the rows, from one session to the next."""
+        self.sender = sender
+        self.shards = leases.mine
+        self.care = care
+        self.tally: Counter[Outcome] = Counter() if tally is None else tally
+        self.worked_at = time.monotonic()
+        self._using = using
+        self._leases = leases
+        self._done: list[int] = []
+        self._dropped: Counter[str] = Counter()
+        self._deleted_at = time.monotonic()
+        self._nacked = Nacked()
+        self._in_flight_bytes = 0
+        self._rows = FIRST_ROWS
+        self._kept = self._parked_unroutable().first_of_each_key()
+        self._probes: set[int] = set()
+        self._next_probe_at = time.monotonic() + PROBE_SECONDS
+        self._probed_id = 0
+        self._pathless: list[int] = []
+        # Routing keys of events that are kept, under which one reached a queue.
+        self._found: set[str] = set()
+
+    def send_waiting(self) -> bool:
+        """Send what is waiting, as far as there is room; whether there may be more."""
+        if not self._has_room:
+            return False
+        self._probe()
+        # One moment for both: a pause that ended between them would let a later row of its key go first.
+        now = time.monotonic()
+        rows, has_more = self._read(now)
+        if not self._leases.has(self.shards):
+            # Frozen meanwhile, or the database took so long: another relay may have sent these, and what came after.
+            return True
+        sendable, staying = self._sorted(self._with_a_path(rows), now)
+        if len(staying) < len(rows):
+            self.worked_at = time.monotonic()
+            self._send(sendable)
+        # Where nothing moved, nothing will at once: what is in line waits for a confirm, or for a pause to end.
+        return has_more and len(staying) < len(rows)
+
+    def _send(self, rows: Sequence[WaitingRow]) -> None:
+        exchange, service = self.sender.exchange, conf.service()
+        self._in_flight_bytes += sum(len(row.body) for row in rows)
+        try:
+            self.sender.send_all((row, message_of(row, exchange, service)) for row in rows)
+        except MessageRefused as exc:
+            if not self.sender.is_open:
+                raise
+            self._in_flight_bytes = sum(len(row.body) for row in self._on_their_way)
+            self.park(exc.tokens[0], str(exc))
+
+    @property
+    def _has_room(self) -> bool:
+        room = min(self.care.window, self.sender.window) - len(self.sender.in_flight)
+        if not self.sender.has_room or room < self._most or not self._nacked.has_room(time.monotonic()):
+            return False
+        return self._in_flight_bytes < IN_FLIGHT_BYTES
+
+    @property
+    def _on_their_way(self) -> Iterator[WaitingRow]:
+        return (row for row, _ in self.sender.in_flight.values())
+
+    @property
+    def _most(self) -> int:
+        return min(self._rows, self.care.window)
+
+    def _read(self, now: float) -> Batch:
+        on_their_way = [row.id for row in self._on_their_way]
+        nacked = self._nacked.unread(now, {row.partitionkey for row in self._on_their_way}) if self._nacked else ()
+        batch = self._outbox.waiting([*on_their_way, *self._done, *nacked], self._most, self.shards)
+        self._rows = max(FIRST_ROWS, min(READ_ROWS, 2 * len(batch.rows)))
+        self.care = self.care.reached(min([*on_their_way, *(row.id for row in batch.rows)], default=inf))
+        return batch
+
+    def _with_a_path(self, rows: Iterable[WaitingRow]) -> list[WaitingRow]:
+        """Without those under a key that is known to lead nowhere, which wait in their order beside the line."""
+        found, pathless = [], []
+        for row in rows:
+            if row.keep_unroutable and row.routing_key in self._kept and row.id not in self._probes:
+                pathless.append(row.id)
+            else:
+                found.append(row)
+        self._park(pathless, ParkedEvent.Kind.UNROUTABLE, NO_QUEUE)
+        return found
+
+    def _sorted(self, rows: Iterable[WaitingRow], now: float) -> tuple[list[WaitingRow], list[WaitingRow]]:
+        """Those to send, and those to read again at once; what might overtake a nacked row is set aside."""
+        rows = list(rows)
+        if not self._nacked and not any(map(self._may_lead_nowhere, rows)):
+            return rows, []
+        careful = self._nacked.careful(now)
+
+        def goes_alone(row: WaitingRow) -> bool:
+            return row.routing_key in careful or self._may_lead_nowhere(row)
+
+        sent = {row.partitionkey for row in self._on_their_way}
+        held = self._nacked.keys(now) | {row.partitionkey for row in self._on_their_way if goes_alone(row)}
+        sendable, staying = [], []
+        for row in rows:
+            key, is_careful = row.partitionkey, goes_alone(row)
+            if key in held or (is_careful and key in sent) or self._nacked.is_behind(row.id, key):
+                held.add(key)
+                if not self._nacked.set_aside(row.id, key):
+                    staying.append(row)
+            else:
+                sendable.append(row)
+                sent.add(key)
+                if is_careful:
+                    held.add(key)
+        return sendable, staying
+
+    def _note_found(self, key: str) -> None:
+        # Keys that are made of values are without end: those that are forgotten are careful once more.
+        if len(self._found) >= MOST_FOUND:
+            self._found.clear()
+        self._found.add(key)
+
+    def _may_lead_nowhere(self, row: WaitingRow) -> bool:
+        """Whether it may come back, to be kept, while a queue is bound for those behind it."""
+        return row.keep_unroutable and row.routing_key not in self._found
+
+    @property
+    def has_deletions(self) -> bool:
+        """Whether confirmed rows wait to be deleted."""
+        return bool(self._done)
+
+    def settle(self) -> None:
+        """Delete what the broker took, and keep or count what it could not route."""
+        released: list[WaitingRow] = []
+        while self.sender.settled:
+            row, outcome = self.sender.settled.popleft()
+            if outcome is not Outcome.UNROUTABLE or row.id not in self._probes:
+                self.tally[outcome] += 1
+            self._in_flight_bytes -= len(row.body)
+            if outcome is Outcome.NACKED:
+                self._nacked.add(row.id, row.partitionkey, row.routing_key, time.monotonic())
+                continue
+            self._nacked.forget(row.id)
+            if outcome is Outcome.UNROUTABLE:
+                self._unroutable(row)
+            else:
+                self._done.append(row.id)
+                if row.keep_unroutable:
+                    self._note_found(row.routing_key)
+                    if row.id in self._probes:
+                        released.append(row)
+        self._park(self._pathless, ParkedEvent.Kind.UNROUTABLE, NO_QUEUE)
+        self._pathless.clear()
+        for row in released:
+            self._release(row)
+        if len(self._done) >= DELETE_ROWS or self._is_time_to_delete:
+            self.delete()
+
+    def delete(self) -> None:
+        """Delete what was confirmed."""
+        self._outbox.delete_by_id(self._done)
+        self._done.clear()
+        self._deleted_at = time.monotonic()
+        if self._dropped:
+            unroutable_keys(self._using).add(self._dropped)
+            self._dropped.clear()
+
+    def park(self, row: WaitingRow, reason: str) -> None:
+        """Out of the line: the broker will never take this one."""
+        ids = told_of(row.body)
+        logger.error("parked id=%s event=%s%s key=%s: %s", row.id, row.message_id, ids, row.routing_key, reason)
+        self._nacked.forget(row.id)
+        self._park([row.id], ParkedEvent.Kind.REFUSED, reason)
+
+    def _unroutable(self, row: WaitingRow) -> None:
+        if row.keep_unroutable:
+            self._found.discard(row.routing_key)
+            self._kept.setdefault(row.routing_key, row.id)
+            self._probes.discard(row.id)
+            self._pathless.append(row.id)
+            return
+        key, ids = row.routing_key, told_of(row.body)
+        if counters.is_news(number := counters.count(counters.UNROUTABLE, key)):
+            logger.warning("unroutable key=%s event=%s%s: %d dropped so far, %s", key, row.message_id, ids, number,
+                           NO_QUEUE)  # fmt: skip
+        self._dropped[key] += 1
+        self._done.append(row.id)
+
+    def _probe(self) -> None:
+        """Try the oldest event of keys that led nowhere, one key after the other: its binding may have appeared."""
+        began = time.monotonic()
+        if not self._kept or began < self._next_probe_at:
+            return
+        self._kept = self._parked_unroutable().first_of_each_key()
+        # Of many, it takes a while to find them, and all others wait meanwhile.
+        took = time.monotonic() - began
+        self._next_probe_at = began + max(PROBE_SECONDS, PROBE_SHARE * took)
+        waiting = sorted(self._kept.values())
+        oldest = ([number for number in waiting if number > self._probed_id] or waiting)[:MOST_PROBES]
+        self._probed_id = max(oldest, default=0)
+        self._probes.update(oldest)
+        self._parked_unroutable().filter(id__in=oldest).put_back(self._outbox)
+
+    def _release(self, row: WaitingRow) -> None:
+        self._probes.discard(row.id)
+        self._kept.pop(row.routing_key, None)
+        count = self._parked_unroutable().under(row.routing_key).put_back(self._outbox)
+        logger.info("bound again key=%s: %d kept events go out", row.routing_key, count + 1)
+
+    def _park(self, ids: list[int], kind: str, reason: str) -> None:
+        self._outbox.park(parked(self._using), ids, kind, reason)
+
+    def _parked_unroutable(self) -> ParkedQuerySet:
+        return parked(self._using).in_shards(self.shards).kept()
+
+    @property
+    def _is_time_to_delete(self) -> bool:
+        # Not at once: the next event would wait behind the commit of the deletion.
+        return bool(self._done) and time.monotonic() - self._deleted_at > DELETE_SECONDS
+
+    @property
+    def _outbox(self) -> OutboxQuerySet:
+        return outbox(self._using)
+
+
+def message_of(row: WaitingRow, exchange: str, service: str) -> Message:
+    """The message of a row: the body as it is, and what brokers and tools look at beside it."""
+    exchange, key = addressed(exchange, row.routing_key)
+    body = bytes(row.body)
+    return Message(
+        exchange=exchange,
+        routing_key=key,
+        body=body,
+        content_type=CONTENT_TYPE,
+        correlation_id=correlation_of(body),
+        message_id=row.message_id,
+        type=row.type,
+        app_id=service,
+        timestamp=seconds_of(row.message_id),
+    )

@@ -1,0 +1,80 @@
+"""How the relay hears of new events: at once from PostgreSQL, by looking from other databases."""
+
+import os
+from contextlib import suppress
+from typing import Any, Protocol
+
+from django.db import connections
+
+from publisher.outbox.postgres import speaks_psycopg
+from publisher.outbox.statement import CHANNEL
+from publisher.wire.loop import Loop
+
+
+class Wakeup(Protocol):
+    """Ends the loop's current wait when there may be something new."""
+
+    is_instant: bool
+
+    def missed(self) -> bool:
+        """Whether something came that did not end a wait, since this was last asked."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Looking:
+    """Nothing tells: the relay looks, less often the longer nothing came."""
+
+    is_instant = False
+
+    def missed(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+
+class Listening:
+    """PostgreSQL's LISTEN, on the relay's own connection, whose socket the loop watches.
+
+    https://www.postgresql.org/docs/current/sql-notify.html
+    """
+
+    is_instant = True
+
+    def __init__(self, using: str, loop: Loop) -> None:
+        with connections[using].cursor() as cursor:
+            cursor.execute(f"LISTEN {CHANNEL}")
+        self._connection: Any = connections[using].connection
+        self._connection.add_notify_handler(self._note)
+        self._loop = loop
+        self._missed = False
+        # A duplicate: libpq closes its own as soon as the connection breaks, and the number may then be another's.
+        self._socket = os.dup(self._connection.pgconn.socket)
+        loop.watch(self._socket, self._drain)
+
+    def missed(self) -> bool:
+        missed, self._missed = self._missed, False
+        return missed
+
+    def _note(self, notify: object) -> None:
+        # It came with the answer to a query, which may have looked just before: the socket does not tell of it again.
+        self._missed = True
+
+    def _drain(self) -> None:
+        # That the loop woke is all that is wanted; a broken connection shows in the next query.
+        with suppress(Exception):
+            self._connection.pgconn.consume_input()
+            while self._connection.pgconn.notifies():
+                pass
+
+    def close(self) -> None:
+        self._connection.remove_notify_handler(self._note)
+        self._loop.unwatch(self._socket)
+        os.close(self._socket)
+
+
+def wakeup(using: str, loop: Loop) -> Wakeup:
+    """The best that this database and its driver offer."""
+    return Listening(using, loop) if speaks_psycopg(connections[using]) else Looking()

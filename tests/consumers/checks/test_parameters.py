@@ -1,0 +1,74 @@
+"""What a handler asks for and never gets is told of before its first event fails."""
+
+import pytest
+from django.contrib.auth.signals import user_login_failed
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
+from django.dispatch import Signal
+
+from consumers.checks.parameters import check_parameters
+from consumers.registry import Handler
+from publisher.signals import queryset_updated
+from tests.foo.signals import user_login
+
+SAVES = "django.db.models.signals.*"
+
+
+@pytest.fixture
+def told(settings):
+    def told(function, *signals, forward=(SAVES,), redact=None):
+        settings.SIGNAL_BRIDGE = {"FORWARD": list(forward), "REDACT": redact or {}}
+        handler = Handler(name="h", function=function, signals=signals)
+        return [
+            (message.id, message.msg.partition(" asks for ")[2], message.hint) for message in check_parameters(handler)
+        ]
+
+    return told
+
+
+def test_parameter_that_the_signal_is_not_sent_with(told):
+    ((id, message, hint),) = told(lambda sender, order, **kwargs: None, post_save)
+    assert (id, message) == ("consumers.W005", "'order', which post_save is not sent with.")
+    assert hint == "It is sent with created, instance, raw, update_fields, using."
+    ((_, message, _),) = told(lambda created, **kwargs: None, post_save, pre_save)
+    assert message == "'created', which pre_save is not sent with."
+    ((_, message, _),) = told(lambda *, values, pk, **kwargs: None, queryset_updated, forward=())
+    assert message == "'pk', which queryset_updated is not sent with."
+
+
+def test_changes_are_sent_where_a_rule_says_so(told):
+    def handle(sender, instance, changes, **kwargs): ...
+
+    ((_, message, hint),) = told(handle, post_save)
+    assert message == "'changes', which no rule adds to post_save."
+    assert hint == 'Write "changes": True into the rule, or changes=None here.'
+    assert told(handle, post_save, forward=[{"signal": SAVES, "changes": True}]) == []
+    assert told(handle, post_save, forward=[]) == [], "another service may send it"
+    ((_, message, _),) = told(handle, post_delete)
+    assert message == "'changes', which post_delete is not sent with."
+
+
+def test_parameter_that_does_not_leave(told):
+    def handle(sender, credentials, **kwargs): ...
+
+    rules = ["django.contrib.auth.signals.*"]
+    ((_, message, hint),) = told(handle, user_login_failed, forward=rules)
+    assert message == "'credentials', which sounds like a secret, or REDACT names, and does not leave."
+    assert '"redact": {"credentials": "keep"}' in hint
+    assert told(handle, user_login_failed, forward=rules, redact={"credentials": "keep"}) == []
+    assert len(told(lambda user, **kwargs: None, user_login, forward=["tests.foo.*"], redact={"user": "drop"})) == 1
+
+
+@pytest.mark.parametrize(
+    ("function", "signals"),
+    [
+        (lambda sender, instance, created, raw, using, update_fields, **kwargs: None, [post_save]),
+        (lambda sender, signal, event, order=None, **kwargs: None, [post_save]),
+        (lambda *args, **kwargs: None, [post_save]),
+        (lambda action, pk_set, reverse, model, **kwargs: None, [m2m_changed]),
+        (lambda whatever, **kwargs: None, [user_login]),
+        (lambda whatever, **kwargs: None, [Signal()]),
+        (lambda event: None, []),
+    ],
+)
+def test_what_may_come_is_left_alone(told, function, signals):
+    assert told(function, *signals) == []

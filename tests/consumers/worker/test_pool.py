@@ -1,0 +1,97 @@
+"""When the thread that does the I/O is woken, and that a thread goes on whatever escapes."""
+
+import logging
+import time
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+
+from consumers.handling.received import Received
+from consumers.handling.results import Dead, Failed, Handled
+from consumers.worker.pool import Job, Pool
+from tests.stage import eventually
+
+DONE = Handled(event=None, began=datetime.now(UTC))
+
+
+@pytest.fixture
+def woken():
+    return []
+
+
+@pytest.fixture
+def pool(woken):
+    pool = Pool(1, lambda: woken.append(time.monotonic()))
+    yield pool
+    pool.close(5)
+
+
+def job():
+    handler = SimpleNamespace(name="h", batch=0, soft_seconds=900.0, hard_seconds=None)
+    handling = SimpleNamespace(handler=handler, beside_others=lambda received: DONE)
+    return Job(handling, [SimpleNamespace()], [SimpleNamespace(is_suspect=False)])
+
+
+def test_wakes_once_for_many_results_and_again_after_they_were_asked_for(pool, woken):
+    for _ in range(2):
+        before = len(woken)
+        for _ in range(20):
+            pool.put(job())
+        eventually(lambda: len(pool._done) == 20, seconds=5)
+        assert len(woken) == before + 1
+        assert [results for _, results in pool.done()] == [[DONE]] * 20
+
+
+class Escaping:
+    """A handling with a fault: it raises, and may not even be able to decide what becomes of that."""
+
+    def __init__(self, becomes):
+        self.becomes = becomes
+        self.handler = SimpleNamespace(name="h", batch=5, soft_seconds=900.0, hard_seconds=None)
+
+    def together(self, batch):
+        raise TypeError("escaped")
+
+    def failed(self, exc, received):
+        if self.becomes is None:
+            raise exc
+        return self.becomes
+
+
+AGAIN = Failed(received=Received(body=b"{}", routing_key="a"), after=1, exception="builtins.TypeError")
+
+
+@pytest.mark.parametrize("becomes", [AGAIN, None], ids=["failed", "dead"])
+def test_thread_goes_on_when_something_escapes_with_a_result_for_each_delivery(pool, caplog, becomes):
+    received = [Received(body=b"{}", routing_key="a")] * 2
+    delivery = SimpleNamespace(properties=SimpleNamespace(message_id="1"), body=b"{}")
+    pool.put(Job(Escaping(becomes), [delivery] * 2, received))
+    pool.put(job())
+    eventually(lambda: len(pool._done) == 2, seconds=5)
+    (_, results), (_, after) = pool.done()
+    assert after == [DONE]
+    if becomes is None:
+        assert [(type(result), result.reason) for result in results] == [(Dead, "failed")] * 2
+        assert results[0].headers["x-text"] == "escaped"
+    else:
+        assert results == [AGAIN, AGAIN]
+    assert "escaped handler=h: builtins.TypeError (consumers/test_pool.py:" in caplog.text
+
+
+def test_thread_goes_on_when_what_logs_of_it_raises(pool):
+    """A filter of the project's own, say."""
+
+    def broken(record):
+        raise RuntimeError
+
+    logger = logging.getLogger("consumers.worker")
+    logger.addFilter(broken)
+    try:
+        delivery = SimpleNamespace(properties=SimpleNamespace(message_id="1"), body=b"{}")
+        pool.put(Job(Escaping(AGAIN), [delivery], [Received(body=b"{}", routing_key="a")]))
+        pool.put(job())
+        eventually(lambda: len(pool._done) == 2, seconds=5)
+    finally:
+        logger.removeFilter(broken)
+    assert [results for _, results in pool.done()] == [[AGAIN], [DONE]]

@@ -1,0 +1,99 @@
+"""The outbox has to be where the writes are: two checks say when it is not."""
+
+import pytest
+from django.core.checks import run_checks
+from django.db.models.signals import post_save
+from django.utils.module_loading import import_string
+
+from publisher.checks.databases import check_outbox_migrated, check_routers
+from publisher.models import OutboxEvent
+from tests.databases import without_table
+from tests.foo.models import Tag
+
+BOTH = ["default", "other"]
+
+databases = pytest.mark.django_db(databases="__all__", transaction=True)
+
+
+class NoOutbox:
+    """As a router that keeps the bridge's tables on another database."""
+
+    def db_for_write(self, model, **hints):
+        return "other"
+
+    def allow_migrate(self, db, app_label, **hints):
+        return False if (db, app_label) == ("other", "publisher") else None
+
+
+def test_router_is_refused_when_it_keeps_the_outbox_from_the_writes(settings):
+    assert check_routers(None) == []
+    settings.DATABASE_ROUTERS = [f"{__name__}.NoOutbox"]
+    (error,) = check_routers(None)
+    assert (error.id, error.is_serious()) == ("publisher.E013", True)
+    assert "'other'" in error.msg
+    assert "allow_migrate" in error.hint
+
+
+class WritesElsewhere:
+    """Sends every write to the other database."""
+
+    def db_for_write(self, model, **hints):
+        return "other"
+
+
+@databases
+def test_alias_is_refused_when_the_outbox_is_not_migrated_there(settings):
+    settings.DATABASE_ROUTERS = [f"{__name__}.WritesElsewhere"]
+    assert check_outbox_migrated(None, databases=BOTH) == []
+    with without_table(OutboxEvent, "other"):
+        (error,) = check_outbox_migrated(None, databases=BOTH)
+        assert (error.id, error.is_serious()) == ("publisher.E014", True)
+        assert "'other'" in error.msg
+        assert error.hint == "Run: manage.py migrate publisher --database other"
+        assert "publisher.E014" in [found.id for found in run_checks(databases=BOTH)]
+
+
+def send(sender, **kwargs):
+    """A receiver to offload."""
+
+
+SAVES, LOGIN = "django.db.models.signals.post_save", "tests.foo.signals.user_login"
+
+
+@databases
+@pytest.mark.parametrize(
+    ("signal", "bridge", "missing"),
+    [
+        (None, {"FORWARD": ["django.contrib.auth.signals.user_login_failed"]}, ["default"]),
+        (None, {"FORWARD": [{"signal": SAVES, "senders": ["foo.Tag"]}]}, ["other"]),
+        (None, {"FORWARD": [{"signal": SAVES, "senders": ["foo.Tag"]}, LOGIN]}, ["other", "default"]),
+        (None, {"FORWARD": [{"signal": LOGIN, "delivery": "direct"}, {"signal": SAVES, "delivery": "ask"}]}, []),
+        (SAVES, {"OFFLOAD": [f"{__name__}.send"]}, ["other"]),
+        (LOGIN, {"OFFLOAD": [f"{__name__}.send"]}, ["default"]),
+        (None, {"OFFLOAD": [f"{__name__}.send"]}, []),
+    ],
+    ids=["login", "model", "both", "not by the outbox", "offloaded of a model", "offloaded of no model", "nothing"],
+)
+def test_outbox_is_found_missing_where_events_would_be_written(settings, connected, signal, bridge, missing):
+    settings.DATABASE_ROUTERS = [f"{__name__}.WritesElsewhere"]
+    connected(signal)
+    settings.SIGNAL_BRIDGE = bridge
+    with without_table(OutboxEvent, "default"), without_table(OutboxEvent, "other"):
+        errors = check_outbox_migrated(None, databases=BOTH)
+        assert [error.hint.rpartition(" ")[2] for error in errors] == missing
+
+
+@pytest.fixture
+def connected(settings):
+    """Connects the receiver to a signal of this name."""
+    signals = []
+
+    def connect(name):
+        if name is not None:
+            signals.append(import_string(name))
+            signals[-1].connect(send, sender=Tag if name == SAVES else None)
+
+    yield connect
+    settings.SIGNAL_BRIDGE = {}
+    for signal in signals:
+        signal.disconnect(send, sender=Tag if signal is post_save else None)

@@ -1,0 +1,103 @@
+"""Who relays: one at a time, whoever dies, freezes or ends."""
+
+import json
+import signal
+import time
+
+import pytest
+
+from publisher.outbox.ledger import ledger
+from publisher.relay.leases import LEASE_SECONDS, STANDBY_SECONDS, Leases
+from tests.stage import eventually
+
+SAVE = "from tests.foo.models import Article\nfor n in range({count}): Article.objects.create(title=str(n))"
+ENGINES = pytest.mark.parametrize("engine", ["sqlite", "postgres", "mariadb"])
+
+
+def start_relay(stage, **env):
+    relay = stage.start("relay", **env)
+    eventually(lambda: "lease held" in relay.log.read_text() or "standing by" in relay.log.read_text())
+    return relay
+
+
+def holds(relay):
+    return relay.log.read_text().count("lease held")
+
+
+@ENGINES
+def test_standby_takes_over_when_the_relay_is_killed(stage, queues):
+    queues.bind("q", "#")
+    first, second = start_relay(stage), start_relay(stage)
+    assert (holds(first), holds(second)) == (1, 0)
+    first.kill()
+    died = time.monotonic()
+    eventually(lambda: holds(second))
+    assert time.monotonic() - died < 10
+    stage.python(SAVE.format(count=1))
+    eventually(lambda: queues.count("q") == 1)
+    queues.delete("q")
+
+
+@ENGINES
+def test_standby_takes_over_at_once_when_the_relay_ends(stage):
+    first, second = start_relay(stage), start_relay(stage)
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(10) == 0
+    eventually(lambda: holds(second), seconds=STANDBY_SECONDS + 1.5)
+
+
+def test_frozen_relay_stops_publishing_when_it_wakes_without_its_lease(stage, queues):
+    queues.bind("q", "#")
+    first, second = start_relay(stage), start_relay(stage)
+    first.send_signal(signal.SIGSTOP)
+    eventually(lambda: holds(second), seconds=LEASE_SECONDS + 5)
+    first.send_signal(signal.SIGCONT)
+    eventually(lambda: "lease lost" in first.log.read_text() or "standing by" in first.log.read_text())
+    stage.python(SAVE.format(count=20))
+    eventually(lambda: queues.count("q") >= 20 and stage.outbox() == 0)
+    assert queues.count("q") == 20
+    queues.delete("q")
+
+
+@pytest.mark.django_db
+def test_standby_that_ends_leaves_no_claim():
+    first, second = Leases("default", 2), Leases("default", 2)
+    first.renew()
+    second.renew()
+    assert first.claimed()
+    second.give_up()
+    assert not first.claimed()
+
+
+@pytest.mark.django_db
+def test_shards_that_there_were_before_are_not_listed_once_a_relay_has_fewer():
+    before = Leases("default", 4)
+    before.renew()
+    before.give_up()
+    assert [lease.shard for lease in ledger("default").leases] == [0, 1, 2, 3]
+    Leases("default", 2).renew()
+    assert [(lease.shard, lease.shards) for lease in ledger("default").leases] == [(0, 2), (1, 2)]
+
+
+def test_shards_are_shared_when_relays_come_and_go(stage, queues):
+    queues.bind("q", "#")
+    env = {"TEST_SHARDS": "4"}
+    first = start_relay(stage, **env)
+    assert shares(stage, env) == [4]
+    second = start_relay(stage, **env)
+    eventually(lambda: len(shares(stage, env)) == 2)
+    stage.python(SAVE.format(count=50), **env)
+    eventually(lambda: queues.count("q") == 50)
+    first.kill()
+    eventually(lambda: shares(stage, env) == [4])
+    second.send_signal(signal.SIGTERM)
+    assert second.wait(10) == 0
+    assert shares(stage, env) == []
+    queues.delete("q")
+
+
+def shares(stage, env):
+    """How many shards each relay has."""
+    leases = json.loads(stage.manage("outbox", "--format", "json", **env).stdout)["leases"]
+    holders = [lease["holder"] for lease in leases if lease["holder"]]
+    return sorted(holders.count(holder) for holder in set(holders))

@@ -1,0 +1,274 @@
+"""What becomes of rows that the broker does not take: parked, kept or counted, alone, and never in silence."""
+
+import json
+import time
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+
+import pytest
+
+from publisher.models import OutboxEvent, ParkedEvent
+from publisher.outbox.querysets import ParkedQuerySet
+from publisher.relay.care import Care
+from publisher.relay.session import Session
+from publisher.wire.sender import Outcome
+from tests.leasing import held
+from tests.publisher.relay.test_nacked import Silent
+from tests.queues import Queues
+from tests.stage import eventually
+
+TRACED = """
+from publisher.wire.origin import Origin, originating
+trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+originating(Origin(traceparent=trace, correlationid="r-1")).__enter__()
+"""
+SAVE = "from tests.foo.models import Article\nfor title in {titles!r}: Article.objects.create(title=title)"
+
+
+def ledger(stage):
+    return json.loads(stage.manage("outbox", "--format", "json").stdout)
+
+
+def kept(stage):
+    return stage.database.value("SELECT count(*) FROM publisher_parkedevent WHERE kind = 'unroutable'")
+
+
+def titles(letters):
+    return [json.loads(letter.body)["data"]["kwargs"]["instance"]["fields"]["title"] for letter in letters]
+
+
+def test_row_with_a_bad_property_is_parked_alone(stage, queues):
+    queues.bind("q", "#")
+    stage.python(TRACED + SAVE.format(titles=["before", "bad", "after"]))
+    stage.database.rows("UPDATE publisher_outboxevent SET type = %s WHERE id = 2", ["x" * 300])
+    said = stage.manage("relay", "--once").stderr
+    assert titles(queues.take("q")) == ["before", "after"]
+    assert "trace=4bf92f3577b34da6a3ce929d0e0e4736 request=r-1 key=db.post_save.foo.article: AMQP" in said
+    (parked,) = ledger(stage)["parked"]
+    assert parked["id"] == 2
+    assert "255 bytes" in parked["reason"]
+    queues.delete("q")
+
+
+def test_message_too_large_is_parked_and_the_line_goes_on(strict_node, tmp_path, databases, names, django_db_blocker):
+    from tests.stage import Stage
+
+    queues = Queues(strict_node.url, names)
+    queues.bind("q", "#")
+    with django_db_blocker.unblock(), databases.fresh("sqlite") as database:
+        stage = Stage(tmp_path, database, strict_node.url, names)
+        stage.python(SAVE.format(titles=[str(n) for n in range(100)]))
+        stage.database.rows(
+            "UPDATE publisher_outboxevent SET body = CAST(body || zeroblob(100000) AS BLOB) WHERE id IN (20, 70)"
+        )
+        done = stage.manage("relay", "--once")
+        assert stage.outbox() == 0
+        state = ledger(stage)
+        assert [parked["id"] for parked in state["parked"]] == [20, 70]
+        assert "larger than" in state["parked"][0]["reason"]
+        assert done.stderr.count("parked") == 2
+        letters = titles(queues.take("q"))
+        assert sorted(set(letters), key=int) == [str(n) for n in range(100) if n not in (19, 69)]
+        first = dict.fromkeys(letters)
+        assert list(first) == sorted(first, key=int), "first arrivals are in outbox order"
+        assert "20 put back" not in stage.manage("outbox", "discard", "20").stdout
+        assert [parked["id"] for parked in ledger(stage)["parked"]] == [70]
+        stage.manage("outbox", "retry", "--all")
+        assert stage.outbox() == 1
+    queues.close()
+
+
+def test_unroutable_events_are_counted_by_key_and_dropped(stage, queues):
+    queues.bind("q", "db.post_save.#")
+    stage.python(SAVE.format(titles="abc") + "\nArticle.objects.all().delete()")
+    done = stage.manage("relay", "--once")
+    assert ledger(stage)["unroutable"] == [{"routing_key": "db.post_delete.foo.article", "dropped": 3, "kept": 0}]
+    assert done.stderr.count("unroutable key=db.post_delete.foo.article") == 1
+    assert stage.outbox() == 0
+    queues.delete("q")
+
+
+@pytest.mark.parametrize("engine", ["postgres", "mariadb"])
+def test_kept_events_go_out_in_order_when_a_binding_appears(stage, queues):
+    env = {"TEST_UNROUTABLE": "keep"}
+    relay = stage.start("relay", **env)
+    stage.python(SAVE.format(titles="abc"), **env)
+    eventually(lambda: kept(stage) == 3)
+    assert [row["kept"] for row in ledger(stage)["unroutable"]] == [3]
+    stage.python(SAVE.format(titles="de"), **env)
+    eventually(lambda: kept(stage) == 5)
+    queues.bind("q", "#")
+    eventually(lambda: queues.count("q") == 5)
+    assert titles(queues.take("q")) == list("abcde")
+    stage.python(SAVE.format(titles="f"), **env)
+    eventually(lambda: queues.count("q") == 1)
+    assert ledger(stage)["unroutable"] == []
+    assert "bound again" in relay.log.read_text()
+    queues.delete("q")
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres", "mariadb"])
+def test_keys_that_differ_in_case_alone_are_kept_and_go_out_each_by_itself(stage, queues):
+    """To a database's collation they may be one, and to the broker they are not."""
+    rule = {"signal": "django.db.models.signals.post_save", "unroutable": "keep", "senders": ["foo.article"]}
+    env = {"TEST_FORWARD": json.dumps([{**rule, "routing_key": "kept.{kwargs[instance][fields][title]}"}])}
+    stage.python(SAVE.format(titles=["NEW", "new", "n\\a", "new"]), **env)
+    stage.manage("relay", "--once", **env)
+    counts = {row["routing_key"]: row["kept"] for row in ledger(stage)["unroutable"]}
+    assert counts == {"kept.NEW": 1, "kept.new": 2, "kept.n\\a": 1}
+    queues.bind("q", "kept.new")
+    relay = stage.start("relay", **env)
+    eventually(lambda: queues.count("q") == 2)
+    assert kept(stage) == 2
+    assert relay.poll() is None
+    queues.delete("q")
+
+
+def test_relay_ends_soon_while_the_broker_has_an_alarm(stage, names, strict_node):
+    queues = Queues(strict_node.url, names)
+    queues.bind("q", "#")
+    stage.env["BROKER_URL"] = strict_node.url
+    relay = stage.start("relay")
+    eventually(lambda: "connected" in relay.log.read_text())
+    strict_node.ctl("eval", "vm_memory_monitor:set_vm_memory_high_watermark(0.00001).")
+    try:
+        stage.python(SAVE.format(titles="abc"))
+        # Longer than it takes to send them: what is on its way is not confirmed.
+        time.sleep(1)
+        assert stage.outbox() == 3
+        relay.terminate()
+        assert relay.wait(10) == 0, relay.log.read_text()
+    finally:
+        strict_node.ctl("eval", "vm_memory_monitor:set_vm_memory_high_watermark(0.4).")
+    stage.manage("relay", "--once")
+    assert set(titles(queues.take("q"))) == set("abc")
+    assert stage.outbox() == 0
+    queues.delete("q")
+    queues.close()
+
+
+def test_outbox_command_says_what_is_there(stage, queues):
+    queues.bind("q", "#")
+    stage.python(SAVE.format(titles="ab"))
+    state = ledger(stage)
+    assert state["pending"] == 2
+    assert 0 <= state["oldest_seconds"] < 60
+    assert "2 pending, the oldest for" in stage.manage("outbox").stdout
+    assert stage.manage("outbox", "retry", check=False).returncode == 2
+    missing = stage.manage("outbox", "discard", "7", check=False)
+    assert (missing.returncode, "Not parked: 7" in missing.stderr) == (1, True)
+    queues.delete("q")
+
+
+def test_event_for_an_offloaded_receiver_holds_nobody_up_when_the_relay_has_no_offload(stage, queues):
+    queues.bind("q", "db.#")
+    stage.python(SAVE.format(titles="abc"))
+    key = "UPDATE publisher_outboxevent SET routing_key = %s WHERE id = 2"
+    stage.database.rows(key, [f"@{queues.service}.shop.receivers.reindex"])
+    relay = stage.start("relay")
+    eventually(lambda: stage.outbox() == 0)
+    assert titles(queues.take("q")) == ["a", "c"]
+    assert relay.log.read_text().count("connected") == 1
+    queues.delete("q")
+
+
+def test_event_is_parked_alone_when_topic_permissions_forbid_its_key(stage, queues, broker):
+    if broker.ctl is None:
+        pytest.skip("somebody else's broker: no users are added there")
+    queues.bind("q", "#")
+    user, url = queues.service, urlsplit(stage.env["BROKER_URL"])
+    broker.ctl("add_user", user, "password")
+    broker.ctl("set_permissions", user, ".*", ".*", ".*")
+    broker.ctl("set_topic_permissions", user, queues.exchange, r"^db\.", ".*")
+    stage.python(SAVE.format(titles="abc"))
+    stage.database.rows("UPDATE publisher_outboxevent SET routing_key = 'shop.order' WHERE id = 2")
+    address = f"{url.hostname}:{url.port}{url.path}"
+    stage.manage("relay", "--once", BROKER_URL=f"{url.scheme}://{user}:password@{address}")
+    assert list(dict.fromkeys(titles(queues.take("q")))) == ["a", "c"]
+    (parked,) = ledger(stage)["parked"]
+    assert parked["id"] == 2
+    assert "access to topic 'shop.order'" in parked["reason"]
+    broker.ctl("delete_user", user)
+    queues.delete("q")
+
+
+class Kept:
+    """A session over rows that are kept where no queue is bound, and a broker that says what a test makes it say."""
+
+    def __init__(self, monkeypatch, *rows):
+        self.now = 0.0
+        self.sender = Silent()
+        monkeypatch.setattr("publisher.relay.session.time", SimpleNamespace(monotonic=lambda: self.now))
+        OutboxEvent.objects.bulk_create(
+            OutboxEvent(message_id=n, type="t", routing_key="k", partitionkey=key, slot=1, keep_unroutable=True,
+                        body=b"{}")
+            for n, key in enumerate(rows, start=1)
+        )  # fmt: skip
+        self.session = Session("default", held(), self.sender, Care(most=2000, window=2000))
+
+    def sent(self, after_seconds=0.0):
+        """What goes out now, as ids of events."""
+        self.now += after_seconds
+        before = set(self.sender.in_flight)
+        self.session.send_waiting()
+        return [int(row.message_id) for tag, (row, _) in self.sender.in_flight.items() if tag not in before]
+
+    def says(self, **outcomes):
+        """`says(_1="confirmed")`: of the event 1, and so on, in this order."""
+        for name, outcome in outcomes.items():
+            (tag,) = [tag for tag, (row, _) in self.sender.in_flight.items() if row.message_id == name[1:]]
+            self.sender.settled.append((self.sender.in_flight.pop(tag)[0], Outcome(outcome)))
+        self.session.settle()
+        self.session.delete()
+
+
+@pytest.mark.django_db
+def test_event_of_a_row_waits_for_the_one_before_until_its_key_is_known_to_lead_somewhere(monkeypatch):
+    kept = Kept(monkeypatch, "a", "a", "b", "a")
+    # A queue may be bound between two that are on their way: then the first would come back, and the second arrive.
+    assert kept.sent() == [1, 3]
+    kept.says(_1="unroutable", _3="confirmed")
+    assert kept.sent() == []
+    assert set(ParkedEvent.objects.values_list("id", flat=True)) == {1, 2, 4}
+    assert kept.sent(after_seconds=3) == [1]
+    kept.says(_1="confirmed")
+    assert kept.sent() == [2, 4]
+
+
+@pytest.mark.django_db
+def test_event_that_is_tried_again_counts_once_as_unroutable(monkeypatch):
+    kept = Kept(monkeypatch, "a", "b")
+    kept.sent()
+    kept.says(_1="unroutable", _2="unroutable")
+    for _ in range(3):
+        assert kept.sent(after_seconds=3) == [1]
+        kept.says(_1="unroutable")
+    assert kept.session.tally == {Outcome.UNROUTABLE: 2}
+
+
+@pytest.mark.django_db
+def test_keys_that_took_long_to_find_are_looked_for_less_often(monkeypatch):
+    kept = Kept(monkeypatch, "a")
+    kept.sent()
+    kept.says(_1="unroutable")
+    first = ParkedQuerySet.first_of_each_key
+
+    def slow(rows):
+        kept.now += 1.0
+        return first(rows)
+
+    monkeypatch.setattr(ParkedQuerySet, "first_of_each_key", slow)
+    assert kept.sent(after_seconds=3) == [1]
+    kept.says(_1="unroutable")
+    assert kept.sent(after_seconds=10) == []
+    assert kept.sent(after_seconds=50) == [1]
+
+
+@pytest.mark.django_db
+def test_event_that_came_back_just_before_its_key_leads_somewhere_goes_out_again(monkeypatch):
+    kept = Kept(monkeypatch, "a", "b")
+    assert kept.sent() == [1, 2]
+    kept.says(_1="unroutable")
+    assert kept.sent(after_seconds=3) == [1]
+    kept.says(_2="unroutable", _1="confirmed")
+    assert kept.sent() == [2]
