@@ -3,7 +3,7 @@
 Not those of their managers: a process that only writes events starts sooner without.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from itertools import takewhile
 from typing import Any, NamedTuple
@@ -14,6 +14,8 @@ from django.db.models import F, Q
 from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
 from publisher.outbox.digests import digest_in_sql, digest_of
 from publisher.outbox.postgres import binary_rows, speaks_psycopg
+from publisher.outbox.ranges import among, first_rows, literals
+from publisher.outbox.shards import ALL, Shards
 from publisher.utc import UtcNow
 
 BESIDE_THE_BODY = "id, message_id, type, routing_key, partitionkey, slot, keep_unroutable"
@@ -23,8 +25,6 @@ COLUMNS = f"{BESIDE_THE_BODY}, body"
 SMALL_BYTES = 8_000
 FETCHED_BYTES = 4_000_000
 WAITING_COLUMNS = f"{BESIDE_THE_BODY}, CASE WHEN LENGTH(body) <= {SMALL_BYTES} THEN body END AS body"
-# More runs than this are cheaper to list.
-MOST_RUNS = 20
 
 # A row as the database gives it; None stands for a body that did not come with it.
 Found = tuple[Any, ...]
@@ -50,28 +50,13 @@ class Batch(NamedTuple):
     has_more: bool
 
 
-class Shards(NamedTuple):
-    """Those shards, of so many, that a relay has."""
-
-    held: frozenset[int] = frozenset((0,))
-    of: int = 1
-
-    @property
-    def condition(self) -> str:
-        """In SQL; empty for all rows."""
-        return f"MOD(slot, {self.of}) IN ({_literals(self.held)})" if len(self.held) < self.of else ""
-
-
-ALL = Shards()
-
-
 class OutboxQuerySet(models.QuerySet[Any]):
     def waiting(self, besides: Collection[int], most: int, shards: Shards = ALL) -> Batch:
         """The first rows in outbox order, without those that are on their way, and as far as memory allows.
 
         Never `id > last`: a row becomes visible when its transaction commits, which may be after that of a later id.
         """
-        found = self._fetch(_select(table(self), runs(besides), int(most), shards.condition))
+        found = self._fetch(first_rows(WAITING_COLUMNS, table(self), besides, int(most), shards.condition))
         rows = list(map(WaitingRow._make, self._whole(found)))
         return Batch(rows, has_more=len(found) == most or len(rows) < len(found))
 
@@ -86,10 +71,10 @@ class OutboxQuerySet(models.QuerySet[Any]):
 
     def _bodies(self, ids: Collection[int]) -> dict[int, Any]:
         """By id, of as many of these as there is room for."""
-        sizes = self._fetch(f"SELECT id, LENGTH(body) FROM {table(self)} WHERE {_among(ids)} ORDER BY id")
+        sizes = self._fetch(f"SELECT id, LENGTH(body) FROM {table(self)} WHERE {among(ids)} ORDER BY id")
         if not sizes:
             return {}
-        return dict(self._fetch(f"SELECT id, body FROM {table(self)} WHERE {_among(fitting(sizes))}"))
+        return dict(self._fetch(f"SELECT id, body FROM {table(self)} WHERE {among(fitting(sizes))}"))
 
     def _fetch(self, statement: str) -> list[Found]:
         connection = connections[self.db]
@@ -103,7 +88,7 @@ class OutboxQuerySet(models.QuerySet[Any]):
     def delete_by_id(self, ids: Collection[int]) -> None:
         if ids:
             with connections[self.db].cursor() as cursor:
-                cursor.execute(f"DELETE FROM {table(self)} WHERE {_among(ids)}")
+                cursor.execute(f"DELETE FROM {table(self)} WHERE {among(ids)}")
 
     def park(self, parked: "ParkedQuerySet", ids: Collection[int], kind: str, reason: str) -> None:
         """Take these rows out of the line, under their ids."""
@@ -113,10 +98,10 @@ class OutboxQuerySet(models.QuerySet[Any]):
             digest = digest_in_sql(connections[self.db], "routing_key")
             cursor.execute(
                 f"INSERT INTO {table(parked)} ({COLUMNS}, digest, kind, reason) "
-                f"SELECT {COLUMNS}, {digest}, %s, %s FROM {table(self)} WHERE id IN ({_literals(ids)})",
+                f"SELECT {COLUMNS}, {digest}, %s, %s FROM {table(self)} WHERE id IN ({literals(ids)})",
                 [kind, reason],
             )
-            cursor.execute(f"DELETE FROM {table(self)} WHERE id IN ({_literals(ids)})")
+            cursor.execute(f"DELETE FROM {table(self)} WHERE id IN ({literals(ids)})")
 
 
 class ParkedQuerySet(models.QuerySet[Any]):
@@ -137,9 +122,9 @@ class ParkedQuerySet(models.QuerySet[Any]):
             for chunk in (ids[start : start + 1000] for start in range(0, len(ids), 1000)):
                 cursor.execute(
                     f"INSERT INTO {table(outbox)} ({COLUMNS}) "
-                    f"SELECT {COLUMNS} FROM {table(self)} WHERE id IN ({_literals(chunk)})"
+                    f"SELECT {COLUMNS} FROM {table(self)} WHERE id IN ({literals(chunk)})"
                 )
-                cursor.execute(f"DELETE FROM {table(self)} WHERE id IN ({_literals(chunk)})")
+                cursor.execute(f"DELETE FROM {table(self)} WHERE id IN ({literals(chunk)})")
         return len(ids)
 
     def in_shards(self, shards: Shards) -> "ParkedQuerySet":
@@ -247,55 +232,3 @@ def fitting(sizes: Iterable[tuple[int, int]]) -> list[int]:
             break
         ids.append(number)
     return ids
-
-
-def runs(ids: Collection[int]) -> list[tuple[int, int]]:
-    """Ids as runs of consecutive ones: no id that is not among them lies within one.
-
-    >>> runs([7, 1, 2, 3, 8, 12])
-    [(1, 3), (7, 8), (12, 12)]
-    """
-    ordered = sorted(set(ids))
-    if ordered and ordered[-1] - ordered[0] + 1 == len(ordered):
-        return [(ordered[0], ordered[-1])]
-    found: list[tuple[int, int]] = []
-    for number in ordered:
-        if found and number == found[-1][1] + 1:
-            found[-1] = (found[-1][0], number)
-        else:
-            found.append((number, number))
-    return found
-
-
-def _select(name: str, besides: Sequence[tuple[int, int]], most: int, condition: str) -> str:
-    """The rows between the runs: each gap is a range of the index, where `NOT IN` would walk through what it skips."""
-    if len(besides) > MOST_RUNS:
-        ids = (number for low, high in besides for number in range(low, high + 1))
-        where = " AND ".join(filter(None, [f"id NOT IN ({_literals(ids)})", condition]))
-        return f"SELECT {WAITING_COLUMNS} FROM {name} WHERE {where} ORDER BY id LIMIT {most}"
-    lows = [None, *(high for _, high in besides)]
-    highs = [*(low for low, _ in besides), None]
-    gaps = [_gap(low, high, condition) for low, high in zip(lows, highs, strict=True)]
-    selects = [f"SELECT {WAITING_COLUMNS} FROM {name} {gap} ORDER BY id LIMIT {most}" for gap in gaps]
-    if len(selects) == 1:
-        return selects[0]
-    union = " UNION ALL ".join(f"SELECT * FROM ({select}) gap{n}" for n, select in enumerate(selects))
-    return f"SELECT * FROM ({union}) gaps ORDER BY id LIMIT {most}"
-
-
-def _gap(low: int | None, high: int | None, condition: str) -> str:
-    bounds = [f"id > {low}" if low is not None else "", f"id < {high}" if high is not None else "", condition]
-    where = " AND ".join(filter(None, bounds))
-    return f"WHERE {where}" if where else ""
-
-
-def _among(ids: Collection[int]) -> str:
-    found = runs(ids)
-    if len(found) > MOST_RUNS:
-        return f"id IN ({_literals(ids)})"
-    return " OR ".join(f"id BETWEEN {low} AND {high}" for low, high in found)
-
-
-def _literals(ids: Iterable[int]) -> str:
-    # Thousands of parameters would cost more than the rows: integers need no quoting.
-    return ",".join(map(str, map(int, ids)))
