@@ -385,7 +385,7 @@ def test_rehearsal_shows_what_the_handler_raises_and_undoes_what_it_wrote(own_re
 
     rehearsal = rehearsed(fails)
     assert rehearsal.exception == "builtins.LookupError: nothing there"
-    assert rehearsal.where.startswith("consumers/test_dead_letters.py:")
+    assert rehearsal.where.startswith("dead_letters/test_letters.py:")
     assert len(rehearsal.writes) == 1
     assert not Seen.objects.exists()
 

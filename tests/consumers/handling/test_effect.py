@@ -48,7 +48,7 @@ def test_event_was_not_handled_when_its_handler_caught_a_database_error(more, is
     result = handling(catching, **more)(one(is_suspect=is_suspect))
     assert isinstance(result, Failed)
     assert result.exception == ROLLED_BACK
-    assert result.where == f"consumers/test_effect.py:{catching.__code__.co_firstlineno + 4}"
+    assert result.where == f"handling/test_effect.py:{catching.__code__.co_firstlineno + 4}"
     assert texts() == []
     assert not InboxEvent.objects.exists()
 
@@ -99,7 +99,7 @@ def test_work_left_to_on_commit_is_a_dead_letter_when_it_raises(kind, more):
     assert result.reason == "on_commit"
     assert "do what is missing by hand" in result.headers["x-text"]
     assert result.headers["x-text"].endswith(f"{kind.__name__}: the mail server")
-    assert result.headers["x-where"].startswith("consumers/test_effect.py:")
+    assert result.headers["x-where"].startswith("handling/test_effect.py:")
     assert texts() == ["effect"]
     again = handle(one())
     assert isinstance(again, Handled)
@@ -119,7 +119,7 @@ def test_event_of_a_batch_is_tried_again_when_it_failed_and_on_commit_raises():
     first, second = handling(function, batch=5).together([one("e1"), one("e2")])
     assert (first.reason, second.exception) == ("on_commit", "builtins.ValueError")
     # It was never raised itself.
-    assert second.where == f"consumers/test_effect.py:{function.__code__.co_firstlineno + 2}"
+    assert second.where == f"handling/test_effect.py:{function.__code__.co_firstlineno + 2}"
     assert InboxEvent.objects.get().event_id == key_of(event_of(one("e1")))
 
 

@@ -187,7 +187,7 @@ def test_dead_letter_says_why_when_the_handler_raises(exc, reason, name):
     assert result.reason == result.headers["x-reason"] == reason
     assert result.headers["x-exception"] == name
     assert result.headers["x-handler"] == "handle"
-    assert result.headers["x-where"].startswith("consumers/test_handling.py:")
+    assert result.headers["x-where"].startswith("handling/test_handling.py:")
     assert result.headers["x-attempts"] == 1
     assert result.headers["x-first-failed-at"] <= result.headers["x-last-failed-at"]
     assert result.headers["x-text"] == str(exc)
@@ -196,7 +196,7 @@ def test_dead_letter_says_why_when_the_handler_raises(exc, reason, name):
 def test_place_that_is_told_is_the_handlers_own_when_a_library_raised():
     handle, _ = handling(user_login, function=lambda **kwargs: json.loads("{"), retry=Backoff(delays=(5.0,)))
     result = handle(body(None), "")
-    assert result.where.startswith("consumers/test_handling.py:")
+    assert result.where.startswith("handling/test_handling.py:")
 
 
 def test_event_waits_for_another_attempt_when_the_policy_has_one():

@@ -233,7 +233,7 @@ def test_call_that_is_tried_again_in_place_is_told_of(handle, caplog):
 
     assert isinstance(handle(deadlocked), Failed)
     told = [record.message for record in caplog.records if record.name == "consumers.handling.patience"]
-    where = f"consumers/test_patience.py:{deadlocked.__code__.co_firstlineno + 1}"
+    where = f"handling/test_patience.py:{deadlocked.__code__.co_firstlineno + 1}"
     error = f"django.db.utils.OperationalError ({where})"
     assert told == [f"trying again in place, {left} times more: {error}" for left in (4, 3, 2, 1)]
 

@@ -76,7 +76,7 @@ def test_thread_goes_on_when_something_escapes_with_a_result_for_each_delivery(p
         assert results[0].headers["x-text"] == "escaped"
     else:
         assert results == [AGAIN, AGAIN]
-    assert "escaped handler=h: builtins.TypeError (consumers/test_pool.py:" in caplog.text
+    assert "escaped handler=h: builtins.TypeError (worker/test_pool.py:" in caplog.text
 
 
 def test_thread_goes_on_when_what_logs_of_it_raises(pool):
