@@ -1,10 +1,13 @@
 """Models, and what is made of them: instances, classes, querysets, managers, fields."""
 
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
 from functools import cache
 from itertools import islice
 from typing import Any
 
-from django.db.models import Field, ForeignObjectRel, Model, QuerySet
+from django.db.models import DecimalField, Field, ForeignObjectRel, Model, QuerySet
 from django.db.models.manager import BaseManager
 from django.db.models.query import RawQuerySet
 
@@ -17,7 +20,7 @@ from publisher.wire.sent import SentQuerySet
 
 ANY_RULE = Rule(signal="*")
 # Of which a key may have been given that is something else in its column.
-SPELLED = (str, tuple)
+SPELLED = (str, tuple, Decimal, datetime, Enum)
 # Of a queryset that was evaluated; the whole of it may be of any size.
 MOST_ROWS = 100
 
@@ -74,12 +77,23 @@ def key_of(model: type[Model], pk: Any) -> Any:
     if not isinstance(pk, SPELLED):
         return pk
     try:
-        if isinstance(pk, str):
-            return model._meta.pk.to_python(pk)
-        return tuple(field.to_python(value) for field, value in zip(model._meta.pk_fields, pk, strict=True))
+        if isinstance(pk, tuple):
+            return tuple(_spelled(field, value) for field, value in zip(model._meta.pk_fields, pk, strict=True))
+        return _spelled(model._meta.pk, pk)
     except Exception:
         # ValidationError by contract; a project's own field may raise what it likes.
         return pk
+
+
+def _spelled(field: Any, value: Any) -> Any:
+    while field.remote_field:
+        field = field.target_field
+    read = field.to_python(value.value if isinstance(value, Enum) else value)
+    if isinstance(read, Decimal) and isinstance(field, DecimalField) and field.decimal_places is not None:
+        return read.quantize(Decimal(1).scaleb(-field.decimal_places), context=field.context)
+    if isinstance(read, datetime) and read.tzinfo is not None:
+        return read.astimezone(UTC)
+    return read
 
 
 def encode_key(encoding: Encoding, model: type[Model], pk: Any, path: str) -> Any:

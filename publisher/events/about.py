@@ -1,10 +1,14 @@
 """What an event is about, and so what it is in order by."""
 
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import Model
+from django.utils.functional import Promise
 
 from publisher.encoders.models import ANY_RULE, SPELLED, key_action, key_of, label_of
 from publisher.redaction import action_of, redacted
@@ -13,7 +17,7 @@ from publisher.rules import Rule
 # Where the object that an event is about is looked for, in this order; then comes the sender.
 SUBJECT_KWARGS = ("instance", "user")
 # What a kwarg that a rule names may be, where it is no instance of a model.
-KEY_TYPES = (str, int, UUID)
+KEY_TYPES = (str, int, float, Decimal, UUID, date, Promise)
 
 
 class About(NamedTuple):
@@ -37,10 +41,22 @@ def about_of(sender: object, kwargs: Mapping[str, Any], rule: Rule = ANY_RULE) -
 
 
 def _about_value(rule: Rule, value: object) -> About | None:
+    if isinstance(value, Enum):
+        value = value.value
     if isinstance(value, KEY_TYPES):
+        value = _spelled(value)
         key = value if action_of(rule.subject or "", rule.redact) == "keep" else redacted("hash", value)
         return About(*[f"{rule.subject}/{key}"] * 2)
     return _about_instance(value, rule)
+
+
+def _spelled(value: Any) -> Any:
+    """One value, one key: 1.0 and 1.00 are the same number, as noon in London and in Lisbon are the same moment."""
+    if isinstance(value, Decimal) and value.is_finite():
+        return f"{value.normalize():f}"
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC)
+    return str(value) if isinstance(value, Promise) else value
 
 
 def _about_instance(candidate: object, rule: Rule) -> About | None:

@@ -10,6 +10,7 @@ values have: only what makes the very same bytes is used.
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from math import isfinite
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -28,6 +29,8 @@ from publisher.wire.event import Moment, moment_of, moment_of_now, new_event
 
 # What nobody can change, and JSON says as the codec would; at some, `Shape` has to look.
 LASTING = frozenset((*NATIVE, int, float, datetime))
+# As which a key may have been given that its column spells otherwise.
+KEYED = LASTING & {str, Decimal, datetime}
 Values = tuple[Any, ...]
 # Names of kwargs, and types of what an instance and they hold.
 Kinds = tuple[str | type, ...]
@@ -77,7 +80,7 @@ class Template:
         except (KeyError, AttributeError):
             # A deferred field, or no instance of a model.
             return None
-        if type(values[0]) is str:
+        if type(values[0]) in KEYED:
             values = self._keyed(values)
         shape = self._shapes.get(_kinds(values, kwargs))
         if shape is None or not shape.has(values):
@@ -92,7 +95,7 @@ class Template:
             values = self._values_of(kwargs["instance"].__dict__)
         except (KeyError, AttributeError):
             return
-        if type(values[0]) is str:
+        if type(values[0]) in KEYED:
             values = self._keyed(values)
         kinds = _kinds(values, kwargs)
         if kinds in self._shapes or len(self._shapes) == MOST_SHAPES:

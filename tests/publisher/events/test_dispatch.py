@@ -1,7 +1,10 @@
 """One dispatch as an event: the labels, the subject, the body."""
 
 import json
+from copy import copy
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from enum import Enum
 from uuid import UUID
 
 import pytest
@@ -12,6 +15,7 @@ from django.db import models
 from django.test.utils import isolate_apps
 from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext_lazy
 
 from publisher.catalogue.signals import named
 from publisher.events.about import about_of
@@ -24,9 +28,15 @@ from publisher.wire.errors import EncoderFailed, NotEncodable
 from publisher.wire.event import decode_event
 from tests.foo.models import Article, Note, Tag
 from tests.ids import plain
-from tests.kinds.models import Code, ProxyOfEverything, Ticket
+from tests.kinds.models import Code, ProxyOfEverything, Status, Ticket
 
 LOGIN = "tests.foo.signals.user_login"
+EAST = timezone(timedelta(hours=1))
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+class Size(str, Enum):  # noqa: UP042  (a StrEnum says its value by itself)
+    LARGE = "l"
 
 
 def encoded(sender, path=LOGIN, rule=None, **kwargs):
@@ -87,6 +97,14 @@ def test_subject_is_what_the_event_is_about(sender, kwargs, subject):
         ({"order": 42, "user": User(pk=7)}, {}, "order/42"),
         ({"order": UUID(int=1)}, {}, "order/00000000-0000-0000-0000-000000000001"),
         ({"order": "a-7"}, {}, "order/a-7"),
+        ({"order": 1.5}, {}, "order/1.5"),
+        ({"order": Decimal("10.00")}, {}, "order/10"),
+        ({"order": Decimal("NaN")}, {}, "order/NaN"),
+        ({"order": date(2026, 1, 2)}, {}, "order/2026-01-02"),
+        ({"order": datetime(2026, 1, 2, 12, tzinfo=EAST)}, {}, "order/2026-01-02 11:00:00+00:00"),
+        ({"order": gettext_lazy("a-7")}, {}, "order/a-7"),
+        ({"order": Size.LARGE}, {}, "order/l"),
+        ({"order": Status.DRAFT}, {}, f"order/{Status.DRAFT.value}"),
         ({"order": None, "user": User(pk=7)}, {}, "auth.user/7"),
         ({"order": object()}, {}, None),
         ({}, {}, None),
@@ -179,6 +197,39 @@ def test_composite_key_is_its_columns_however_it_was_given():
     row = UUID(int=7)
     spelled, given = (encoded(Seat, instance=Seat(row=each, number=n)).event for each, n in ((row.hex, "5"), (row, 5)))
     assert (spelled.subject, spelled.partitionkey) == (given.subject, given.partitionkey)
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "key"),
+    [
+        (
+            models.DecimalField(max_digits=8, decimal_places=2, primary_key=True),
+            [Decimal(1), "1.0", Decimal("1.00")],
+            "1.00",
+        ),
+        (models.DateTimeField(primary_key=True), [NOON, NOON.astimezone(EAST), NOON.isoformat()], f"{NOON}"),
+        (models.CharField(max_length=9, primary_key=True), ["l", Size.LARGE], "l"),
+    ],
+)
+@isolate_apps("tests.kinds")
+def test_row_has_one_key_in_whatever_form_its_key_was_given(field, given, key):
+    class Keyed(models.Model):
+        id = copy(field)
+
+        class Meta:
+            app_label = "kinds"
+
+        def __str__(self):
+            return str(self.id)
+
+    class Child(Keyed):
+        class Meta:
+            app_label = "kinds"
+
+    for model in (Keyed, Child):
+        signal = "django.db.models.signals.post_save"
+        events = [encoded(model, signal, instance=model(pk=each), created=True).event for each in given]
+        assert {event.partitionkey for event in events} == {f"{model._meta.label_lower}/{key}"}
 
 
 def test_secret_kwargs_are_dropped():
