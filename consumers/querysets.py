@@ -18,6 +18,8 @@ from publisher.utc import UtcNow
 from publisher.wire.event import Event
 
 NAME_CHARACTERS = 150
+# Which no collation takes for another: to MySQL, "a" is "A" and "á".
+PLAIN = re.compile(r"[a-z0-9_.-]+")
 # Of each there is but one, whoever made it.
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -26,6 +28,9 @@ class Rows(models.QuerySet[Any]):
     def remove(self) -> int:
         """How many there were. One statement: `delete()` reads and tells of each, when an app hears all deletions."""
         return self._raw_delete(self.db)
+
+    def _stored(self, subscription: str) -> str:
+        return stored(subscription, is_mysql=connections[self.db].vendor == "mysql")
 
 
 class InboxQuerySet(Rows):
@@ -36,14 +41,14 @@ class InboxQuerySet(Rows):
         """
         connection = connections[self.db]
         with connection.cursor() as cursor:
-            cursor.execute(_insert(connection, self.model._meta.db_table), [stored(subscription), key_of(event)])
+            cursor.execute(_insert(connection, self.model._meta.db_table), [self._stored(subscription), key_of(event)])
             return bool(cursor.rowcount == 1)
 
     def has(self, subscription: str, event: Event) -> bool:
-        return self.filter(subscription=stored(subscription), event_id=key_of(event)).exists()
+        return self.filter(subscription=self._stored(subscription), event_id=key_of(event)).exists()
 
     def forget(self, subscription: str, events: Collection[Event]) -> None:
-        self.filter(subscription=stored(subscription), event_id__in=[key_of(event) for event in events]).remove()
+        self.filter(subscription=self._stored(subscription), event_id__in=[key_of(event) for event in events]).remove()
 
     def older_than(self, age: timedelta) -> "InboxQuerySet":
         rows: InboxQuerySet = self.filter(handled_at__lt=UtcNow() - age)
@@ -55,7 +60,7 @@ class AttemptQuerySet(Rows):
         """Count one more, at once and for good; how many there were with this one. One statement, as in the inbox."""
         connection = connections[self.db]
         with connection.cursor() as cursor:
-            cursor.execute(_count(connection, self.model._meta.db_table), [stored(subscription), key_of(event)])
+            cursor.execute(_count(connection, self.model._meta.db_table), [self._stored(subscription), key_of(event)])
             if connection.vendor != "mysql":
                 return int(cursor.fetchone()[0])
         return self.begun(subscription, event)
@@ -71,7 +76,7 @@ class AttemptQuerySet(Rows):
 
     def note(self, subscription: str, event: Event, starts: int) -> None:
         """So many were begun, and ended, whatever was counted."""
-        row = Attempt(subscription=stored(subscription), event_id=key_of(event), count=starts, ended=starts)
+        row = Attempt(subscription=self._stored(subscription), event_id=key_of(event), count=starts, ended=starts)
         fields = ["subscription", "event_id"]
         self.bulk_create(
             [row],
@@ -84,7 +89,7 @@ class AttemptQuerySet(Rows):
         self._of(subscription, event).remove()
 
     def _of(self, subscription: str, event: Event) -> "AttemptQuerySet":
-        rows: AttemptQuerySet = self.filter(subscription=stored(subscription), event_id=key_of(event))
+        rows: AttemptQuerySet = self.filter(subscription=self._stored(subscription), event_id=key_of(event))
         return rows
 
     def older_than(self, age: timedelta) -> "AttemptQuerySet":
@@ -101,9 +106,13 @@ def attempts(using: str) -> AttemptQuerySet:
     return AttemptQuerySet(Attempt, using=using)
 
 
-def stored(subscription: str) -> str:
-    """A subscription's name as the tables hold it: a longer one ends in its hash."""
-    if len(subscription) <= NAME_CHARACTERS:
+def stored(subscription: str, *, is_mysql: bool) -> str:
+    """A subscription's name as the tables hold it: one that is longer, or that is another's to MySQL, ends in its hash.
+
+    >>> stored("blog.spam", is_mysql=True), stored("blog.Spam", is_mysql=True)[:15]
+    ('blog.spam', 'blog.Spam7cc6ca')
+    """
+    if len(subscription) <= NAME_CHARACTERS and not (is_mysql and not PLAIN.fullmatch(subscription)):
         return subscription
     digest = sha256(subscription.encode()).hexdigest()
     return f"{subscription[: NAME_CHARACTERS - len(digest)]}{digest}"

@@ -94,3 +94,19 @@ def test_long_names_are_kept_apart():
 def test_command_says_to_migrate_when_there_is_no_inbox():
     with without_table(InboxEvent), pytest.raises(CommandError, match=r"; run: manage.py migrate consumers"):
         call_command("prune_inbox")
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres", "mariadb"])
+def test_handlers_have_inboxes_of_their_own_though_the_database_takes_their_names_for_one(stage):
+    """Of two services on one database, too."""
+    names = ["shop.sync", "shop.Sync", "shop.sýnc", "Shop.sync", f"{'x' * 200}A", f"{'x' * 200}a"]
+    code = f"""
+from consumers.querysets import attempts, inbox
+from publisher.wire.event import Event
+
+event = Event(specversion="1.0", id="1", source="/x", type="t")
+for name in {names}:
+    rows = inbox("default")
+    print(rows.admit(name, event), rows.admit(name, event), attempts("default").begin(name, event))
+"""
+    assert stage.python(code).splitlines() == ["True False 1"] * len(names)
