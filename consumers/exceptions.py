@@ -69,6 +69,10 @@ class ReceiverGone(ConsumersError):
     """The offloaded receiver was collected in this process: it was connected weakly, and nothing else held it."""
 
 
+class NotRehearsable(ConsumersError):
+    """On this database the statement commits what was written before it: the rehearsal ends here, and undoes that."""
+
+
 class TooManyHops(ConsumersError):
     """Handlers send what calls handlers again: break the circle, for example with `ignore_own=True`.
 

@@ -11,8 +11,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, connections, router, transaction
 
 from consumers.bindings import queue_of
-from consumers.dead_letters.statements import is_read, is_write
-from consumers.exceptions import BatchFailed
+from consumers.dead_letters.statements import commits, is_read, is_write
+from consumers.exceptions import BatchFailed, NotRehearsable
 from consumers.handling.calling import Call
 from consumers.handling.effect import check_committable
 from consumers.handling.processing import Untraced
@@ -133,6 +133,8 @@ class _Record:
 
     def wrapper(self, alias: str) -> Any:
         def wrapper(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+            if commits(sql, connections[alias].vendor):
+                raise NotRehearsable(NotRehearsable.__doc__)
             result = execute(sql, params, many, context)
             if is_write(sql):
                 # SQLite counts what RETURNING returns when it is fetched, which is later.

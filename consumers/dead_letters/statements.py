@@ -8,6 +8,11 @@ WRITE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 READ = re.compile(r"\s*(?:SELECT|WITH)\b", re.IGNORECASE)
+# https://dev.mysql.com/doc/refman/8.4/en/implicit-commit.html
+COMMITS = re.compile(
+    r"\s*(?:ALTER|CREATE(?!\s+TEMPORARY)|DROP(?!\s+TEMPORARY)|RENAME|TRUNCATE|GRANT|REVOKE|LOCK|ANALYZE|OPTIMIZE|REPAIR)\b",
+    re.IGNORECASE,
+)
 
 
 def is_write(sql: str) -> bool:
@@ -16,3 +21,8 @@ def is_write(sql: str) -> bool:
 
 def is_read(sql: str) -> bool:
     return not is_write(sql) and READ.match(sql) is not None
+
+
+def commits(sql: str, vendor: str) -> bool:
+    """Whether it cannot be rolled back, nor what was written before it."""
+    return vendor == "mysql" and COMMITS.match(sql) is not None

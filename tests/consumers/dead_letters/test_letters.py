@@ -622,3 +622,30 @@ def test_letters_of_a_script_are_shown_replayed_and_discarded_by_its_handlers_na
     eventually(lambda: declared.count("script.dead") == 1)
     for name in ("script", "script.dead"):
         declared.delete(name)
+
+
+@pytest.mark.parametrize("engine", ["mariadb", "postgres"])
+def test_rehearsal_leaves_nothing_when_the_handler_empties_a_table(stage, engine):
+    """On MySQL that would commit what it wrote before."""
+    code = """
+from django.db import connection
+from consumers import subscribe
+from consumers.registry import handlers
+from consumers.dead_letters.rehearsal import rehearse
+from publisher.wire.event import encode_event, new_event
+from tests.foo.models import Draft, Tag
+
+@subscribe("x.#")
+def handler(event):
+    Draft.objects.create(text="before")
+    connection.cursor().execute("TRUNCATE TABLE foo_draft")
+
+Tag.objects.create(name="a")
+event = new_event(source="/x", type="t", subject=None, partitionkey="p", data={})
+handler = next(handler for handler in handlers() if handler.path.endswith(".handler"))
+rehearsal = rehearse(handler, "1", encode_event(event), "x.y")
+print(rehearsal.exception.partition(":")[0], Draft.objects.count())
+"""
+    told = stage.python(code).split()
+    assert told[-1] == "0"
+    assert (told[0] == "consumers.exceptions.NotRehearsable") == (engine == "mariadb")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from consumers.dead_letters.statements import is_write
+from consumers.dead_letters.statements import commits, is_write
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,19 @@ from consumers.dead_letters.statements import is_write
 )
 def test_statement_writes(sql, writes):
     assert is_write(sql) == writes
+
+
+@pytest.mark.parametrize(
+    ("sql", "is_over"),
+    [
+        ("TRUNCATE TABLE a", True),
+        (" create table a (b int)", True),
+        ("CREATE TEMPORARY TABLE a (b int)", False),
+        ("DROP TEMPORARY TABLE a", False),
+        ("INSERT INTO a VALUES (1)", False),
+        ("SELECT 1", False),
+    ],
+)
+def test_statement_commits_what_was_before_it(sql, is_over):
+    assert commits(sql, "mysql") == is_over
+    assert not commits(sql, "postgresql")
