@@ -34,9 +34,11 @@ class ConsumersConfig(AppConfig):
 
     def ready(self) -> None:
         # A site imports handlers' modules no more than it runs them.
+        from publisher import subscriptions
         from publisher.startup import register_checks
         from publisher.wire.late import when_needed
 
         when_needed("publisher.encoders.discovery.load_encoders")
         when_needed("consumers.instances.register")
         register_checks(CHECKS)
+        subscriptions.told_by("consumers.discovery.all_patterns")

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 from django.apps import apps
 
+from consumers.bindings import keys_of
 from consumers.exceptions import HandlersNotImportable, UnknownHandler
 from consumers.offloaded import offloaded_handlers
 from consumers.registry import Handler, handlers
@@ -28,6 +29,11 @@ def discover() -> tuple[Handler, ...]:
         except Exception as exc:
             raise HandlersNotImportable(f"{name}: {why_not_imported(exc)}") from exc
     return (*handlers(), *offloaded_handlers())
+
+
+def all_patterns() -> frozenset[str]:
+    """The keys that this project's handlers get events by. Raises HandlersNotImportable."""
+    return frozenset(pattern for handler in discover() if not handler.ask for pattern in keys_of(handler))
 
 
 def chosen(known: Sequence[Handler], names: Sequence[str]) -> tuple[Handler, ...]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
-from publisher.rules import Redact, Rule, redact_from, rules_from
+from publisher.rules import UNROUTABLES, Redact, Rule, redact_from, rules_from
 
 if TYPE_CHECKING:
     from publisher.offload_entry import OffloadEntry
@@ -25,6 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "MAX_HOPS": 16,
     "FORWARD_RAW": False,
     "STRICT": False,
+    "UNROUTABLE": None,
 }
 
 
@@ -58,7 +59,7 @@ def source() -> str:
 
 def rules() -> tuple[Rule, ...]:
     """The entries of FORWARD that can be read, in order; the checks name those that cannot."""
-    return rules_from(setting("FORWARD"), redact=redact(), strict=is_strict())
+    return rules_from(setting("FORWARD"), redact=redact(), strict=is_strict(), unroutable=unroutable())
 
 
 def redact() -> Redact:
@@ -84,6 +85,12 @@ def offload() -> tuple[OffloadEntry, ...]:
 def is_strict() -> bool:
     """Whether what cannot be encoded is an error, in the rules that do not say so themselves."""
     return setting("STRICT") is True
+
+
+def unroutable() -> str | None:
+    """What becomes of an event that no queue is bound for, where its rule does not say; None leaves it to the relay."""
+    value = setting("UNROUTABLE")
+    return value if value in UNROUTABLES else None
 
 
 def shards() -> int:

@@ -15,7 +15,8 @@ class Waiting(models.Model):
     partitionkey = models.TextField()
     # A hash of the partitionkey: shards divide the slots among them.
     slot = models.SmallIntegerField()
-    keep_unroutable = models.BooleanField()
+    # Where nobody says: kept if this project has a handler for it.
+    keep_unroutable = models.BooleanField(null=True)
     body = models.BinaryField()
 
     class Meta:

@@ -61,6 +61,7 @@ class Rule(NamedTuple):
 
     `redact` has what the rule says before what the project says. `strict` is for what cannot be encoded, or not formed:
     an error then, where otherwise something stands for it.
+    `unroutable` is None where the relay decides: what a handler of the project is there for is kept.
     `subject` is the kwarg that an event is about.
     `timeout` is in seconds, and `on_timeout` what the sender gets when it is over: both are of `delivery: "ask"`.
     """
@@ -74,7 +75,7 @@ class Rule(NamedTuple):
     routing_key: str | None = None
     when: str | None = None
     delivery: str = "outbox"
-    unroutable: str = "drop"
+    unroutable: str | None = None
     strict: bool = False
     traceback: bool = False
     changes: bool = False
@@ -117,17 +118,20 @@ def is_glob(pattern: str) -> bool:
     return not WILDCARDS.isdisjoint(pattern)
 
 
-def rule_from(entry: object, *, redact: Redact = (), strict: bool = False) -> Rule:
-    """`redact` and `strict` are the project's. Raises ValueError or TypeError for what is no rule."""
+def rule_from(entry: object, *, redact: Redact = (), strict: bool = False, unroutable: str | None = None) -> Rule:
+    """`redact`, `strict` and `unroutable` are the project's. Raises ValueError or TypeError for what is no rule."""
     if isinstance(entry, str):
-        return Rule(signal=entry, redact=redact, strict=strict)
+        return Rule(signal=entry, redact=redact, strict=strict, unroutable=unroutable)
     if not isinstance(entry, Mapping):
         raise TypeError(f"a rule is a signal's path or a dict, not {entry!r}")
     unknown = [key for key in entry if key not in KEYS]
     if unknown or "signal" not in entry:
         raise ValueError(f"unknown keys {unknown}" if unknown else "a rule needs the key 'signal'")
     given = {key: _read(key, value) for key, value in entry.items()}
-    return Rule(**{"strict": strict, **given, "redact": given.get("redact", ()) + redact})
+    if given.get("delivery", "outbox") != "outbox":
+        # The others keep nothing.
+        unroutable = None
+    return Rule(**{"strict": strict, "unroutable": unroutable, **given, "redact": given.get("redact", ()) + redact})
 
 
 def redact_from(entries: object) -> Redact:
@@ -142,12 +146,14 @@ def redact_from(entries: object) -> Redact:
     return tuple((name.lower(), action) for name, action in entries.items())
 
 
-def rules_from(entries: object, *, redact: Redact = (), strict: bool = False) -> tuple[Rule, ...]:
+def rules_from(
+    entries: object, *, redact: Redact = (), strict: bool = False, unroutable: str | None = None
+) -> tuple[Rule, ...]:
     """The rules that can be read; a bad entry forwards nothing, and is a system-check error."""
     rules = []
     for entry in entries if isinstance(entries, list | tuple) else ():
         try:
-            rules.append(rule_from(entry, redact=redact, strict=strict))
+            rules.append(rule_from(entry, redact=redact, strict=strict, unroutable=unroutable))
         except (ValueError, TypeError):
             continue
     return tuple(rules)

@@ -90,6 +90,7 @@ SIGNAL_BRIDGE = {
     "OFFLOAD": json.loads(os.environ.get("TEST_OFFLOAD_ENTRIES", "[]"))
     or [entry for entry in os.environ.get("TEST_OFFLOAD", "").split(",") if entry],
     "SHARDS": int(os.environ.get("TEST_SHARDS", "1")),
+    "UNROUTABLE": os.environ.get("TEST_UNROUTABLE_HERE"),
     **({"MAX_HOPS": int(os.environ["TEST_MAX_HOPS"])} if "TEST_MAX_HOPS" in os.environ else {}),
     "FORWARD": [
         *json.loads(os.environ.get("TEST_FORWARD", "[]")),
@@ -97,7 +98,7 @@ SIGNAL_BRIDGE = {
             "signal": "django.db.models.signals.post_save",
             "senders": ["foo.*"],
             "exclude": ["foo.Draft"],
-            "unroutable": os.environ.get("TEST_UNROUTABLE", "drop"),
+            **({"unroutable": os.environ["TEST_UNROUTABLE"]} if "TEST_UNROUTABLE" in os.environ else {}),
         },
         {"signal": "django.db.models.signals.post_delete", "senders": ["foo.*"]},
         {"signal": "django.db.models.signals.m2m_changed", "senders": ["foo.*"]},

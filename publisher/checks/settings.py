@@ -142,6 +142,10 @@ def _is_hop_count(value: object) -> bool:
     return type(value) is int and value > 0
 
 
+def _is_unroutable(value: object) -> bool:
+    return value is None or value in UNROUTABLES
+
+
 def _is_console(value: object) -> bool:
     return value is None or (isinstance(value, str) and (not value or value.startswith(("http://", "https://"))))
 
@@ -152,6 +156,7 @@ KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "STRICT": (is_flag, FLAG_HINT),
     "INBOX_DAYS": (is_positive, "Give a number of days, as 30."),
     "MAX_HOPS": (_is_hop_count, "Give the events that may cause each other in a row, as 16."),
+    "UNROUTABLE": (_is_unroutable, f"Use one of: {', '.join(UNROUTABLES)}, or leave it out."),
     "MANAGEMENT_URL": (_is_console, "Give the console's address, as http://localhost:15672/, or None."),
 }
 

@@ -18,7 +18,7 @@ class Row(NamedTuple):
     routing_key: str
     partitionkey: str
     slot: int
-    keep_unroutable: bool
+    keep_unroutable: bool | None
     body: bytes
 
 
@@ -31,4 +31,5 @@ def row_of(encoded: Encoded, rule: Rule) -> Row:
     event, routing_key, body = encoded
     # PostgreSQL's text holds no NUL.
     key = (event.partitionkey or "").replace("\0", "")
-    return Row(event.id, event.type, routing_key, key, slot_of(key), rule.unroutable == "keep", body)
+    keep = None if rule.unroutable is None else rule.unroutable == "keep"
+    return Row(event.id, event.type, routing_key, key, slot_of(key), keep, body)

@@ -39,7 +39,7 @@ class WaitingRow(NamedTuple):
     routing_key: str
     partitionkey: str
     slot: int
-    keep_unroutable: bool
+    keep_unroutable: bool | None
     body: bytes | memoryview
 
 

@@ -19,6 +19,7 @@ from publisher.relay.leases import STANDBY_SECONDS, Leases
 from publisher.relay.patience import Patience
 from publisher.relay.session import DELETE_SECONDS, Session
 from publisher.relay.wakeup import Wakeup, wakeup
+from publisher.relay.wanted import Wanted
 from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerUnavailable, MessageRefused
 from publisher.wire.lifecycle import connect_patiently
@@ -50,6 +51,7 @@ class Relay:
         self.care = Care(most=WINDOW, window=WINDOW)
         self.patience = Patience(using, self.stop)
         self.pause = Pause(self.stop)
+        self.wanted = Wanted()
         self.alive = AliveFile(alive_file)
         self._reported: Counter[Outcome] = Counter()
         self._reported_at = self._rated_at = time.monotonic()
@@ -127,7 +129,8 @@ class Relay:
             connection.declare(published_to(conf.exchange()))
             with closing(wakeup(self.using, self.loop)) as news:
                 sender: Sender[WaitingRow] = Sender(connection, conf.exchange())
-                session = Session(self.using, self.leases, sender, self.care.holding(self.leases.held), self.tally)
+                care = self.care.holding(self.leases.held)
+                session = Session(self.using, self.leases, sender, care, self.tally, self.wanted)
                 return self._serve(session, news, is_done)
 
     def _serve(self, session: Session, news: Wakeup, is_done: Callable[[], bool]) -> bool:

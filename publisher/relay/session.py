@@ -20,6 +20,7 @@ from publisher.outbox.querysets import (
 from publisher.relay.care import Care
 from publisher.relay.leases import Leases
 from publisher.relay.nacked import Nacked
+from publisher.relay.wanted import Wanted
 from publisher.wire.errors import MessageRefused
 from publisher.wire.event import CONTENT_TYPE, seconds_of
 from publisher.wire.frames import Message
@@ -52,9 +53,15 @@ class Session:
     """
 
     def __init__(
-        self, using: str, leases: Leases, sender: Sender[WaitingRow], care: Care, tally: Counter[Outcome] | None = None
+        self,
+        using: str,
+        leases: Leases,
+        sender: Sender[WaitingRow],
+        care: Care,
+        tally: Counter[Outcome] | None = None,
+        wanted: Wanted | None = None,
     ) -> None:
-        """`tally` counts what becomes of the rows, from one session to the next."""
+        """`tally` counts what becomes of the rows, from one session to the next; `wanted` outlives a session too."""
         self.sender = sender
         self.shards = leases.mine
         self.care = care
@@ -62,6 +69,7 @@ class Session:
         self.worked_at = time.monotonic()
         self._using = using
         self._leases = leases
+        self._wanted = wanted or Wanted()
         self._done: list[int] = []
         self._dropped: Counter[str] = Counter()
         self._deleted_at = time.monotonic()
@@ -132,7 +140,7 @@ class Session:
         """Without those under a key that is known to lead nowhere, which wait in their order beside the line."""
         found, pathless = [], []
         for row in rows:
-            if row.keep_unroutable and row.routing_key in self._kept and row.id not in self._probes:
+            if row.routing_key in self._kept and row.id not in self._probes and self._wanted.may_keep(row):
                 pathless.append(row.id)
             else:
                 found.append(row)
@@ -173,7 +181,7 @@ class Session:
 
     def _may_lead_nowhere(self, row: WaitingRow) -> bool:
         """Whether it may come back, to be kept, while a queue is bound for those behind it."""
-        return row.keep_unroutable and row.routing_key not in self._found
+        return row.routing_key not in self._found and self._wanted.may_keep(row)
 
     @property
     def has_deletions(self) -> bool:
@@ -196,10 +204,9 @@ class Session:
                 self._unroutable(row)
             else:
                 self._done.append(row.id)
-                if row.keep_unroutable:
-                    self._note_found(row.routing_key)
-                    if row.id in self._probes:
-                        released.append(row)
+                self._note_found(row.routing_key)
+                if row.id in self._probes:
+                    released.append(row)
         self._park(self._pathless, ParkedEvent.Kind.UNROUTABLE, NO_QUEUE)
         self._pathless.clear()
         for row in released:
@@ -224,18 +231,27 @@ class Session:
         self._park([row.id], ParkedEvent.Kind.REFUSED, reason)
 
     def _unroutable(self, row: WaitingRow) -> None:
-        if row.keep_unroutable:
+        if self._wanted.keeps(row):
             self._found.discard(row.routing_key)
-            self._kept.setdefault(row.routing_key, row.id)
+            self._note_kept(row)
             self._probes.discard(row.id)
             self._pathless.append(row.id)
             return
+        self._probes.discard(row.id)
         key, ids = row.routing_key, told_of(row.body)
         if counters.is_news(number := counters.count(counters.UNROUTABLE, key)):
             logger.warning("unroutable key=%s event=%s%s: %d dropped so far, %s", key, row.message_id, ids, number,
                            NO_QUEUE)  # fmt: skip
         self._dropped[key] += 1
         self._done.append(row.id)
+
+    def _note_kept(self, row: WaitingRow) -> None:
+        if row.routing_key in self._kept:
+            return
+        self._kept[row.routing_key] = row.id
+        if counters.is_news(number := len(self._kept)):
+            logger.warning("kept key=%s event=%s%s, %d keys so far: %s; run `manage.py topology --declare`, or `consume`",
+                           row.routing_key, row.message_id, told_of(row.body), number, NO_QUEUE)  # fmt: skip
 
     def _probe(self) -> None:
         """Try the oldest event of keys that led nowhere, one key after the other: its binding may have appeared."""

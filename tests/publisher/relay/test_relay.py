@@ -120,7 +120,8 @@ def test_message_has_the_request_of_its_event_as_its_correlation(line):
     assert all(letter.properties.message_id == json.loads(letter.body)["id"] for letter in letters)
 
 
-def test_log_of_the_relay_has_trace_and_request_of_what_it_dropped(queues, caplog):
+def test_log_of_the_relay_has_trace_and_request_of_what_it_dropped(queues, caplog, settings):
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "UNROUTABLE": "drop"}
     queues.bind("logins", "foo.#")
     with originating(Origin(traceparent=TRACE, correlationid="r-1")), caplog.at_level(logging.WARNING, "publisher"):
         Article.objects.create(title="one")
@@ -147,7 +148,8 @@ def test_once_ends_when_another_relay_has_emptied_the_outbox(bridge, caplog):
     assert "lease held" not in caplog.text, "the other one's has not expired"
 
 
-def test_unroutable_is_counted_and_warned_of_now_and_then(queues, caplog):
+def test_unroutable_is_counted_and_warned_of_now_and_then(queues, caplog, settings):
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "UNROUTABLE": "drop"}
     queues.bind("logins", "foo.#")
     for number in range(5):
         Article.objects.create(title=str(number))

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from consumers.bindings import keys_of
+from consumers.discovery import all_patterns, discover
 from publisher.models import OutboxEvent, ParkedEvent
 from publisher.outbox.querysets import ParkedQuerySet
 from publisher.relay.care import Care
@@ -78,14 +80,74 @@ def test_message_too_large_is_parked_and_the_line_goes_on(strict_node, tmp_path,
     queues.close()
 
 
-def test_unroutable_events_are_counted_by_key_and_dropped(stage, queues):
+DELETE = "\nArticle.objects.all().delete()"
+
+
+def deleting(**rule):
+    """A rule for deletions of articles, which `tests.bar.consumers.log` handles."""
+    rule = {"signal": "django.db.models.signals.post_delete", "senders": ["foo.article"], **rule}
+    return {"TEST_FORWARD": json.dumps([rule])}
+
+
+NOBODYS = deleting(routing_key="nobody.takes.it")
+
+
+@pytest.mark.parametrize(
+    ("env", "key"),
+    [
+        (deleting(unroutable="drop"), "db.post_delete.foo.article"),
+        ({"TEST_UNROUTABLE_HERE": "drop"}, "db.post_delete.foo.article"),
+        (NOBODYS, "nobody.takes.it"),
+    ],
+    ids=["rule", "project", "nobody"],
+)
+def test_unroutable_events_are_counted_by_key_and_dropped(stage, queues, env, key):
+    """Where the rule says so, or no handler of the project is there for them."""
     queues.bind("q", "db.post_save.#")
-    stage.python(SAVE.format(titles="abc") + "\nArticle.objects.all().delete()")
-    done = stage.manage("relay", "--once")
-    assert ledger(stage)["unroutable"] == [{"routing_key": "db.post_delete.foo.article", "dropped": 3, "kept": 0}]
-    assert done.stderr.count("unroutable key=db.post_delete.foo.article") == 1
+    stage.python(SAVE.format(titles="abc") + DELETE, **env)
+    done = stage.manage("relay", "--once", **env)
+    assert ledger(stage)["unroutable"] == [{"routing_key": key, "dropped": 3, "kept": 0}]
+    assert done.stderr.count(f"unroutable key={key}") == 1
     assert stage.outbox() == 0
     queues.delete("q")
+
+
+@pytest.mark.parametrize("env", [{}, {"TEST_HANDLERS": "tests.not_there"}], ids=["handler", "unknown"])
+def test_unroutable_events_are_kept_when_a_handler_of_the_project_is_there_for_them(stage, queues, env):
+    """Its queue is not there yet, or not any more: a broker came back empty. Where it cannot be told, all are kept."""
+    queues.bind("q", "db.post_save.#")
+    stage.python(SAVE.format(titles="abc") + DELETE, **env)
+    said = stage.manage("relay", "--once", "--skip-checks", **env).stderr
+    assert ledger(stage)["unroutable"] == [{"routing_key": "db.post_delete.foo.article", "dropped": 0, "kept": 3}]
+    assert ("tests.not_there: ModuleNotFoundError: No module" in said) == bool(env)
+    assert said.count("kept key=db.post_delete.foo.article event=") == 1
+    assert "no queue is bound; run `manage.py topology --declare`" in said
+    queues.bind("late", "db.post_delete.#")
+    relay = stage.start("relay", "--skip-checks", **env)
+    eventually(lambda: queues.count("late") == 3)
+    assert titles(queues.take("late")) == list("cba"), "as Django deletes them"
+    assert relay.poll() is None
+    queues.delete("q")
+    queues.delete("late")
+
+
+def test_events_are_dropped_that_were_kept_for_a_handler_that_is_gone(stage, queues):
+    env = {**NOBODYS, "TEST_HANDLERS": "tests.not_there"}
+    stage.python(SAVE.format(titles="abc") + DELETE, **env)
+    stage.manage("relay", "--once", "--skip-checks", **env)
+    assert kept(stage) == 6
+    relay = stage.start("relay")
+    eventually(lambda: kept(stage) == 3)
+    dropped = {row["routing_key"]: (row["dropped"], row["kept"]) for row in ledger(stage)["unroutable"]}
+    assert dropped == {"nobody.takes.it": (3, 0), "db.post_save.foo.article": (0, 3)}
+    assert relay.poll() is None
+
+
+def test_nothing_is_kept_for_handlers_that_are_asked():
+    asked = {key for handler in discover() if handler.ask for key in keys_of(handler)}
+    assert asked
+    assert "db.*.foo.article" in all_patterns()
+    assert not asked & all_patterns()
 
 
 @pytest.mark.parametrize("engine", ["postgres", "mariadb"])
