@@ -38,7 +38,7 @@ EVENT = "event"
 def contract(version: str = "1.0") -> Document:
     """The document of the rules and models of now. Raises nothing that the system checks do not tell of."""
     channels: Document = {}
-    schemas: Document = {EVENT: event_schema(f"/{conf.service()}")}
+    schemas: Document = {EVENT: event_schema(conf.source())}
     for known, rule, model in sorted(_sent(), key=lambda sent: _address(*sent)):
         address = _address(known, rule, model)
         name = re.sub(r"[^\w.-]", "_", VARIABLE.sub(r"\1", address))

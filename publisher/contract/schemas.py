@@ -66,8 +66,12 @@ def field_schema(field: "Field[Any, Any]") -> Schema:
 def nullable(schema: Schema) -> Schema:
     if "type" not in schema:
         return schema
-    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    return {**schema, "type": list(dict.fromkeys([*kinds, "null"]))}
+    return {**schema, "type": list(dict.fromkeys([*types_of(schema["type"]), "null"]))}
+
+
+def types_of(value: str | list[str]) -> list[str]:
+    """What a schema's `type` names: one, or several."""
+    return value if isinstance(value, list) else [value]
 
 
 def instance_schema(rule: Rule, model: type[Model], *, is_saved: bool = True) -> Schema:
@@ -94,7 +98,7 @@ def kwargs_schema(known: KnownSignal, rule: Rule, model: type[Model] | None, ins
     else:
         kwargs = known_kwargs(instance)
         if rule.changes and known.signal is post_save:
-            kwargs["changes"] = _changes(columns_under(rule, model))
+            kwargs["changes"] = _old_and_new(columns_under(rule, model))
     actions = {name: action_of(name, rule.redact) for name in kwargs}
     kept = {
         name: schema if actions[name] == "keep" else nullable(TEXT)
@@ -146,7 +150,7 @@ def _object(properties: Schema) -> Schema:
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
-def _changes(columns: Columns) -> Schema:
+def _old_and_new(columns: Columns) -> Schema:
     """By field `[old, new]`, of those that a save changed; null where one is not known."""
     pairs = {
         name: {"type": "array", "items": nullable(_value(columns, name)), "minItems": 2, "maxItems": 2}

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from publisher.commands import BridgeCommand
-from publisher.contract.changes import Change, changes, next_version
+from publisher.contract.differences import Difference, differences, next_version
 from publisher.contract.document import Document, contract
 from publisher.terminal import add_format, show
 from publisher.wire.exit_codes import EXIT_USAGE
@@ -45,13 +45,13 @@ class Command(BridgeCommand):
             sys.exit(1)
 
 
-def compared(before: Document | None) -> tuple[Document, list[Change]]:
+def compared(before: Document | None) -> tuple[Document, list[Difference]]:
     """The document of now, with its version, and what changed."""
     if before is None:
         return contract(), []
     version = before["info"]["version"]
     now = contract(version)
-    found = changes(before, now)
+    found = differences(before, now)
     return (now if now == before else contract(next_version(version, found))), found
 
 
@@ -59,7 +59,7 @@ def read(file: Path) -> Document | None:
     """None where there is none yet. Raises CommandError for what is no such document."""
     try:
         document = json.loads(file.read_text())
-        changes(document, document)
+        differences(document, document)
         next_version(document["info"]["version"], [])
     except FileNotFoundError:
         return None

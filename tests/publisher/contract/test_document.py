@@ -1,21 +1,17 @@
-"""The contract says what events are really like, and what a change of a model or a rule means to their consumers."""
+"""The contract says what events are really like."""
 
 import json
 from datetime import datetime
 from decimal import Decimal
-from io import StringIO
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.management import CommandError, call_command
 from django.db import models
 from django.test.utils import isolate_apps
 from jsonschema import Draft7Validator, FormatChecker
 
 from publisher.catalogue.signals import named
 from publisher.checks.keys import SENT_WITH
-from publisher.contract.changes import ALL, changes, next_version
-from publisher.contract.document import contract
 from publisher.contract.schemas import OF_SIGNALS, field_schema, instance_schema
 from publisher.rules import Rule
 from publisher.testing import forwarded_events
@@ -39,15 +35,6 @@ def is_decimal(value):
 @formats.checks("date-time", raises=ValueError)
 def is_moment(value):
     return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
-
-
-@pytest.fixture
-def forward(settings):
-    def forward(*rules, **more):
-        settings.SIGNAL_BRIDGE = {"SERVICE": "tests", "FORWARD": list(rules), **more}
-        return contract()
-
-    return forward
 
 
 def payload(document, channel, signal=SAVE):
@@ -205,140 +192,6 @@ def test_field_of_a_project_says_nothing_where_its_class_makes_the_values():
         expression=models.F("id"), output_field=models.DecimalField(max_digits=9, decimal_places=1), db_persist=True
     )
     assert field_schema(generated) == {"type": "string", "format": "decimal"}
-
-
-def with_title(document, **schema):
-    """As if the field were another one."""
-    text = json.loads(json.dumps(document))
-    fields = text["components"]["schemas"]["foo.article"]["properties"]["fields"]["properties"]
-    fields.pop("title") if schema == {"gone": True} else fields.update(title=schema)
-    return text
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "effect", "told"),
-    [
-        ({"type": "string"}, {"type": "integer"}, "breaks", "was string; is integer"),
-        ({"type": "string"}, {"type": ["string", "null"]}, "breaks", "was string; is string or null"),
-        ({"type": ["string", "null"]}, {"type": "string"}, "narrows", "was string or null; is string"),
-        ({"type": "number"}, {"type": "integer"}, "narrows", "was number; is integer"),
-        ({"type": "integer"}, {"type": "number"}, "breaks", "was integer; is number"),
-        ({"type": "string", "maxLength": 5}, {"type": "string", "maxLength": 6}, "breaks", "was string, maxLength 5; "
-         "is string, maxLength 6"),
-        ({"type": "string"}, {"type": "string", "maxLength": 6}, "narrows", "was string; is string, maxLength 6"),
-        ({"type": "string", "format": "date"}, {"type": "string"}, "breaks", "was string, format date; is string"),
-        ({"type": "string"}, {}, "breaks", "was string; is anything"),
-        ({}, {"type": "string"}, "narrows", "was anything; is string"),
-        ({"type": "string"}, {"gone": True}, "breaks", "is gone"),
-        ({"gone": True}, {"type": "string"}, "adds", "is new: string"),
-        ({"enum": ["a"]}, {"enum": ["a", "b"]}, "breaks", "was enum ['a']; is enum ['a', 'b']"),
-        ({"enum": ["a", "b"]}, {"enum": ["a"]}, "narrows", "was enum ['a', 'b']; is enum ['a']"),
-    ],
-)  # fmt: skip
-def test_change_of_a_field_breaks_adds_or_narrows(forward, before, after, effect, told):
-    document = forward({"signal": SAVE, "senders": ["foo.article"]})
-    (change,) = changes(with_title(document, **before), with_title(document, **after))
-    assert (change.effect, change.change) == (effect, told)
-    assert (change.channel, change.signal) == ("db.post_save.foo.article", SAVE)
-    assert change.path == "kwargs.instance.fields.title"
-    assert next_version("3.4", [change]) == ("4.0" if effect == "breaks" else "3.5")
-
-
-def test_array_is_another_where_its_items_are(forward):
-    document = forward({"signal": SAVE, "senders": ["foo.article"]})
-    was, now = ({"type": "array", "items": {"type": kind}} for kind in ("string", "integer"))
-    (change,) = changes(with_title(document, **was), with_title(document, **now))
-    assert (change.effect, change.path) == ("breaks", "kwargs.instance.fields.title.*")
-
-
-def test_channels_come_and_go_and_move_to_another_exchange(forward):
-    article, note = ({"signal": SAVE, "senders": [sender]} for sender in ("foo.article", "foo.note"))
-    before = forward(article)
-    assert changes(before, before) == []
-    found = changes(before, forward(note, EXCHANGE="others"))
-    assert [(change.effect, change.channel, change.change) for change in found] == [
-        ("breaks", "db.post_save.foo.article", "is not sent any more"),
-        ("adds", "db.post_save.foo.note", "is sent"),
-    ]
-    (moved,) = changes(before, forward(article, EXCHANGE="others"))
-    assert (moved.effect, moved.path) == ("breaks", "exchange")
-    (renamed,) = changes(before, forward(article, SERVICE="shop"))
-    assert (renamed.effect, renamed.channel, renamed.path) == ("breaks", ALL, "source")
-
-
-def run(*arguments):
-    """Exit code, what is printed, and what is said beside it."""
-    out, err = StringIO(), StringIO()
-    try:
-        call_command("contract", *arguments, stdout=out, stderr=err)
-    except SystemExit as exc:
-        return exc.code, out.getvalue(), err.getvalue().strip()
-    return 0, out.getvalue(), err.getvalue().strip()
-
-
-def test_command_writes_the_file_and_tells_what_a_change_would_break(forward, tmp_path):
-    file = tmp_path / "asyncapi.json"
-    asked = ["--file", str(file)]
-    rule = {"signal": SAVE, "senders": ["foo.article", "foo.tag"]}
-    forward(rule)
-    code, out, err = run(*asked, "--check")
-    assert (code, out) == (1, "")
-    assert err == f"There is no {file}. `manage.py contract --write` makes it: version 1.0, 2 channels."
-    assert not file.exists()
-    assert run(*asked, "--write") == (
-        0, "", f"{file}: version 1.0, 2 channels, is written."
-    )  # fmt: skip
-    assert json.loads(file.read_text()) == contract()
-    code, out, err = run(*asked, "--check")
-    assert (code, err) == (0, f"{file} is that of now: version 1.0, 2 channels.")
-    forward({**rule, "omit_fields": {"foo.article": ["title"]}})
-    code, out, err = run(*asked, "--check")
-    assert code == 1
-    assert "breaks" in out
-    assert "kwargs.instance.fields.title" in out
-    assert err == f"{file} is not that of now. `manage.py contract --write` makes it version 2.0, 2 channels."
-    assert run(*asked)[0] == 0
-    code, out, _ = run(*asked, "--format", "json")
-    assert [row["change"] for row in json.loads(out)] == ["is gone"]
-    run(*asked, "--write")
-    assert json.loads(file.read_text())["info"]["version"] == "2.0"
-    forward(rule)
-    run(*asked, "--write")
-    assert json.loads(file.read_text())["info"]["version"] == "2.1"
-    run(*asked, "--write")
-    assert json.loads(file.read_text())["info"]["version"] == "2.1"
-
-
-def test_without_a_file_programs_get_the_document(forward, tmp_path):
-    document = forward({"signal": SAVE, "senders": ["foo.tag"]})
-    code, out, _ = run("--file", str(tmp_path / "none.json"), "--format", "json")
-    assert (code, json.loads(out)) == (0, document)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "{}", "[]", '{"info": {"version": "1.0"}, "channels": {"a": 5}}', '"text"'],
-)  # fmt: skip
-def test_file_that_is_no_contract_is_left_alone(forward, tmp_path, text):
-    forward({"signal": SAVE, "senders": ["foo.tag"]})
-    file = tmp_path / "asyncapi.json"
-    file.write_text(text)
-    with pytest.raises(CommandError, match="is no contract that this command wrote") as caught:
-        run("--file", str(file), "--write")
-    assert caught.value.returncode == 2
-    assert file.read_text() == text
-
-
-def test_version_that_is_none_is_told(forward, tmp_path):
-    document = forward({"signal": SAVE, "senders": ["foo.tag"]})
-    file = tmp_path / "asyncapi.json"
-    file.write_text(json.dumps({**document, "info": {"title": "tests", "version": "v1"}}))
-    with pytest.raises(CommandError, match="invalid literal"):
-        run("--file", str(file))
-
-
-def test_check_and_write_are_not_both(tmp_path):
-    with pytest.raises(CommandError, match="give one of them"):
-        run("--check", "--write", "--file", str(tmp_path / "a.json"))
 
 
 def test_contract_names_what_djangos_signals_and_the_bridges_own_are_sent_with():

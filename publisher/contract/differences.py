@@ -1,11 +1,11 @@
-"""What became of a contract: what its consumers have to expect now that they had not to."""
+"""From one contract to the next: what its consumers have to expect now that they had not to."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from publisher.contract.document import EVENT, Document
-from publisher.contract.schemas import Schema
+from publisher.contract.schemas import Schema, types_of
 
 Effect = Literal["breaks", "adds", "narrows"]
 # By signal and path.
@@ -16,7 +16,7 @@ ALL = "(all)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Difference:
     """`breaks`: a consumer may get what it did not have to expect, or not get what it did. `adds`: something new.
     `narrows`: less is possible than before. `path` is as in the `types` of an event.
     """
@@ -28,31 +28,31 @@ class Change:
     change: str
 
 
-def changes(before: Document, now: Document) -> list[Change]:
+def differences(before: Document, now: Document) -> list[Difference]:
     """From one document to the other, by channel. Raises LookupError, TypeError or AttributeError for what is none."""
     old, new = _channels(before), _channels(now)
     found = []
     for name in sorted({*old, *new}):
         if name not in new:
-            found.append(Change(effect="breaks", channel=name, signal="", path="", change="is not sent any more"))
+            found.append(Difference(effect="breaks", channel=name, signal="", path="", change="is not sent any more"))
         elif name not in old:
-            found.append(Change(effect="adds", channel=name, signal="", path="", change="is sent"))
+            found.append(Difference(effect="adds", channel=name, signal="", path="", change="is sent"))
         else:
-            found += _changed(name, old[name], new[name])
+            found += _of_channel(name, old[name], new[name])
     return found
 
 
-def next_version(version: str, found: list[Change]) -> str:
+def next_version(version: str, found: list[Difference]) -> str:
     """
     >>> next_version("1.4", [])
     '1.5'
     """
     major, _, minor = version.partition(".")
     of_now, next_minor = int(major), int(minor) + 1
-    return f"{of_now + 1}.0" if any(change.effect == "breaks" for change in found) else f"{of_now}.{next_minor}"
+    return f"{of_now + 1}.0" if any(each.effect == "breaks" for each in found) else f"{of_now}.{next_minor}"
 
 
-def _changed(channel: str, old: Parts, new: Parts) -> Iterator[Change]:
+def _of_channel(channel: str, old: Parts, new: Parts) -> Iterator[Difference]:
     for key in sorted({*old, *new}):
         signal, path = key
         if key not in new:
@@ -64,7 +64,7 @@ def _changed(channel: str, old: Parts, new: Parts) -> Iterator[Change]:
             what = f"was {_told(old[key])}; is {_told(new[key])}"
         else:
             continue
-        yield Change(effect=effect, channel=channel, signal=signal, path=path, change=what)  # type: ignore[arg-type]
+        yield Difference(effect=effect, channel=channel, signal=signal, path=path, change=what)  # type: ignore[arg-type]
 
 
 def _channels(document: Document) -> dict[str, Parts]:
@@ -102,8 +102,8 @@ def _takes_no_more(name: str, new: Any, old: Any) -> bool:
     if new is None:
         return False
     if name == "type":
-        kinds = _kinds(old)
-        return all(kind in kinds or (kind == "integer" and "number" in kinds) for kind in _kinds(new))
+        types = types_of(old)
+        return all(each in types or (each == "integer" and "number" in types) for each in types_of(new))
     if name == "enum":
         return set(new) <= set(old)
     if name == "maxLength":
@@ -111,15 +111,11 @@ def _takes_no_more(name: str, new: Any, old: Any) -> bool:
     return bool(new == old)
 
 
-def _kinds(kind: str | list[str]) -> list[str]:
-    return kind if isinstance(kind, list) else [kind]
-
-
 def _told(schema: Schema) -> str:
     """
     >>> _told({"type": ["string", "null"], "maxLength": 50}), _told({})
     ('string or null, maxLength 50', 'anything')
     """
-    kind = " or ".join(_kinds(schema["type"])) if "type" in schema else ""
+    kind = " or ".join(types_of(schema["type"])) if "type" in schema else ""
     others = [f"{name} {value}" for name, value in schema.items() if name != "type"]
     return ", ".join([*([kind] if kind else []), *others]) or "anything"
