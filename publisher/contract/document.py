@@ -5,7 +5,8 @@ https://www.asyncapi.com/docs/reference/specification/v3.0.0
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from itertools import count
+from typing import Any, NamedTuple
 
 from django.db.models import Model
 from django.db.models.signals import pre_save
@@ -35,15 +36,44 @@ PARAMETERS: Document = {
 EVENT = "event"
 
 
+class Sent(NamedTuple):
+    """What leaves: a signal under a rule, and of which model, where it is one's."""
+
+    known: KnownSignal
+    rule: Rule
+    model: type[Model] | None
+
+    @property
+    def address(self) -> str:
+        """The routing key; what is not known before an event is sent is in braces."""
+        known, template = self.known, self.rule.routing_key
+        label = sender_label(self.model) if self.model else None
+        if template is None:
+            return routing_key(known.group, known.word, label or "{sender}")
+        here = {"sender": label or "{sender}", "group": known.group, "signal": known.word}
+        return VARIABLE.sub(lambda found: here.get(found[1]) or f"{{{_parameter(found[1])}}}", template)
+
+    @property
+    def exchange(self) -> str:
+        exchange = conf.exchange()
+        return ask_exchange(exchange) if self.rule.delivery == "ask" else exchange
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """What makes a channel: the same routing key is another one on another exchange."""
+        return self.address, self.exchange
+
+
 def contract(version: str = "1.0") -> Document:
     """The document of the rules and models of now. Raises nothing that the system checks do not tell of."""
     channels: Document = {}
+    names: dict[tuple[str, str], str] = {}
     schemas: Document = {EVENT: event_schema(conf.source())}
-    for known, rule, model in sorted(_sent(), key=lambda sent: _address(*sent)):
-        address = _address(known, rule, model)
-        name = re.sub(r"[^\w.-]", "_", VARIABLE.sub(r"\1", address))
-        channel = channels.setdefault(name, _channel(address, rule))
-        channel["messages"][known.name] = _message(known, rule, model, schemas)
+    for sent in sorted(_all_sent(), key=lambda sent: sent.place):
+        if sent.place not in names:
+            names[sent.place] = next(name for name in _numbered(_plain(sent.address)) if name not in channels)
+            channels[names[sent.place]] = _channel(sent)
+        _add_message(channels[names[sent.place]]["messages"], sent, schemas)
     return {
         "asyncapi": "3.0.0",
         "info": {"title": conf.service(), "version": version},
@@ -54,22 +84,14 @@ def contract(version: str = "1.0") -> Document:
     }
 
 
-def _sent() -> Iterator[tuple[KnownSignal, Rule, type[Model] | None]]:
+def _all_sent() -> Iterator[Sent]:
     """Each signal with a rule that forwards it, and the model whose it is there."""
     for known, rules in rules_by_signal(conf.rules()):
         for model in senders_of(known, rules):
             if model is None:
-                yield from ((known, rule, None) for rule in rules)
+                yield from (Sent(known, rule, None) for rule in rules)
             elif is_sent_by(model, known) and (rule := first_match(rules, label_of(model))):
-                yield known, rule, model
-
-
-def _address(known: KnownSignal, rule: Rule, model: type[Model] | None) -> str:
-    """The routing key; what is not known before an event is sent is in braces."""
-    if rule.routing_key is None:
-        return routing_key(known.group, known.word, sender_label(model) if model else "{sender}")
-    here = {"sender": sender_label(model) or "{sender}", "group": known.group, "signal": known.word}
-    return VARIABLE.sub(lambda found: here.get(found[1]) or f"{{{_parameter(found[1])}}}", rule.routing_key)
+                yield Sent(known, rule, model)
 
 
 def _parameter(expression: str) -> str:
@@ -80,25 +102,48 @@ def _parameter(expression: str) -> str:
     return re.sub(r"\W+", "_", expression).strip("_")
 
 
-def _channel(address: str, rule: Rule) -> Document:
-    exchange = conf.exchange()
-    name = ask_exchange(exchange) if rule.delivery == "ask" else exchange
-    parameters = {name: PARAMETERS.get(name, {}) for name in VARIABLE.findall(address)}
+def _plain(address: str) -> str:
+    """
+    >>> _plain("flags.{kwargs_why}.a b")
+    'flags.kwargs_why.a_b'
+    """
+    return re.sub(r"[^\w.-]", "_", VARIABLE.sub(r"\1", address))
+
+
+def _numbered(name: str) -> Iterator[str]:
+    """The name, and what to call it where that is taken."""
+    yield name
+    yield from (f"{name}-{number}" for number in count(2))
+
+
+def _channel(sent: Sent) -> Document:
+    parameters = {name: PARAMETERS.get(name, {}) for name in VARIABLE.findall(sent.address)}
     return {
-        "address": address,
+        "address": sent.address,
         **({"parameters": parameters} if parameters else {}),
         "messages": {},
         "bindings": {
             "amqp": {
                 "is": "routingKey",
-                "exchange": {"name": name, "type": "topic", "durable": True, "autoDelete": False},
+                "exchange": {"name": sent.exchange, "type": "topic", "durable": True, "autoDelete": False},
                 "bindingVersion": "0.3.0",
             }
         },
     }
 
 
-def _message(known: KnownSignal, rule: Rule, model: type[Model] | None, schemas: Document) -> Document:
+def _add_message(messages: Document, sent: Sent, schemas: Document) -> None:
+    """Under its signal and its sender: several models may have one routing key."""
+    label = f".{label_of(sent.model)}" if sent.model else ""
+    message = _message(sent, schemas)
+    for name in _numbered(f"{sent.known.name}{label}"):
+        named = {"name": name, **message}
+        if messages.setdefault(name, named) == named:
+            return
+
+
+def _message(sent: Sent, schemas: Document) -> Document:
+    known, rule, model = sent
     data: Schema = {}
     instance: Schema = {}
     if model is not None:
@@ -109,7 +154,6 @@ def _message(known: KnownSignal, rule: Rule, model: type[Model] | None, schemas:
     data["kwargs"] = kwargs_schema(known, rule, model, instance)
     own = {"type": {"const": known.name}, "data": {"type": "object", "properties": data}}
     return {
-        "name": known.name,
         "contentType": CONTENT_TYPE,
         "payload": {"allOf": [_reference(EVENT), {"type": "object", "properties": own}]},
     }
@@ -117,11 +161,7 @@ def _message(known: KnownSignal, rule: Rule, model: type[Model] | None, schemas:
 
 def _referred(schemas: Document, name: str, schema: Schema) -> Schema:
     """A reference to it among the others: under its model's name, or another where a second rule has other fields."""
-    number, its_name = 1, name
-    while schemas.setdefault(its_name, schema) != schema:
-        number += 1
-        its_name = f"{name}-{number}"
-    return _reference(its_name)
+    return _reference(next(its_name for its_name in _numbered(name) if schemas.setdefault(its_name, schema) == schema))
 
 
 def _reference(name: str) -> Schema:

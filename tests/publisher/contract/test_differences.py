@@ -41,7 +41,7 @@ def test_change_of_a_field_breaks_adds_or_narrows(forward, before, after, effect
     document = forward({"signal": SAVE, "senders": ["foo.article"]})
     (change,) = differences(with_title(document, **before), with_title(document, **after))
     assert (change.effect, change.change) == (effect, told)
-    assert (change.channel, change.signal) == ("db.post_save.foo.article", SAVE)
+    assert (change.channel, change.signal, change.sender) == ("db.post_save.foo.article", SAVE, "foo.article")
     assert change.path == "kwargs.instance.fields.title"
     assert next_version("3.4", [change]) == ("4.0" if effect == "breaks" else "3.5")
 
@@ -63,6 +63,27 @@ def test_channels_come_and_go_and_move_to_another_exchange(forward):
         ("adds", "db.post_save.foo.note", "is sent"),
     ]
     (moved,) = differences(before, forward(article, EXCHANGE="others"))
-    assert (moved.effect, moved.path) == ("breaks", "exchange")
+    assert (moved.effect, moved.path, moved.change) == ("breaks", "exchange", "was signals; is others")
     (renamed,) = differences(before, forward(article, SERVICE="shop"))
     assert (renamed.effect, renamed.channel, renamed.path) == ("breaks", ALL, "source")
+
+
+def test_sender_that_left_a_routing_key_of_several_breaks(forward):
+    rule = {"signal": SAVE, "senders": ["foo.article", "foo.tag"], "routing_key": "foo.saved"}
+    before, now = forward(rule), forward({**rule, "senders": ["foo.tag"]})
+    (gone,) = differences(before, now)
+    assert (gone.effect, gone.channel, gone.sender) == ("breaks", "foo.saved", "foo.article")
+    assert (gone.signal, gone.path, gone.change) == (SAVE, "", "is not sent any more")
+    (new,) = differences(now, before)
+    assert (new.effect, new.sender, new.change) == ("adds", "foo.article", "is sent")
+
+
+def test_question_that_comes_beside_an_event_is_no_change_of_it(forward):
+    flagged = "tests.foo.signals.article_flagged"
+    event, question = ({"signal": flagged, "senders": ["b"]}, {"signal": flagged, "senders": ["a"], "delivery": "ask"})
+    before, now = forward(event), forward(event, question)
+    assert [(each.effect, each.channel, each.change) for each in differences(before, now)] == [
+        ("adds", "foo.article_flagged.{sender} (signals.ask)", "is sent")
+    ]
+    (gone,) = differences(now, before)
+    assert (gone.effect, gone.channel) == ("breaks", "foo.article_flagged.{sender} (signals.ask)")

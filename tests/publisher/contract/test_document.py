@@ -16,7 +16,7 @@ from publisher.contract.schemas import OF_SIGNALS, field_schema, instance_schema
 from publisher.rules import Rule
 from publisher.testing import forwarded_events
 from publisher.wire.event import encode_event
-from tests.foo.models import Article
+from tests.foo.models import Article, Tag
 from tests.foo.signals import article_flagged, user_login
 from tests.kinds.models import Code, Everything
 from tests.publisher.encoders.test_models import VALUES
@@ -37,17 +37,20 @@ def is_moment(value):
     return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
 
 
-def payload(document, channel, signal=SAVE):
+def payload(document, channel, message):
     """With all that it refers to."""
     Draft7Validator.check_schema(document["components"]["schemas"]["event"])
-    return {**document, "allOf": document["channels"][channel]["messages"][signal]["payload"]["allOf"]}
+    return {**document, "allOf": document["channels"][channel]["messages"][message]["payload"]["allOf"]}
 
 
 def errors(document, event):
     channel = event.routing_key if event.routing_key in document["channels"] else f"{event.routing_key}.sender"
+    message = f"{event.type}.{event.sender}"
+    if message not in document["channels"][channel]["messages"]:
+        message = event.type
     body = json.loads(encode_event(event))
     body.pop("routing_key", None)
-    found = Draft7Validator(payload(document, channel, event.type), format_checker=formats).iter_errors(body)
+    found = Draft7Validator(payload(document, channel, message), format_checker=formats).iter_errors(body)
     return [f"{'.'.join(map(str, error.absolute_path))}: {error.message}" for error in found]
 
 
@@ -103,9 +106,8 @@ def test_event_that_is_another_is_found_out(forward):
     assert fields["data"] == {}
     assert "api_token" not in fields
     body = {"specversion": "1.0", "data": {"kwargs": {"created": 1, "instance": {"fields": {"price": 1.5}}}}}
-    found = {
-        error.message for error in Draft7Validator(payload(document, "db.post_save.foo.article")).iter_errors(body)
-    }
+    schema = payload(document, "db.post_save.foo.article", f"{SAVE}.foo.article")
+    found = {error.message for error in Draft7Validator(schema).iter_errors(body)}
     assert {"1 is not of type 'boolean'", "1.5 is not of type 'string'", "'id' is a required property"} <= found
 
 
@@ -165,6 +167,49 @@ def test_questions_go_to_an_exchange_of_their_own(forward):
     document = forward({"signal": "tests.foo.signals.article_flagged", "delivery": "ask"}, EXCHANGE="events")
     (channel,) = document["channels"].values()
     assert channel["bindings"]["amqp"]["exchange"]["name"] == "events.ask"
+
+
+def test_question_and_event_of_one_routing_key_are_two_channels(forward):
+    flagged = "tests.foo.signals.article_flagged"
+    document = forward({"signal": flagged, "senders": ["a"], "delivery": "ask"}, {"signal": flagged, "senders": ["b"]})
+    event, question = document["channels"].values()
+    assert list(document["channels"]) == ["foo.article_flagged.sender", "foo.article_flagged.sender-2"]
+    assert event["address"] == question["address"] == "foo.article_flagged.{sender}"
+    exchanges = [channel["bindings"]["amqp"]["exchange"]["name"] for channel in (event, question)]
+    assert exchanges == ["signals", "signals.ask"]
+
+
+def test_routing_keys_that_look_alike_are_two_channels(forward):
+    document = forward(
+        {"signal": SAVE, "senders": ["foo.article"], "routing_key": "a b"},
+        {"signal": SAVE, "senders": ["foo.tag"], "routing_key": "a_b"},
+    )
+    assert {name: channel["address"] for name, channel in document["channels"].items()} == {
+        "a_b": "a b",
+        "a_b-2": "a_b",
+    }
+    assert document["operations"]["a_b-2"]["channel"] == {"$ref": "#/channels/a_b-2"}
+
+
+@pytest.mark.django_db
+def test_models_of_one_routing_key_have_a_message_each(forward):
+    document = forward({"signal": SAVE, "senders": ["foo.article", "foo.tag"], "routing_key": "foo.saved"})
+    assert document["channels"]["foo.saved"]["messages"].keys() == {f"{SAVE}.foo.article", f"{SAVE}.foo.tag"}
+    with forwarded_events() as events:
+        Article.objects.create(title="a")
+        Tag.objects.create(name="t")
+    assert [errors(document, event) for event in events] == [[], []]
+
+
+def test_senders_of_one_custom_signal_have_a_message_each_where_rules_differ(forward):
+    published = "tests.foo.signals.article_published"
+    document = forward(
+        {"signal": published, "senders": ["foo.article"], "redact": {"title": "drop"}},
+        {"signal": published, "senders": ["foo.note"]},
+    )
+    (channel,) = document["channels"].values()
+    assert list(channel["messages"]) == [published, f"{published}-2"]
+    assert [message["name"] for message in channel["messages"].values()] == [published, f"{published}-2"]
 
 
 @pytest.mark.django_db

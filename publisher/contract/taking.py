@@ -1,0 +1,33 @@
+"""Two schemas of a value: whether one takes all that the other does, and both in words."""
+
+from typing import Any
+
+from publisher.contract.schemas import Schema, types_of
+
+
+def is_within(new: Schema, old: Schema) -> bool:
+    """Whether all that the new schema takes, the old one took."""
+    return all(_takes_no_more(name, new.get(name), value) for name, value in old.items())
+
+
+def _takes_no_more(name: str, new: Any, old: Any) -> bool:
+    if new is None:
+        return False
+    if name == "type":
+        types = types_of(old)
+        return all(each in types or (each == "integer" and "number" in types) for each in types_of(new))
+    if name == "enum":
+        return set(new) <= set(old)
+    if name == "maxLength":
+        return bool(new <= old)
+    return bool(new == old)
+
+
+def told(schema: Schema) -> str:
+    """
+    >>> told({"type": ["string", "null"], "maxLength": 50}), told({})
+    ('string or null, maxLength 50', 'anything')
+    """
+    kind = " or ".join(types_of(schema["type"])) if "type" in schema else ""
+    others = [f"{name} {value}" for name, value in schema.items() if name != "type"]
+    return ", ".join([*([kind] if kind else []), *others]) or "anything"
