@@ -3,7 +3,6 @@
 https://www.asyncapi.com/docs/reference/specification/v3.0.0
 """
 
-import re
 from collections.abc import Iterator
 from itertools import count
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from django.db.models.signals import pre_save
 
 from publisher import conf
 from publisher.catalogue.signals import KnownSignal
+from publisher.contract.addresses import SENDER, Address, address_of
 from publisher.contract.schemas import Schema, event_schema, instance_schema, kwargs_schema
 from publisher.encoders.models import label_of
 from publisher.events.dispatch import sender_label
@@ -20,15 +20,12 @@ from publisher.listing import is_sent_by
 from publisher.receivers import rules_by_signal, senders_of
 from publisher.rules import Rule, first_match
 from publisher.wire.event import CONTENT_TYPE
-from publisher.wire.routing import routing_key
 from publisher.wire.topology import ask_exchange
 
 Document = dict[str, Any]
 
-# Of a routing key: what is told by each event.
-VARIABLE = re.compile(r"\{([^{}]*)\}")
 PARAMETERS: Document = {
-    "sender": {
+    SENDER: {
         "description": "app_label.model_name of a model, package.classname of another class, a text in lower case; "
         "left out, with the dot before it, where the signal has no sender."
     }
@@ -44,14 +41,8 @@ class Sent(NamedTuple):
     model: type[Model] | None
 
     @property
-    def address(self) -> str:
-        """The routing key; what is not known before an event is sent is in braces."""
-        known, template = self.known, self.rule.routing_key
-        label = sender_label(self.model) if self.model else None
-        if template is None:
-            return routing_key(known.group, known.word, label or "{sender}")
-        here = {"sender": label or "{sender}", "group": known.group, "signal": known.word}
-        return VARIABLE.sub(lambda found: here.get(found[1]) or f"{{{_parameter(found[1])}}}", template)
+    def address(self) -> Address:
+        return address_of(self.known, self.rule, sender_label(self.model))
 
     @property
     def exchange(self) -> str:
@@ -61,7 +52,7 @@ class Sent(NamedTuple):
     @property
     def place(self) -> tuple[str, str]:
         """What makes a channel: the same routing key is another one on another exchange."""
-        return self.address, self.exchange
+        return self.address.text, self.exchange
 
 
 def contract(version: str = "1.0") -> Document:
@@ -71,7 +62,7 @@ def contract(version: str = "1.0") -> Document:
     schemas: Document = {EVENT: event_schema(conf.source())}
     for sent in sorted(_all_sent(), key=lambda sent: sent.place):
         if sent.place not in names:
-            names[sent.place] = next(name for name in _numbered(_plain(sent.address)) if name not in channels)
+            names[sent.place] = next(name for name in _numbered(sent.address.name) if name not in channels)
             channels[names[sent.place]] = _channel(sent)
         _add_message(channels[names[sent.place]]["messages"], sent, schemas)
     return {
@@ -94,22 +85,6 @@ def _all_sent() -> Iterator[Sent]:
                 yield Sent(known, rule, model)
 
 
-def _parameter(expression: str) -> str:
-    """
-    >>> _parameter("kwargs[reason]")
-    'kwargs_reason'
-    """
-    return re.sub(r"\W+", "_", expression).strip("_")
-
-
-def _plain(address: str) -> str:
-    """
-    >>> _plain("flags.{kwargs_why}.a b")
-    'flags.kwargs_why.a_b'
-    """
-    return re.sub(r"[^\w.-]", "_", VARIABLE.sub(r"\1", address))
-
-
 def _numbered(name: str) -> Iterator[str]:
     """The name, and what to call it where that is taken."""
     yield name
@@ -117,9 +92,10 @@ def _numbered(name: str) -> Iterator[str]:
 
 
 def _channel(sent: Sent) -> Document:
-    parameters = {name: PARAMETERS.get(name, {}) for name in VARIABLE.findall(sent.address)}
+    address = sent.address
+    parameters = {name: PARAMETERS.get(name, {}) for name in address.parameters}
     return {
-        "address": sent.address,
+        "address": address.text,
         **({"parameters": parameters} if parameters else {}),
         "messages": {},
         "bindings": {

@@ -87,3 +87,9 @@ def test_question_that_comes_beside_an_event_is_no_change_of_it(forward):
     ]
     (gone,) = differences(now, before)
     assert (gone.effect, gone.channel) == ("breaks", "foo.article_flagged.{sender} (signals.ask)")
+
+
+def test_other_spelling_of_a_routing_key_is_no_change(forward):
+    rule = {"signal": SAVE, "senders": ["foo.tag"], "routing_key": "t.{kwargs[instance][pk]}.{sender}"}
+    before = forward(rule)
+    assert differences(before, forward({**rule, "routing_key": "t.{kwargs[instance][pk]!s:>9}.{sender!s}"})) == []

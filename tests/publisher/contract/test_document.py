@@ -191,6 +191,15 @@ def test_routing_keys_that_look_alike_are_two_channels(forward):
     assert document["operations"]["a_b-2"]["channel"] == {"$ref": "#/channels/a_b-2"}
 
 
+def test_braces_of_a_routing_key_are_no_parameter_where_they_are_escaped(forward):
+    document = forward(
+        {"signal": SAVE, "senders": ["foo.tag"], "routing_key": "x{{y}}.{kwargs[instance][pk]:05d}.{sender:.3}"}
+    )
+    ((name, channel),) = document["channels"].items()
+    assert (name, channel["address"]) == ("x_y_.kwargs_instance_pk.foo", "x{y}.{kwargs_instance_pk}.foo")
+    assert channel["parameters"] == {"kwargs_instance_pk": {}}
+
+
 @pytest.mark.django_db
 def test_models_of_one_routing_key_have_a_message_each(forward):
     document = forward({"signal": SAVE, "senders": ["foo.article", "foo.tag"], "routing_key": "foo.saved"})
