@@ -17,7 +17,7 @@ from publisher.events.dispatch import sender_label
 from publisher.offload.stand_in import StandIn
 from publisher.profile import last_times
 from publisher.receivers import rules_by_signal, senders_of
-from publisher.rules import Rule, first_match
+from publisher.rules import Rule, may_decide
 from publisher.stopwatch import IN_PROCESS, OFFLOADED, runs
 from publisher.wire.routing import routing_key
 
@@ -120,13 +120,12 @@ def throughs() -> set[object]:
 
 
 def keys_of(known: KnownSignal, rules: tuple[Rule, ...]) -> tuple[str, ...]:
-    """The routing keys this signal goes out under: one per model, or a pattern where any sender may send."""
+    """The routing keys this signal goes out under: of each model, or a pattern where any sender may send."""
     keys: dict[str, None] = {}
     for sender in senders_of(known, rules) if rules else ():
         if sender is not None and not is_sent_by(sender, known):
             continue
         label = sender_label(sender)
-        rule = first_match(rules, label) if sender else None
-        for taken in [rule] if rule else rules:
-            keys[taken.routing_key or routing_key(known.group, known.word, label or "#")] = None
+        for rule in may_decide(rules, label):
+            keys[rule.routing_key or routing_key(known.group, known.word, label or "#")] = None
     return tuple(keys)

@@ -3,7 +3,7 @@
 This is read from the settings when a site starts: what only an event needs is elsewhere.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeGuard
@@ -161,6 +161,18 @@ def rules_from(
 
 def first_match(rules: Iterable[Rule], sender: str | None) -> Rule | None:
     return next((rule for rule in rules if rule.takes_sender(sender)), None)
+
+
+def may_decide(rules: Iterable[Rule], sender: str | None) -> Iterator[Rule]:
+    """Those that events of this sender may go by, in order: a rule with `when` leaves some to those behind it.
+
+    None stands for any sender, known when it sends.
+    """
+    for rule in rules:
+        if sender is None or rule.takes_sender(sender):
+            yield rule
+            if rule.when is None and (sender is not None or not (rule.senders or rule.exclude)):
+                return
 
 
 def _read(key: str, value: object) -> Any:

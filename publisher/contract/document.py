@@ -18,7 +18,7 @@ from publisher.encoders.models import label_of
 from publisher.events.dispatch import sender_label
 from publisher.listing import is_sent_by
 from publisher.receivers import rules_by_signal, senders_of
-from publisher.rules import Rule, first_match
+from publisher.rules import Rule, may_decide
 from publisher.wire.event import CONTENT_TYPE
 from publisher.wire.topology import ask_exchange
 
@@ -76,13 +76,11 @@ def contract(version: str = "1.0") -> Document:
 
 
 def _all_sent() -> Iterator[Sent]:
-    """Each signal with a rule that forwards it, and the model whose it is there."""
+    """Each signal with the rules that may forward it, and the model whose it is there."""
     for known, rules in rules_by_signal(conf.rules()):
         for model in senders_of(known, rules):
-            if model is None:
-                yield from (Sent(known, rule, None) for rule in rules)
-            elif is_sent_by(model, known) and (rule := first_match(rules, label_of(model))):
-                yield Sent(known, rule, model)
+            if model is None or is_sent_by(model, known):
+                yield from (Sent(known, rule, model) for rule in may_decide(rules, sender_label(model)))
 
 
 def _numbered(name: str) -> Iterator[str]:

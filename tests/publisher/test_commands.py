@@ -111,6 +111,13 @@ def test_signals_says_so_when_nothing_is_forwarded(settings):
     assert out.getvalue() == "Signals: none.\n"
 
 
+def test_signals_shows_the_keys_of_all_rules_that_an_event_may_come_to(settings):
+    saved = "django.db.models.signals.post_save"
+    vip = {"signal": saved, "senders": ["foo.tag"], "when": "foo.is_vip", "routing_key": "vip.saved"}
+    settings.SIGNAL_BRIDGE = {"FORWARD": [vip, {"signal": saved, "senders": ["foo.*"], "exclude": ["foo.article*"]}]}
+    assert {"vip.saved", "db.post_save.foo.tag"} < set(listed("--forwarded")[saved]["keys"])
+
+
 def test_signals_shows_the_rules_own_key(settings):
     rule = {"signal": "tests.foo.signals.user_login", "routing_key": "login.{kwargs[reason]}"}
     settings.SIGNAL_BRIDGE = {"FORWARD": [rule]}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from publisher.rules import Rule, first_match, rule_from, rules_from
+from publisher.rules import Rule, first_match, may_decide, rule_from, rules_from
 
 SAVE = "django.db.models.signals.post_save"
 
@@ -146,3 +146,23 @@ def test_first_rule_decides_when_several_match():
         "one", "two", "three", "three",
     ]  # fmt: skip
     assert first_match((), "auth.user") is None
+
+
+@pytest.mark.parametrize(
+    ("sender", "keys"),
+    [
+        ("auth.user", ["vip", "new", "auth"]),
+        ("blog.comment", ["new", "rest"]),
+        # Whoever sends it: what comes after the rule for all is for nobody.
+        (None, ["vip", "new", "auth", "rest"]),
+    ],
+)
+def test_rule_with_when_leaves_events_to_those_behind_it(sender, keys):
+    rules = (
+        Rule(signal=SAVE, senders=("auth.*",), when="a.is_vip", routing_key="vip"),
+        Rule(signal=SAVE, when="a.is_new", routing_key="new"),
+        Rule(signal=SAVE, senders=("auth.*",), routing_key="auth"),
+        Rule(signal=SAVE, routing_key="rest"),
+        Rule(signal=SAVE, routing_key="never"),
+    )
+    assert [rule.routing_key for rule in may_decide(rules, sender)] == keys

@@ -23,7 +23,12 @@ from tests.publisher.encoders.test_models import VALUES
 
 SAVE = "django.db.models.signals.post_save"
 DELETE = "django.db.models.signals.post_delete"
+IS_VIP = f"{__name__}.is_vip"
 formats = FormatChecker()
+
+
+def is_vip(sender, instance, **kwargs):
+    return instance.name == "vip"
 
 
 @formats.checks("decimal", raises=ArithmeticError)
@@ -208,6 +213,27 @@ def test_models_of_one_routing_key_have_a_message_each(forward):
         Article.objects.create(title="a")
         Tag.objects.create(name="t")
     assert [errors(document, event) for event in events] == [[], []]
+
+
+@pytest.mark.django_db
+def test_what_a_rule_leaves_to_the_next_one_is_in_the_contract(forward):
+    document = forward(
+        {"signal": SAVE, "senders": ["foo.tag"], "when": IS_VIP, "routing_key": "vip.saved"},
+        {"signal": SAVE, "senders": ["foo.*"], "exclude": ["foo.article", "foo.draft", "foo.note"]},
+    )
+    assert list(document["channels"]) == ["db.post_save.foo.tag", "vip.saved"]
+    with forwarded_events() as events:
+        Tag.objects.create(name="vip")
+        Tag.objects.create(name="t")
+    assert [event.routing_key for event in events] == ["vip.saved", "db.post_save.foo.tag"]
+    assert [errors(document, event) for event in events] == [[], []]
+
+
+def test_rules_of_one_routing_key_have_a_message_each_where_one_has_other_fields(forward):
+    rule = {"signal": SAVE, "senders": ["foo.tag"]}
+    document = forward({**rule, "when": IS_VIP, "fields": {"foo.tag": ["id"]}}, rule)
+    messages = document["channels"]["db.post_save.foo.tag"]["messages"]
+    assert list(messages) == [f"{SAVE}.foo.tag", f"{SAVE}.foo.tag-2"]
 
 
 def test_senders_of_one_custom_signal_have_a_message_each_where_rules_differ(forward):
