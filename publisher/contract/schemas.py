@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Field, ForeignKey, GeneratedField, Model
+from django.db.models import Field, FileField, ForeignKey, GeneratedField, Model
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
 
 from publisher import signals
@@ -29,6 +29,8 @@ NAMES: Schema = {"type": "array", "items": TEXT}
 DURATION: Schema = {"type": "array", "items": INTEGER, "minItems": 3, "maxItems": 3}
 KEYS: Schema = {"type": ["array", "null"]}
 WRITE: Schema = {"pks": KEYS, "count": INTEGER, "complete": FLAG, "using": TEXT}
+# Whose columns hold no more than the field's `max_length`.
+LIMITED = ("CharField", "SlugField", "FileField", "FilePathField", "GenericIPAddressField")
 # By Django's own name of the kind of column.
 KINDS: Mapping[str, Schema] = {
     **dict.fromkeys(
@@ -38,16 +40,20 @@ KINDS: Mapping[str, Schema] = {
         ),
         INTEGER,
     ),
-    **dict.fromkeys(("CharField", "TextField", "SlugField", "FileField", "FilePathField"), TEXT),
-    **dict.fromkeys(("GenericIPAddressField", "TimeField"), TEXT),
+    **dict.fromkeys((*LIMITED, "TextField"), TEXT),
     "BooleanField": FLAG,
-    "FloatField": {"type": "number"},
+    # JSON has no numbers for these.
+    "FloatField": {"type": ["number", "string"], "pattern": "^(nan|inf|-inf)$"},
     "DecimalField": {"type": "string", "format": "decimal"},
     "DateField": {"type": "string", "format": "date"},
+    # Without a zone: the format `time` of JSON Schema has one.
+    "TimeField": {"type": "string", "format": "time-local"},
     "UUIDField": {"type": "string", "format": "uuid"},
     "BinaryField": {"type": "string", "contentEncoding": "base64"},
     "DurationField": DURATION,
 }  # fmt: skip
+# Whose values may be None without `null=True`: what it is computed of may be, and a file that was deleted has no name.
+MAYBE_NULL = (GeneratedField, FileField)
 # Of these a field's class may make values of its own, of which nothing is known here.
 OVERRIDES = ("to_python", "from_db_value", "value_to_string")
 
@@ -60,7 +66,7 @@ def field_schema(field: "Field[Any, Any]") -> Schema:
         plain = field_schema(field.output_field)  # type: ignore[arg-type]
     else:
         plain = _plain(field)
-    return nullable(plain) if field.null else plain
+    return nullable(plain) if field.null or isinstance(field, MAYBE_NULL) else plain
 
 
 def nullable(schema: Schema) -> Schema:
@@ -182,11 +188,10 @@ def _plain(field: "Field[Any, Any]") -> Schema:
         return ANYTHING
     kind = field.get_internal_type()
     if kind == "DateTimeField":
-        return {"type": "string", "format": "date-time"} if settings.USE_TZ else TEXT
-    schema = KINDS.get(kind, ANYTHING)
-    if schema is TEXT and field.max_length is not None:
+        return {"type": "string", "format": "date-time" if settings.USE_TZ else "date-time-local"}
+    if kind in LIMITED and field.max_length is not None:
         return {**TEXT, "maxLength": field.max_length}
-    return schema
+    return KINDS.get(kind, ANYTHING)
 
 
 def _is_plain(field: "Field[Any, Any]") -> bool:

@@ -1,7 +1,7 @@
 """The contract says what events are really like."""
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime, time
 from decimal import Decimal
 
 import pytest
@@ -13,6 +13,7 @@ from jsonschema import Draft7Validator, FormatChecker
 from publisher.catalogue.signals import named
 from publisher.checks.keys import SENT_WITH
 from publisher.contract.schemas import OF_SIGNALS, field_schema, instance_schema
+from publisher.events.dispatch import encoded_event
 from publisher.rules import Rule
 from publisher.testing import forwarded_events
 from publisher.wire.event import encode_event
@@ -99,6 +100,13 @@ def test_what_changed_is_as_the_contract_says(forward):
         row.save()
     assert len(events[0].data["kwargs"]["changes"]) > 20
     assert errors(document, events[0]) == []
+
+
+def new_event_of(instance):
+    known = named(SAVE)
+    return encoded_event(
+        known, type(instance), {"instance": instance, "created": True}, Rule(signal="*"), "tests"
+    ).event
 
 
 def test_event_that_is_another_is_found_out(forward):
@@ -271,7 +279,43 @@ def test_field_of_a_project_says_nothing_where_its_class_makes_the_values():
     generated = models.GeneratedField(
         expression=models.F("id"), output_field=models.DecimalField(max_digits=9, decimal_places=1), db_persist=True
     )
-    assert field_schema(generated) == {"type": "string", "format": "decimal"}
+    assert field_schema(generated) == {"type": ["string", "null"], "format": "decimal"}
+
+
+@isolate_apps("tests.kinds")
+def test_what_the_database_or_django_lets_through_is_in_the_schema():
+    class Sheet(models.Model):
+        text = models.TextField(max_length=3)
+        rate = models.FloatField()
+        file = models.FileField(upload_to="files")
+        at = models.TimeField()
+        day = models.DateTimeField()
+        double = models.GeneratedField(
+            expression=models.F("rate") * 2, output_field=models.FloatField(), db_persist=True
+        )
+
+        class Meta:
+            app_label = "kinds"
+
+        def __str__(self):
+            return self.text
+
+    rows = [
+        Sheet(id=1, text="a" * 9, rate=float("inf"), file=None, at=time(9, 30), day=datetime.now(UTC), double=None),
+        Sheet(id=2, text="", rate=float("nan"), file="a", at=time(9), day=datetime.now(UTC), double=float("-inf")),
+        Sheet(id=3, text="", rate=1.5, file="", at=time(9), day=datetime.now(UTC), double=2),
+    ]
+    encoded = [encode_event(new_event_of(row)) for row in rows]
+    validator = Draft7Validator(instance_schema(Rule(signal="*"), Sheet), format_checker=formats)
+    sent = [json.loads(body)["data"]["kwargs"]["instance"] for body in encoded]
+    assert [list(validator.iter_errors(instance)) for instance in sent] == [[], [], []]
+    others = {"text": None, "rate": "infinite", "double": "1"}
+    assert len(list(validator.iter_errors({"model": "kinds.sheet", "pk": 1, "fields": others}))) == 3
+
+
+def test_moment_without_a_zone_is_no_plain_text(settings):
+    settings.USE_TZ = False
+    assert field_schema(models.DateTimeField()) == {"type": "string", "format": "date-time-local"}
 
 
 def test_contract_names_what_djangos_signals_and_the_bridges_own_are_sent_with():
