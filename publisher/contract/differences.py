@@ -5,14 +5,21 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Literal
 
+from publisher.contract.conditions import condition_of, senders_of
 from publisher.contract.document import Document
-from publisher.contract.reading import Channel, Parts, channels_of, parts_of_all
+from publisher.contract.reading import Channel, Message, Parts, as_in_format_1, channels_of, format_of, parts_of_all
 from publisher.contract.taking import is_within, told
 
 Effect = Literal["breaks", "adds", "narrows"]
 ALL = "(all)"
 GONE = "is not sent any more"
 NEW = "is sent"
+# What each means to who gets them.
+DELIVERIES = {
+    "outbox": "no event is lost",
+    "direct": "events may be lost",
+    "ask": "a question, which is not kept",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +40,12 @@ def differences(before: Document, now: Document) -> list[Difference]:
     """From one document to the other, by channel. Raises LookupError, TypeError or AttributeError for what is none."""
     found = [replace(each, channel=ALL) for each in _of_parts(parts_of_all(before), parts_of_all(now))]
     old, new = channels_of(before), channels_of(now)
+    if format_of(before) == 1:
+        # What the file does not say has not changed.
+        new = {
+            address: {exchange: as_in_format_1(channel) for exchange, channel in by_exchange.items()}
+            for address, by_exchange in new.items()
+        }
     for address in sorted({*old, *new}):
         found += _of_address(address, old.get(address, {}), new.get(address, {}))
     return found
@@ -77,13 +90,45 @@ def _of_channel(old: Channel | None, new: Channel | None) -> Iterator[Difference
             yield from (replace(each, signal=signal, sender=sender) for each in found)
 
 
-def _of_messages(old: list[Parts], new: list[Parts]) -> Iterator[Difference]:
+def _of_messages(old: list[Message], new: list[Message]) -> Iterator[Difference]:
     if not new:
         yield Difference(effect="breaks", change=GONE)
     elif not old:
         yield Difference(effect="adds", change=NEW)
     else:
-        yield from _of_parts(old[-1], new[-1])
+        yield from _of_conditions(old, new)
+        # Several rules may be told the same of.
+        yield from dict.fromkeys(each for pair in _counterparts(old, new) for each in _of_message(*pair))
+
+
+def _of_conditions(old: list[Message], new: list[Message]) -> Iterator[Difference]:
+    before, now = ([message.terms for message in messages] for messages in (old, new))
+    for path, was, its in (
+        ("when", condition_of(before), condition_of(now)),
+        ("senders", senders_of(before), senders_of(now)),
+    ):
+        if its != was:
+            effect: Effect = "breaks" if its.leaves_out_what(was) else "adds"  # type: ignore[arg-type]
+            yield Difference(effect=effect, path=path, change=f"was sent {was}; is sent {its}")
+
+
+def _counterparts(old: list[Message], new: list[Message]) -> Iterator[tuple[Message, Message]]:
+    """Those of one condition; else what was, or will be, of its events without that: the last rule takes the rest."""
+    before, now = ({message.condition: message for message in messages} for messages in (old, new))
+    for condition in {**before, **now}:
+        yield before.get(condition, old[-1]), now.get(condition, new[-1])
+
+
+def _of_message(old: Message, new: Message) -> Iterator[Difference]:
+    was, its = (message.terms.get("x-delivery", "") for message in (old, new))
+    if was != its:
+        effect: Effect = "narrows" if (was, its) == ("direct", "outbox") else "breaks"
+        yield Difference(effect=effect, path="delivery", change=f"was {was}; is {its}: {DELIVERIES[its]}")
+    was, its = (message.terms.get("x-subject", "instance, user or the sender") for message in (old, new))
+    if was != its:
+        change = f"was that of {was}; is that of {its}, and so is partitionkey"
+        yield Difference(effect="breaks", path="subject", change=change)
+    yield from _of_parts(old.parts, new.parts)
 
 
 def _of_parts(old: Parts, new: Parts) -> Iterator[Difference]:

@@ -5,22 +5,16 @@ https://www.asyncapi.com/docs/reference/specification/v3.0.0
 
 from collections.abc import Iterator
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
-from django.db.models import Model
 from django.db.models.signals import pre_save
 
 from publisher import conf
-from publisher.catalogue.signals import KnownSignal
-from publisher.contract.addresses import SENDER, Address, address_of
+from publisher.contract.addresses import SENDER
 from publisher.contract.schemas import Schema, event_schema, instance_schema, kwargs_schema
+from publisher.contract.sent import Place, Sent, all_sent
 from publisher.encoders.models import label_of
-from publisher.events.dispatch import sender_label
-from publisher.listing import is_sent_by
-from publisher.receivers import rules_by_signal, senders_of
-from publisher.rules import Rule, may_decide
 from publisher.wire.event import CONTENT_TYPE
-from publisher.wire.topology import ask_exchange
 
 Document = dict[str, Any]
 
@@ -31,56 +25,29 @@ PARAMETERS: Document = {
     }
 }
 EVENT = "event"
-
-
-class Sent(NamedTuple):
-    """What leaves: a signal under a rule, and of which model, where it is one's."""
-
-    known: KnownSignal
-    rule: Rule
-    model: type[Model] | None
-
-    @property
-    def address(self) -> Address:
-        return address_of(self.known, self.rule, sender_label(self.model))
-
-    @property
-    def exchange(self) -> str:
-        exchange = conf.exchange()
-        return ask_exchange(exchange) if self.rule.delivery == "ask" else exchange
-
-    @property
-    def place(self) -> tuple[str, str]:
-        """What makes a channel: the same routing key is another one on another exchange."""
-        return self.address.text, self.exchange
+# That of documents without it is 1: they say nothing of delivery, subject, condition, senders and redaction.
+FORMAT = 2
 
 
 def contract(version: str = "1.0") -> Document:
     """The document of the rules and models of now. Raises nothing that the system checks do not tell of."""
     channels: Document = {}
-    names: dict[tuple[str, str], str] = {}
+    names: dict[Place, str] = {}
     schemas: Document = {EVENT: event_schema(conf.source())}
-    for sent in sorted(_all_sent(), key=lambda sent: sent.place):
+    for sent in sorted(all_sent(), key=lambda sent: sent.place):
         if sent.place not in names:
             names[sent.place] = next(name for name in _numbered(sent.address.name) if name not in channels)
             channels[names[sent.place]] = _channel(sent)
         _add_message(channels[names[sent.place]]["messages"], sent, schemas)
     return {
         "asyncapi": "3.0.0",
+        "x-format": FORMAT,
         "info": {"title": conf.service(), "version": version},
         "defaultContentType": CONTENT_TYPE,
         "channels": channels,
         "operations": {name: {"action": "send", "channel": {"$ref": f"#/channels/{name}"}} for name in channels},
         "components": {"schemas": dict(sorted(schemas.items()))},
     }
-
-
-def _all_sent() -> Iterator[Sent]:
-    """Each signal with the rules that may forward it, and the model whose it is there."""
-    for known, rules in rules_by_signal(conf.rules()):
-        for model in senders_of(known, rules):
-            if model is None or is_sent_by(model, known):
-                yield from (Sent(known, rule, model) for rule in may_decide(rules, sender_label(model)))
 
 
 def _numbered(name: str) -> Iterator[str]:
@@ -117,7 +84,7 @@ def _add_message(messages: Document, sent: Sent, schemas: Document) -> None:
 
 
 def _message(sent: Sent, schemas: Document) -> Document:
-    known, rule, model = sent
+    known, rule, model = sent.known, sent.rule, sent.model
     data: Schema = {}
     instance: Schema = {}
     if model is not None:
@@ -129,6 +96,7 @@ def _message(sent: Sent, schemas: Document) -> Document:
     own = {"type": {"const": known.name}, "data": {"type": "object", "properties": data}}
     return {
         "contentType": CONTENT_TYPE,
+        **sent.terms(),
         "payload": {"allOf": [_reference(EVENT), {"type": "object", "properties": own}]},
     }
 

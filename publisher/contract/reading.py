@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from publisher.contract.conditions import Terms
 from publisher.contract.document import EVENT, Document
 from publisher.contract.schemas import Schema
 
@@ -10,13 +11,31 @@ from publisher.contract.schemas import Schema
 INNER = frozenset(("$ref", "allOf", "properties", "items", "additionalProperties", "required", "description"))
 # What a schema says of a value, without what is within, by path as in the `types` of an event.
 Parts = Mapping[str, Schema]
+Whose = tuple[str, str]
+
+
+class Message(NamedTuple):
+    """`terms` are what is said beside the schema."""
+
+    parts: Parts
+    terms: Terms
+
+    @property
+    def condition(self) -> str:
+        """Which of the rules under one routing key it is."""
+        return repr([self.terms.get(name) for name in ("x-when", "x-senders", "x-exclude")])
 
 
 class Channel(NamedTuple):
     """`messages` are by signal and sender; of a signal that anyone may send, the sender is empty."""
 
     exchange: str
-    messages: Mapping[tuple[str, str], list[Parts]]
+    messages: Mapping[Whose, list[Message]]
+
+
+def format_of(document: Document) -> int:
+    found: int = document.get("x-format", 1)
+    return found
 
 
 def parts_of_all(document: Document) -> Parts:
@@ -31,18 +50,40 @@ def channels_of(document: Document) -> dict[str, dict[str, Channel]]:
     channels: dict[str, dict[str, Channel]] = {}
     for channel in document["channels"].values():
         exchange = channel["bindings"]["amqp"]["exchange"]["name"]
-        messages: dict[tuple[str, str], list[Parts]] = {}
+        messages: dict[Whose, list[Message]] = {}
         for message in channel["messages"].values():
             # The first part is what all events have in common.
             own = message["payload"]["allOf"][1]
-            messages.setdefault(_whose(own["properties"]), []).append(dict(_parts(own, "", schemas)))
+            read = Message(dict(_parts(own, "", schemas)), _extensions(message))
+            messages.setdefault(_whose(own["properties"]), []).append(read)
         channels.setdefault(channel["address"], {})[exchange] = Channel(exchange, messages)
     return channels
 
 
-def _whose(properties: Mapping[str, Any]) -> tuple[str, str]:
+def as_in_format_1(channel: Channel) -> Channel:
+    """With what a file of the first format has of it: one message each, and what the schemas say."""
+    messages = {
+        (signal, sender): [_without_terms(found[0] if sender else found[-1])]
+        for (signal, sender), found in channel.messages.items()
+    }
+    return channel._replace(messages=messages)
+
+
+def _whose(properties: Mapping[str, Any]) -> Whose:
     sender = properties["data"]["properties"].get("sender", {})
     return properties["type"]["const"], sender.get("const", "")
+
+
+def _extensions(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: inner for name, inner in value.items() if name.startswith("x-")}
+
+
+def _without_terms(message: Message) -> Message:
+    parts = {
+        path: {name: value for name, value in part.items() if not name.startswith("x-")}
+        for path, part in message.parts.items()
+    }
+    return Message(parts, {})
 
 
 def _parts(schema: Schema, path: str, schemas: Mapping[str, Schema]) -> Iterator[tuple[str, Schema]]:

@@ -15,12 +15,15 @@ from publisher.catalogue.sending import MORE, sent_kwargs
 from publisher.catalogue.signals import KnownSignal
 from publisher.encoders.columns import Columns
 from publisher.encoders.models import columns_under, key_action, label_of
-from publisher.redaction import action_of
+from publisher.redaction import TAGS, action_of
 from publisher.rules import Rule
+from publisher.wire.codec import DROPPED
 
 Schema = dict[str, Any]
 # Any value: what no model and no signal says.
 ANYTHING: Schema = {}
+# Says what became of the value: both look alike.
+REDACTED = "x-redacted"
 TEXT: Schema = {"type": "string"}
 INTEGER: Schema = {"type": "integer"}
 FLAG: Schema = {"type": "boolean"}
@@ -107,7 +110,7 @@ def kwargs_schema(known: KnownSignal, rule: Rule, model: type[Model] | None, ins
             kwargs["changes"] = _old_and_new(columns_under(rule, model))
     actions = {name: action_of(name, rule.redact) for name in kwargs}
     kept = {
-        name: schema if actions[name] == "keep" else nullable(TEXT)
+        name: schema if actions[name] == "keep" else _redacted(actions[name])
         for name, schema in kwargs.items()
         if actions[name] != "drop"
     }
@@ -166,8 +169,9 @@ def _old_and_new(columns: Columns) -> Schema:
 
 
 def _value(columns: Columns, name: str) -> Schema:
-    if name in {columns.names[index] for index, _ in columns.hidden}:
-        return nullable(TEXT)
+    hidden = {columns.names[index]: action for index, action in columns.hidden}
+    if name in hidden:
+        return _redacted(hidden[name])
     if name in {value_name for _, value_name in columns.named_values}:
         return ANYTHING
     return field_schema(columns.field(name))
@@ -175,12 +179,17 @@ def _value(columns: Columns, name: str) -> Schema:
 
 def _key(model: type[Model], rule: Rule) -> Schema:
     pk = model._meta.pk
-    if key_action(model, rule.redact) != "keep":
-        return nullable(TEXT)
+    action = key_action(model, rule.redact)
+    if action != "keep":
+        return _redacted(action)
     if pk not in model._meta.concrete_fields:
         return KEYS
     # Before it is saved, and after it was deleted, a row may have none.
     return nullable(field_schema(pk))
+
+
+def _redacted(action: str) -> Schema:
+    return {**nullable(TEXT), REDACTED: TAGS.get(action, DROPPED)}
 
 
 def _plain(field: "Field[Any, Any]") -> Schema:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from publisher.contract.schemas import Schema, types_of
+from publisher.contract.schemas import REDACTED, Schema, types_of
 
 # What is said of text alone.
 OF_TEXT = frozenset(("maxLength", "pattern", "format", "contentEncoding"))
@@ -10,6 +10,8 @@ OF_TEXT = frozenset(("maxLength", "pattern", "format", "contentEncoding"))
 
 def is_within(new: Schema, old: Schema) -> bool:
     """Whether all that the new schema takes, the old one took."""
+    if new.get(REDACTED) != old.get(REDACTED):
+        return False
     has_text = "string" in types_of(new.get("type", "string"))
     return all(
         _takes_no_more(name, new.get(name), value) for name, value in old.items() if has_text or name not in OF_TEXT
@@ -35,5 +37,5 @@ def told(schema: Schema) -> str:
     ('string or null, maxLength 50', 'anything')
     """
     kind = " or ".join(types_of(schema["type"])) if "type" in schema else ""
-    others = [f"{name} {value}" for name, value in schema.items() if name != "type"]
+    others = [str(value) if name == REDACTED else f"{name} {value}" for name, value in schema.items() if name != "type"]
     return ", ".join([*([kind] if kind else []), *others]) or "anything"

@@ -1,6 +1,7 @@
 """What a change of a model or a rule means to the consumers of its events."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -97,3 +98,85 @@ def test_other_spelling_of_a_routing_key_is_no_change(forward):
     rule = {"signal": SAVE, "senders": ["foo.tag"], "routing_key": "t.{kwargs[instance][pk]}.{sender}"}
     before = forward(rule)
     assert differences(before, forward({**rule, "routing_key": "t.{kwargs[instance][pk]!s:>9}.{sender!s}"})) == []
+
+
+def test_file_of_the_version_before_breaks_nothing(forward):
+    """It does not say what was redacted, and in which way its events were sent; of several messages it has one."""
+    before = json.loads((Path(__file__).parent / "format1.json").read_text())
+    deleted = {"signal": "django.db.models.signals.post_delete", "senders": ["foo.tag"]}
+    published = {"signal": "tests.foo.signals.article_published"}
+    rules = [
+        {"signal": SAVE, "senders": ["foo.article", "foo.tag"], "routing_key": "foo.saved", "redact": {"data": "hash"}},
+        {**deleted, "when": "foo.is_vip", "delivery": "direct"},
+        {**deleted, "redact": {"name": "mask"}},
+        {**published, "senders": ["a"], "redact": {"title": "drop"}},
+        {**published, "senders": ["b"], "subject": "title"},
+    ]
+    assert [(each.effect, each.sender, each.change) for each in differences(before, forward(*rules))] == [
+        ("adds", "foo.tag", "is sent"),
+    ]
+    gone = differences(before, forward(*rules[1:]))
+    assert [(each.effect, each.channel, each.change) for each in gone] == [
+        ("breaks", "foo.saved", "is not sent any more"),
+    ]
+
+
+TAG = {"signal": SAVE, "senders": ["foo.tag"]}
+NOTE = {"signal": SAVE, "senders": ["foo.note"], "redact": {"text": "keep", "at": "hash"}}
+PUBLISHED = {"signal": "tests.foo.signals.article_published"}
+OF_VIPS = {**TAG, "when": "foo.is_vip"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "effect", "path", "told"),
+    [
+        ([TAG], [OF_VIPS], "breaks", "when", "was sent always; is sent when foo.is_vip"),
+        ([OF_VIPS], [TAG], "adds", "when", "was sent when foo.is_vip; is sent always"),
+        ([OF_VIPS], [{**TAG, "when": "foo.is_new"}], "breaks", "when",
+         "was sent when foo.is_vip; is sent when foo.is_new"),
+        ([OF_VIPS], [OF_VIPS, {**TAG, "when": "foo.is_new"}], "adds", "when",
+         "was sent when foo.is_vip; is sent when foo.is_new or foo.is_vip"),
+        ([OF_VIPS, TAG], [{**OF_VIPS, "delivery": "ask"}, TAG], "breaks", "when",
+         "was sent always; is sent unless foo.is_vip"),
+        ([TAG], [{**TAG, "delivery": "direct"}], "breaks", "delivery", "was outbox; is direct: events may be lost"),
+        ([{**TAG, "delivery": "direct"}], [TAG], "narrows", "delivery", "was direct; is outbox: no event is lost"),
+        ([PUBLISHED], [{**PUBLISHED, "subject": "title"}], "breaks", "subject",
+         "was that of instance, user or the sender; is that of title, and so is partitionkey"),
+        ([PUBLISHED], [{**PUBLISHED, "senders": ["foo.*"]}], "breaks", "senders",
+         "was sent by all; is sent by foo.*"),
+        ([{**PUBLISHED, "senders": ["foo.note"]}], [{**PUBLISHED, "senders": ["foo.*"]}], "adds", "senders",
+         "was sent by foo.note; is sent by foo.*"),
+        ([PUBLISHED], [{**PUBLISHED, "exclude": ["foo.note"]}], "breaks", "senders",
+         "was sent by all; is sent by all but foo.note"),
+        ([PUBLISHED], [{**PUBLISHED, "senders": ["foo.note"], "delivery": "ask"}, PUBLISHED], "breaks", "senders",
+         "was sent by all; is sent by all but foo.note"),
+        ([NOTE], [{**NOTE, "redact": {"text": "hash", "at": "hash"}}], "breaks", "kwargs.instance.fields.text",
+         "was string; is string or null, hashed"),
+        ([NOTE], [{**NOTE, "redact": {"text": "keep", "at": "mask"}}], "breaks", "kwargs.instance.fields.at",
+         "was string or null, hashed; is string or null, masked"),
+        ([TAG], [{**OF_VIPS, "fields": {"foo.tag": ["id"]}}, TAG], "breaks", "kwargs.instance.fields.name", "is gone"),
+    ],
+)  # fmt: skip
+def test_change_of_a_rule_is_told(forward, before, after, effect, path, told):
+    was, now = forward(*before), forward(*after)
+    changed = [each for each in differences(was, now) if each.change != "is sent"]
+    assert [(each.effect, each.path, each.change) for each in changed] == [(effect, path, told)]
+
+
+def test_text_that_may_be_null_breaks_when_it_is_hashed(forward):
+    """Its type is the same."""
+    document = forward(TAG)
+    was, now = {"type": ["string", "null"]}, {"type": ["string", "null"], "x-redacted": "hashed"}
+    fields = document["components"]["schemas"]["foo.tag"]["properties"]["fields"]["properties"]
+    before, after = (json.loads(json.dumps(document)) for _ in range(2))
+    for text, schema in ((before, was), (after, now)):
+        text["components"]["schemas"]["foo.tag"]["properties"]["fields"]["properties"] = {**fields, "name": schema}
+    (change,) = differences(before, after)
+    assert (change.effect, change.change) == ("breaks", "was string or null; is string or null, hashed")
+    (change,) = differences(after, before)
+    assert change.effect == "breaks"
+
+
+def test_rule_that_is_split_without_any_effect_is_no_change(forward):
+    assert differences(forward(TAG), forward(OF_VIPS, TAG)) == []
+    assert differences(forward(OF_VIPS, TAG), forward(TAG)) == []

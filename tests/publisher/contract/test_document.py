@@ -141,7 +141,7 @@ def test_rule_decides_what_is_said(forward):
     schemas = document["components"]["schemas"]
     deleted, saved = (schemas[name]["properties"]["fields"]["properties"] for name in ("auth.user", "auth.user-2"))
     assert deleted == {"email": {"type": "string", "maxLength": 254}}
-    assert saved["email"] == {"type": ["string", "null"]}
+    assert saved["email"] == {"type": ["string", "null"], "x-redacted": "hashed"}
     assert {"last_name", "password"}.isdisjoint(saved)
 
 
@@ -235,6 +235,27 @@ def test_what_a_rule_leaves_to_the_next_one_is_in_the_contract(forward):
         Tag.objects.create(name="t")
     assert [event.routing_key for event in events] == ["vip.saved", "db.post_save.foo.tag"]
     assert [errors(document, event) for event in events] == [[], []]
+
+
+def test_message_says_what_no_schema_does(forward):
+    document = forward(
+        {"signal": SAVE, "senders": ["foo.tag"], "when": IS_VIP, "routing_key": "vip.saved", "delivery": "direct"},
+        {"signal": SAVE, "senders": ["foo.tag"], "subject": "instance"},
+        {"signal": "tests.foo.signals.article_published", "senders": ["foo.Note"], "routing_key": "notes"},
+        {"signal": "tests.foo.signals.article_published", "exclude": ["foo.draft"]},
+    )
+    said = {
+        name: {key: value for key, value in message.items() if key.startswith("x-")}
+        for name, channel in document["channels"].items()
+        for message in channel["messages"].values()
+    }
+    assert said == {
+        "vip.saved": {"x-delivery": "direct", "x-when": IS_VIP},
+        "db.post_save.foo.tag": {"x-delivery": "outbox", "x-unless": [IS_VIP], "x-subject": "instance"},
+        "notes": {"x-delivery": "outbox", "x-senders": ["foo.note"]},
+        "foo.article_published.sender": {"x-delivery": "outbox", "x-exclude": ["foo.draft", "foo.note"]},
+    }
+    assert json.loads(json.dumps(document)) == document
 
 
 def test_rules_of_one_routing_key_have_a_message_each_where_one_has_other_fields(forward):

@@ -1,0 +1,66 @@
+"""When the events of a signal are sent on a channel, and by whom: as all rules say it that may send them there."""
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+Terms = Mapping[str, Any]
+
+
+class Condition(NamedTuple):
+    """`whens`: one of them has to say yes, unless there is none. `unless`: what may send them elsewhere before."""
+
+    whens: frozenset[str]
+    unless: frozenset[str]
+
+    def __str__(self) -> str:
+        """
+        >>> print(Condition(frozenset(("shop.is_vip",)), frozenset()), Condition(frozenset(), frozenset()), sep="; ")
+        when shop.is_vip; always
+        """
+        whens, unless = (" or ".join(sorted(paths)) for paths in self)
+        words = [*([f"when {whens}"] if whens else []), *([f"unless {unless}"] if unless else [])]
+        return ", ".join(words) or "always"
+
+    def leaves_out_what(self, other: "Condition") -> bool:
+        """Whether this one may leave out what the other did not."""
+        is_stricter = bool(self.whens) and (not other.whens or bool(other.whens - self.whens))
+        return is_stricter or bool(self.unless - other.unless)
+
+
+class Senders(NamedTuple):
+    """Globs; where there are none, all."""
+
+    globs: frozenset[str]
+    excluded: frozenset[str]
+
+    def __str__(self) -> str:
+        """
+        >>> print(Senders(frozenset(("foo.*",)), frozenset(("foo.a", "foo.b"))))
+        by foo.* but foo.a, foo.b
+        """
+        globs, excluded = (", ".join(sorted(globs)) for globs in self)
+        return f"by {globs or 'all'}" + (f" but {excluded}" if excluded else "")
+
+    def leaves_out_what(self, other: "Senders") -> bool:
+        is_narrower = bool(self.globs) and not _cover(self.globs, other.globs or ("*",))
+        return is_narrower or not _cover(other.excluded, self.excluded)
+
+
+def condition_of(messages: Iterable[Terms]) -> Condition:
+    always = [terms for terms in messages if "x-when" not in terms]
+    whens = frozenset() if always else frozenset(terms["x-when"] for terms in messages)
+    unless = (terms.get("x-unless", ()) for terms in always or messages)
+    return Condition(whens, frozenset().union(*unless))
+
+
+def senders_of(messages: Iterable[Terms]) -> Senders:
+    anyones = [terms for terms in messages if "x-senders" not in terms]
+    globs = (terms.get("x-senders", ()) for terms in (() if anyones else messages))
+    excluded = (terms.get("x-exclude", ()) for terms in anyones or messages)
+    return Senders(frozenset().union(*globs), frozenset().union(*excluded))
+
+
+def _cover(globs: Iterable[str], others: Iterable[str]) -> bool:
+    """Whether each of the others is taken by one of the globs, as far as their texts tell."""
+    return all(any(fnmatchcase(other, glob) for glob in globs) for other in others)
