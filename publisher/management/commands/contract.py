@@ -1,6 +1,7 @@
 """Keep what this service's events look like in a file, and tell what a change would mean to their consumers."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from publisher.terminal import add_format, show
 from publisher.wire.exit_codes import EXIT_USAGE
 
 FILE = Path("asyncapi.json")
+VERSION = re.compile(r"[0-9]+\.[0-9]+")
 
 
 class Command(BridgeCommand):
@@ -39,7 +41,7 @@ class Command(BridgeCommand):
         elif format == "json":
             self.stdout.write(json.dumps(now, indent=2))
         if write:
-            file.write_text(f"{json.dumps(now, indent=1)}\n")
+            keep(file, now)
         self.stderr.write(told(file, before, now, is_written=write), str)
         if check and now != before:
             sys.exit(1)
@@ -60,7 +62,7 @@ def read(file: Path) -> Document | None:
     try:
         document = json.loads(file.read_text())
         differences(document, document)
-        next_version(document["info"]["version"], [])
+        version = document["info"]["version"]
     except FileNotFoundError:
         return None
     except OSError as exc:
@@ -71,7 +73,24 @@ def read(file: Path) -> Document | None:
             "--file, or delete it and begin anew with --write.",
             returncode=EXIT_USAGE,
         ) from exc
+    if not isinstance(version, str) or not VERSION.fullmatch(version):
+        raise CommandError(
+            f"The version in {file} is {version!r}, and has to be major.minor, as '1.0': write it so, in quotes.",
+            returncode=EXIT_USAGE,
+        )
     return document  # type: ignore[no-any-return]
+
+
+def keep(file: Path, document: Document) -> None:
+    """Raises CommandError where the file cannot be written."""
+    try:
+        file.write_text(f"{json.dumps(document, indent=1)}\n")
+    except OSError as exc:
+        what = "make its directory" if isinstance(exc, FileNotFoundError) else "let it be written"
+        raise CommandError(
+            f"{file} cannot be written ({exc.strerror}): {what}, or name another file with --file.",
+            returncode=EXIT_USAGE,
+        ) from exc
 
 
 def told(file: Path, before: Document | None, now: Document, *, is_written: bool) -> str:

@@ -73,12 +73,33 @@ def test_file_that_is_no_contract_is_left_alone(forward, tmp_path, text):
     assert file.read_text() == text
 
 
-def test_version_that_is_none_is_told(forward, tmp_path):
+@pytest.mark.parametrize("version", ["1.0.0", "2", "v1", "", "1.x", "-1.0", 1.0, None])
+def test_version_that_is_none_is_told(forward, tmp_path, version):
     document = forward({"signal": SAVE, "senders": ["foo.tag"]})
     file = tmp_path / "asyncapi.json"
-    file.write_text(json.dumps({**document, "info": {"title": "tests", "version": "v1"}}))
-    with pytest.raises(CommandError, match="invalid literal"):
+    file.write_text(json.dumps({**document, "info": {"title": "tests", "version": version}}))
+    with pytest.raises(CommandError) as caught:
         run("--file", str(file))
+    assert str(caught.value) == (
+        f"The version in {file} is {version!r}, and has to be major.minor, as '1.0': write it so, in quotes."
+    )
+    assert caught.value.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("{tmp}/none/asyncapi.json", "(No such file or directory): make its directory"),
+        ("/sys/asyncapi.json", "(Permission denied): let it be written"),
+    ],
+)
+def test_file_that_cannot_be_written_is_told(forward, tmp_path, file, told):
+    forward({"signal": SAVE, "senders": ["foo.tag"]})
+    path = file.format(tmp=tmp_path)
+    with pytest.raises(CommandError) as caught:
+        run("--file", path, "--write")
+    assert str(caught.value) == f"{path} cannot be written {told}, or name another file with --file."
+    assert caught.value.returncode == 2
 
 
 def test_check_and_write_are_not_both(tmp_path):
