@@ -12,8 +12,9 @@ from publisher.contract.taking import is_within, told
 
 Effect = Literal["breaks", "adds", "narrows"]
 ALL = "(all)"
-GONE = "is not sent any more"
-NEW = "is sent"
+IS_SENT = "is sent"
+NOT_SENT = "is not sent any more"
+GONE = "is gone"
 # What each means to who gets them.
 DELIVERIES = {
     "outbox": "no event is lost",
@@ -79,9 +80,9 @@ def _pairs(old: list[str], new: list[str]) -> Iterator[tuple[str, str]]:
 
 def _of_channel(old: Channel | None, new: Channel | None) -> Iterator[Difference]:
     if new is None:
-        yield Difference(effect="breaks", change=GONE)
+        yield Difference(effect="breaks", change=NOT_SENT)
     elif old is None:
-        yield Difference(effect="adds", change=NEW)
+        yield Difference(effect="adds", change=IS_SENT)
     else:
         if new.exchange != old.exchange:
             yield Difference(effect="breaks", path="exchange", change=f"was {old.exchange}; is {new.exchange}")
@@ -92,9 +93,9 @@ def _of_channel(old: Channel | None, new: Channel | None) -> Iterator[Difference
 
 def _of_messages(old: list[Message], new: list[Message]) -> Iterator[Difference]:
     if not new:
-        yield Difference(effect="breaks", change=GONE)
+        yield Difference(effect="breaks", change=NOT_SENT)
     elif not old:
-        yield Difference(effect="adds", change=NEW)
+        yield Difference(effect="adds", change=IS_SENT)
     else:
         yield from _of_conditions(old, new)
         # Several rules may be told the same of.
@@ -128,13 +129,15 @@ def _of_message(old: Message, new: Message) -> Iterator[Difference]:
     if was != its:
         change = f"was that of {was}; is that of {its}, and so is partitionkey"
         yield Difference(effect="breaks", path="subject", change=change)
-    yield from _of_parts(old.parts, new.parts)
+    for each in _of_parts(old.parts, new.parts):
+        if each.change != GONE or not new.may_have(each.path):
+            yield each
 
 
 def _of_parts(old: Parts, new: Parts) -> Iterator[Difference]:
     for path in sorted({*old, *new}):
         if path not in new:
-            yield Difference(effect="breaks", path=path, change="is gone")
+            yield Difference(effect="breaks", path=path, change=GONE)
         elif path not in old:
             yield Difference(effect="adds", path=path, change=f"is new: {told(new[path])}")
         elif old[path] != new[path]:

@@ -5,20 +5,27 @@ from typing import Any, NamedTuple
 
 from publisher.contract.conditions import Terms
 from publisher.contract.document import EVENT, Document
-from publisher.contract.schemas import Schema
+from publisher.contract.schemas import LEFT_OUT, Schema
 
 # They lead to other schemas, or say nothing of the value itself.
-INNER = frozenset(("$ref", "allOf", "properties", "items", "additionalProperties", "required", "description"))
+INNER = frozenset(("$ref", "allOf", "properties", "items", "additionalProperties", "required", "description", LEFT_OUT))
 # What a schema says of a value, without what is within, by path as in the `types` of an event.
 Parts = Mapping[str, Schema]
 Whose = tuple[str, str]
 
 
 class Message(NamedTuple):
-    """`terms` are what is said beside the schema."""
+    """`terms` are what is said beside the schema, and `kwargs` is what the signal is sent with."""
 
     parts: Parts
     terms: Terms
+    kwargs: Schema
+
+    def may_have(self, path: str) -> bool:
+        """Whether it is a kwarg that comes all the same where none of its name is known."""
+        root, _, rest = path.partition(".")
+        is_open = self.kwargs.get("additionalProperties") is True
+        return root == "kwargs" and is_open and rest.partition(".")[0] not in self.kwargs.get(LEFT_OUT, ())
 
     @property
     def condition(self) -> str:
@@ -54,7 +61,8 @@ def channels_of(document: Document) -> dict[str, dict[str, Channel]]:
         for message in channel["messages"].values():
             # The first part is what all events have in common.
             own = message["payload"]["allOf"][1]
-            read = Message(dict(_parts(own, "", schemas)), _extensions(message))
+            kwargs = own["properties"]["data"]["properties"]["kwargs"]
+            read = Message(dict(_parts(own, "", schemas)), _extensions(message), kwargs)
             messages.setdefault(_whose(own["properties"]), []).append(read)
         channels.setdefault(channel["address"], {})[exchange] = Channel(exchange, messages)
     return channels
@@ -83,7 +91,7 @@ def _without_terms(message: Message) -> Message:
         path: {name: value for name, value in part.items() if not name.startswith("x-")}
         for path, part in message.parts.items()
     }
-    return Message(parts, {})
+    return message._replace(parts=parts, terms={})
 
 
 def _parts(schema: Schema, path: str, schemas: Mapping[str, Schema]) -> Iterator[tuple[str, Schema]]:

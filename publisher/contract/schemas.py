@@ -24,6 +24,8 @@ Schema = dict[str, Any]
 ANYTHING: Schema = {}
 # Says what became of the value: both look alike.
 REDACTED = "x-redacted"
+# The kwargs that are dropped, where others may come that are not named.
+LEFT_OUT = "x-dropped"
 TEXT: Schema = {"type": "string"}
 INTEGER: Schema = {"type": "integer"}
 FLAG: Schema = {"type": "boolean"}
@@ -99,11 +101,15 @@ def instance_schema(rule: Rule, model: type[Model], *, is_saved: bool = True) ->
 def kwargs_schema(known: KnownSignal, rule: Rule, model: type[Model] | None, instance: Schema) -> Schema:
     """What the signal is sent with, by this model where it is one's: `instance` is the schema of those that it sends.
 
-    Of a signal that is not Django's own, or the bridge's, the names are known at most.
+    Of a signal that is not Django's own, or the bridge's, the names are known at most: where it is sent with `**`,
+    there may be more, but for those that are dropped.
     """
     known_kwargs = OF_SIGNALS.get(id(known.signal))
+    has_more = False
     if known_kwargs is None or model is None:
-        kwargs = {name: ANYTHING for name in sent_kwargs(known) if name != MORE}
+        names = sent_kwargs(known)
+        has_more = MORE in names
+        kwargs = {name: ANYTHING for name in names if name != MORE}
     else:
         kwargs = known_kwargs(instance)
         if rule.changes and known.signal is post_save:
@@ -114,7 +120,8 @@ def kwargs_schema(known: KnownSignal, rule: Rule, model: type[Model] | None, ins
         for name, schema in kwargs.items()
         if actions[name] != "drop"
     }
-    return {"type": "object", "properties": kept}
+    plain: Schema = {"type": "object", "properties": kept}
+    return {**plain, "additionalProperties": True, LEFT_OUT: sorted(kwargs.keys() - kept)} if has_more else plain
 
 
 def _saved(instance: Schema) -> Schema:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from publisher.contract import schemas
 from publisher.contract.differences import ALL, differences, next_version
 
 SAVE = "django.db.models.signals.post_save"
@@ -180,3 +181,17 @@ def test_text_that_may_be_null_breaks_when_it_is_hashed(forward):
 def test_rule_that_is_split_without_any_effect_is_no_change(forward):
     assert differences(forward(TAG), forward(OF_VIPS, TAG)) == []
     assert differences(forward(OF_VIPS, TAG), forward(TAG)) == []
+
+
+def test_kwargs_that_a_dict_may_hold_are_not_gone(forward, monkeypatch):
+    def sent_with(*names, **rule):
+        monkeypatch.setattr(schemas, "sent_kwargs", lambda known: names)
+        return forward({**PUBLISHED, **rule})
+
+    named, handed_on = sent_with("title", "extra"), sent_with("title", "**")
+    assert differences(named, handed_on) == []
+    assert [(each.effect, each.path) for each in differences(handed_on, named)] == [("adds", "kwargs.extra")]
+    (gone,) = differences(named, sent_with("title"))
+    assert (gone.effect, gone.path, gone.change) == ("breaks", "kwargs.extra", "is gone")
+    (dropped,) = differences(named, sent_with("title", "**", redact={"title": "drop"}))
+    assert (dropped.effect, dropped.path) == ("breaks", "kwargs.title")
