@@ -1,4 +1,4 @@
-"""What a service sends, as an AsyncAPI document: a channel for each routing key, and the schema of its events.
+"""What a service sends, as an AsyncAPI document: its channels, and the schemas of their events.
 
 https://www.asyncapi.com/docs/reference/specification/v3.0.0
 """

@@ -22,7 +22,7 @@ class Message(NamedTuple):
     kwargs: Schema
 
     def may_have(self, path: str) -> bool:
-        """Whether it is a kwarg that comes all the same where none of its name is known."""
+        """Whether this is a kwarg, or within one, that may come though it is not named."""
         root, _, rest = path.partition(".")
         is_open = self.kwargs.get("additionalProperties") is True
         return root == "kwargs" and is_open and rest.partition(".")[0] not in self.kwargs.get(LEFT_OUT, ())
