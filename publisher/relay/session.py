@@ -250,7 +250,7 @@ class Session:
             return
         self._kept[row.routing_key] = row.id
         if counters.is_news(number := len(self._kept)):
-            logger.warning("kept key=%s event=%s%s, %d keys so far: %s; run `manage.py topology --declare`, or `consume`",
+            logger.warning("kept key=%s event=%s%s, %d so far: %s; run `manage.py topology --declare`, or `consume`",
                            row.routing_key, row.message_id, told_of(row.body), number, NO_QUEUE)  # fmt: skip
 
     def _probe(self) -> None:
