@@ -38,17 +38,20 @@ class SentRequest:
 
 
 class Record(msgspec.Struct, kw_only=True):
-    """An instance of a model that this project does not have: its fields are attributes, to be read."""
+    """An instance of a model that this project does not have: its fields are attributes, to be read.
+
+    Of a relation `user` is the key, and so is `user_id`, as the model has it.
+    """
 
     model: str
     pk: Any
     fields: dict[str, Any]
 
     def __getattr__(self, name: str) -> Any:
-        try:
-            return self.fields[name]
-        except KeyError:
-            raise AttributeError(f"{self.model} was sent without {name!r}") from None
+        for sent_as in (name, name.removesuffix("_id")):
+            if sent_as in self.fields:
+                return self.fields[sent_as]
+        raise AttributeError(f"{self.model} was sent without {name!r}; with {', '.join(self.fields) or 'no field'}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"{self.model} is no model of this project: what was sent of it can only be read")

@@ -219,6 +219,13 @@ def test_record_stands_for_an_instance_when_the_model_is_unknown():
             setattr(record, name, 4)
 
 
+def test_record_has_the_keys_of_its_relations_as_the_model_has_them():
+    record = instance_of({"model": "shop.order", "pk": 5, "fields": {"user": 7, "paid_id": "x"}})
+    assert (record.user, record.user_id, record.paid_id) == (7, 7, "x")
+    with pytest.raises(AttributeError, match="without 'item_id'; with user, paid_id"):
+        _ = record.item_id
+
+
 def test_record_can_be_compared_and_shown():
     one, two = (Record(model="a.b", pk=1, fields={"c": 1}) for _ in range(2))
     assert one == two
