@@ -14,7 +14,7 @@ from django.db.models import F, Q
 from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
 from publisher.outbox.digests import digest_in_sql, digest_of
 from publisher.outbox.postgres import binary_rows, speaks_psycopg
-from publisher.outbox.ranges import among, first_rows, literals
+from publisher.outbox.ranges import among, deletion, first_rows, literals
 from publisher.outbox.shards import ALL, Shards
 from publisher.utc import UtcNow
 
@@ -88,20 +88,21 @@ class OutboxQuerySet(models.QuerySet[Any]):
     def delete_by_id(self, ids: Collection[int]) -> None:
         if ids:
             with connections[self.db].cursor() as cursor:
-                cursor.execute(f"DELETE FROM {table(self)} WHERE {among(ids)}")
+                cursor.execute(deletion(table(self), ids, connections[self.db].vendor))
 
     def park(self, parked: "ParkedQuerySet", ids: Collection[int], kind: str, reason: str) -> None:
         """Take these rows out of the line, under their ids."""
         if not ids:
             return
-        with transaction.atomic(using=self.db), connections[self.db].cursor() as cursor:
-            digest = digest_in_sql(connections[self.db], "routing_key")
+        connection = connections[self.db]
+        with transaction.atomic(using=self.db), connection.cursor() as cursor:
+            digest = digest_in_sql(connection, "routing_key")
             cursor.execute(
                 f"INSERT INTO {table(parked)} ({COLUMNS}, digest, kind, reason) "
                 f"SELECT {COLUMNS}, {digest}, %s, %s FROM {table(self)} WHERE id IN ({literals(ids)})",
                 [kind, reason],
             )
-            cursor.execute(f"DELETE FROM {table(self)} WHERE id IN ({literals(ids)})")
+            cursor.execute(deletion(table(self), ids, connection.vendor))
 
 
 class ParkedQuerySet(models.QuerySet[Any]):
@@ -117,14 +118,15 @@ class ParkedQuerySet(models.QuerySet[Any]):
 
     def put_back(self, outbox: OutboxQuerySet) -> int:
         """Into the line again, where they were: their ids are the order. How many there were."""
-        with transaction.atomic(using=self.db), connections[self.db].cursor() as cursor:
+        connection = connections[self.db]
+        with transaction.atomic(using=self.db), connection.cursor() as cursor:
             ids = list(self.select_for_update().values_list("id", flat=True))
             for chunk in (ids[start : start + 1000] for start in range(0, len(ids), 1000)):
                 cursor.execute(
                     f"INSERT INTO {table(outbox)} ({COLUMNS}) "
                     f"SELECT {COLUMNS} FROM {table(self)} WHERE id IN ({literals(chunk)})"
                 )
-                cursor.execute(f"DELETE FROM {table(self)} WHERE id IN ({literals(chunk)})")
+                cursor.execute(deletion(table(self), chunk, connection.vendor))
         return len(ids)
 
     def in_shards(self, shards: Shards) -> "ParkedQuerySet":

@@ -155,6 +155,53 @@ def most_mib(pid):
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / MIB
 
 
+# A writer's row is not committed yet. Whoever would wait for it fails at once.
+BESIDE_A_WRITER = """
+from django.db import connection, connections, transaction
+from publisher.models import OutboxEvent, ParkedEvent
+from publisher.outbox.querysets import outbox, parked
+
+def insert(*ids, using="default"):
+    OutboxEvent.objects.using(using).bulk_create(
+        OutboxEvent(
+            id=id, message_id="m", type="t", routing_key="k", partitionkey="p", slot=0, keep_unroutable=True, body=b""
+        )
+        for id in ids
+    )
+
+connections.settings["writer"] = dict(connections.settings["default"])
+with connection.cursor() as cursor:
+    cursor.execute("SET innodb_lock_wait_timeout = 0")
+insert(*{ids})
+with transaction.atomic("writer"):
+    insert({writer}, using="writer")
+    outbox("default").park(parked("default"), {ids}, "unroutable", "")
+    parked("default").kept().put_back(outbox("default"))
+    outbox("default").delete_by_id({ids})
+print([*OutboxEvent.objects.values_list("id", flat=True)], ParkedEvent.objects.count())
+"""
+# Consecutive ids, few runs of them, and more than are told as runs.
+RUN, RUNS, MANY = list(range(10, 70)), [*range(10, 40), *range(41, 70)], list(range(10, 90, 2))
+
+
+@pytest.mark.parametrize("engine", ["mariadb"])
+@pytest.mark.parametrize(
+    ("ids", "writer"),
+    [(RUN, 9), (RUN, 70), (RUNS, 40), (RUNS, 70), (MANY, 9), (MANY, 41), (MANY, 89)],
+    ids=["run, before", "run, after", "runs, between", "runs, after", "many, before", "many, between", "many, after"],
+)
+def test_nothing_waits_for_a_writer_whose_row_is_beside_those_that_are_deleted(stage, ids, writer):
+    assert stage.python(BESIDE_A_WRITER.format(ids=ids, writer=writer)).strip() == f"[{writer}] 0"
+
+
+@pytest.mark.django_db
+def test_rows_that_are_deleted_need_be_neither_together_nor_there_still():
+    ids = sown(*[10] * 8)
+    outbox("default").delete_by_id([ids[0], ids[1], ids[1], ids[4], ids[6]])
+    outbox("default").delete_by_id([ids[1], ids[2]])
+    assert [row.id for row in outbox("default").waiting([], 10).rows] == [ids[3], ids[5], ids[7]]
+
+
 ELSEWHERE = """
 from datetime import timedelta
 from django.db import connection
