@@ -35,9 +35,13 @@ class Leases:
 
     def has(self, shards: Shards) -> bool:
         """Whether these are what is held, certainly."""
-        if time.monotonic() - self.renewed_at >= LEASE_SECONDS - RENEW_SECONDS:
+        if not self._is_certain:
             self.renew()
-        return self.mine == shards
+        return self.mine == shards and self._is_certain
+
+    @property
+    def _is_certain(self) -> bool:
+        return time.monotonic() - self.renewed_at < LEASE_SECONDS - RENEW_SECONDS
 
     @property
     def is_due(self) -> bool:
@@ -45,6 +49,12 @@ class Leases:
 
     def renew(self, rate: float = 0.0) -> None:
         """Renew what is held and take what is free."""
+        self._renew(rate)
+        if not self._is_certain:
+            # Frozen within: what the database said then may be another's by now.
+            self._renew(rate)
+
+    def _renew(self, rate: float) -> None:
         asked_at = time.monotonic()
         self._rows.make(self.shards)
         rows = list(self._rows.filter(shard__lt=self.shards))

@@ -3,9 +3,12 @@
 import json
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
+from django.db import connection
 
+from publisher.models import RelayLease
 from publisher.outbox.ledger import ledger
 from publisher.relay.leases import LEASE_SECONDS, STANDBY_SECONDS, Leases
 from tests.stage import eventually
@@ -57,6 +60,52 @@ def test_frozen_relay_stops_publishing_when_it_wakes_without_its_lease(stage, qu
     eventually(lambda: queues.count("q") >= 20 and stage.outbox() == 0)
     assert queues.count("q") == 20
     queues.delete("q")
+
+
+class Clock:
+    """The process's own, which goes on while the process is frozen."""
+
+    def __init__(self, monkeypatch):
+        self.now = 0.0
+        monkeypatch.setattr("publisher.relay.leases.time", SimpleNamespace(monotonic=lambda: self.now))
+
+
+def freezing(clock, seconds, *, times, taken_by=None):
+    """Wraps the database: so often, the process stops just after it was told that the lease is its own."""
+    left = [times]
+
+    def execute(execute, sql, params, many, context):
+        result = execute(sql, params, many, context)
+        if sql.startswith("UPDATE") and left[0]:
+            left[0] -= 1
+            clock.now += seconds
+            if taken_by:
+                RelayLease.objects.update(holder=taken_by)
+        return result
+
+    return connection.execute_wrapper(execute)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("taken_by", "has"), [("another", False), (None, True)])
+def test_database_is_asked_once_more_when_a_renewal_outlasted_the_lease(monkeypatch, taken_by, has):
+    clock, leases = Clock(monkeypatch), Leases("default", 1)
+    leases.renew()
+    mine = leases.mine
+    clock.now += LEASE_SECONDS
+    with freezing(clock, 8, times=1, taken_by=taken_by):
+        assert leases.has(mine) is has
+    assert bool(leases.held) is has
+
+
+@pytest.mark.django_db
+def test_nothing_is_certain_when_each_renewal_takes_as_long_as_the_lease(monkeypatch):
+    clock, leases = Clock(monkeypatch), Leases("default", 1)
+    leases.renew()
+    clock.now += LEASE_SECONDS
+    with freezing(clock, LEASE_SECONDS, times=9):
+        assert not leases.has(leases.mine)
+    assert leases.has(leases.mine)
 
 
 @pytest.mark.django_db
