@@ -4,18 +4,21 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from django.core.checks import CheckMessage, Error
+from django.apps import apps
+from django.core.checks import CheckMessage, Error, Warning
 from django.db import DEFAULT_DB_ALIAS, router
 from django.db.models import Model
 from django.db.models.signals import ModelSignal
 
 from publisher import conf
 from publisher.catalogue.entries import entries
-from publisher.catalogue.signals import catalogue
+from publisher.catalogue.signals import KnownSignal, catalogue
+from publisher.checks.subjects import known_kwargs
 from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
 from publisher.offload.offload import models_of
 from publisher.offload.stand_in import StandIn
 from publisher.receivers import rules_by_signal, senders_of
+from publisher.rules import Rule
 from publisher.tables import how_to_migrate, is_up_to_date
 
 OUTBOX = (OutboxEvent, ParkedEvent, UnroutableKey, RelayLease)
@@ -24,7 +27,7 @@ OUTBOX = (OutboxEvent, ParkedEvent, UnroutableKey, RelayLease)
 def check_routers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
     """Every alias that events are written to may have an outbox."""
     hint = "Let your router's allow_migrate answer True (or None) for the app 'publisher' on this alias."
-    return [
+    refused = [
         Error(
             f"Events are written to {alias!r}, where a router does not allow the outbox.",
             hint=hint,
@@ -33,6 +36,17 @@ def check_routers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
         for alias in written_aliases()
         if not router.allow_migrate_model(alias, OutboxEvent)
     ]
+    doubtful = [
+        Warning(
+            f"Events of {name} with an instance of {alias!r} are written there, where a router does not allow "
+            "the outbox.",
+            hint=f"{hint} Or send them with using='default'.",
+            id="publisher.W010",
+        )
+        for alias, name in doubtful_aliases().items()
+        if not router.allow_migrate_model(alias, OutboxEvent)
+    ]
+    return [*refused, *doubtful]
 
 
 def check_outbox_migrated(
@@ -41,15 +55,30 @@ def check_outbox_migrated(
     """The outbox is there on the aliases that are checked: `manage.py check --database ALIAS`."""
     if "migrate" in sys.argv[1:2]:
         return []  # which is about to make it
-    return [
+    missing = [
         Error(
             f"Events are written to {alias!r}, where the outbox is not migrated.",
             hint=f"Run: {how_to_migrate(OutboxEvent, alias)}",
             id="publisher.E014",
         )
         for alias in written_aliases()
-        if alias in (databases or ()) and not all(is_up_to_date(model, alias) for model in OUTBOX)
+        if alias in (databases or ()) and not has_outbox(alias)
     ]
+    doubtful = [
+        Warning(
+            f"Events of {name} with an instance of {alias!r} are written there, where the outbox is not "
+            "migrated.",
+            hint=f"Run: {how_to_migrate(OutboxEvent, alias)}. Or send them with using='default'.",
+            id="publisher.W011",
+        )
+        for alias, name in doubtful_aliases().items()
+        if alias in (databases or ()) and not has_outbox(alias)
+    ]
+    return [*missing, *doubtful]
+
+
+def has_outbox(alias: str) -> bool:
+    return all(is_up_to_date(model, alias) for model in OUTBOX)
 
 
 def written_aliases() -> Iterable[str]:
@@ -57,6 +86,36 @@ def written_aliases() -> Iterable[str]:
     senders = dict.fromkeys((*forwarded_senders(), *offloaded_senders()))
     # Of no model, it is the database that `alias_of` ends with.
     return dict.fromkeys(DEFAULT_DB_ALIAS if sender is None else router.db_for_write(sender) for sender in senders)
+
+
+def doubtful_aliases() -> dict[str, str]:
+    """Where events of signals that no model sends may be written besides, and of which signal.
+
+    It is the instance that decides. A signal may have to do with the models that its rule names as senders, else with
+    those of the app that defines it; with no others, or every project with two databases would be warned.
+    """
+    rules = tuple(rule for rule in conf.rules() if rule.delivery == "outbox")
+    sure = frozenset(written_aliases())
+    found: dict[str, str] = {}
+    for known, its_rules in rules_by_signal(rules):
+        if not isinstance(known.signal, ModelSignal) and may_have_instance(known):
+            for model in models_near(known, its_rules):
+                found.setdefault(router.db_for_write(model), known.name)
+    return {alias: name for alias, name in found.items() if alias not in sure}
+
+
+def may_have_instance(known: KnownSignal) -> bool:
+    names = known_kwargs(known)
+    return not names or "instance" in names
+
+
+def models_near(known: KnownSignal, rules: Sequence[Rule]) -> Iterator[type[Model]]:
+    app = apps.get_containing_app_config(known.module)
+    for model in apps.get_models():
+        is_named = any(rule.senders and rule.takes_sender(model._meta.label_lower) for rule in rules)
+        is_of_app = app is not None and app.label == model._meta.app_label
+        if is_named or (is_of_app and not all(rule.senders for rule in rules)):
+            yield model
 
 
 def forwarded_senders() -> Iterator[type[Model] | None]:

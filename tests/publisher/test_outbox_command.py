@@ -1,12 +1,14 @@
 """What `manage.py outbox` does with events that are out of the line: the refused, and those that wait for a queue."""
 
+import json
 import time
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connections
 
-from publisher.models import OutboxEvent, ParkedEvent, UnroutableKey
+from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
 from publisher.outbox.querysets import unroutable_keys
 from tests.databases import without_table
 from tests.leasing import held
@@ -123,35 +125,73 @@ def test_command_says_to_migrate_when_there_is_no_outbox():
         outbox()
 
 
-class WritesElsewhere:
-    def db_for_write(self, model, **hints):
-        return "other" if model._meta.model_name == "tag" else None
+BOTH = pytest.mark.django_db(databases=["default", "other"])
 
 
-@pytest.mark.django_db(databases=["default", "other"])
-def test_other_databases_are_named_when_events_wait_there(settings, capsys):
-    rules = [{"signal": "django.db.models.signals.post_save", "senders": ["foo.Tag", "foo.Article"]}]
-    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "FORWARD": rules}
-    settings.DATABASE_ROUTERS = [WritesElsewhere()]
+def waits(using="default", seconds=0, message_id=None):
+    """An event that was made so long ago. A UUID of version 7 begins with its time."""
+    made_at = f"{int((time.time() - seconds) * 1000):012x}"
+    OutboxEvent.objects.using(using).create(
+        message_id=message_id or f"{made_at[:8]}-{made_at[8:]}-7000-8000-000000000000", type="t", routing_key="k",
+        partitionkey="k", slot=0, keep_unroutable=False, body=b"{}",
+    )  # fmt: skip
+
+
+@BOTH
+def test_other_databases_are_named_when_events_wait_there_whatever_the_rules_say(capsys):
     outbox()
     assert capsys.readouterr().err == ""
-    OutboxEvent.objects.using("other").create(
-        message_id="e", type="t", routing_key="k", partitionkey="", slot=0, keep_unroutable=False, body=b"{}"
-    )
+    waits("other")
     outbox()
-    assert "Pending in 'other', too: 1." in capsys.readouterr().err
+    assert "In 'other', too: 1 pending, 0 parked. It needs a relay" in capsys.readouterr().err
+    (other,) = json.loads(outbox("--format", "json"))["elsewhere"]
+    assert (other["database"], other["pending"], other["parked"]) == ("other", 1, 0)
+    outbox("--database", "other")
+    assert "In 'default', too: 0 pending, 5 parked." in capsys.readouterr().err
 
 
-@pytest.mark.django_db
-def test_events_that_wait_for_too_long_end_it_with_one(capsys):
-    call_command("outbox", "--max-age", "1")
-    # A UUID of version 7 begins with its time.
-    made_at = f"{int((time.time() - 100) * 1000):012x}"
-    long_ago = f"{made_at[:8]}-{made_at[8:]}-7000-8000-000000000000"
-    OutboxEvent.objects.create(
-        message_id=long_ago, type="t", routing_key="k", partitionkey="k", slot=0, keep_unroutable=False, body=b"{}"
-    )
-    call_command("outbox", "--max-age", "200")
-    with pytest.raises(CommandError, match=r"waited for 1\d\d seconds, more than 60") as caught:
-        call_command("outbox", "--max-age", "60")
+@BOTH
+def test_replica_is_not_named_when_it_shows_the_same_events_or_the_same_relay(capsys):
+    waits()
+    waits("other", message_id=OutboxEvent.objects.get().message_id)
+    outbox()
+    assert capsys.readouterr().err == ""
+    OutboxEvent.objects.all().delete()
+    holder = held().holder
+    RelayLease.objects.using("other").create(shard=0, holder=holder)
+    outbox()
+    assert capsys.readouterr().err == ""
+
+
+@BOTH
+def test_others_are_not_waited_for_when_they_are_away_or_without_an_outbox(settings, capsys):
+    away = {**connections.settings["default"], "HOST": "192.0.2.1", "PORT": "5432", "NAME": "away"}
+    added = {
+        "away": {**away, "ENGINE": "django.db.backends.postgresql"},
+        "unknown": {**away, "ENGINE": "no.such.backend"},
+        "nothing": {**away, "ENGINE": "django.db.backends.dummy"},
+    }
+    connections.settings.update(added)
+    try:
+        waits("other")
+        began = time.monotonic()
+        outbox()
+        assert time.monotonic() - began < 10
+        assert "In 'other', too: 1 pending" in capsys.readouterr().err
+        assert connections["away"].settings_dict["OPTIONS"] == away["OPTIONS"]
+    finally:
+        for alias in added:
+            del connections.settings[alias]
+            if hasattr(connections._connections, alias):
+                delattr(connections._connections, alias)
+
+
+@BOTH
+@pytest.mark.parametrize("using", ["default", "other"])
+def test_events_that_wait_for_too_long_end_it_with_one(using):
+    outbox("--max-age", "1")
+    waits(using, seconds=100)
+    outbox("--max-age", "200")
+    with pytest.raises(CommandError, match=rf"{using}' has waited for 1\d\d seconds, more than 60") as caught:
+        outbox("--max-age", "60")
     assert caught.value.returncode == 1

@@ -10,10 +10,9 @@ from django.db import Error as DatabaseTrouble
 
 from publisher.agreement import add_no_input, asks, is_agreed
 from publisher.atomicity import commit_each_statement
-from publisher.checks.databases import written_aliases
 from publisher.commands import BridgeCommand
 from publisher.models import OutboxEvent
-from publisher.outbox.ledger import Ledger, ledger, pending_in
+from publisher.outbox.ledger import Ledger, ledger
 from publisher.outbox.querysets import ParkedQuerySet, outbox, parked, unroutable_keys
 from publisher.tables import migration_hint
 from publisher.terminal import add_database, add_format, in_any_order, positive, show
@@ -108,15 +107,17 @@ class Command(BridgeCommand):
         ):
             if rows:
                 show(rows, format, title=title, stdout=self.stdout)
-        others = [alias for alias in written_aliases() if alias != state.database]
-        for alias, count in pending_in(others).items():
-            self.stderr.write(f"Pending in {alias!r}, too: {count}. It needs a relay of its own: --database {alias}.")
+        for other in state.elsewhere:
+            alias, waiting = other.database, f"{other.pending} pending, {other.parked} parked"
+            self.stderr.write(f"In {alias!r}, too: {waiting}. It needs a relay of its own: --database {alias}.")
 
 
 def check_age(state: Ledger, most: int | None) -> None:
-    """Raises CommandError where an event waits for longer than so many seconds."""
-    if most is not None and state.oldest_seconds is not None and state.oldest_seconds > most:
-        raise CommandError(f"The oldest event has waited for {state.oldest_seconds:.0f} seconds, more than {most}.")
+    """Raises CommandError where an event waits for longer than so many seconds, in whatever database."""
+    ages = {state.database: state.oldest_seconds, **{other.database: other.oldest_seconds for other in state.elsewhere}}
+    for alias, age in ages.items():
+        if most is not None and age is not None and age > most:
+            raise CommandError(f"The oldest event of {alias!r} has waited for {age:.0f} seconds, more than {most}.")
 
 
 def row_id(text: str) -> int:

@@ -83,6 +83,40 @@ def test_outbox_is_found_missing_where_events_would_be_written(settings, connect
         assert [error.hint.rpartition(" ")[2] for error in errors] == missing
 
 
+class TagsElsewhere(NoOutbox):
+    """One model of an app is written to the other database; all models of another app are, too."""
+
+    def db_for_write(self, model, **hints):
+        label = model._meta.label_lower
+        return "other" if label == "foo.tag" or label.startswith(("blog.", "auth.")) else None
+
+
+CUSTOM, LOGGED_IN = "tests.foo.signals.Hooks.closed", "django.contrib.auth.signals.user_logged_in"
+
+
+@databases
+@pytest.mark.parametrize(
+    ("rules", "ids"),
+    [
+        ([CUSTOM], [["publisher.W010"], ["publisher.W011"]]),
+        ([{"signal": CUSTOM, "senders": ["foo.Tag"]}], [["publisher.W010"], ["publisher.W011"]]),
+        ([{"signal": CUSTOM, "senders": ["foo.Article"]}], [[], []]),
+        ([{"signal": CUSTOM, "delivery": "direct"}], [[], []]),
+        ([LOGGED_IN], [[], []]),
+        (["django.core.signals.request_finished"], [[], []]),
+        ([CUSTOM, {"signal": SAVES, "senders": ["foo.Tag"]}], [["publisher.E013"], ["publisher.E014"]]),
+    ],
+    ids=["of its app", "sender", "another sender", "direct", "no instance", "of no app", "error anyway"],
+)
+def test_doubt_is_told_when_a_custom_signal_may_be_about_an_instance_of_another_database(settings, rules, ids):
+    settings.DATABASE_ROUTERS = [f"{__name__}.TagsElsewhere"]
+    settings.SIGNAL_BRIDGE = {"FORWARD": rules}
+    with without_table(OutboxEvent, "other"):
+        found = [check_routers(None), check_outbox_migrated(None, databases=BOTH)]
+    assert [[message.id for message in messages] for messages in found] == ids
+    assert check_outbox_migrated(None, databases=BOTH) == []
+
+
 @pytest.fixture
 def connected(settings):
     """Connects the receiver to a signal of this name."""
