@@ -66,8 +66,7 @@ def check_outbox_migrated(
     ]
     doubtful = [
         Warning(
-            f"Events of {name} with an instance of {alias!r} are written there, where the outbox is not "
-            "migrated.",
+            f"Events of {name} with an instance of {alias!r} are written there, where the outbox is not migrated.",
             hint=f"Run: {how_to_migrate(OutboxEvent, alias)}. Or send them with using='default'.",
             id="publisher.W011",
         )

@@ -131,12 +131,14 @@ def oldest_seconds(using: str) -> float | None:
 
 
 def _unroutable(using: str) -> tuple[Unroutable, ...]:
+    """Those of the most events first."""
     dropped = dict(UnroutableKey.objects.using(using).values_list("routing_key", "count"))
     kept = parked(using).kept().count_by_key()
-    return tuple(
+    keys = [
         Unroutable(routing_key=key, dropped=dropped.get(key, 0), kept=kept.get(key, 0))
-        for key in sorted(dropped.keys() | kept.keys())
-    )
+        for key in dropped.keys() | kept.keys()
+    ]
+    return tuple(sorted(keys, key=lambda key: (-key.dropped - key.kept, key.routing_key)))
 
 
 def _leases(using: str) -> tuple[Lease, ...]:

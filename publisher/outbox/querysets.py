@@ -3,14 +3,16 @@
 Not those of their managers: a process that only writes events starts sooner without.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import Any, NamedTuple
 
 from django.db import connections, models, transaction
 from django.db.models import F, Q
 
+from publisher import counters
 from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
 from publisher.outbox.digests import digest_in_sql, digest_of
 from publisher.outbox.postgres import binary_rows, speaks_psycopg
@@ -25,6 +27,8 @@ COLUMNS = f"{BESIDE_THE_BODY}, body"
 SMALL_BYTES = 8_000
 FETCHED_BYTES = 4_000_000
 WAITING_COLUMNS = f"{BESIDE_THE_BODY}, CASE WHEN LENGTH(body) <= {SMALL_BYTES} THEN body END AS body"
+
+ADDED_ROWS = 300
 
 # A row as the database gives it; None stands for a body that did not come with it.
 Found = tuple[Any, ...]
@@ -160,11 +164,26 @@ class ParkedQuerySet(models.QuerySet[Any]):
 
 class UnroutableQuerySet(models.QuerySet[Any]):
     def add(self, counts: Mapping[str, int]) -> None:
-        """Count dropped events by their routing key."""
-        for key, count in counts.items():
-            row, created = self.get_or_create(digest=digest_of(key), defaults={"routing_key": key, "count": count})
-            if not created:
-                self.filter(pk=row.pk).update(count=F("count") + count, last_at=UtcNow())
+        """Count dropped events by their routing key; under one together where there are too many keys."""
+        connection = connections[self.db]
+        most: Any = connection.features.max_query_params
+        # In one order, so that two relays wait for each other only one way.
+        rows = sorted((digest_of(key), key, count) for key, count in self._within_bounds(counts).items())
+        size = min(ADDED_ROWS, most // 3) if most else ADDED_ROWS
+        with connection.cursor() as cursor:
+            for chunk in (rows[start : start + size] for start in range(0, len(rows), size)):
+                cursor.execute(addition(table(self), len(chunk), connection.vendor), list(chain.from_iterable(chunk)))
+
+    def _within_bounds(self, counts: Mapping[str, int]) -> Mapping[str, int]:
+        room = counters.MOST - self.count()
+        if len(counts) <= room:
+            return counts
+        known = set(self.filter(digest__in=list(map(digest_of, counts))).values_list("routing_key", flat=True))
+        new = [key for key in counts if key not in known]
+        others = dict.fromkeys(new[max(room, 0) :])
+        bounded = Counter({key: count for key, count in counts.items() if key not in others})
+        bounded[counters.OTHERS] += sum(counts[key] for key in others)
+        return bounded
 
 
 class LeaseQuerySet(models.QuerySet[Any]):
@@ -218,6 +237,15 @@ def leases(using: str) -> LeaseQuerySet:
 def table(queryset: "models.QuerySet[Any]") -> str:
     """The quoted name of its table."""
     return connections[queryset.db].ops.quote_name(queryset.model._meta.db_table)
+
+
+def addition(name: str, rows: int, vendor: str) -> str:
+    """Of so many rows to the counts that are there. What others call `excluded` is `VALUES` to MySQL and MariaDB."""
+    insert = f"INSERT INTO {name} (digest, routing_key, count) VALUES {', '.join(['(%s, %s, %s)'] * rows)}"
+    if vendor == "mysql":
+        return f"{insert} ON DUPLICATE KEY UPDATE count = {name}.count + VALUES(count), last_at = VALUES(last_at)"
+    updates = f"count = {name}.count + excluded.count, last_at = excluded.last_at"
+    return f"{insert} ON CONFLICT (digest) DO UPDATE SET {updates}"
 
 
 def fitting(sizes: Iterable[tuple[int, int]]) -> list[int]:

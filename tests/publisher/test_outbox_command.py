@@ -125,6 +125,16 @@ def test_command_says_to_migrate_when_there_is_no_outbox():
         outbox()
 
 
+def test_keys_of_the_most_events_are_shown_when_they_are_many():
+    unroutable_keys("default").add({f"key.{n:02}": n for n in range(1, 60)})
+    shown = outbox()
+    assert "and 11 more: --format json has all." in shown
+    assert [f"key.{n:02}" in shown for n in (59, 10, 9)] == [True, True, False]
+    unroutable = json.loads(outbox("--format", "json"))["unroutable"]
+    assert len(unroutable) == 61
+    assert [key["routing_key"] for key in unroutable[:2]] == ["key.59", "key.58"]
+
+
 BOTH = pytest.mark.django_db(databases=["default", "other"])
 
 

@@ -18,6 +18,8 @@ from publisher.tables import migration_hint
 from publisher.terminal import add_database, add_format, in_any_order, positive, show
 from publisher.wire.exit_codes import EXIT_USAGE
 
+SHOWN_ROWS = 50
+
 
 class Command(BridgeCommand):
     help = (
@@ -106,7 +108,9 @@ class Command(BridgeCommand):
             ("Unroutable: no queue is bound", state.unroutable),
         ):
             if rows:
-                show(rows, format, title=title, stdout=self.stdout)
+                show(rows[:SHOWN_ROWS], format, title=title, stdout=self.stdout)
+            if len(rows) > SHOWN_ROWS:
+                self.stdout.write(f"  and {len(rows) - SHOWN_ROWS} more: --format json has all.\n")
         for other in state.elsewhere:
             alias, waiting = other.database, f"{other.pending} pending, {other.parked} parked"
             self.stderr.write(f"In {alias!r}, too: {waiting}. It needs a relay of its own: --database {alias}.")
