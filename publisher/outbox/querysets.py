@@ -194,25 +194,25 @@ class LeaseQuerySet(models.QuerySet[Any]):
     def alive(self) -> "LeaseQuerySet":
         return self.filter(expires_at__gte=UtcNow()).exclude(holder="")
 
-    def take(self, shard: int, shards: int, holder: str, seconds: float, **values: Any) -> bool:
-        """Take or renew one, by the database's clock; whether it is held now.
+    def take(self, shards: int, holder: str, seconds: float, rate: float) -> frozenset[int]:
+        """Renew what is held and take what is free, by the database's clock; which are held now.
 
         Not while a relay that divides the outbox into another number of shards is alive: the two would overlap.
         """
         if self.alive().exclude(shards=shards).exclude(holder=holder).exists():
-            return False
-        free = Q(holder=holder) | Q(holder="") | Q(expires_at__lt=UtcNow())
-        expires_at = UtcNow() + timedelta(seconds=seconds)
-        rows = self.filter(free, shard=shard)
-        return bool(rows.update(holder=holder, shards=shards, expires_at=expires_at, **values))
+            return frozenset()
+        rows, mine = self.filter(shard__lt=shards), self.filter(shard__lt=shards, holder=holder)
+        values: dict[str, Any] = {"shards": shards, "expires_at": UtcNow() + timedelta(seconds=seconds), "rate": rate}
+        mine.update(**values)
+        # Not what is promised to another.
+        free = Q(expires_at__lt=UtcNow()) | Q(holder="", claimant__in=("", holder))
+        rows.filter(free).update(**values, holder=holder, claimant="")
+        return frozenset(mine.values_list("shard", flat=True))
 
     def promise(self, shards: Collection[int], holder: str, seconds: float) -> None:
         """Free for the claimant alone, for so long."""
         rows = self.filter(shard__in=shards, holder=holder)
         rows.update(holder="", rate=0.0, expires_at=UtcNow() + timedelta(seconds=seconds))
-
-    def promised_to_others(self, holder: str) -> "LeaseQuerySet":
-        return self.filter(holder="", expires_at__gte=UtcNow()).exclude(claimant="").exclude(claimant=holder)
 
     def give_up(self, shards: Collection[int], holder: str) -> None:
         self.filter(shard__in=shards, holder=holder).update(holder="", claimant="", rate=0.0, expires_at=UtcNow())

@@ -56,10 +56,11 @@ class Leases:
 
     def _renew(self, rate: float) -> None:
         asked_at = time.monotonic()
-        self._rows.make(self.shards)
-        rows = list(self._rows.filter(shard__lt=self.shards))
-        promised = set(self._rows.promised_to_others(self.holder).values_list("shard", flat=True))
-        self.held = frozenset(row.shard for row in rows if row.shard not in promised and self._take(row.shard, rate))
+        rows = self._all()
+        if len(rows) < self.shards:
+            self._rows.make(self.shards)
+            rows = self._all()
+        self.held = self._rows.take(self.shards, self.holder, LEASE_SECONDS, rate)
         self.renewed_at = asked_at
         if not self.held:
             self._claim(rows)
@@ -85,9 +86,8 @@ class Leases:
     def _rows(self) -> LeaseQuerySet:
         return leases(self.using)
 
-    def _take(self, shard: int, rate: float) -> bool:
-        claim = {} if shard in self.held else {"claimant": ""}
-        return self._rows.take(shard, self.shards, self.holder, LEASE_SECONDS, rate=rate, **claim)
+    def _all(self) -> list[RelayLease]:
+        return list(self._rows.filter(shard__lt=self.shards))
 
     def _claim(self, rows: Collection[RelayLease]) -> None:
         """Ask for one shard of the relay that has the most, if that has more than one."""

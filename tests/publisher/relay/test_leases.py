@@ -3,10 +3,12 @@
 import json
 import signal
 import time
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 from django.db import connection
+from django.utils.timezone import now
 
 from publisher.models import RelayLease
 from publisher.outbox.ledger import ledger
@@ -106,6 +108,35 @@ def test_nothing_is_certain_when_each_renewal_takes_as_long_as_the_lease(monkeyp
     with freezing(clock, LEASE_SECONDS, times=9):
         assert not leases.has(leases.mine)
     assert leases.has(leases.mine)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("shards", [1, 1024])
+def test_lease_is_renewed_in_few_queries_however_many_shards_there_are(shards, django_assert_max_num_queries):
+    leases = Leases("default", shards)
+    leases.renew()
+    assert leases.held == frozenset(range(shards))
+    with django_assert_max_num_queries(5):
+        leases.renew(rate=7.0)
+    assert leases.held == frozenset(range(shards))
+    assert set(RelayLease.objects.values_list("shards", "rate")) == {(shards, 7.0)}
+
+
+@pytest.mark.django_db
+def test_shard_that_is_handed_over_is_the_claimants_and_what_has_expired_anybodys():
+    first, second, third = (Leases("default", 4) for _ in range(3))
+    for relay in (first, second, third):
+        relay.renew()
+    (claimed, another) = sorted(first.claimed())
+    first.hand_over([claimed, another])
+    for relay in (first, third, second):
+        relay.renew()
+    assert len(first.held) == 2
+    assert {frozenset(second.held), frozenset(third.held)} == {frozenset([claimed]), frozenset([another])}
+    RelayLease.objects.filter(holder=first.holder).update(expires_at=now() - timedelta(seconds=1))
+    second.renew()
+    first.renew()
+    assert (len(first.held), len(second.held)) == (0, 3)
 
 
 @pytest.mark.django_db
