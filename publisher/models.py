@@ -30,6 +30,9 @@ class Waiting(models.Model):
 class OutboxEvent(Waiting):
     """An event on its way. The relay deletes it once the broker confirmed it."""
 
+    # Out of the line and in it again since then: it waits no longer than that.
+    put_back_at = models.DateTimeField(null=True)
+
     class Meta(Waiting.Meta):
         verbose_name = "outbox event"
 

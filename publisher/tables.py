@@ -38,8 +38,8 @@ def trouble_with(models: Iterable[type[Model]], using: str) -> str | None:
 
 
 def migration_hint(model: type[Model], using: str) -> str:
-    """The end of a log line, where it is the table that is missing; empty otherwise."""
+    """The end of a log line, where it is the table that is missing, or a column of it; empty otherwise."""
     try:
-        return "" if has_table(model, using) else f"; run: {how_to_migrate(model, using)}"
+        return "" if is_up_to_date(model, using) else f"; run: {how_to_migrate(model, using)}"
     except Error:
         return ""

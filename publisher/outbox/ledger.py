@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connections
+from django.db.models import Min
 from django.db.models.functions import Length
 
 from publisher.models import OutboxEvent, RelayLease, UnroutableKey
@@ -124,10 +125,21 @@ def _marks(using: str) -> frozenset[str]:
 
 
 def oldest_seconds(using: str) -> float | None:
-    """The age of the oldest pending event; None when there is none."""
-    oldest = OutboxEvent.objects.using(using).values_list("message_id", flat=True).first()
-    made_at = milliseconds_of(oldest) if oldest else None
-    return None if made_at is None else round(max(0.0, time.time() - made_at / 1000), 3)
+    """The age of the oldest pending event; None when there is none.
+
+    From when its signal was sent, or from when it was put back: kept events are, for a moment, to see whether they lead
+    somewhere by now.
+    """
+    pending = OutboxEvent.objects.using(using)
+    oldest = pending.filter(put_back_at=None).values_list("id", "message_id").first()
+    put_back = pending.exclude(put_back_at=None)
+    # Those after it are of no use here, and may be very many to look through.
+    before = put_back.filter(id__lt=oldest[0]) if oldest else put_back
+    first = before.aggregate(first=Min("put_back_at"))["first"]
+    since = [first.timestamp()] if first else []
+    if oldest and (made_at := milliseconds_of(oldest[1])) is not None:
+        since.append(made_at / 1000)
+    return round(max(0.0, time.time() - min(since)), 3) if since else None
 
 
 def _unroutable(using: str) -> tuple[Unroutable, ...]:

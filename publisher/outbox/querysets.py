@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from django.db import connections, models, transaction
 from django.db.models import F, Q
+from django.utils import timezone
 
 from publisher import counters
 from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
@@ -123,12 +124,14 @@ class ParkedQuerySet(models.QuerySet[Any]):
     def put_back(self, outbox: OutboxQuerySet) -> int:
         """Into the line again, where they were: their ids are the order. How many there were."""
         connection = connections[self.db]
+        now = connection.ops.adapt_datetimefield_value(timezone.now())
         with transaction.atomic(using=self.db), connection.cursor() as cursor:
             ids = list(self.select_for_update().values_list("id", flat=True))
             for chunk in (ids[start : start + 1000] for start in range(0, len(ids), 1000)):
                 cursor.execute(
-                    f"INSERT INTO {table(outbox)} ({COLUMNS}) "
-                    f"SELECT {COLUMNS} FROM {table(self)} WHERE id IN ({literals(chunk)})"
+                    f"INSERT INTO {table(outbox)} ({COLUMNS}, put_back_at) "
+                    f"SELECT {COLUMNS}, %s FROM {table(self)} WHERE id IN ({literals(chunk)})",
+                    [now],
                 )
                 cursor.execute(deletion(table(self), chunk, connection.vendor))
         return len(ids)

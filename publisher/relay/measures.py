@@ -33,7 +33,7 @@ def gauges(using: str) -> list[Gauge]:
         Gauge(
             name="signal_bridge.outbox.oldest",
             unit="s",
-            description="The age of the oldest event that waits for the relay, or 0.",
+            description="The age of the oldest event that waits for the relay, since its signal was sent, or 0.",
             value=_looking(using, lambda: oldest_seconds(using) or 0.0),
         ),
         Gauge(

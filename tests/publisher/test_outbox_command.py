@@ -2,14 +2,17 @@
 
 import json
 import time
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connections
+from django.utils.timezone import now
 
 from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
-from publisher.outbox.querysets import unroutable_keys
+from publisher.outbox.querysets import outbox as queryset
+from publisher.outbox.querysets import parked, unroutable_keys
 from tests.databases import without_table
 from tests.leasing import held
 
@@ -205,3 +208,16 @@ def test_events_that_wait_for_too_long_end_it_with_one(using):
     with pytest.raises(CommandError, match=rf"{using}' has waited for 1\d\d seconds, more than 60") as caught:
         outbox("--max-age", "60")
     assert caught.value.returncode == 1
+
+
+def test_age_of_an_event_that_was_put_back_counts_from_then():
+    long_ago = "01900000-0000-7000-8000-000000000000"
+    ParkedEvent.objects.update(message_id=long_ago)
+    parked("default").put_back(queryset("default"))
+    outbox("--max-age", "60")
+    OutboxEvent.objects.filter(id=2).update(put_back_at=now() - timedelta(seconds=100))
+    with pytest.raises(CommandError, match=r"waited for 10\d seconds"):
+        outbox("--max-age", "60")
+    OutboxEvent.objects.filter(id=2).update(put_back_at=None)
+    with pytest.raises(CommandError, match=r"waited for \d{8,} seconds"):
+        outbox("--max-age", "60")

@@ -41,7 +41,10 @@ class Command(BridgeCommand):
         )
         parser.add_argument("--kept", action="store_true", help="all that are kept until a queue is bound")
         parser.add_argument(
-            "--max-age", type=positive, metavar="SECONDS", help="end with 1 where an event has waited for longer"
+            "--max-age",
+            type=positive,
+            metavar="SECONDS",
+            help="end with 1 where an event has waited for longer, in whatever database, since its signal was sent",
         )
         add_no_input(parser)
         add_database(parser)
