@@ -1,8 +1,10 @@
 """Routing keys as digests: short enough for any index, and unlike where the keys are, whatever the collation."""
 
 from hashlib import sha256
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import CharField, Func
 
 # In SQL, of a column. On SQLite it is a function that Django brings along.
 FUNCTIONS = {
@@ -10,6 +12,16 @@ FUNCTIONS = {
     "mysql": "SHA2(CONVERT({column} USING utf8mb4), 256)",
     "sqlite": "SHA256({column})",
 }
+
+
+class DigestOf(Func):
+    """Of a column, in a query."""
+
+    output_field = CharField()
+
+    def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper, *args: Any, **extra: Any) -> Any:
+        column, parameters = compiler.compile(self.source_expressions[0])
+        return digest_in_sql(connection, column), parameters
 
 
 def digest_of(key: str) -> str:

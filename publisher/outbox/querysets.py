@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from publisher import counters
 from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
-from publisher.outbox.digests import digest_in_sql, digest_of
+from publisher.outbox.digests import DigestOf, digest_in_sql, digest_of
 from publisher.outbox.postgres import binary_rows, speaks_psycopg
 from publisher.outbox.ranges import among, deletion, first_rows, literals
 from publisher.outbox.shards import ALL, Shards
@@ -148,6 +148,12 @@ class ParkedQuerySet(models.QuerySet[Any]):
         """Those of this routing key."""
         rows: ParkedQuerySet = self.filter(digest=digest_of(key))
         return rows
+
+    def fill_digests(self) -> None:
+        """Of what a relay from before there were digests kept: by an empty one, all keys would be one."""
+        rows = self.filter(digest="")
+        if rows.exists():
+            rows.update(digest=DigestOf(F("routing_key")))
 
     def first_of_each_key(self) -> dict[str, int]:
         """The id of the oldest event under each routing key."""

@@ -76,6 +76,7 @@ class Session:
         self._nacked = Nacked()
         self._in_flight_bytes = 0
         self._rows = FIRST_ROWS
+        self._parked_unroutable().fill_digests()
         self._kept = self._parked_unroutable().first_of_each_key()
         self._probes: set[int] = set()
         self._next_probe_at = time.monotonic() + PROBE_SECONDS
