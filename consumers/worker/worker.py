@@ -19,6 +19,7 @@ from consumers.worker.pool import Pool
 from consumers.worker.session import CHECK_SECONDS, Session
 from consumers.worker.subscription import Subscription
 from publisher import conf
+from publisher.alive import AliveFile
 from publisher.wire.connection import Connection
 from publisher.wire.errors import AcknowledgementOverdue, BrokerUnavailable, MessageRefused
 from publisher.wire.lifecycle import connect_patiently
@@ -56,6 +57,7 @@ class Worker:
         self.answering = Answering([handler for handler in handlers if handler.ask], settings, stop)
         handlers = [handler for handler in handlers if not handler.ask]
         self.topology = topology_of(handlers)
+        self.alive = AliveFile(settings.alive_file)
         self.loop = Loop()
         self.pool = Pool(settings.threads, self.loop.wake)
         self.subscriptions = {
@@ -149,8 +151,7 @@ class Worker:
     def _is_alive(self) -> None:
         """Called about every second, and before each attempt to connect."""
         self.pool.watch()
-        if self.settings.alive_file is not None:
-            self.settings.alive_file.touch()
+        self.alive.touch()
         if self.settings.has_database and time.monotonic() - self._pruned_at > PRUNE_SECONDS:
             self._pruned_at = time.monotonic()
             Thread(target=prune, name="prune-inbox", daemon=True).start()
