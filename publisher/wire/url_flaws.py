@@ -2,6 +2,8 @@
 
 import ast
 from collections.abc import Callable, Mapping
+from types import NoneType
+from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 URL_HINT = (
@@ -12,32 +14,50 @@ NO_URL = "is not an AMQP URL"
 AUTHORITIES = frozenset(("ca_certs", "cafile", "ca_path", "capath", "ca_data", "cadata"))
 
 
+BREAKS = frozenset("\r\n\t")
+# So many a connection has at most: one for its work, and others for a moment, to declare, to ask and to prove alive.
+CHANNELS = 8
+
+
+class Kind(NamedTuple):
+    """What an option's text has to be, in words, and what tells: it answers False, or raises, for any other."""
+
+    words: str
+    fits: Callable[[str], object]
+
+
 def _is_dict(text: str) -> bool:
-    return isinstance(ast.literal_eval(text), dict)
+    return isinstance(ast.literal_eval(text), dict | NoneType)
 
 
 def _names_authority(text: str) -> bool:
     """pika trusts nobody else then, and so cannot do without."""
-    return _is_dict(text) and not AUTHORITIES.isdisjoint(ast.literal_eval(text))
+    return _is_dict(text) and not AUTHORITIES.isdisjoint(ast.literal_eval(text) or AUTHORITIES)
 
 
-# What may follow a `?`, and what makes of its text a value or raises. Timeouts are read, and ours hold all the same.
-OPTIONS: Mapping[str, Callable[[str], object]] = {
-    "heartbeat": int,
-    "ssl_options": _names_authority,
-    "channel_max": int,
-    "frame_max": int,
-    "locale": str,
-    "client_properties": _is_dict,
-    "tcp_options": _is_dict,
-    "connection_attempts": int,
-    **dict.fromkeys(("blocked_connection_timeout", "retry_delay", "socket_timeout", "stack_timeout"), float),
-}
-KINDS: Mapping[object, str] = {
-    int: "a whole number",
-    float: "a number of seconds",
-    _is_dict: "a dict",
-    _names_authority: "a dict with 'ca_certs'",
+def _whole(low: int, high: int | None = None) -> Kind:
+    bounds = f"from {low} on" if high is None else f"from {low} to {high}"
+    return Kind(f"a whole number {bounds}", lambda text: low <= int(text) <= (int(text) if high is None else high))
+
+
+SECONDS = Kind("a number of seconds above 0", lambda text: float(text) > 0)
+A_DICT = Kind("a dict", _is_dict)
+
+# What may follow a `?`, as pika takes it. Timeouts are read, and ours hold all the same.
+# https://github.com/pika/pika/blob/1.4.4/pika/connection.py `Parameters`
+OPTIONS: Mapping[str, Kind] = {
+    "heartbeat": _whole(0, 65_535),
+    "ssl_options": Kind("a dict with 'ca_certs'", _names_authority),
+    "channel_max": _whole(CHANNELS, 65_535),
+    "frame_max": _whole(4096, 131_072),
+    "locale": Kind("text", str),
+    "client_properties": A_DICT,
+    "tcp_options": A_DICT,
+    "connection_attempts": _whole(1),
+    "blocked_connection_timeout": Kind("a number of seconds from 0 on", lambda text: float(text) >= 0),
+    "retry_delay": Kind("a number of seconds", float),
+    "socket_timeout": SECONDS,
+    "stack_timeout": SECONDS,
 }
 
 
@@ -47,6 +67,9 @@ def flaw_of(url: str) -> str | None:
     >>> flaw_of("amqp://localhost/?hartbeat=5")[:30]
     "has an unknown option 'hartbea"
     """
+    # What reads URLs strips it, or not.
+    if url != url.strip() or not BREAKS.isdisjoint(url):
+        return "begins or ends with a space, or has a line break or a tab in it"
     try:
         parts = urlsplit(url)
         is_whole = parts.scheme in ("amqp", "amqps") and bool(parts.hostname) and parts.port != 0
@@ -56,7 +79,10 @@ def flaw_of(url: str) -> str | None:
         return NO_URL
     if parts.username is not None and parts.password is None:
         return "names a user and no password"
-    return next((flaw for option in parse_qs(parts.query, True).items() if (flaw := _flaw_in(*option))), None)
+    options = parse_qs(parts.query, True)
+    if parts.scheme == "amqps" and options.get("ssl_options") == ["None"]:
+        return "has 'ssl_options' of None, though it begins with amqps"
+    return next((flaw for option in options.items() if (flaw := _flaw_in(*option))), None)
 
 
 def _is_escaped(parts: SplitResult) -> bool:
@@ -68,12 +94,12 @@ def _is_escaped(parts: SplitResult) -> bool:
 
 
 def _flaw_in(name: str, values: list[str]) -> str | None:
-    read = OPTIONS.get(name)
-    if read is None:
+    kind = OPTIONS.get(name)
+    if kind is None:
         return f"has an unknown option {name!r}: there are {', '.join(OPTIONS)}"
     try:
-        if len(values) == 1 and read(values[0]) is not False:
+        if len(values) == 1 and kind.fits(values[0]) is not False:
             return None
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         pass
-    return f"has an option {name!r} that is not one value, {KINDS.get(read, 'text')}"
+    return f"has an option {name!r} that is not one value, {kind.words}"

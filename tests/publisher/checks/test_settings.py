@@ -111,6 +111,18 @@ def test_e003_without_the_password_when_the_url_is_none(check, url):
             "amqps://u:planted@h/?ssl_options={'certfile': 'a'}",
             "has an option 'ssl_options' that is not one value, a dict with",
         ),
+        ("amqp://u:planted@h/?heartbeat=-1", "has an option 'heartbeat' that is not one value, a whole number"),
+        ("amqp://u:planted@h/?heartbeat=65536", "has an option 'heartbeat' that is not one value, a whole number"),
+        ("amqp://u:planted@h/?channel_max=1", "has an option 'channel_max' that is not one value, a whole number from"),
+        ("amqp://u:planted@h/?frame_max=1", "has an option 'frame_max' that is not one value, a whole number"),
+        ("amqp://u:planted@h/?connection_attempts=0", "has an option 'connection_attempts' that is not one value"),
+        ("amqp://u:planted@h/?socket_timeout=0", "has an option 'socket_timeout' that is not one value, a number of"),
+        ("amqp://u:planted@h/?stack_timeout=nan", "has an option 'stack_timeout' that is not one value, a number of"),
+        ("amqp://u:planted@h/?blocked_connection_timeout=-1", "has an option 'blocked_connection_timeout' that is not"),
+        ("amqps://u:planted@h/?ssl_options=None", "has 'ssl_options' of None, though it begins with amqps"),
+        (" amqp://u:planted@h/", "begins or ends with a space, or has a line break"),
+        ("amqp://u:planted@h/\n", "begins or ends with a space, or has a line break"),
+        ("amqp://u:plan\nted@h/", "begins or ends with a space, or has a line break"),
         ("amqp://planted@h/", "names a user and no password"),
     ],
 )
@@ -128,6 +140,8 @@ def test_e003_says_what_is_wrong_with_a_part_of_the_url(check, url, says):
         "amqps://h/vhost?heartbeat=9",
         "amqp://u:p@h//",
         "amqps://h/?ssl_options={'ca_certs': '/a.pem'}&socket_timeout=5",
+        "amqp://h/?ssl_options=None&tcp_options=None&client_properties={}",
+        "amqp://h/?heartbeat=0&channel_max=8&frame_max=4096&connection_attempts=1&retry_delay=0.5",
     ],
 )
 def test_nothing_is_wrong_with_a_url_that_is_escaped(check, url):

@@ -223,6 +223,23 @@ def test_heartbeat_in_the_url_holds_and_timeouts_there_do_not():
     assert named.socket_timeout == default.socket_timeout
 
 
+def test_option_that_pika_would_refuse_is_named_when_a_connection_is_made():
+    with pytest.raises(BrokerRefused, match=r"BROKER_URL has an option 'heartbeat' .* from 0 to 65535"):
+        parameters_of("amqp://h/?heartbeat=-1", "test")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "heartbeat=0&channel_max=8&frame_max=4096&connection_attempts=1&retry_delay=0",
+        "heartbeat=65535&channel_max=65535&frame_max=131072&blocked_connection_timeout=0&socket_timeout=0.1&stack_timeout=1",
+        "ssl_options=None&tcp_options=None&client_properties=None&locale=en_US",
+    ],
+)
+def test_pika_takes_what_is_said_to_be_right(options):
+    assert parameters_of(f"amqp://h/?{options}", "test").host == "h"
+
+
 def test_declare_makes_it_and_does_nothing_when_it_is_there(connection, made, names):
     topology = subscription(names["EXCHANGE"], f"{names['SERVICE']}.a", ("db.#",))
     for exchange in topology.exchanges:
