@@ -62,17 +62,28 @@ class Buffer:
     def put(self, event: DirectEvent) -> None:
         """Never waits, never raises."""
         with self._lock:
-            size = self._bytes + len(event.body)
-            is_full = len(self.waiting) >= self.most or size > self.most_bytes
-            if not is_full:
+            reason = self._why_not(len(event.body))
+            if reason is None:
                 self.waiting.append(event)
-                self._bytes = size
-        if is_full:
-            self.drop(1, "the buffer is full: is the broker away?")
+                self._bytes += len(event.body)
+        if reason is not None:
+            self.drop(1, reason)
         else:
             if self._thread is None:
                 self._start()
             self.news.set()
+
+    def _why_not(self, size: int) -> str | None:
+        """Why an event of so many bytes has no place here."""
+        if self.stop.is_set():
+            return "the process has ended its direct delivery"
+        if size > self.most_bytes:
+            return (
+                f"{size} bytes are more than the buffer holds: have the rule deliver to the outbox, or leave fields out"
+            )
+        if len(self.waiting) >= self.most or self._bytes + size > self.most_bytes:
+            return "the buffer is full: is the broker away?"
+        return None
 
     def take(self) -> DirectEvent:
         """The one that has waited longest. Raises IndexError when none waits."""
@@ -96,7 +107,8 @@ class Buffer:
 
     def close(self) -> None:
         """Publish what is left, as far as two seconds allow."""
-        self.stop.set()
+        with self._lock:
+            self.stop.set()
         self.news.set()
         if self._thread is not None:
             self._thread.join(END_SECONDS)

@@ -176,6 +176,24 @@ def test_event_is_dropped_when_the_buffer_has_no_room_for_it(undisturbed, sizes,
     assert (undisturbed.dropped, len(undisturbed.waiting)) == (dropped, len(sizes) - dropped)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [((1001,), "1001 bytes are more than the buffer holds"), ((500, 501), "the buffer is full")],
+    ids=str,
+)
+def test_event_that_never_fits_has_a_reason_of_its_own(undisturbed, caplog, sizes, said):
+    for size in sizes:
+        undisturbed.put(event(size))
+    assert f"direct events dropped=1 so far: {said}" in caplog.text
+
+
+def test_event_that_comes_after_the_end_is_dropped_and_counted(undisturbed, caplog):
+    undisturbed.put(event(1))
+    undisturbed.close()
+    undisturbed.put(event(1))
+    assert (undisturbed.dropped, len(undisturbed.waiting)) == (2, 0)
+
+
 def test_buffer_has_room_again_for_what_was_taken(undisturbed):
     for size in (400, 600, 1):
         undisturbed.put(event(size))
