@@ -223,7 +223,11 @@ def test_relay_touches_its_file_while_it_turns_and_a_check_tells_when_it_does_no
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["--check"], "looks at --alive-file"), (["--alive-file", "/no/such/folder/alive"], "No such file")],
+    [
+        (["--check"], "looks at --alive-file"),
+        (["--once", "--check", "--alive-file", "/tmp"], "does not go with --once"),
+        (["--alive-file", "/no/such/folder/alive"], "No such file"),
+    ],
 )
 def test_relay_says_what_is_wrong_with_its_file(arguments, said):
     with pytest.raises(CommandError, match=said) as caught:

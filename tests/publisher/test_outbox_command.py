@@ -107,6 +107,23 @@ def test_usage_is_wrong_when_it_is_not_clear_which_are_meant(arguments):
     assert len(ids()) == 5
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("show", "1"), "`show` shows all: IDs, --all and --kept go with `retry` or `discard`"),
+        (("show", "--kept"), "`show` shows all"),
+        (("--all",), "`show` shows all"),
+        (("retry", "--all", "--max-age", "5"), "--max-age goes with `show`, not with `retry`"),
+    ],
+    ids=repr,
+)
+def test_usage_is_wrong_when_what_is_said_does_not_belong_together(arguments, said):
+    with pytest.raises(CommandError, match=said) as caught:
+        outbox(*arguments)
+    assert caught.value.returncode == 2
+    assert len(ids()) == 5
+
+
 @pytest.mark.parametrize("id", ["9" * 20, "0", "x", "-1"])
 def test_id_that_no_row_can_have_is_refused(id):
     with pytest.raises(CommandError, match="it is the number of a parked event, as `show` tells it, not"):

@@ -62,14 +62,14 @@ class Command(BridgeCommand):
     def _handle(
         self, action: str, id: list[int], all: bool, kept: bool, database: str, options: dict[str, Any]
     ) -> None:
+        if problem := contradiction(action, id, all, kept, options["max_age"]):
+            raise CommandError(problem, returncode=EXIT_USAGE)
         commit_each_statement(database)
         if action == "show":
             state = ledger(database)
             self._show(state, options["format"])
             check_age(state, options["max_age"])
             return
-        if bool(id) == (all or kept):
-            raise CommandError(f"Name the events to {action}, or say --all or --kept.", returncode=EXIT_USAGE)
         rows = parked(database).filter(id__in=id) if id else chosen(parked(database), action, all=all, kept=kept)
         if missing := set(id) - set(rows.values_list("id", flat=True)):
             raise CommandError(f"Not parked: {', '.join(map(str, sorted(missing)))}.", returncode=1)
@@ -117,6 +117,15 @@ class Command(BridgeCommand):
         for other in state.elsewhere:
             alias, waiting = other.database, f"{other.pending} pending, {other.parked} parked"
             self.stderr.write(f"In {alias!r}, too: {waiting}. It needs a relay of its own: --database {alias}.")
+
+
+def contradiction(action: str, id: list[int], all: bool, kept: bool, max_age: int | None) -> str | None:
+    """What on the command line does not belong together, and what does."""
+    if action == "show":
+        return "`show` shows all: IDs, --all and --kept go with `retry` or `discard`." if id or all or kept else None
+    if max_age is not None:
+        return f"--max-age goes with `show`, not with `{action}`."
+    return f"Name the events to {action}, or say --all or --kept." if bool(id) == (all or kept) else None
 
 
 def check_age(state: Ledger, most: int | None) -> None:

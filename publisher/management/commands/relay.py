@@ -36,6 +36,8 @@ class Command(LongCommand):
         self, *args: Any, once: bool, database: str, alive_file: Path | None, check: bool, **options: Any
     ) -> None:
         if check:
+            if once:
+                raise CommandError("--check looks at another relay: it does not go with --once.", returncode=EXIT_USAGE)
             self._check(alive_file)
             return
         if problem := cannot_touch(alive_file):
