@@ -7,11 +7,9 @@ from publisher import conf, counters
 from publisher.direct import Buffer, DirectEvent
 from publisher.wire.blame import is_to_blame
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable, MessageRefused
-from publisher.wire.event import CONTENT_TYPE, seconds_of
-from publisher.wire.frames import Message
-from publisher.wire.glance import correlation_of
 from publisher.wire.lifecycle import connect_patiently
 from publisher.wire.loop import Loop
+from publisher.wire.outgoing import message_of
 from publisher.wire.sender import Outcome, Sender
 from publisher.wire.topology import events_exchange
 
@@ -78,7 +76,7 @@ def _serve(buffer: Buffer, sender: Sender[DirectEvent]) -> None:
 def _send(buffer: Buffer, sender: Sender[DirectEvent]) -> None:
     event = buffer.take()
     try:
-        sender.send(event, _message(event))
+        sender.send(event, message_of(event, conf.service(), to=(None, event.routing_key)))
     except MessageRefused as exc:
         buffer.drop(1, str(exc))
     buffer.in_flight = len(sender.in_flight)
@@ -123,16 +121,3 @@ def _wait(buffer: Buffer, sender: Sender[DirectEvent]) -> None:
         sender.poll(0)
     else:
         sender.poll(BUSY_SECONDS)
-
-
-def _message(event: DirectEvent) -> Message:
-    return Message(
-        routing_key=event.routing_key,
-        body=event.body,
-        content_type=CONTENT_TYPE,
-        correlation_id=correlation_of(event.body),
-        message_id=event.message_id,
-        type=event.type,
-        app_id=conf.service(),
-        timestamp=seconds_of(event.message_id),
-    )

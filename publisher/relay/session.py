@@ -22,9 +22,8 @@ from publisher.relay.leases import Leases
 from publisher.relay.nacked import Nacked
 from publisher.relay.wanted import Wanted
 from publisher.wire.errors import MessageRefused
-from publisher.wire.event import CONTENT_TYPE, seconds_of
-from publisher.wire.frames import Message
-from publisher.wire.glance import correlation_of, told_of
+from publisher.wire.glance import told_of
+from publisher.wire.outgoing import message_of
 from publisher.wire.sender import Outcome, Sender
 from publisher.wire.topology import addressed
 
@@ -107,7 +106,9 @@ class Session:
         exchange, service = self.sender.exchange, conf.service()
         self._in_flight_bytes += sum(len(row.body) for row in rows)
         try:
-            self.sender.send_all((row, message_of(row, exchange, service)) for row in rows)
+            self.sender.send_all(
+                (row, message_of(row, service, to=addressed(exchange, row.routing_key))) for row in rows
+            )
         except MessageRefused as exc:
             if not self.sender.is_open:
                 raise
@@ -289,20 +290,3 @@ class Session:
     @property
     def _outbox(self) -> OutboxQuerySet:
         return outbox(self._using)
-
-
-def message_of(row: WaitingRow, exchange: str, service: str) -> Message:
-    """The message of a row: the body as it is, and what brokers and tools look at beside it."""
-    exchange, key = addressed(exchange, row.routing_key)
-    body = bytes(row.body)
-    return Message(
-        exchange=exchange,
-        routing_key=key,
-        body=body,
-        content_type=CONTENT_TYPE,
-        correlation_id=correlation_of(body),
-        message_id=row.message_id,
-        type=row.type,
-        app_id=service,
-        timestamp=seconds_of(row.message_id),
-    )
