@@ -41,8 +41,15 @@ def in_transaction(using: str) -> AbstractContextManager[None]:
 
 
 def is_open(using: str) -> bool:
+    """Whether a transaction is. Connects to a database that was not asked for anything yet."""
     connection = connections[using]
     return connection.in_atomic_block or not connection.get_autocommit()
+
+
+def is_open_already(using: str) -> bool:
+    """The same without connecting, where no connection is there: what needs no database must not wait for one."""
+    connection = connections[using]
+    return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
 
 
 def commit_each_statement(using: str) -> None:

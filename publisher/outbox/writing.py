@@ -14,6 +14,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.db.backends.base.base import BaseDatabaseWrapper
 from msgspec import Struct
 
+from publisher.atomicity import is_open, is_open_already
 from publisher.error_codes import has_code
 from publisher.events.rows import Row
 from publisher.outbox import migrating, statement
@@ -37,7 +38,7 @@ class OutboxUnavailable(OutboxNotWritten, OperationalError):
 
 
 class EventNotMade(OutboxNotWritten):
-    """A rule is strict, and its event could not be made: its transaction must not commit, though that was caught."""
+    """A strict rule's event could not be made, so nothing commits: mend the value, or send in its own atomic()."""
 
 
 class SentInAsyncCode(OutboxNotWritten):
@@ -98,10 +99,10 @@ def record(row: Callable[[], Row], using: str) -> None:
     """
     connection, event = connections[using], Pending(row, using)
     try:
-        is_open = connection.in_atomic_block or not connection.get_autocommit()
+        waits = is_open(using)
     except SynchronousOnlyOperation as exc:
         raise SentInAsyncCode(SentInAsyncCode.__doc__) from exc
-    if is_open:
+    if waits:
         _wait(connection, event, is_robust=False)
     else:
         insert(connection, [event])
@@ -116,9 +117,8 @@ def forbid_commit(error: Exception, using: str) -> None:
     def row() -> Row:
         raise EventNotMade(f"{EventNotMade.__doc__} ({error})") from error
 
-    connection = connections[using]
-    if _is_open(connection):
-        _wait(connection, NotMade(row, using), is_robust=False)
+    if is_open_already(using):
+        _wait(connections[using], NotMade(row, using), is_robust=False)
 
 
 def after_commit(function: Callable[[], None], using: str) -> HandOver | None:
@@ -127,18 +127,12 @@ def after_commit(function: Callable[[], None], using: str) -> HandOver | None:
     Answers what waits for it, if anything does. None but the transaction holds that: a weak reference to it tells when
     it was rolled back.
     """
-    connection = connections[using]
-    if not _is_open(connection):
+    if not is_open_already(using):
         function()
         return None
     hook = HandOver(function)
-    _wait(connection, hook, is_robust=True)
+    _wait(connections[using], hook, is_robust=True)
     return hook
-
-
-def _is_open(connection: BaseDatabaseWrapper) -> bool:
-    """Asked of a connection that is there, and of no other: what needs no database must not wait for one."""
-    return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
 
 
 def _wait(connection: BaseDatabaseWrapper, hook: Pending | HandOver, *, is_robust: bool) -> None:

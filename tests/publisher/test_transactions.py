@@ -397,7 +397,11 @@ def test_block_does_not_commit_when_a_strict_rule_failed_and_the_error_is_caught
     if breaks:
         monkeypatch.setattr(breaks, broken)
     # In silence it would be taken for saved.
-    with pytest.raises(EventNotMade, match=r"could not be made.*broken"), transaction.atomic(), suppress(ValueError):
+    with (
+        pytest.raises(EventNotMade, match=r"could not be made.*atomic\(\).*broken"),
+        transaction.atomic(),
+        suppress(ValueError),
+    ):
         save_article("one")
     assert not Article.objects.exists()
     assert written() == []
