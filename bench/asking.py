@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.models import ForwardedOrder, values
 from bench.signals import order_will_be_placed
-from consumers.registry import Handler
+from consumers.handler import Handler, triggers_of
 from consumers.worker.answering import Answering
 from consumers.worker.options import Settings
 
@@ -18,7 +18,7 @@ WARM_UP = 200
 
 def answer() -> None:
     """Until it is killed."""
-    handler = Handler(name="may_place", function=may_place, signals=(order_will_be_placed,), ask=True)
+    handler = Handler(name="may_place", function=may_place, triggers=triggers_of((order_will_be_placed,)), ask=True)
     answering = Answering([handler], Settings(has_database=False), Flag())
     answering.start()
     Flag().wait()

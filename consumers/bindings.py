@@ -9,7 +9,7 @@ from django.dispatch import Signal
 
 from consumers.delays import TIERS_SECONDS
 from consumers.exceptions import NamelessSignal, NotBound
-from consumers.registry import Handler
+from consumers.handler import Handler, Sender, Trigger
 from publisher import conf
 from publisher.catalogue.signals import KnownSignal, known_as, named
 from publisher.events.dispatch import sender_label
@@ -41,9 +41,9 @@ def topology_of(handlers: Iterable[Handler]) -> Topology:
 def keys_of(handler: Handler) -> tuple[str, ...]:
     """The patterns bound to the handler's queue."""
     keys = [*handler.patterns]
-    for signal in handler.signals:
+    for signal, sender in handler.triggers:
         known = known_signal(signal)
-        keys.append(routing_key(known.group, known.word, sender_name(handler.sender) or "#"))
+        keys.append(routing_key(known.group, known.word, sender_name(sender) or "#"))
         # A rule may give its events another key than the default one.
         keys += [pattern_of(rule.routing_key) for rule in rules_about(known) if rule.routing_key]
     return tuple(dict.fromkeys(keys))
@@ -64,7 +64,7 @@ def known_signal(signal: Signal) -> KnownSignal:
     return known
 
 
-def sender_name(sender: type | str | None) -> str | None:
+def sender_name(sender: Sender) -> str | None:
     """A sender as the last words of a key: a label as it is written, a class as the publisher names it."""
     return sender.lower() if isinstance(sender, str) else sender_label(sender)
 
@@ -76,10 +76,14 @@ def rules_about(known: KnownSignal) -> list[Rule]:
 
 def is_forwarded(handler: Handler) -> bool:
     """Whether a rule of this project takes one of its signals, of its sender."""
-    label = sender_name(handler.sender)
-    is_missing = label is not None and is_missing_model(label)
-    signals = [each for each in handler.signals if not (is_missing and isinstance(each, ModelSignal))]
-    rules = [rule for signal in signals for rule in rules_about(known_signal(signal))]
+    return any(map(_is_sent, handler.triggers))
+
+
+def _is_sent(trigger: Trigger) -> bool:
+    label = sender_name(trigger.sender)
+    if label is not None and isinstance(trigger.signal, ModelSignal) and is_missing_model(label):
+        return False
+    rules = rules_about(known_signal(trigger.signal))
     return bool(rules) if label is None else first_match(rules, label) is not None
 
 

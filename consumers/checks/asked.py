@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import combinations
+from itertools import combinations, product, starmap
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, Warning
@@ -10,7 +10,8 @@ from django.core.checks import CheckMessage, Error, Warning
 from consumers.bindings import known_signal, sender_name
 from consumers.discovery import discover
 from consumers.exceptions import HandlersNotImportable, NamelessSignal
-from consumers.registry import Handler, handlers
+from consumers.handler import Handler, Trigger
+from consumers.registry import handlers
 from publisher import conf
 
 
@@ -25,13 +26,18 @@ def check_asked(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
 
 def _check_alone(asked: Sequence[Handler]) -> Iterator[CheckMessage]:
     for one, other in combinations(asked, 2):
-        senders = {sender_name(one.sender), sender_name(other.sender)}
-        if set(one.signals).intersection(other.signals) and (len(senders) == 1 or None in senders):
+        if any(starmap(_meet, product(one.triggers, other.triggers))):
             yield Error(
                 f"{one.path} and {other.path} would both answer the same question.",
                 hint="The first answer would count, whichever that is. Ask one of them, or give them unlike senders.",
                 id="consumers.E004",
             )
+
+
+def _meet(one: Trigger, other: Trigger) -> bool:
+    """Whether one question would come to both."""
+    senders = {sender_name(one.sender), sender_name(other.sender)}
+    return one.signal is other.signal and (len(senders) == 1 or None in senders)
 
 
 def _check_rules(handler: Handler) -> Iterator[CheckMessage]:

@@ -74,16 +74,15 @@ def _check_signals(handler: Handler) -> Iterator[CheckMessage]:
 
 def _check_sender(handler: Handler) -> Iterator[CheckMessage]:
     """A label of an app that is installed here is a model's, or misspelt; any other is of another service's model."""
-    label = handler.sender
-    if not isinstance(label, str) or not any(isinstance(signal, ModelSignal) for signal in handler.signals):
-        return
-    if "." not in label:
-        hint = "Write the app's label, too, as in 'orders.Order'."
-        yield Warning(f"{handler.path}: {label!r} is no model's label.", hint=hint, id="consumers.W002")
-    elif is_missing_model(label):
-        labels = [model._meta.label for model in apps.get_models(include_auto_created=True, include_swapped=True)]
-        what, hint = missing_model(label, labels)
-        yield Warning(f"{handler.path}: {what}.", hint=hint, id="consumers.W002")
+    senders = [sender for signal, sender in handler.triggers if isinstance(signal, ModelSignal)]
+    for label in dict.fromkeys(sender for sender in senders if isinstance(sender, str)):
+        if "." not in label:
+            hint = "Write the app's label, too, as in 'orders.Order'."
+            yield Warning(f"{handler.path}: {label!r} is no model's label.", hint=hint, id="consumers.W002")
+        elif is_missing_model(label):
+            labels = [model._meta.label for model in apps.get_models(include_auto_created=True, include_swapped=True)]
+            what, hint = missing_model(label, labels)
+            yield Warning(f"{handler.path}: {what}.", hint=hint, id="consumers.W002")
 
 
 def _check_case(handler: Handler) -> Iterator[CheckMessage]:

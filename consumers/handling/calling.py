@@ -28,8 +28,8 @@ class Call:
 
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
-        self.sender = sender_name(handler.sender)
         self._signals = {known_signal(signal).name: signal for signal in handler.signals}
+        self._triggers = {(known_signal(signal).name, sender_name(sender)) for signal, sender in handler.triggers}
         function = handler.function
         self.ends_itself = ends_itself(function)
         self._is_limited = handler.hard_seconds is not None
@@ -54,7 +54,7 @@ class Call:
             if event.type not in self._known_names:
                 raise UnknownType(f"no signal is called {event.type!r} here")
             return False
-        return self.sender is None or event.sender == self.sender
+        return not self._triggers.isdisjoint(((event.type, None), (event.type, event.sender)))
 
     @cached_property
     def _known_names(self) -> frozenset[str]:

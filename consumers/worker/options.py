@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from consumers.registry import MOST_AHEAD, Handler
+from consumers.handler import MOST_AHEAD, Handler
 
 THREADS = 4
 # Enough for the quickest handlers never to wait for the broker.

@@ -7,14 +7,15 @@ from django.core.signals import request_finished
 from django.db.models.signals import m2m_changed, post_delete, post_save
 
 from consumers.bindings import is_forwarded, keys_of, pattern_of, queue_of, sender_name, topology_of
-from consumers.registry import Handler
+from consumers.handler import Handler, triggers_of
 from publisher.wire.routing import matches
 from tests.foo.models import Article
 from tests.foo.signals import Hooks, user_login
 
 
-def handler(*signals, **more):
-    return Handler(**{"name": "handle", "function": print, "signals": signals, **more})
+def handler(*signals, sender=None, **more):
+    triggers = triggers_of(signals, (sender,))
+    return Handler(**{"name": "handle", "function": print, "triggers": triggers, **more})
 
 
 def test_queue_is_called_after_service_and_handler(settings):
@@ -114,4 +115,4 @@ def test_topology_has_a_queue_and_dead_letters_for_each_handler(settings):
 )
 def test_handler_is_forwarded_when_a_rule_takes_one_of_its_signals_of_its_sender(settings, forward, sender, is_so):
     settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "FORWARD": forward}
-    assert is_forwarded(Handler(name="h", function=print, signals=(post_save,), sender=sender)) is is_so
+    assert is_forwarded(handler(post_save, sender=sender)) is is_so

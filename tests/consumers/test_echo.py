@@ -8,8 +8,8 @@ from django.db import transaction
 from msgspec.structs import replace
 
 from consumers.exceptions import TooManyHops
+from consumers.handler import Handler, triggers_of
 from consumers.handling.received import Received
-from consumers.registry import Handler
 from consumers.testing import deliver, deliver_batch, event_from
 from consumers.worker.asked import Asked
 from publisher.testing import forwarded_events
@@ -76,7 +76,7 @@ def test_event_of_a_batch_has_the_most_hops_of_those_that_caused_it():
 @pytest.mark.django_db
 def test_event_of_a_handler_that_was_asked_is_caused_by_the_question():
     first = saved()
-    ask = Handler(name="ask", function=lambda **kwargs: save(), signals=(user_login,), ask=True)
+    ask = Handler(name="ask", function=lambda **kwargs: save(), triggers=triggers_of((user_login,)), ask=True)
     with forwarded_events() as events:
         Asked(ask, "tests.ask", stop=Flag())(Received(body=encode_event(first), routing_key=SAVED))
     assert [(event.causationid, event.hops) for event in events] == [(first.id, 1)]
@@ -105,7 +105,7 @@ def test_sixteen_hops_are_allowed_when_no_setting_says_otherwise():
 
 @pytest.mark.django_db
 def test_event_is_passed_over_when_it_is_not_for_this_handler_whatever_its_hops():
-    other = handler(print, patterns=(), signals=(user_login,), sender="foo.Draft")
+    other = handler(print, patterns=(), triggers=triggers_of((user_login,), ("foo.Draft",)))
     event = replace(saved(hops=99), routing_key="foo.user_login.foo.draft")
     assert deliver(other, event).became == "skipped"
 
@@ -119,7 +119,7 @@ def test_own_event_is_skipped_when_the_handler_ignores_its_own(source, became):
 
 def test_handler_that_is_asked_cannot_ignore_its_own():
     with pytest.raises(ValueError, match="ignore_own"):
-        Handler(name="ask", function=print, signals=(user_login,), ask=True, ignore_own=True)
+        Handler(name="ask", function=print, triggers=triggers_of((user_login,)), ask=True, ignore_own=True)
 
 
 def test_circle_of_two_services_comes_to_an_end(stage, queues, names):

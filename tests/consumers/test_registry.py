@@ -1,15 +1,20 @@
 """What the decorators leave behind."""
 
 from datetime import timedelta
+from functools import wraps
 
 import pytest
 from django.db.models.signals import post_delete, post_save
+from msgspec.structs import replace
 
 import consumers
-from consumers import receiver, registry, subscribe
+from consumers import Backoff, receiver, registry, subscribe
+from consumers.bindings import keys_of
 from consumers.exceptions import HandlerNameTaken
+from consumers.handling.calling import Call
 from consumers.registry import handlers
-from tests.foo.models import Article
+from consumers.testing import deliver
+from tests.foo.models import Article, Tag
 
 
 @pytest.fixture(autouse=True)
@@ -24,8 +29,8 @@ def test_receiver_is_registered_and_still_a_function():
 
     (handler,) = handlers()
     assert handle(None) == "called"
-    assert (handler.name, handler.function, handler.sender) == ("handle", handle, Article)
-    assert (handler.signals, handler.patterns) == ((post_save,), ())
+    assert (handler.name, handler.function) == ("handle", handle)
+    assert (handler.triggers, handler.patterns) == (((post_save, Article),), ())
     assert handler.path == f"{__name__}.{handle.__qualname__}"
 
 
@@ -33,7 +38,8 @@ def test_receiver_is_registered_and_still_a_function():
 def test_receiver_takes_several_signals_as_djangos_does(signals):
     receiver(signals, sender="foo.Article", name="both")(lambda **kwargs: None)
     (handler,) = handlers()
-    assert (handler.name, handler.signals, handler.sender) == ("both", (post_save, post_delete), "foo.Article")
+    assert handler.name == "both"
+    assert handler.triggers == ((post_save, "foo.Article"), (post_delete, "foo.Article"))
 
 
 def test_subscribe_takes_patterns():
@@ -63,7 +69,7 @@ def test_function_is_refused_when_it_cannot_be_called_as_handlers_are(register, 
 
 def test_decorator_takes_what_djangos_takes_when_a_receiver_is_moved():
     receiver(post_save, sender="blog.Comment", weak=False, dispatch_uid="uid")(lambda sender, **kwargs: None)
-    assert [handler.sender for handler in handlers()] == ["blog.Comment"]
+    assert [handler.triggers for handler in handlers()] == [((post_save, "blog.Comment"),)]
 
 
 def test_handlers_are_in_the_order_they_were_registered():
@@ -181,22 +187,157 @@ def test_package_offers_what_a_handler_module_imports():
 
 
 def test_second_function_of_a_name_in_one_file_does_not_take_the_place_of_the_first():
-    def define(is_first):
-        if is_first:
+    @subscribe("a.#")
+    def handle(event): ...
 
-            @subscribe("a.#")
-            def handle(event): ...
-        else:
-
-            @subscribe("b.#")
-            def handle(event): ...
-
-    define(True)
-    # The same once more, as where a module is imported under a second name.
-    define(True)
     with pytest.raises(HandlerNameTaken, match="both called 'handle'"):
-        define(False)
+
+        @subscribe("b.#")
+        def handle(event): ...
+
     assert [handler.patterns for handler in handlers()] == [("a.#",)]
+
+
+def test_decorators_over_each_other_are_one_handler_of_all_their_senders():
+    @receiver(post_save, sender="foo.Article")
+    @receiver(post_delete, sender="foo.Tag")
+    def audit(sender, instance, **kwargs): ...
+
+    (handler,) = handlers()
+    assert handler.triggers == ((post_delete, "foo.Tag"), (post_save, "foo.Article"))
+    assert keys_of(handler) == ("db.post_delete.foo.tag", "db.post_save.foo.article")
+
+
+def test_function_that_is_registered_in_a_loop_is_one_handler_of_all_its_senders():
+    def audit(sender, instance, **kwargs): ...
+
+    for model in ("foo.Article", Tag, "foo.Article"):
+        receiver(post_save, sender=model)(audit)
+    (handler,) = handlers()
+    assert keys_of(handler) == ("db.post_save.foo.article", "db.post_save.foo.tag")
+
+
+def test_patterns_over_each_other_are_one_handler_of_all_of_them():
+    @subscribe("auth.#", retry=Backoff(delays=()))
+    @subscribe("db.#", "auth.#", retry=Backoff(delays=()))
+    def log(event): ...
+
+    assert [handler.patterns for handler in handlers()] == [("db.#", "auth.#")]
+
+
+def test_method_of_one_object_is_one_handler_of_all_its_patterns():
+    class Audit:
+        def log(self, event): ...
+
+    audit = Audit()
+    subscribe("a.#")(audit.log)
+    subscribe("b.#")(audit.log)
+    assert [handler.patterns for handler in handlers()] == [("a.#", "b.#")]
+
+
+@pytest.mark.django_db
+def test_handler_of_several_senders_is_called_for_the_signals_of_each_and_no_others(forwarded):
+    calls = []
+
+    @receiver(post_save, sender="foo.Article")
+    @receiver(post_delete, sender="foo.Tag")
+    def audit(sender, instance, signal, **kwargs):
+        calls.append((sender, signal))
+
+    Article.objects.create(title="a")
+    Tag.objects.create(name="t").delete()
+    saved, _, deleted = (event for event in forwarded() if event.routing_key.startswith("db.post_"))
+    assert [deliver(audit, event).became for event in (saved, deleted)] == ["handled", "handled"]
+    assert calls == [(Article, post_save), (Tag, post_delete)]
+    # A key may be shared: of a rule's, or of a signal that another handler has of this sender.
+    assert not Call(handlers()[0]).takes(replace(deleted, data={**deleted.data, "sender": "foo.article"}))
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [({"ordered": True}, "not with the same ordered"), ({"retry": Backoff(delays=())}, "not with the same retry")],
+    ids=str,
+)
+def test_name_is_taken_when_a_function_is_registered_twice_with_unlike_options(more, told):
+    def log(event): ...
+
+    subscribe("a.#")(log)
+    with pytest.raises(HandlerNameTaken, match=rf"{told}.* name="):
+        subscribe("b.#", **more)(log)
+    assert [handler.patterns for handler in handlers()] == [("a.#",)]
+    subscribe("b.#", name="other", **more)(log)
+    assert len(handlers()) == 2
+
+
+def test_name_is_taken_when_a_function_is_called_with_events_and_as_a_receiver():
+    def log(event=None, **kwargs): ...
+
+    subscribe("a.#")(log)
+    with pytest.raises(HandlerNameTaken, match="not with the same decorator"):
+        receiver(post_save)(log)
+
+
+def test_name_is_taken_when_a_factory_makes_two_functions():
+    def to_task(task):
+        def handle(event):
+            task(event)
+
+        return handle
+
+    subscribe("auth.#")(to_task(print))
+    with pytest.raises(HandlerNameTaken, match=r"Two functions .*to_task.*both called 'handle'.* name="):
+        subscribe("db.#")(to_task(repr))
+    assert [handler.patterns for handler in handlers()] == [("auth.#",)]
+
+
+def test_name_is_taken_when_a_decorator_is_between_two_of_ours():
+    def logged(function):
+        @wraps(function)
+        def call(*args):
+            return function(*args)
+
+        return call
+
+    with pytest.raises(HandlerNameTaken):
+
+        @subscribe("a.#")
+        @logged
+        @subscribe("b.#")
+        def handle(event): ...
+
+
+MODULE = """
+from tests.consumers.test_registry import library, to_task
+from consumers import subscribe
+
+@subscribe({pattern!r})
+def handle(event): ...
+
+subscribe({pattern!r}, name="made")(to_task(print))
+subscribe({pattern!r}, name="theirs", ordered={is_ordered})(library)
+"""
+
+
+def library(event): ...
+
+
+def to_task(task):
+    def handle(event): ...
+
+    return handle
+
+
+@pytest.mark.parametrize("name", ["shop.consumers", "__main__"])
+def test_module_replaces_what_it_registered_when_it_is_run_again(name):
+    for module, pattern, is_ordered in (("shop.consumers", "a.#", False), (name, "b.#", True)):
+        code = compile(MODULE.format(pattern=pattern, is_ordered=is_ordered), "shop/consumers.py", "exec")
+        exec(code, {"__name__": module})
+    found = [(handler.name, handler.patterns, handler.function.__module__) for handler in handlers()]
+    assert found == [
+        ("handle", ("b.#",), name),
+        ("made", ("b.#",), __name__),
+        ("theirs", ("b.#",), __name__),
+    ]
 
 
 async def async_yielding(event):

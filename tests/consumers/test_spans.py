@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from consumers import current_event
 from consumers.exceptions import BatchFailed, Retry
+from consumers.handler import Handler, triggers_of
 from consumers.handling.received import Received
-from consumers.registry import Handler
 from consumers.testing import deliver, deliver_batch
 from consumers.worker.asked import Asked
 from publisher.offload import offload
@@ -242,7 +242,7 @@ def test_span_of_a_batch_has_failed_when_a_part_of_it_did(sdk):
 
 @pytest.mark.django_db
 def test_question_is_answered_in_a_span_as_well(sdk):
-    ask = Handler(name="ask", function=lambda **kwargs: True, signals=(user_login,), ask=True)
+    ask = Handler(name="ask", function=lambda **kwargs: True, triggers=triggers_of((user_login,)), ask=True)
     body = encode_event(saved(traceparent=TRACE))
     Asked(ask, "tests.ask", stop=Flag())(Received(body=body, routing_key=SAVED))
     (span,) = sdk.ended("process tests.ask")

@@ -33,6 +33,17 @@ def test_e004_when_two_would_answer_one_question(senders):
     assert (error.id, error.is_serious(), bool(error.hint)) == ("consumers.E004", True, True)
 
 
+def test_e004_looks_at_each_signal_with_its_own_senders():
+    def first(**kwargs): ...
+
+    receiver(user_login, sender="foo.Article", ask=True)(first)
+    receiver(article_flagged, sender="foo.Draft", ask=True)(first)
+    asked("b", signal=article_flagged, sender="foo.Article")
+    assert check_asked(None) == []
+    asked("c", signal=article_flagged, sender="foo.Draft")
+    assert [error.id for error in check_asked(None)] == ["consumers.E004"]
+
+
 def test_w001_when_the_rule_does_not_ask(settings):
     settings.SIGNAL_BRIDGE = {"FORWARD": ["tests.foo.signals.*"]}
     asked("a")

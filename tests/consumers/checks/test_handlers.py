@@ -13,7 +13,7 @@ from consumers.checks import handlers as checks
 from consumers.checks.asked import check_asked
 from consumers.checks.handlers import check_handlers
 from consumers.exceptions import NamelessSignal
-from consumers.registry import Handler
+from consumers.handler import Handler, triggers_of
 from tests.foo.signals import article_published, user_login
 from tests.stage import ROOT
 
@@ -99,6 +99,17 @@ def handled(sender, signals=post_save):
 
 
 @pytest.mark.usefixtures("module")
+def test_w002_when_one_of_several_senders_is_misspelt(check):
+    def audit(**kwargs): ...
+
+    for sender in ("foo.Article", "foo.Artcle", "foo.Tag"):
+        receiver(post_save, sender=sender, name="checked")(audit)
+    (warning,) = check([])
+    assert warning.id == "consumers.W002"
+    assert "foo.Artcle" in warning.msg
+
+
+@pytest.mark.usefixtures("module")
 @pytest.mark.parametrize("signals", [post_save, [user_login, post_save]], ids=["one", "several"])
 def test_w002_when_an_app_of_this_project_has_no_such_model(check, signals):
     handled("foo.Artcle", signals)
@@ -147,7 +158,7 @@ def test_question_under_a_signal_without_a_name_is_left_to_that_check(check):
 
 def test_handler_of_a_signal_without_a_name_cannot_be_bound():
     with pytest.raises(NamelessSignal, match="module"):
-        keys_of(Handler(name="h", function=print, signals=(Signal(),)))
+        keys_of(Handler(name="h", function=print, triggers=triggers_of((Signal(),))))
 
 
 def test_start_ends_with_what_to_do_when_the_publisher_is_not_installed():

@@ -6,7 +6,7 @@ from django.db.models.signals import m2m_changed, post_delete, post_save, pre_sa
 from django.dispatch import Signal
 
 from consumers.checks.parameters import check_parameters
-from consumers.registry import Handler
+from consumers.handler import Handler, triggers_of
 from publisher.signals import queryset_updated
 from tests.foo.signals import user_login
 
@@ -17,7 +17,7 @@ SAVES = "django.db.models.signals.*"
 def told(settings):
     def told(function, *signals, forward=(SAVES,), redact=None):
         settings.SIGNAL_BRIDGE = {"FORWARD": list(forward), "REDACT": redact or {}}
-        handler = Handler(name="h", function=function, signals=signals)
+        handler = Handler(name="h", function=function, triggers=triggers_of(signals))
         return [
             (message.id, message.msg.partition(" asks for ")[2], message.hint) for message in check_parameters(handler)
         ]

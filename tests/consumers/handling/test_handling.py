@@ -9,12 +9,12 @@ from django.db.models.signals import post_delete, post_save
 
 from consumers.bindings import keys_of
 from consumers.exceptions import BatchFailed, Reject, Retry
+from consumers.handler import Handler, triggers_of
 from consumers.handling.handling import Handling
 from consumers.handling.received import Received
 from consumers.handling.results import Dead, Failed, Handled, is_a_failure
 from consumers.models import InboxEvent
 from consumers.querysets import inbox
-from consumers.registry import Handler
 from consumers.retry import Backoff
 from publisher.catalogue.signals import named
 from publisher.events.dispatch import encoded_event
@@ -42,10 +42,11 @@ class Calls(list):
         self.append((args, kwargs))
 
 
-def handling(*signals, function=None, **more):
+def handling(*signals, sender=None, function=None, **more):
     """A handler without a database and without a second attempt, and what it is called with."""
     function, once = function if function is not None else Calls(), Backoff(delays=())
-    handler = Handler(**{"name": "handle", "function": function, "signals": signals, "retry": once, **more})
+    triggers = triggers_of(signals, (sender,))
+    handler = Handler(**{"name": "handle", "function": function, "triggers": triggers, "retry": once, **more})
     handle = Handling(handler, "blog.handle", stop=Flag(), has_database=False)
     return lambda body, key: handle(Received(body=body, routing_key=key)), function
 
@@ -133,7 +134,7 @@ def test_subscriber_gets_the_event_and_nothing_else():
 )
 def test_event_of_a_key_that_is_shared_is_passed_over_when_it_is_not_for_this_handler(signals, sender, message):
     handle, calls = handling(*signals, sender=sender)
-    (pattern,) = keys_of(Handler(name="h", function=calls, signals=signals, sender=sender))
+    (pattern,) = keys_of(Handler(name="h", function=calls, triggers=triggers_of(signals, (sender,))))
     result = handle(message, pattern.replace("#", "shared"))
     assert isinstance(result, Handled)
     assert result.event is None

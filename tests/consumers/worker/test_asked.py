@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from consumers.registry import Handler
+from consumers.handler import Handler, triggers_of
 from publisher.wire.asking import Answerer, Asker, Question, answer_to
 from publisher.wire.connection import Connection
 from publisher.wire.intake import Intake
@@ -197,4 +197,4 @@ def test_exit_code_is_78_when_its_queue_is_another(asking, queues):
 @pytest.mark.parametrize("more", [{"ordered": True}, {"patterns": ("#",)}, {"batch": 2}], ids=repr)
 def test_asked_handler_has_no_order_no_batch_and_no_patterns(more):
     with pytest.raises(ValueError, match="asks"):
-        Handler(**{"name": "x", "function": print, "signals": (user_login,), "ask": True, **more})
+        Handler(**{"name": "x", "function": print, "triggers": triggers_of((user_login,)), "ask": True, **more})

@@ -1,0 +1,97 @@
+"""A handler as a value: a function, what it handles, and how."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any, Literal, NamedTuple
+
+from django.dispatch import Signal
+
+from consumers.module_runs import ModuleRun
+from consumers.retry import Backoff
+from publisher.wire.routing import KEY_BYTES
+
+Instance = Literal["sent", "fresh"]
+Sender = type | str | None
+SOFT_SECONDS = 900.0
+NAME_BYTES = 100
+# AMQP's prefetch has 16 bits; of a batch handler's events two batches are taken ahead.
+MOST_AHEAD = 65_535
+MOST_IN_BATCH = MOST_AHEAD // 2
+
+
+class Trigger(NamedTuple):
+    """A signal, of this sender alone, or with None of all."""
+
+    signal: Signal
+    sender: Sender = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Handler:
+    """A function and what it handles: events under `patterns`, or those of its `triggers`.
+
+    `batch` is how many events it gets at once, 0 for one at a time by itself. The limits are on one call. `runs` are
+    those of the modules that registered it.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    patterns: tuple[str, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
+    retry: Backoff = field(default_factory=Backoff)
+    inbox: bool = True
+    # Written after the call, where one writer keeps all others waiting: for receivers that were not written for it.
+    late_inbox: bool = False
+    ordered: bool = False
+    instance: Instance = "sent"
+    batch: int = 0
+    batch_seconds: float = 0.5
+    soft_seconds: float = SOFT_SECONDS
+    hard_seconds: float | None = None
+    # Whoever sends waits for what it returns.
+    ask: bool = False
+    # Not called for what this service sent.
+    ignore_own: bool = False
+    runs: tuple[ModuleRun, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.name or len(self.name.encode()) > NAME_BYTES:
+            raise ValueError(f"a handler's name is its queue's: 1 to {NAME_BYTES} bytes, not {self.name!r}")
+        if self.instance not in ("sent", "fresh"):
+            raise ValueError(f"instance is 'sent' or 'fresh', not {self.instance!r}")
+        if not isinstance(self.batch, int) or not 0 <= self.batch <= MOST_IN_BATCH or not _is_limit(self.batch_seconds):
+            raise ValueError(
+                f"batch is a number of events up to {MOST_IN_BATCH}, and batch_seconds a time to wait for them, "
+                f"not {self.batch!r} and {self.batch_seconds!r}"
+            )
+        if (longest := max((len(pattern.encode()) for pattern in self.patterns), default=0)) > KEY_BYTES:
+            raise ValueError(f"a pattern has at most {KEY_BYTES} bytes, as a key has, and not {longest} bytes")
+        if not isinstance(self.retry, Backoff):
+            raise TypeError(f"retry is a Backoff, as in retry=Backoff(delays=(5, 60)), not {self.retry!r}")
+        if not _is_limit(self.soft_seconds) or not (self.hard_seconds is None or _is_limit(self.hard_seconds)):
+            raise ValueError(f"limits are seconds, more than 0, not {self.soft_seconds!r} and {self.hard_seconds!r}")
+        if self.batch and self.ordered:
+            raise ValueError("a batch is handled together: it cannot be ordered by key as well")
+        if self.ask and (self.ordered or self.batch or self.patterns):
+            raise ValueError("who asks waits for an answer to one signal: no order, no batch, no patterns")
+        if self.ask and self.ignore_own:
+            raise ValueError("who asks waits for an answer: ignore_own would leave the service's own questions without")
+
+    @property
+    def signals(self) -> tuple[Signal, ...]:
+        """Each once, whatever its senders."""
+        return tuple(dict.fromkeys(trigger.signal for trigger in self.triggers))
+
+    @property
+    def path(self) -> str:
+        return f"{self.function.__module__}.{self.function.__qualname__}"
+
+
+def _is_limit(seconds: object) -> bool:
+    return isinstance(seconds, int | float) and seconds > 0
+
+
+def triggers_of(signals: Iterable[Signal], senders: Iterable[Sender] = (None,)) -> tuple[Trigger, ...]:
+    """Each signal of each sender."""
+    return tuple(Trigger(signal, sender) for signal, sender in product(signals, tuple(senders)))
