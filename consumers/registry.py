@@ -1,7 +1,7 @@
 """The handlers of this process: what `@receiver` and `@subscribe` leave behind."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from itertools import product
 from typing import Any, TypedDict, TypeVar, Unpack
@@ -42,7 +42,7 @@ _handlers: dict[str, Handler] = {}
 def receiver(
     signal: Signal | list[Signal] | tuple[Signal, ...],
     *,
-    sender: Sender = None,
+    sender: Sender | Sequence[type | str] = None,
     instance: Instance = "sent",
     ask: bool = False,
     weak: bool = True,
@@ -51,12 +51,12 @@ def receiver(
 ) -> Callable[[Function], Function]:
     """A receiver like any other, but out of process: called with `(sender, signal, **kwargs)` as they were sent.
 
-    `sender` is a model, its label (`"blog.Comment"`) or None for all. The kwargs have `event` beside those of the
-    signal. `instance` is the model as it was sent, or with `"fresh"` as it is now (a handler is not called for a row
-    that is gone). With `ask`, what the function returns is the answer to whoever sends: for rules that deliver so.
-    The queue is called after the function, or `name`. Several decorators over one function, with the same options, are
-    one handler. `weak` and `dispatch_uid` may stay where Django's decorator had them: a handler is held, and is
-    connected once. Raises HandlerNameTaken.
+    `sender` is a model, its label (`"blog.Comment"`), a list of these, or None for all. The kwargs have `event` beside
+    those of the signal. `instance` is the model as it was sent, or with `"fresh"` as it is now (a handler is not called
+    for a row that is gone). With `ask`, what the function returns is the answer to whoever sends: for rules that
+    deliver so. The queue is called after the function, or `name`. Several decorators over one function, with the same
+    options, are one handler. `weak` and `dispatch_uid` may stay where Django's decorator had them: a handler is held,
+    and is connected once. Raises HandlerNameTaken.
     """
     _check_options(options)
     signals = tuple(signal) if isinstance(signal, list | tuple) else (signal,)
@@ -64,7 +64,7 @@ def receiver(
         raise TypeError("@receiver names no signal: write @receiver(post_save)")
     if not all(isinstance(each, Signal) for each in signals):
         raise TypeError(f"signals are django.dispatch.Signal, as in @receiver(post_save), not {signal!r}")
-    triggers = triggers_of(signals, (sender,))
+    triggers = triggers_of(signals, _senders(sender))
 
     def register(function: Function) -> Function:
         _check_yields_nothing(function)
@@ -110,6 +110,24 @@ def subscribe(
         return function
 
     return register
+
+
+def _senders(sender: object) -> tuple[Sender, ...]:
+    """Raises TypeError for what no key can be of."""
+    if sender is None:
+        return (None,)
+    senders = tuple(sender) if isinstance(sender, list | tuple) else (sender,)
+    if not senders or not all(isinstance(each, type | str) and each for each in senders):
+        raise TypeError(
+            'sender is a model, its label as "blog.Comment", a list of these, or None, which means all senders; '
+            f"it is {_told(sender)}"
+        )
+    return senders
+
+
+def _told(value: object) -> str:
+    """Of an instance, what it is: what it holds is nobody's business."""
+    return repr(value) if not value or isinstance(value, str | list | tuple) else f"a {type(value).__qualname__}"
 
 
 def _check_options(options: Mapping[str, object]) -> None:

@@ -42,6 +42,21 @@ def test_receiver_takes_several_signals_as_djangos_does(signals):
     assert handler.triggers == ((post_save, "foo.Article"), (post_delete, "foo.Article"))
 
 
+@pytest.mark.parametrize("of", [list, tuple])
+def test_receiver_takes_several_senders(of):
+    receiver([post_save, post_delete], sender=of([Article, "foo.Tag"]), name="both")(lambda **kwargs: None)
+    (handler,) = handlers()
+    assert keys_of(handler) == (
+        "db.post_save.foo.article", "db.post_save.foo.tag", "db.post_delete.foo.article", "db.post_delete.foo.tag",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("sender", [5, Article(), [], (), "", [None], [Article, None], [["foo.Tag"]], {"foo.Tag"}])
+def test_receiver_is_refused_when_its_sender_is_neither_class_nor_label(sender):
+    with pytest.raises(TypeError, match=r'a model, its label as "blog.Comment", a list of these, or None'):
+        receiver(post_save, sender=sender)
+
+
 def test_subscribe_takes_patterns():
     @subscribe("db.*.foo.article", "auth.#")
     def log(event):
