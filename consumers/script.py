@@ -63,8 +63,10 @@ def configure_without_settings() -> None:
 
 
 def scripted() -> tuple[Handler, ...]:
-    """The handlers that the script itself defines; those it imported, when it defines none."""
-    own = tuple(handler for handler in handlers() if handler.function.__module__ == "__main__")
+    """The handlers that the script itself registers, wherever their functions are from; those that what it imports
+    does, when it registers none.
+    """
+    own = tuple(handler for handler in handlers() if any(run.module == "__main__" for run in handler.runs))
     return own or handlers()
 
 

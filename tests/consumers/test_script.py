@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from consumers import registry, subscribe
+from consumers import registry
 from consumers.script import scripted, settings_of_manage_py
 from tests.stage import ROOT, eventually
 
@@ -31,19 +31,53 @@ def handle(event):
     pass
 
 
-def test_handlers_of_a_script_are_those_it_defines(empty_registry):
-    def own(event):
-        pass
-
-    own.__module__ = "__main__"
-    subscribe("#")(handle)
-    subscribe("#")(own)
-    assert [handler.name for handler in scripted()] == ["own"]
+def run_module(name, source):
+    exec(compile(source, f"{name}.py", "exec"), {"__name__": name})
 
 
-def test_handlers_of_a_script_are_those_it_imports_when_it_defines_none(empty_registry):
-    subscribe("#")(handle)
-    assert [handler.name for handler in scripted()] == ["handle"]
+OWN = """
+from consumers import subscribe
+from consumers.contrib.tasks import to_task
+from tests.consumers.test_script import handle
+
+@subscribe("#")
+def own(event): ...
+
+subscribe("#", name="index")(to_task(print))
+
+def main():
+    subscribe("#", name="theirs")(handle)
+
+main()
+"""
+LIBRARY = """
+from consumers import subscribe
+
+@subscribe("#")
+def library(event): ...
+"""
+
+
+def test_handlers_of_a_script_are_those_it_registers_wherever_their_functions_are_from(empty_registry):
+    run_module("library", LIBRARY)
+    run_module("__main__", OWN)
+    assert [handler.name for handler in scripted()] == ["own", "index", "theirs"]
+
+
+def test_handlers_of_a_script_are_those_it_imports_when_it_registers_none(empty_registry):
+    run_module("library", LIBRARY)
+    assert [handler.name for handler in scripted()] == ["library"]
+
+
+def test_handler_that_is_a_modules_and_the_scripts_is_run_by_the_script(empty_registry):
+    pattern = """
+from consumers import subscribe
+from tests.consumers.test_script import handle
+subscribe("{}")(handle)
+"""
+    for name in ("__main__", "library"):
+        run_module(name, pattern.format(f"{name}.#"))
+    assert [(handler.name, handler.patterns) for handler in scripted()] == [("handle", ("__main__.#", "library.#"))]
 
 
 @pytest.mark.parametrize(
