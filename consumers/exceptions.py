@@ -26,6 +26,10 @@ class UnknownHandler(ConsumersError):
     """There is no handler of that name. `manage.py consume --list` shows those there are."""
 
 
+class LettersOfSeveral(ConsumersError):
+    """An event may be a dead letter of several handlers. `--handler NAME` says of which."""
+
+
 class BindingsUnknown(ConsumersError):
     """AMQP does not tell what is bound to a queue, and the console did not; the message says why."""
 

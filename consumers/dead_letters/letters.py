@@ -8,6 +8,7 @@ from typing import Any
 
 from consumers.bindings import queue_of
 from consumers.discovery import chosen, discover
+from consumers.exceptions import LettersOfSeveral
 from consumers.headers import (
     ATTEMPTS_MADE,
     EXCEPTION,
@@ -56,18 +57,25 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which letters: all criteria that are given must hold. `since` is compared with the last failure."""
+    """Which letters: all criteria that are given must hold. `since` is compared with the last failure.
 
-    ids: frozenset[str] = frozenset()
+    No `ids` at all are not those of all letters, as None is.
+    """
+
+    ids: frozenset[str] | None = None
     reason: str | None = None
     since: datetime | None = None
 
     def takes(self, letter: DeadLetter) -> bool:
-        if self.ids and letter.id not in self.ids:
+        if self.ids is not None and letter.id not in self.ids:
             return False
         if self.reason is not None and letter.reason != self.reason:
             return False
         return self.since is None or _moment(letter.last_failed_at) >= self.since
+
+
+# A letter, and the message that it is.
+Lying = tuple[DeadLetter, Delivery]
 
 
 def not_here(event: object) -> None:
@@ -90,18 +98,22 @@ def handlers_of(names: Sequence[str], connection: Connection) -> tuple[Handler, 
 class Letters:
     """Those of these handlers that are wanted, where they lie; what is not replayed or discarded stays there.
 
-    `reasons` are those of all that were looked at, whether they were wanted or not.
+    `reasons` are those of all that were looked at, whether they were wanted or not. With `of_one_handler`, whatever is
+    done raises LettersOfSeveral, before anything is, where an id is found with several.
     """
 
-    def __init__(self, connection: Connection, handlers: Iterable[Handler], wanted: Wanted) -> None:
+    def __init__(
+        self, connection: Connection, handlers: Iterable[Handler], wanted: Wanted, *, of_one_handler: bool = False
+    ) -> None:
         self._connection = connection
         self._handlers = handlers
         self._wanted = wanted
+        self._of_one_handler = of_one_handler
         self.reasons: Counter[str] = Counter()
 
     def __iter__(self) -> Iterator[tuple[DeadLetter, Delivery]]:
-        for handler in self._handlers:
-            yield from self._on(self._shelf(handler), handler)
+        for _, _, letters in self._shelves():
+            yield from letters
 
     def replay(self) -> Iterator[tuple[DeadLetter, Outcome]]:
         """Back to their handlers' queues, as new. One is removed once the broker confirmed its copy, and not before.
@@ -109,23 +121,36 @@ class Letters:
         Where the outcome is not CONFIRMED, it stays.
         """
         exchange = return_exchange(conf.exchange())
-        for handler in self._handlers:
-            shelf, queue = self._shelf(handler), queue_of(handler)
-            letters = self._on(shelf, handler)
-            yield from shelf.move(((one, what, as_new(what, exchange, queue)) for one, what in letters))
+        for handler, shelf, letters in self._shelves():
+            queue = queue_of(handler)
+            yield from shelf.move((one, what, as_new(what, exchange, queue)) for one, what in letters)
 
     def discard(self) -> Iterator[DeadLetter]:
         """Removes them for good."""
-        for handler in self._handlers:
-            shelf = self._shelf(handler)
-            for letter, delivery in self._on(shelf, handler):
+        for _, shelf, letters in self._shelves():
+            for letter, delivery in letters:
                 shelf.remove(delivery)
                 yield letter
 
-    def _shelf(self, handler: Handler) -> Shelf:
-        return Shelf(self._connection, dead_queue(queue_of(handler)))
+    def _shelves(self) -> Iterator[tuple[Handler, Shelf, Iterable[Lying]]]:
+        shelves = ((each, Shelf(self._connection, dead_queue(queue_of(each)))) for each in self._handlers)
+        found = ((handler, shelf, self._on(shelf, handler)) for handler, shelf in shelves)
+        return self._of_one(found) if self._of_one_handler else found
 
-    def _on(self, shelf: Shelf, handler: Handler) -> Iterator[tuple[DeadLetter, Delivery]]:
+    def _of_one(
+        self, shelves: Iterable[tuple[Handler, Shelf, Iterable[Lying]]]
+    ) -> Iterator[tuple[Handler, Shelf, Iterable[Lying]]]:
+        looked_at = [(handler, shelf, list(letters)) for handler, shelf, letters in shelves]
+        whose: dict[str, dict[str, None]] = {}
+        for _, _, letters in looked_at:
+            for letter, _ in letters:
+                whose.setdefault(letter.id, {})[letter.handler] = None
+        of_several = [f"{id} is one of {', '.join(names)}" for id, names in whose.items() if len(names) > 1]
+        if of_several:
+            raise LettersOfSeveral(f"{'; '.join(of_several)}. {LettersOfSeveral.__doc__}")
+        return iter(looked_at)
+
+    def _on(self, shelf: Shelf, handler: Handler) -> Iterator[Lying]:
         for delivery in shelf:
             letter = letter_of(handler, delivery)
             self.reasons[letter.reason] += 1

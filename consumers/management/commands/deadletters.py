@@ -15,7 +15,7 @@ from django.utils.dateparse import parse_datetime, parse_duration
 from consumers.dead_letters.letters import DeadLetter, Letters, Wanted, handlers_of, not_here, routing_key_of
 from consumers.dead_letters.rehearsal import Rehearsal, rehearse
 from consumers.dead_letters.rows import groups_of, line_of
-from consumers.exceptions import HandlersNotImportable, UnknownHandler
+from consumers.exceptions import HandlersNotImportable, LettersOfSeveral, UnknownHandler
 from consumers.handling.results import CRASHED
 from consumers.registry import Handler
 from publisher import conf
@@ -94,18 +94,18 @@ class Command(BridgeCommand):
     def handle(self, *args: Any, action: str, **options: Any) -> None:
         ids, format = frozenset(options["id"]), options["format"]
         self._check_usage(action, ids, options)
-        wanted = Wanted(ids=ids, reason=options["reason"], since=options["since"])
+        wanted = Wanted(ids=ids or None, reason=options["reason"], since=options["since"])
         try:
             with Connection(conf.broker_url(), "deadletters") as connection:
                 handlers = handlers_of(options["handler"], connection)
             if action == "discard" and not ids and asks(interactive=options["interactive"]):
-                agreed = self._agreed(handlers, wanted)
+                agreed = self._agreed(handlers, wanted, format)
                 if agreed is None:
-                    self.stderr.write("Nothing was discarded.")
                     return
                 wanted = agreed
             with Connection(conf.broker_url(), "deadletters") as connection:
-                letters = Letters(connection, handlers, wanted)
+                is_unclear = action == "show" or (action != "list" and bool(ids) and not options["handler"])
+                letters = Letters(connection, handlers, wanted, of_one_handler=is_unclear)
                 if action == "replay" and options["rehearse"]:
                     found = self._rehearse(letters, handlers, format, ids, traceback=options["traceback"])
                 elif action == "list":
@@ -114,7 +114,7 @@ class Command(BridgeCommand):
                     found = {"show": self._show, "replay": self._replay, "discard": self._discard}[action](
                         letters, format
                     )
-        except UnknownHandler as exc:
+        except (UnknownHandler, LettersOfSeveral) as exc:
             raise CommandError(str(exc), returncode=EXIT_USAGE) from exc
         except BrokerUnavailable as exc:
             raise CommandError(str(exc), returncode=1) from exc
@@ -133,12 +133,19 @@ class Command(BridgeCommand):
         if options["rehearse"] and action != "replay":
             raise CommandError("A replay can be rehearsed, nothing else.", returncode=EXIT_USAGE)
 
-    def _agreed(self, handlers: Sequence[Handler], wanted: Wanted) -> Wanted | None:
-        """Those that were asked about, and no more; None where they are to stay."""
+    def _agreed(self, handlers: Sequence[Handler], wanted: Wanted, format: str) -> Wanted | None:
+        """Those that were asked about, and no more; None where there are none, or they are to stay."""
         # Over a connection of its own: an answer may take longer than the broker waits.
         with Connection(conf.broker_url(), "deadletters") as connection:
-            seen = [letter.id for letter, _ in Letters(connection, handlers, wanted)]
-        if seen and not is_agreed(len(seen), "dead letter", self.stderr):
+            letters = Letters(connection, handlers, wanted)
+            seen = [letter.id for letter, _ in letters]
+        if not seen:
+            self._tell_done("discarded", [], format)
+            if letters.reasons:
+                self.stderr.write(none_of(letters.reasons))
+            return None
+        if not is_agreed(len(seen), "dead letter", self.stderr):
+            self.stderr.write("Nothing was discarded.")
             return None
         return replace(wanted, ids=frozenset(seen))
 
@@ -156,8 +163,10 @@ class Command(BridgeCommand):
 
     def _show(self, letters: Letters, format: str) -> set[str]:
         found = list(letters)
-        for letter, delivery in found:
-            self.stdout.write(as_json(letter, delivery.body))
+        documents = [as_json(letter, delivery.body) for letter, delivery in found]
+        if documents:
+            # A queue may hold an event twice.
+            self.stdout.write(documents[0] if len(documents) == 1 else f"[{', '.join(documents)}]")
         return {letter.id for letter, _ in found}
 
     def _replay(self, letters: Letters, format: str) -> set[str]:

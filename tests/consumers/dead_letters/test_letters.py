@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from consumers import BatchFailed, Event, current_event, registry, subscribe
 from consumers.bindings import topology_of
+from consumers.dead_letters.letters import Letters
 from consumers.dead_letters.rehearsal import rehearse
 from consumers.discovery import discover
 from consumers.management.commands.deadletters import Command
@@ -224,6 +225,53 @@ def test_nothing_is_asked_on_a_terminal_when_there_is_no_need(buried, command, t
     terminal("")
     command("discard", *arguments)
     assert "[y/N]" not in command.err
+
+
+def test_what_comes_after_nothing_was_found_is_not_discarded_on_a_terminal(bury, command, terminal, monkeypatch):
+    terminal("")
+    shelf, looked = Letters.__iter__, []
+
+    def look(letters):
+        found = list(shelf(letters))
+        if not looked:
+            bury("index", "i1")
+        looked.append(found)
+        return iter(found)
+
+    monkeypatch.setattr(Letters, "__iter__", look)
+    assert command("discard", "--all") == "0 discarded.\n"
+    assert looked == [[]]
+    assert ids(command) == ["i1"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("arguments", ["show", "replay", "discard", "replay --rehearse"])
+def test_handler_has_to_be_named_when_an_event_is_a_letter_of_several(bury, command, declared, arguments):
+    for handler in ("index", "log", "log"):
+        bury(handler, "same")
+    bury("index", "other")
+    with pytest.raises(CommandError, match=r"same is one of (index, log|log, index)\. .*--handler NAME") as caught:
+        command(*arguments.split(), "same", *(["other"] if arguments != "show" else []))
+    assert (caught.value.returncode, command.out) == (2, "")
+    eventually(lambda: sorted(ids(command)) == ["other", "same", "same", "same"])
+    assert declared.count("index") == declared.count("log") == 0
+
+
+def test_letter_of_several_is_discarded_of_those_that_are_named(bury, command):
+    for handler in ("index", "log"):
+        bury(handler, "same")
+    assert command("discard", "same", "--handler", "log") == "1 discarded.\n"
+    (letter,) = json.loads(command("list", "--format", "json"))
+    assert letter["handler"] == "index"
+    bury("log", "same")
+    assert command("discard", "same", "--handler", "log", "--handler", "index") == "2 discarded.\n"
+
+
+def test_show_prints_one_document_when_a_queue_holds_an_event_twice(bury, command):
+    bury("index", "same")
+    assert json.loads(command("show", "same"))["id"] == "same"
+    bury("index", "same")
+    assert [letter["id"] for letter in json.loads(command("show", "same"))] == ["same", "same"]
 
 
 def test_letter_that_the_broker_buried_comes_back_under_its_own_key(declared, command):
