@@ -15,7 +15,7 @@ from publisher.catalogue.signals import KnownSignal, known_as, named
 from publisher.events.dispatch import sender_label
 from publisher.rules import Rule, first_match, is_glob
 from publisher.wire.printable import printable
-from publisher.wire.routing import matches, routing_key
+from publisher.wire.routing import QUEUE_MARK, matches, routing_key
 from publisher.wire.topology import Topology, answering, subscription, waiting
 
 
@@ -49,11 +49,20 @@ def keys_of(handler: Handler) -> tuple[str, ...]:
     return tuple(dict.fromkeys(keys))
 
 
+def is_bound(handler: Handler, key: str) -> bool:
+    """Whether the broker brings an event of this key. One that begins with @ goes to the receiver that it names, past
+    the exchange where patterns are.
+    """
+    keys = keys_of(handler)
+    return key in keys if key.startswith(QUEUE_MARK) else any(matches(pattern, key) for pattern in keys)
+
+
 def check_bound(handler: Handler, key: str) -> None:
     """Raises NotBound for the key of an event that the broker would not bring."""
-    keys = keys_of(handler)
-    if not any(matches(pattern, key) for pattern in keys):
-        raise NotBound(f"{handler.name} is bound to {', '.join(keys)}, not to {printable(key)}. {NotBound.__doc__}")
+    if not is_bound(handler, key):
+        raise NotBound(
+            f"{handler.name} is bound to {', '.join(keys_of(handler))}, not to {printable(key)}. {NotBound.__doc__}"
+        )
 
 
 def known_signal(signal: Signal) -> KnownSignal:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from django.dispatch import Signal
 from msgspec.structs import replace
 
-from consumers.bindings import check_bound, keys_of, known_signal, queue_of, rules_about
+from consumers.bindings import check_bound, is_bound, known_signal, queue_of, rules_about
 from consumers.discovery import chosen, discover
 from consumers.exceptions import Reject, Retry, UnknownHandler
 from consumers.handling.handling import Handling
@@ -22,7 +22,7 @@ from publisher.ask import reply_in
 from publisher.events.dispatch import encoded_event, sender_label
 from publisher.rules import Rule, first_match
 from publisher.wire.event import Event, decode_event, encode_event
-from publisher.wire.routing import QUEUE_MARK, matches
+from publisher.wire.routing import QUEUE_MARK
 
 # A decorated function, a handler's name, or the handler itself.
 AnyHandler = Handler | Callable[..., Any] | str
@@ -119,7 +119,7 @@ def deliver_all(events: Iterable[Event], *, raise_exceptions: bool = True) -> li
         (handler.name, deliver(handler, event, raise_exceptions=raise_exceptions))
         for event in events
         for handler in handlers
-        if any(matches(pattern, event.routing_key) for pattern in keys_of(handler))
+        if is_bound(handler, event.routing_key)
     ]
 
 

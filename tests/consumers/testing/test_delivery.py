@@ -290,3 +290,30 @@ def test_events_come_to_every_handler_that_would_get_them(own_registry, settings
             ("first", "skipped"), ("second", "dead"), ("of_drafts", "handled")
         ]  # fmt: skip
     assert seen() == [("of_drafts", events[0].id)]
+
+
+def write_down(sender, instance, **kwargs):
+    Seen.objects.create(handler="write_down", text=instance.title, pid=0)
+
+
+@pytest.mark.django_db
+def test_event_of_an_offloaded_receiver_is_for_nobody_else_whatever_its_pattern(monkeypatch, settings):
+    monkeypatch.setattr(registry, "_handlers", {})
+
+    @subscribe("#")
+    def audit(event): ...
+
+    post_save.connect(write_down, sender=Article)
+    try:
+        with patch("consumers.discovery.handler_modules", return_value=()):
+            settings.SIGNAL_BRIDGE = {"FORWARD": [], "OFFLOAD": [f"{__name__}.write_down"]}
+            with forwarded_events() as events:
+                Article.objects.create(title="one")
+            (event,) = events
+            assert [each.became for _, each in deliver_all(events)] == ["handled"]
+            assert seen() == [("write_down", "one")]
+            with pytest.raises(NotBound):
+                deliver(audit, event)
+            assert deliver(write_down, event).became == "skipped"
+    finally:
+        post_save.disconnect(write_down, sender=Article)
