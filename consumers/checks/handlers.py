@@ -6,12 +6,13 @@ from typing import Any
 
 from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning
-from django.db.models.signals import ModelSignal
+from django.db.models.signals import ModelSignal, post_delete
 
 from consumers.bindings import is_missing_model, known_signal, rules_about
 from consumers.checks.parameters import check_parameters
 from consumers.discovery import handler_modules
 from consumers.exceptions import HandlerNameTaken, NamelessSignal
+from consumers.instances import DELETIONS
 from consumers.registry import Handler, handlers
 from publisher import conf
 from publisher.catalogue.signals import known_as
@@ -111,4 +112,15 @@ def _check_order(handler: Handler) -> Iterator[CheckMessage]:
             )
 
 
-CHECKS = (_check_signals, _check_sender, _check_case, _check_order, check_parameters)
+def _check_fresh(handler: Handler) -> Iterator[CheckMessage]:
+    """An event comes after its deletion; a question about one may come before."""
+    gone = (post_delete,) if handler.ask else DELETIONS
+    if handler.instance == "fresh" and any(signal in gone for signal in handler.signals):
+        yield Warning(
+            f"{handler.path} is not called for deletions: it asks for the row as it is now, and there is none.",
+            hint="Take instance='fresh' out, or give deletions a handler of their own: theirs is the row as it was.",
+            id="consumers.W007",
+        )
+
+
+CHECKS = (_check_signals, _check_sender, _check_case, _check_order, _check_fresh, check_parameters)

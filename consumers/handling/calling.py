@@ -72,6 +72,8 @@ class Call:
             try:
                 kwargs["instance"] = fresh(kwargs["instance"])
             except InstanceGone as exc:
+                if self.handler.ask:
+                    raise  # whoever asks waits, and would take None for the answer
                 logger.info("not handled event=%s%s handler=%s: %s", printable(event.id), told(event),
                             self.handler.name, printable(exc))  # fmt: skip
                 return None

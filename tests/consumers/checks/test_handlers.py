@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from django.db.models.signals import post_save
+from django.db.models.signals import post_delete, post_save, pre_delete
 from django.dispatch import Signal
 
 from consumers import receiver, registry, subscribe
@@ -217,6 +217,26 @@ def test_sender_that_is_no_label_is_told_of(module):
     registry._handlers.clear()
     receiver(post_save, sender="Article")(lambda sender, **kwargs: None)
     assert [message.id for message in check_handlers(None)] == ["consumers.W002"]
+
+
+@pytest.mark.parametrize(
+    ("signals", "more", "is_told"),
+    [
+        (post_delete, {}, True),
+        ([post_save, pre_delete], {}, True),
+        (post_delete, {"ask": True}, True),
+        # Asked before the row goes.
+        (pre_delete, {"ask": True}, False),
+        (post_save, {}, False),
+        (post_delete, {"instance": "sent"}, False),
+    ],
+)
+def test_w007_when_a_handler_of_deletions_wants_the_row(module, signals, more, is_told):
+    registry._handlers.clear()
+    receiver(signals, **{"instance": "fresh", **more})(lambda sender, **kwargs: None)
+    found = check_handlers(None)
+    assert [message.id for message in found] == (["consumers.W007"] if is_told else [])
+    assert all(message.hint for message in found)
 
 
 @pytest.mark.parametrize(

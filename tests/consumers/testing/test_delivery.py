@@ -181,6 +181,22 @@ def test_batch_handler_gets_what_came_again_one_by_one(own_registry, more):
     assert sizes == [1, 1, 1]
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("is_there", [True, False])
+def test_question_has_no_answer_when_the_row_that_it_is_about_is_gone(own_registry, is_there):
+    @receiver(article_flagged, ask=True, instance="fresh")
+    def may_be_flagged(sender, instance, **kwargs):
+        return instance.title == "now"
+
+    article = Article.objects.create(title="now") if is_there else Article(pk=12345)
+    event = event_from(article_flagged, None, instance=Article(pk=article.pk, title="then"))
+    delivered = deliver(may_be_flagged, event, raise_exceptions=False)
+    if is_there:
+        assert (delivered.became, delivered.answer) == ("answered", True)
+    else:
+        assert (delivered.became, delivered.reason) == ("failed", "consumers.exceptions.InstanceGone")
+
+
 def test_question_is_answered_without_inbox_or_retry(own_registry):
     # The database is closed to this test.
     @receiver(user_login, ask=True)
