@@ -7,7 +7,6 @@ from itertools import product
 from typing import Any, TypedDict, TypeVar, Unpack
 
 from django.dispatch import Signal
-from django.utils.inspect import func_accepts_kwargs
 
 from consumers.coroutines import NO_GENERATOR, yields
 from consumers.exceptions import HandlerNameTaken
@@ -68,7 +67,7 @@ def receiver(
 
     def register(function: Function) -> Function:
         _check_yields_nothing(function)
-        if not func_accepts_kwargs(function):
+        if not _takes_kwargs(function):
             raise TypeError(
                 f"{function.__qualname__} has to take **kwargs, as every receiver: it gets `event`, for one"
             )
@@ -143,9 +142,15 @@ def _check_yields_nothing(function: Callable[..., Any]) -> None:
         raise TypeError(f"{function.__qualname__} {NO_GENERATOR}")
 
 
+def _takes_kwargs(function: Callable[..., Any]) -> bool:
+    parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
+    return any(each.kind is each.VAR_KEYWORD for each in parameters)
+
+
 def _takes_one(function: Callable[..., Any]) -> bool:
     try:
-        inspect.signature(function).bind(None)
+        # As it is called: a decorator may give what it wraps more than that.
+        inspect.signature(function, follow_wrapped=False).bind(None)
     except TypeError:
         return False
     return True

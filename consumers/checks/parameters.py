@@ -31,7 +31,8 @@ def check_parameters(handler: Handler) -> Iterator[CheckMessage]:
 
 
 def _needed(handler: Handler) -> list[str]:
-    parameters = inspect.signature(handler.function).parameters.values()
+    # Not of what a decorator wraps, which may be given more.
+    parameters = inspect.signature(handler.function, follow_wrapped=False).parameters.values()
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [each.name for each in parameters if each.kind in kinds and each.default is each.empty]
 

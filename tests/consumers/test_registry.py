@@ -82,6 +82,39 @@ def test_function_is_refused_when_it_cannot_be_called_as_handlers_are(register, 
     assert not handlers()
 
 
+def with_client(function):
+    @wraps(function)
+    def call(*args, **kwargs):
+        return function(*args, client="client", **kwargs)
+
+    return call
+
+
+def test_function_is_taken_when_a_decorator_gives_it_more():
+    @subscribe("#")
+    @with_client
+    def log(event, client):
+        return event, client
+
+    assert handlers()[0].function("event") == ("event", "client")
+
+
+def test_receiver_is_taken_when_a_decorator_takes_the_kwargs():
+    def titled(function):
+        @wraps(function)
+        def call(instance, **kwargs):
+            return function(instance.title)
+
+        return call
+
+    @receiver(post_save)
+    @titled
+    def index(title):
+        return title
+
+    assert handlers()[0].function(sender=Article, instance=Article(title="a"), event=None) == "a"
+
+
 def test_decorator_takes_what_djangos_takes_when_a_receiver_is_moved():
     receiver(post_save, sender="blog.Comment", weak=False, dispatch_uid="uid")(lambda sender, **kwargs: None)
     assert [handler.triggers for handler in handlers()] == [((post_save, "blog.Comment"),)]

@@ -8,6 +8,7 @@ from django.dispatch import Signal
 from consumers.checks.parameters import check_parameters
 from consumers.handler import Handler, triggers_of
 from publisher.signals import queryset_updated
+from tests.consumers.test_registry import with_client
 from tests.foo.signals import user_login
 
 SAVES = "django.db.models.signals.*"
@@ -72,3 +73,10 @@ def test_parameter_that_does_not_leave(told):
 )
 def test_what_may_come_is_left_alone(told, function, signals):
     assert told(function, *signals) == []
+
+
+def test_parameter_that_a_decorator_gives_is_not_told_of(told):
+    @with_client
+    def index(sender, instance, client, **kwargs): ...
+
+    assert told(index, post_save) == []
