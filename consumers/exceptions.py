@@ -30,6 +30,10 @@ class LettersOfSeveral(ConsumersError):
     """An event may be a dead letter of several handlers. `--handler NAME` says of which."""
 
 
+class InboxAway(ConsumersError):
+    """The inbox cannot say whether the event was handled; the message says why, and in which database."""
+
+
 class BindingsUnknown(ConsumersError):
     """AMQP does not tell what is bound to a queue, and the console did not; the message says why."""
 

@@ -92,7 +92,7 @@ def hand_over(queue: str, handler: Handler, connection: Connection) -> Iterator[
         if not is_for(handler, queue, delivery):
             return None
         # What the broker itself noted is in a header that no copy keeps.
-        known = letter_of(handler, delivery)
+        known = letter_of(handler.name, delivery)
         noted = {
             REASON: known.reason,
             LAST_FAILED_AT: known.last_failed_at or None,

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from consumers.bindings import queue_of
-from consumers.discovery import chosen, discover
-from consumers.exceptions import LettersOfSeveral
+from consumers.discovery import discover
+from consumers.exceptions import LettersOfSeveral, UnknownHandler
 from consumers.headers import (
     ATTEMPTS_MADE,
     EXCEPTION,
@@ -30,7 +30,7 @@ from publisher.wire.glance import subject_of
 from publisher.wire.intake import Delivery, republished
 from publisher.wire.sender import Outcome
 from publisher.wire.shelf import Shelf, letter_id
-from publisher.wire.topology import dead_queue, return_exchange
+from publisher.wire.topology import NAME_BYTES, dead_queue, return_exchange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,25 +74,46 @@ class Wanted:
         return self.since is None or _moment(letter.last_failed_at) >= self.since
 
 
-# A letter, and the message that it is.
-Lying = tuple[DeadLetter, Delivery]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Whose letters: a handler's, or those of a queue whose handler is not in this project's code: a script's, or one
+    that was renamed since.
+    """
+
+    name: str
+    queue: str
+    handler: Handler | None = None
 
 
-def not_here(event: object) -> None:
-    """Stands for the function of a handler that is not in this project's code: of a script, or renamed since."""
-    raise LookupError("The handler is not in this project's code: nothing can call it here.")
-
-
-def handlers_of(names: Sequence[str], connection: Connection) -> tuple[Handler, ...]:
-    """Those of these names, or all in the code. One that is not there is known by its dead letters' queue alone.
+def owners_of(names: Sequence[str], connection: Connection) -> tuple[Owner, ...]:
+    """Those of these names, each a handler's or its queue's; without names, all that are in the code.
 
     Raises UnknownHandler, HandlersNotImportable.
     """
-    known = discover()
-    here = {handler.name for handler in known}
-    strangers = [Handler(name=name, function=not_here, patterns=("#",)) for name in names if name not in here]
-    found = [each for each in strangers if connection.count_messages(dead_queue(queue_of(each))) is not None]
-    return chosen((*known, *found), names) if names else chosen(known, names)
+    known = [Owner(name=handler.name, queue=queue_of(handler), handler=handler) for handler in discover()]
+    if not names:
+        return tuple(known)
+    by_name = {**{each.queue: each for each in known}, **{each.name: each for each in known}}
+    owners = [by_name.get(name) or _stranger(name, connection) for name in names]
+    # One may be named twice.
+    return tuple({owner.queue: owner for owner in owners}.values())
+
+
+def _stranger(name: str, connection: Connection) -> Owner:
+    queues = [queue for queue in (f"{conf.service()}.{name}", name) if len(dead_queue(queue).encode()) <= NAME_BYTES]
+    for queue in queues:
+        if connection.count_messages(dead_queue(queue)) is not None:
+            return Owner(name=name, queue=queue)
+    raise UnknownHandler(
+        f"There is no handler {name!r} in the code, and no queue {' or '.join(map(dead_queue, queues))}. Those of a "
+        "script with a SERVICE of its own are named by their queue, SERVICE.NAME; `manage.py consume --list` lists the "
+        "handlers in the code."
+    )
+
+
+# A letter, and the message that it is.
+Lying = tuple[DeadLetter, Delivery]
+Shelved = tuple[Owner, Shelf, Iterable[Lying]]
 
 
 class Letters:
@@ -103,10 +124,10 @@ class Letters:
     """
 
     def __init__(
-        self, connection: Connection, handlers: Iterable[Handler], wanted: Wanted, *, of_one_handler: bool = False
+        self, connection: Connection, owners: Iterable[Owner], wanted: Wanted, *, of_one_handler: bool = False
     ) -> None:
         self._connection = connection
-        self._handlers = handlers
+        self._owners = owners
         self._wanted = wanted
         self._of_one_handler = of_one_handler
         self.reasons: Counter[str] = Counter()
@@ -121,8 +142,8 @@ class Letters:
         Where the outcome is not CONFIRMED, it stays.
         """
         exchange = return_exchange(conf.exchange())
-        for handler, shelf, letters in self._shelves():
-            queue = queue_of(handler)
+        for owner, shelf, letters in self._shelves():
+            queue = owner.queue
             yield from shelf.move((one, what, as_new(what, exchange, queue)) for one, what in letters)
 
     def discard(self) -> Iterator[DeadLetter]:
@@ -132,15 +153,13 @@ class Letters:
                 shelf.remove(delivery)
                 yield letter
 
-    def _shelves(self) -> Iterator[tuple[Handler, Shelf, Iterable[Lying]]]:
-        shelves = ((each, Shelf(self._connection, dead_queue(queue_of(each)))) for each in self._handlers)
-        found = ((handler, shelf, self._on(shelf, handler)) for handler, shelf in shelves)
+    def _shelves(self) -> Iterator[Shelved]:
+        shelves = ((owner, Shelf(self._connection, dead_queue(owner.queue))) for owner in self._owners)
+        found = ((owner, shelf, self._on(shelf, owner)) for owner, shelf in shelves)
         return self._of_one(found) if self._of_one_handler else found
 
-    def _of_one(
-        self, shelves: Iterable[tuple[Handler, Shelf, Iterable[Lying]]]
-    ) -> Iterator[tuple[Handler, Shelf, Iterable[Lying]]]:
-        looked_at = [(handler, shelf, list(letters)) for handler, shelf, letters in shelves]
+    def _of_one(self, shelves: Iterable[Shelved]) -> Iterator[Shelved]:
+        looked_at = [(owner, shelf, list(letters)) for owner, shelf, letters in shelves]
         whose: dict[str, dict[str, None]] = {}
         for _, _, letters in looked_at:
             for letter, _ in letters:
@@ -150,9 +169,9 @@ class Letters:
             raise LettersOfSeveral(f"{'; '.join(of_several)}. {LettersOfSeveral.__doc__}")
         return iter(looked_at)
 
-    def _on(self, shelf: Shelf, handler: Handler) -> Iterator[Lying]:
+    def _on(self, shelf: Shelf, owner: Owner) -> Iterator[Lying]:
         for delivery in shelf:
-            letter = letter_of(handler, delivery)
+            letter = letter_of(owner.name, delivery)
             self.reasons[letter.reason] += 1
             if self._wanted.takes(letter):
                 yield letter, delivery
@@ -171,11 +190,11 @@ def routing_key_of(delivery: Delivery) -> str:
     return noted_key(headers) or (first if isinstance(first, str) else delivery.routing_key)
 
 
-def letter_of(handler: Handler, delivery: Delivery) -> DeadLetter:
+def letter_of(handler: str, delivery: Delivery) -> DeadLetter:
     headers = delivery.headers
     return DeadLetter(
         id=letter_id(delivery.properties, delivery.body),
-        handler=handler.name,
+        handler=handler,
         type=str(delivery.properties.type or ""),
         subject=subject_of(delivery.body),
         reason=str(headers.get(REASON) or _broker_reason(headers)),

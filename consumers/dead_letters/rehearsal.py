@@ -12,7 +12,7 @@ from django.db import Error, connections, router, transaction
 
 from consumers.bindings import queue_of
 from consumers.dead_letters.statements import commits, is_read, is_write
-from consumers.exceptions import BatchFailed, NotRehearsable
+from consumers.exceptions import BatchFailed, InboxAway, NotRehearsable
 from consumers.handling.calling import Call
 from consumers.handling.effect import check_committable
 from consumers.handling.processing import Untraced
@@ -67,7 +67,7 @@ class Rehearsal:
 
 
 def rehearse(handler: Handler, letter: str, body: bytes, routing_key: str) -> Rehearsal:
-    """Without the broker. Raises nothing that the handler raises, but for a Ctrl-C."""
+    """Without the broker. Raises nothing that the handler raises, but for a Ctrl-C; InboxAway."""
     if _was_handled(handler, body, routing_key):
         return Rehearsal(id=letter, handler=handler.name, was_handled=True)
     error: BaseException | None = None
@@ -102,10 +102,12 @@ def _warnings(handler: Handler, unreached: Sequence[str]) -> Iterator[str]:
 
 def _was_handled(handler: Handler, body: bytes, routing_key: str) -> bool:
     using = router.db_for_write(InboxEvent)
-    if not handler.inbox or not has_table(InboxEvent, using):
-        return False
-    with suppress(MalformedEvent):
-        return inbox(using).has(queue_of(handler), decode_event(body, routing_key))
+    try:
+        if handler.inbox and has_table(InboxEvent, using):
+            with suppress(MalformedEvent):
+                return inbox(using).has(queue_of(handler), decode_event(body, routing_key))
+    except Error as exc:
+        raise InboxAway(f"The inbox of {using!r}: {' '.join(str(exc).split())}") from exc
     return False
 
 

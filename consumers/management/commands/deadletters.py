@@ -12,12 +12,12 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils.dateparse import parse_datetime, parse_duration
 
-from consumers.dead_letters.letters import DeadLetter, Letters, Wanted, handlers_of, not_here, routing_key_of
+from consumers.dead_letters.letters import DeadLetter, Letters, Owner, Wanted, owners_of, routing_key_of
 from consumers.dead_letters.rehearsal import Rehearsal, rehearse
 from consumers.dead_letters.rows import groups_of, line_of
-from consumers.exceptions import HandlersNotImportable, LettersOfSeveral, UnknownHandler
+from consumers.exceptions import HandlersNotImportable, InboxAway, LettersOfSeveral, UnknownHandler
 from consumers.handling.results import CRASHED
-from consumers.registry import Handler
+from consumers.short_text import short_text
 from publisher import conf
 from publisher.agreement import add_no_input, asks, is_agreed
 from publisher.commands import BridgeCommand
@@ -27,10 +27,11 @@ from publisher.wire.errors import BrokerRefused, BrokerUnavailable
 from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
 from publisher.wire.printable import printable
 from publisher.wire.sender import Outcome
+from publisher.wire.topology import dead_queue
 
 ELSEWHERE = (
-    "Those of scripts, and of handlers that the code has no more, are shown with --handler NAME; `manage.py topology` "
-    "lists their queues, with MANAGEMENT_URL."
+    "Those of scripts, and of handlers that the code has no more, are shown with --handler NAME, or the name of their "
+    "queue; `manage.py topology` lists this service's, with MANAGEMENT_URL."
 )
 
 
@@ -44,6 +45,14 @@ def moment(text: str) -> datetime:
         if when is not None:
             return when.astimezone()
     raise ArgumentTypeError(f"{text!r} is neither a time (2026-11-24T08:00) nor a duration (1:30:00)")
+
+
+def owner_name(text: str) -> str:
+    """A handler's, or its queue's. Raises ArgumentTypeError, which argparse shows."""
+    if not text:
+        raise ArgumentTypeError("it is the name of a handler, or of its queue, not ''")
+    short_text(dead_queue(text))
+    return text
 
 
 def as_json(letter: DeadLetter, body: bytes) -> str:
@@ -83,8 +92,9 @@ class Command(BridgeCommand):
             "--handler",
             action="append",
             default=[],
+            type=owner_name,
             metavar="NAME",
-            help="of this handler alone, which may be a script's",
+            help="of this handler alone, or of this queue: that of a script may be of another service",
         )
         parser.add_argument("--reason", help="that died of this alone: failed, rejected, malformed, crashed, ...")
         parser.add_argument("--since", type=moment, metavar="TIME", help="a time, or how long ago (1:30:00)")
@@ -97,26 +107,26 @@ class Command(BridgeCommand):
         wanted = Wanted(ids=ids or None, reason=options["reason"], since=options["since"])
         try:
             with Connection(conf.broker_url(), "deadletters") as connection:
-                handlers = handlers_of(options["handler"], connection)
+                owners = owners_of(options["handler"], connection)
             if action == "discard" and not ids and asks(interactive=options["interactive"]):
-                agreed = self._agreed(handlers, wanted, format)
+                agreed = self._agreed(owners, wanted, format)
                 if agreed is None:
                     return
                 wanted = agreed
             with Connection(conf.broker_url(), "deadletters") as connection:
                 is_unclear = action == "show" or (action != "list" and bool(ids) and not options["handler"])
-                letters = Letters(connection, handlers, wanted, of_one_handler=is_unclear)
+                letters = Letters(connection, owners, wanted, of_one_handler=is_unclear)
                 if action == "replay" and options["rehearse"]:
-                    found = self._rehearse(letters, handlers, format, ids, traceback=options["traceback"])
+                    found = self._rehearse(letters, owners, format, ids, traceback=options["traceback"])
                 elif action == "list":
-                    found = self._list(letters, handlers, format)
+                    found = self._list(letters, owners, format)
                 else:
                     found = {"show": self._show, "replay": self._replay, "discard": self._discard}[action](
                         letters, format
                     )
         except (UnknownHandler, LettersOfSeveral) as exc:
             raise CommandError(str(exc), returncode=EXIT_USAGE) from exc
-        except BrokerUnavailable as exc:
+        except (BrokerUnavailable, InboxAway) as exc:
             raise CommandError(str(exc), returncode=1) from exc
         except (BrokerRefused, HandlersNotImportable) as exc:
             raise CommandError(str(exc), returncode=EXIT_CONFIG) from exc
@@ -133,11 +143,11 @@ class Command(BridgeCommand):
         if options["rehearse"] and action != "replay":
             raise CommandError("A replay can be rehearsed, nothing else.", returncode=EXIT_USAGE)
 
-    def _agreed(self, handlers: Sequence[Handler], wanted: Wanted, format: str) -> Wanted | None:
+    def _agreed(self, owners: Sequence[Owner], wanted: Wanted, format: str) -> Wanted | None:
         """Those that were asked about, and no more; None where there are none, or they are to stay."""
         # Over a connection of its own: an answer may take longer than the broker waits.
         with Connection(conf.broker_url(), "deadletters") as connection:
-            letters = Letters(connection, handlers, wanted)
+            letters = Letters(connection, owners, wanted)
             seen = [letter.id for letter, _ in letters]
         if not seen:
             self._tell_done("discarded", [], format)
@@ -149,7 +159,7 @@ class Command(BridgeCommand):
             return None
         return replace(wanted, ids=frozenset(seen))
 
-    def _list(self, letters: Letters, handlers: Sequence[Handler], format: str) -> set[str]:
+    def _list(self, letters: Letters, owners: Sequence[Owner], format: str) -> set[str]:
         found = [letter for letter, _ in letters]
         if format == "json":
             show(found, format, title="", stdout=self.stdout)
@@ -157,7 +167,7 @@ class Command(BridgeCommand):
             show(groups_of(found), format, title=f"Dead letters, by reason: {len(found)}", stdout=self.stdout)
             show(list(map(line_of, found)), format, title="", stdout=self.stdout)
         elif not letters.reasons:
-            self.stdout.write(f"No dead letters of {', '.join(handler.name for handler in handlers) or 'any handler'}. "
+            self.stdout.write(f"No dead letters of {', '.join(owner.name for owner in owners) or 'any handler'}. "
                               f"{ELSEWHERE}")  # fmt: skip
         return {letter.id for letter in found}
 
@@ -190,9 +200,9 @@ class Command(BridgeCommand):
         self.stdout.write(json.dumps({done: ids}, indent=2) if format == "json" else f"{len(ids)} {done}.")
 
     def _rehearse(
-        self, letters: Letters, handlers: Sequence[Handler], format: str, ids: frozenset[str], *, traceback: bool
+        self, letters: Letters, owners: Sequence[Owner], format: str, ids: frozenset[str], *, traceback: bool
     ) -> set[str]:
-        by_name = {handler.name: handler for handler in handlers}
+        handlers = {owner.name: owner.handler for owner in owners}
         found = set()
         rehearsals = []
         for letter, delivery in letters:
@@ -201,9 +211,10 @@ class Command(BridgeCommand):
                 self.stderr.write(printable(f"{letter.id}: not rehearsed, {letter.handler} ended its process over it. "
                                             "It would end this one: name the letter if you mean it."))  # fmt: skip
                 continue
-            if by_name[letter.handler].function is not_here:
+            handler = handlers[letter.handler]
+            if handler is None:
                 raise CommandError(f"{letter.handler} is not in this project's code: nothing can be rehearsed.")
-            rehearsal = rehearse(by_name[letter.handler], letter.id, delivery.body, routing_key_of(delivery))
+            rehearsal = rehearse(handler, letter.id, delivery.body, routing_key_of(delivery))
             rehearsals.append(rehearsal)
             if format != "json":
                 self._tell(rehearsal, traceback=traceback)

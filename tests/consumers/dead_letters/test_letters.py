@@ -5,12 +5,14 @@ import re
 import signal
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db.models.signals import post_save
 from msgspec.structs import replace
+from pika import BasicProperties
 
 from consumers import BatchFailed, Event, current_event, registry, subscribe
 from consumers.bindings import topology_of
@@ -24,6 +26,7 @@ from consumers.testing.delivery import handler_of
 from publisher.wire.connection import Connection
 from publisher.wire.event import encode_event
 from publisher.wire.glance import subject_of
+from publisher.wire.topology import subscription
 from tests.bar.models import Seen
 from tests.foo.models import Article
 from tests.foo.signals import article_flagged
@@ -328,7 +331,16 @@ def test_letter_says_not_when_it_died_when_a_stranger_wrote_the_brokers_header(d
         (["list", "--since", "99999999999999 00:00:00"], 1, "neither a time .* nor a duration"),
         (["list", "--since", "0001-01-01T00:00"], 1, "neither a time .* nor a duration"),
         (["list", "--since", "2026-13-01"], 1, "neither a time .* nor a duration"),
-        (["list", "--handler", "indx"], 2, "There is no handler 'indx'"),
+        (
+            ["list", "--handler", "indx"],
+            2,
+            r"There is no handler 'indx' in the code, and no queue \S+\.indx\.dead or indx\.",
+        ),
+        (["list", "--handler", "spam.alone"], 2, r"no queue \S+\.spam\.alone\.dead or spam\.alone\.dead"),
+        (["list", "--handler", "x" * 101], 2, "There is no handler 'xxx"),
+        (["list", "--handler", "x" * 250], 2, r"no queue x+\.dead\."),
+        (["list", "--handler", "x" * 251], 1, "--handler: .*255 bytes"),
+        (["list", "--handler", ""], 1, "--handler: it is the name of a handler"),
     ],
     ids=str,
 )
@@ -651,6 +663,48 @@ def test_command_tells_programs_what_it_did(bury, command, action):
     bury("index", "i2")
     assert json.loads(command(action, "i2", "--format", "json")) == {f"{action}ed": ["i2"]}
     assert ids(command) == ["i1"]
+
+
+def test_no_near_name_is_offered_when_a_stranger_was_looked_for(declared, command):
+    with pytest.raises(CommandError, match="no queue") as caught:
+        command("list", "--handler", "spam.index")
+    assert "mean" not in str(caught.value)
+
+
+def test_letters_are_found_by_their_queues_name_whatever_the_service(bridge, declared, command, names):
+    """A script without settings has a SERVICE of its own."""
+    queue = f"{names['SERVICE']}-script.alone"
+    with Connection(bridge["BROKER_URL"], "test") as connection:
+        connection.declare(subscription(names["EXCHANGE"], queue, ["a.#"]))
+    publish = partial(declared.channel.basic_publish, "", f"{queue}.dead", b"{}")
+    for number in range(2):
+        publish(BasicProperties(message_id=f"s{number}"))
+    try:
+        assert sorted(ids(command, "--handler", queue)) == ["s0", "s1"]
+        command("replay", "s0", "--handler", queue)
+        assert declared.channel.basic_get(queue, auto_ack=True)[1].message_id == "s0"
+        eventually(lambda: ids(command, "--handler", queue) == ["s1"])
+        assert command("discard", "s1", "--handler", queue, "--handler", queue) == "1 discarded.\n"
+    finally:
+        for name in (queue, f"{queue}.dead"):
+            declared.channel.queue_delete(name)
+
+
+def test_handler_in_the_code_is_found_by_its_queues_name(buried, command, declared):
+    assert sorted(ids(command, "--handler", declared.name("log"), "--handler", "log")) == ["l1", "l2"]
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_rehearsal_says_which_database_is_away_when_it_is_the_inboxs(bury, command, monkeypatch):
+    def refuse():
+        raise OperationalError("nobody\nthere")
+
+    bury("index", "i1")
+    monkeypatch.setattr(connections["default"], "ensure_connection", refuse)
+    monkeypatch.setattr(connections["default"], "cursor", refuse)
+    with pytest.raises(CommandError, match=r"^The inbox of 'default': nobody there$") as caught:
+        command("replay", "i1", "--rehearse")
+    assert caught.value.returncode == 1
 
 
 def test_letters_of_a_script_are_shown_replayed_and_discarded_by_its_handlers_name(bridge, bury, command, declared):
