@@ -56,6 +56,8 @@ class Handler:
     runs: tuple[ModuleRun, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise TypeError(f'a handler\'s name is text, as in name="audit", not {self.name!r}')
         if not self.name or len(self.name.encode()) > NAME_BYTES:
             raise ValueError(f"a handler's name is its queue's: 1 to {NAME_BYTES} bytes, not {self.name!r}")
         if self.instance not in ("sent", "fresh"):

@@ -66,7 +66,7 @@ def receiver(
     triggers = triggers_of(signals, _senders(sender))
 
     def register(function: Function) -> Function:
-        _check_yields_nothing(function)
+        _check_function(function)
         if not _takes_kwargs(function):
             raise TypeError(
                 f"{function.__qualname__} has to take **kwargs, as every receiver: it gets `event`, for one"
@@ -95,7 +95,7 @@ def subscribe(
         raise TypeError(f'patterns are text, as in @subscribe("auth.#"), not {patterns!r}')
 
     def register(function: Function) -> Function:
-        _check_yields_nothing(function)
+        _check_function(function)
         if not _takes_one(function):
             what = "a list of events" if batch else "an event"
             raise TypeError(f"{function.__qualname__} is called with {what} and nothing else")
@@ -137,7 +137,10 @@ def _check_options(options: Mapping[str, object]) -> None:
             raise TypeError(f"there is no option {name!r}:{only} {near(name, Options.__annotations__)}")
 
 
-def _check_yields_nothing(function: Callable[..., Any]) -> None:
+def _check_function(function: Callable[..., Any]) -> None:
+    if not callable(function) or not hasattr(function, "__name__") or not hasattr(function, "__qualname__"):
+        kind = type(function).__qualname__
+        raise TypeError(f"a handler is a function, not a {kind}: write a `def` that calls it, to be told by in logs")
     if yields(function):
         raise TypeError(f"{function.__qualname__} {NO_GENERATOR}")
 

@@ -1,7 +1,7 @@
 """What the decorators leave behind."""
 
 from datetime import timedelta
-from functools import wraps
+from functools import partial, wraps
 
 import pytest
 from django.db.models.signals import post_delete, post_save
@@ -386,6 +386,27 @@ def test_module_replaces_what_it_registered_when_it_is_run_again(name):
         ("made", ("b.#",), __name__),
         ("theirs", ("b.#",), __name__),
     ]
+
+
+class Audit:
+    def __call__(self, event, **kwargs): ...
+
+
+@pytest.mark.parametrize("function", [partial(library, 1), Audit(), "library", None], ids=lambda it: type(it).__name__)
+@pytest.mark.parametrize(
+    "register", [subscribe("#", name="h"), receiver(post_save, name="h")], ids=["subscribe", "receiver"]
+)
+def test_what_is_no_function_is_refused_with_what_to_write(register, function):
+    with pytest.raises(TypeError, match=rf"not a {type(function).__name__}: write a `def` that calls it"):
+        register(function)
+    assert handlers() == ()
+
+
+@pytest.mark.parametrize("name", [5, ("a",), None, b"a"], ids=repr)
+def test_name_is_refused_when_it_is_no_text(name):
+    with pytest.raises(TypeError, match="name is text"):
+        subscribe("#", name=name)(library)
+    assert handlers() == ()
 
 
 async def async_yielding(event):
