@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from django.apps import apps
@@ -30,7 +30,7 @@ def assert_idempotent(
 ) -> None:
     """The effect is the same when events come twice, in another order, or after their process died at any write.
 
-    Everything runs in transactions that are rolled back, on the handler's database. The effect is what that database
+    Everything runs in transactions that are rolled back, on all databases. The effect is what the handler's database
     holds, but for ids and times that it makes up; or what `state()` answers, for effects elsewhere, with `reset()`
     called before each run. An ordered handler is not given another order. Raises AssertionError, which says how the
     events came, and what came of it.
@@ -78,7 +78,7 @@ class _Trial:
     ) -> tuple[Any, list[int]]:
         """The state after these deliveries, and the writes that each made."""
         self._reset()
-        with transaction.atomic(using=self.using):
+        with _rolled_back(self.using):
             try:
                 if dies_at is None:
                     counts = [self._deliver(delivery) for delivery in deliveries]
@@ -87,7 +87,6 @@ class _Trial:
             except Exception as exc:
                 raise AssertionError(f"{self.handler.name}: when {title}, it raises {exc!r}") from exc
             state = self._state()
-            transaction.set_rollback(True, using=self.using)
         return state, counts
 
     def _deliver_and_die(self, deliveries: Sequence[list[Event]], number: int, write: int) -> list[int]:
@@ -102,6 +101,27 @@ class _Trial:
         with _writes(self.using, dies_after) as count:
             deliver_batch(self.handler, events)
         return count()
+
+
+@contextmanager
+def _rolled_back(using: str) -> Iterator[None]:
+    """On all databases. One that this test may not use, or that is away, takes nothing either."""
+    entered = []
+    with ExitStack() as stack:
+        for alias in connections:
+            block: Any = transaction.atomic(using=alias)
+            # On the handler's own database its worker has begun one; on others, its own may be the outermost.
+            block._from_testcase = alias != using
+            try:
+                stack.enter_context(block)
+            except Exception:
+                if alias == using:
+                    raise
+            else:
+                entered.append(alias)
+        yield
+        for alias in entered:
+            transaction.set_rollback(True, using=alias)
 
 
 @contextmanager

@@ -37,6 +37,18 @@ def test_handler_with_an_inbox_is_idempotent_and_leaves_nothing_behind():
     assert Seen.objects.count() == 0
 
 
+@pytest.mark.django_db(databases=["default", "other"])
+def test_nothing_is_left_behind_on_another_database():
+    @receiver(article_flagged)
+    def elsewhere(n, **kwargs):
+        with transaction.atomic(using="other", durable=True):
+            Seen.objects.using("other").create(handler="h", text=n, pid=0)
+        add(n)
+
+    assert_idempotent(elsewhere, *events())
+    assert (Seen.objects.count(), Seen.objects.using("other").count()) == (0, 0)
+
+
 def test_handler_without_an_inbox_is_found_when_its_events_come_twice():
     @receiver(article_flagged, inbox=False)
     def adds(n, **kwargs):
