@@ -1,7 +1,7 @@
 """Retry or dead letter: decided from the attempt and the exception alone."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from consumers.delays import is_wait
@@ -68,10 +68,28 @@ class Bury:
     reason: str
 
 
+def said_by(exc: BaseException) -> BaseException:
+    """The Reject, or the Retry with the longest pause, of a group that holds nothing else, as a TaskGroup raises it."""
+    parts = list(_parts(exc))
+    if all(isinstance(part, Reject) for part in parts):
+        return parts[0]
+    retries = [part for part in parts if isinstance(part, Retry)]
+    return max(retries, key=lambda part: part.after or 0) if len(retries) == len(parts) else exc
+
+
+def _parts(exc: BaseException) -> Iterator[BaseException]:
+    if not isinstance(exc, BaseExceptionGroup):
+        yield exc
+        return
+    for part in exc.exceptions:
+        yield from _parts(part)
+
+
 def decide(
     attempt: int, exc: BaseException, policy: Backoff, spread: Callable[[float, float], float] = random.uniform
 ) -> Again | Bury:
     """What becomes of an event whose attempt number `attempt`, counted from 1, raised `exc`."""
+    exc = said_by(exc)
     if isinstance(exc, MalformedEvent):
         return Bury(reason="malformed")
     if isinstance(exc, UnknownType):

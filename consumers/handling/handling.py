@@ -24,7 +24,7 @@ from consumers.handling.results import (
     name_of,
 )
 from consumers.registry import Handler
-from consumers.retry import Bury, decide
+from consumers.retry import Bury, decide, said_by
 from publisher.raised import where
 from publisher.wire.event import Event
 
@@ -106,6 +106,7 @@ class Handling:
         return self.failed(exc, received)
 
     def failed(self, exc: BaseException, received: Received) -> Result:
+        exc = said_by(exc)
         decision = decide(received.attempt, exc, self.handler.retry)
         if isinstance(decision, Bury):
             return dead(decision.reason, exc, received, self.handler.name)

@@ -16,6 +16,7 @@ from consumers.handling.received import Received
 from consumers.handling.results import LOOK_SECONDS, Answered, AtAnother, Dead, Failed, Handled, Result
 from consumers.offloaded import Runner, offloaded_handlers
 from consumers.registry import Handler, handlers
+from consumers.retry import said_by
 from consumers.worker.asked import Asked
 from publisher import conf
 from publisher.ask import reply_in
@@ -132,7 +133,7 @@ class _Watched(Handling):
         self._once.patience.using = ""
 
     def failed(self, exc: BaseException, received: Received) -> Result:
-        self.raised[id(received)] = exc
+        self.raised[id(received)] = said_by(exc)
         return super().failed(exc, received)
 
 

@@ -30,6 +30,13 @@ PATIENT = Backoff(delays=(1, 10), jitter=0, permanent=(KeyError,))
         (3, Retry(after=7), PATIENT, Bury(reason="failed")),
         (1, Retry(after=7), Backoff(transient=(OSError,)), Again(after=7)),
         (1, Reject("no"), PATIENT, Bury(reason="rejected")),
+        # As an asyncio.TaskGroup raises what was raised in it.
+        (1, ExceptionGroup("", [Reject("no")]), PATIENT, Bury(reason="rejected")),
+        (1, ExceptionGroup("", [Reject("no"), ExceptionGroup("", [Reject("no")])]), PATIENT, Bury(reason="rejected")),
+        (1, ExceptionGroup("", [Retry(after=7), Retry(), Retry(after=9)]), PATIENT, Again(after=9)),
+        (1, ExceptionGroup("", [Reject("no"), Retry(after=7)]), PATIENT, Again(after=1)),
+        (1, ExceptionGroup("", [Reject("no"), ValueError()]), PATIENT, Again(after=1)),
+        (1, ExceptionGroup("", [ValueError()]), PATIENT, Again(after=1)),
         (1, MalformedEvent("no"), PATIENT, Bury(reason="malformed")),
         (1, UnknownType("no"), PATIENT, Bury(reason="unknown type")),
         (1, NotBound("no"), PATIENT, Bury(reason="not bound")),

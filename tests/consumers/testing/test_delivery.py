@@ -1,5 +1,6 @@
 """Events made in a test and delivered by the real path, without a broker."""
 
+import asyncio
 from unittest.mock import patch
 
 import pytest
@@ -333,3 +334,22 @@ def test_event_of_an_offloaded_receiver_is_for_nobody_else_whatever_its_pattern(
             assert deliver(write_down, event).became == "skipped"
     finally:
         post_save.disconnect(write_down, sender=Article)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("answer", "became", "reason"), [(Reject("no"), "dead", "rejected"), (Retry("later", after=7), "retried", "")]
+)
+def test_answer_of_a_task_in_a_group_is_the_handlers(own_registry, answer, became, reason):
+    async def ask():
+        raise answer
+
+    @subscribe("#")
+    async def both(event):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(ask())
+            group.create_task(asyncio.sleep(60))
+
+    delivered = deliver(both, Event(specversion="1.0", id="e1", source="/x", type="t"))
+    assert (delivered.became, delivered.reason, delivered.exception) == (became, reason, answer)
+    assert delivered.after == (7 if became == "retried" else None)
