@@ -27,7 +27,7 @@ class UnknownHandler(ConsumersError):
 
 
 class LettersOfSeveral(ConsumersError):
-    """An event may be a dead letter of several handlers. `--handler NAME` says of which."""
+    """Say with `--handler NAME` which of them is meant."""
 
 
 class InboxAway(ConsumersError):

@@ -164,7 +164,9 @@ class Letters:
         for _, _, letters in looked_at:
             for letter, _ in letters:
                 whose.setdefault(letter.id, {})[letter.handler] = None
-        of_several = [f"{id} is one of {', '.join(names)}" for id, names in whose.items() if len(names) > 1]
+        of_several = [
+            f"{id} is a dead letter of {' and of '.join(names)}" for id, names in whose.items() if len(names) > 1
+        ]
         if of_several:
             raise LettersOfSeveral(f"{'; '.join(of_several)}. {LettersOfSeveral.__doc__}")
         return iter(looked_at)

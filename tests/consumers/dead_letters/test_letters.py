@@ -253,7 +253,9 @@ def test_handler_has_to_be_named_when_an_event_is_a_letter_of_several(bury, comm
     for handler in ("index", "log", "log"):
         bury(handler, "same")
     bury("index", "other")
-    with pytest.raises(CommandError, match=r"same is one of (index, log|log, index)\. .*--handler NAME") as caught:
+    with pytest.raises(
+        CommandError, match=r"same is a dead letter of (index and of log|log and of index)\. .*--handler NAME"
+    ) as caught:
         command(*arguments.split(), "same", *(["other"] if arguments != "show" else []))
     assert (caught.value.returncode, command.out) == (2, "")
     eventually(lambda: sorted(ids(command)) == ["other", "same", "same", "same"])
