@@ -1,10 +1,13 @@
 """Which module is being run: the one that a handler is registered for, however deep in calls that happens."""
 
 import sys
+import sysconfig
 from dataclasses import dataclass
 from types import CodeType
 
 MODULE_LEVEL = "<module>"
+# Where test runners and shells are: what they call is run by no module of the project, and may well be called again.
+INSTALLED = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib", "scripts"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -20,10 +23,12 @@ class ModuleRun:
 
 
 def current_runs() -> tuple[ModuleRun, ...]:
-    """The innermost one; none in a thread that no module began."""
+    """The innermost one; none in a thread that no module began, nor in a test."""
     frame = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_name == MODULE_LEVEL:
+            if frame.f_code.co_filename.startswith(INSTALLED):
+                return ()
             return (ModuleRun(module=frame.f_globals.get("__name__", ""), code=frame.f_code),)
         frame = frame.f_back  # type: ignore[assignment]
     return ()

@@ -211,19 +211,19 @@ def _clash(one: Handler, other: Handler) -> str:
 
 def _is_again(one: Handler, other: Handler) -> bool:
     """The same function of a module that is run again: imported twice, as `python -m` does under the name `__main__`,
-    or reloaded. What a factory makes twice in one run is two functions.
+    or reloaded; and of a test that runs again. What a factory makes twice in one run is two functions.
     """
     modules = {one.function.__module__, other.function.__module__}
     is_module_same = len(modules) == 1 or "__main__" in modules
     is_name_same = one.function.__qualname__ == other.function.__qualname__
     if not is_module_same or not is_name_same or _place(one.function) != _place(other.function):
         return False
+    if one.function == other.function and not (one.runs and other.runs):
+        return False
     return len(modules) == 2 or _code(one.function) is not _code(other.function) or not _share_a_run(one, other)
 
 
 def _share_a_run(one: Handler, other: Handler) -> bool:
-    if not one.runs or not other.runs:
-        return True
     return any(run.is_same(another) for run, another in product(one.runs, other.runs))
 
 

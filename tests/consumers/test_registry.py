@@ -325,33 +325,55 @@ def test_name_is_taken_when_a_function_is_called_with_events_and_as_a_receiver()
         receiver(post_save)(log)
 
 
+FACTORY = """
+from tests.consumers.test_registry import to_task
+from consumers import subscribe
+
+subscribe("auth.#")(to_task(print))
+subscribe("db.#")(to_task(repr))
+"""
+
+
+def run_module(text):
+    exec(compile(text, "shop/consumers.py", "exec"), {"__name__": "shop.consumers"})
+
+
 def test_name_is_taken_when_a_factory_makes_two_functions():
-    def to_task(task):
-        def handle(event):
-            task(event)
-
-        return handle
-
-    subscribe("auth.#")(to_task(print))
     with pytest.raises(HandlerNameTaken, match=r"Two functions .*to_task.*both called 'handle'.* name="):
-        subscribe("db.#")(to_task(repr))
+        run_module(FACTORY)
     assert [handler.patterns for handler in handlers()] == [("auth.#",)]
 
 
-def test_name_is_taken_when_a_decorator_is_between_two_of_ours():
-    def logged(function):
-        @wraps(function)
-        def call(*args):
-            return function(*args)
+@pytest.mark.parametrize("pattern", ["a.#", "b.#"])
+def test_function_replaces_itself_when_its_test_runs_again(pattern):
+    for found in (pattern, "last.#"):
 
-        return call
-
-    with pytest.raises(HandlerNameTaken):
-
-        @subscribe("a.#")
-        @logged
-        @subscribe("b.#")
+        @subscribe(found)
         def handle(event): ...
+
+    assert [handler.patterns for handler in handlers()] == [("last.#",)]
+
+
+BETWEEN = """
+from functools import wraps
+from consumers import subscribe
+
+def logged(function):
+    @wraps(function)
+    def call(*args):
+        return function(*args)
+    return call
+
+@subscribe("a.#")
+@logged
+@subscribe("b.#")
+def handle(event): ...
+"""
+
+
+def test_name_is_taken_when_a_decorator_is_between_two_of_ours():
+    with pytest.raises(HandlerNameTaken):
+        run_module(BETWEEN)
 
 
 MODULE = """

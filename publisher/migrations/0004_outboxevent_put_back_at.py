@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("publisher", "0002_parkedevent_digest"),
+        ("publisher", "0003_unroutable_by_handler"),
     ]
 
     operations = [
