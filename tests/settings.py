@@ -102,7 +102,7 @@ SIGNAL_BRIDGE = {
         },
         {"signal": "django.db.models.signals.post_delete", "senders": ["foo.*"]},
         {"signal": "django.db.models.signals.m2m_changed", "senders": ["foo.*"]},
-        "tests.foo.signals.*",
+        {"signal": "tests.foo.signals.*", "omit_fields": {"auth.User": ["email", "first_name", "last_name"]}},
     ],
 }
 

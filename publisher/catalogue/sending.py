@@ -8,22 +8,48 @@ import sys
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from publisher.catalogue.modules import text_of
 from publisher.catalogue.signals import KnownSignal
 from publisher.catalogue.sources import files_of, last_name
 
 SENDS = frozenset(("send", "send_robust", "asend", "asend_robust"))
+# To read a file as Python takes fifty times what this takes.
+SENDING = re.compile(rb"\.\s*a?send(?:_robust)?\b")
 # Where a call hands on a dict of its own, there may be more.
 MORE = "**"
+# Of a user: `user=user.pk` is none.
+KEYS = frozenset(("pk", "id", "username", "email"))
 # Quoted, or an item of a list that says what it is.
 ARGUMENT = re.compile(r"""["'`](\w+)["'`]|^- (\w+)\s*:""", re.MULTILINE)
 
 
+class Kwargs(NamedTuple):
+    """The names of kwargs, in their order, and those of them that are users."""
+
+    names: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+
+
 def sent_kwargs(known: KnownSignal) -> tuple[str, ...]:
     """The names, in their order; empty where it cannot be told."""
-    sent = _index(known.module.partition(".")[0]).get(known.word, ())
-    return tuple(dict.fromkeys((*sent, *_documented(known))))
+    return tuple(dict.fromkeys((*_sent(known).names, *_documented(known))))
+
+
+def user_kwargs(known: KnownSignal) -> tuple[str, ...]:
+    """Those that are users, by their names or by what is given: `by=request.user`."""
+    sent = _sent(known)
+    documented = (name for name in _documented(known) if name not in sent.names and is_called_user(name))
+    return (*sent.users, *documented)
+
+
+def is_called_user(name: str) -> bool:
+    return name == "user" or name.endswith("_user")
+
+
+def _sent(known: KnownSignal) -> Kwargs:
+    return _index(known.module.partition(".")[0]).get(known.word, Kwargs())
 
 
 def _documented(known: KnownSignal) -> tuple[str, ...]:
@@ -41,18 +67,29 @@ def _documented(known: KnownSignal) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=64)
-def _index(package: str) -> dict[str, tuple[str, ...]]:
-    found: dict[str, dict[str, None]] = {}
+def _index(package: str) -> dict[str, Kwargs]:
+    found: dict[str, list[ast.keyword]] = {}
     # Django's own tests are not installed, and what it has for testing sends signals.
     for _, path in files_of(package, skip=package != "django"):
-        for word, names in _sends_in(path):
-            found.setdefault(word, {}).update(dict.fromkeys(names))
-    return {word: tuple(names) for word, names in found.items()}
+        for word, keywords in _sends_in(path):
+            found.setdefault(word, []).extend(keywords)
+    return {word: _kwargs(keywords) for word, keywords in found.items()}
 
 
-def _sends_in(path: str) -> Iterator[tuple[str, list[str]]]:
-    data = Path(path).read_bytes()
-    if b"send" not in data:
+def _kwargs(keywords: list[ast.keyword]) -> Kwargs:
+    return Kwargs(
+        names=tuple(dict.fromkeys(keyword.arg or MORE for keyword in keywords)),
+        users=tuple(dict.fromkeys(keyword.arg for keyword in keywords if keyword.arg and _is_user(keyword))),
+    )
+
+
+def _is_user(keyword: ast.keyword) -> bool:
+    given = last_name(keyword.value)
+    return is_called_user(given) or (is_called_user(keyword.arg or "") and given not in KEYS)
+
+
+def _sends_in(path: str) -> Iterator[tuple[str, list[ast.keyword]]]:
+    if not SENDING.search(Path(path).read_bytes()):
         return
     try:
         tree = ast.parse(text_of(path))
@@ -62,7 +99,7 @@ def _sends_in(path: str) -> Iterator[tuple[str, list[str]]]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in SENDS:
             word = _word(node.func.value)
             if word:
-                yield word, [keyword.arg or MORE for keyword in node.keywords if keyword.arg != "sender"]
+                yield word, [keyword for keyword in node.keywords if keyword.arg != "sender"]
 
 
 def _word(node: ast.expr) -> str:

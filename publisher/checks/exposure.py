@@ -1,17 +1,20 @@
 """What leaves of the user model, and of models that hold others whole: a project should have chosen it."""
 
 from collections.abc import Iterator
-from itertools import islice, repeat
+from itertools import chain, islice, repeat
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning
-from django.db.models import CharField, EmailField, Model, TextField
+from django.db.models import Model
+from django.db.models.signals import ModelSignal
 
 from publisher import conf
+from publisher.catalogue.sending import user_kwargs
+from publisher.catalogue.signals import taken_by
 from publisher.encoders.models import columns_under, labels_of
-from publisher.redaction import named_action
+from publisher.encoders.users import advice, undecided
 from publisher.rules import Rule, first_match
 
 # By name: to look for all signals would make each command slower to start.
@@ -45,9 +48,11 @@ def check_user_model() -> Iterator[CheckMessage]:
     rules = conf.rules()
     users = _user_models() if rules else []
     deciding = {user: _deciding_about(user, rules) for user in users}
-    for rule in rules:
-        exposed = (user for user in users if any(rule is each for each in deciding[user]) and _is_exposed(user, rule))
-        yield from (_warning(user, rule) for user in islice(exposed, 1))
+    for place, rule in enumerate(rules):
+        exposed = [user for user in users if _is_exposed(user, rule)]
+        warnings = (_warning(user, rule) for user in exposed if any(rule is each for each in deciding[user]))
+        of_kwargs = (_warning(user, rule, f", as {kwarg}") for user in exposed for kwarg in _users(rule, rules[:place]))
+        yield from islice(chain(warnings, of_kwargs), 1)
 
 
 def check_copies() -> Iterator[CheckMessage]:
@@ -94,26 +99,27 @@ def _deciding_about(user: type[Model], rules: tuple[Rule, ...]) -> list[Rule | N
     return [*own, *(_deciding(rules, RELATED, each.through._meta.label_lower) for each in related)]
 
 
+def _users(rule: Rule, before: tuple[Rule, ...]) -> Iterator[str]:
+    """Kwargs that are users, of the signals of others than Django and models that come as far as this rule."""
+    # All is read of the package that sends, which a rule of Django's signals does not need.
+    for known in () if rule.signal.startswith("django.") else taken_by(rule):
+        is_known_otherwise = isinstance(known.signal, ModelSignal) or known.module.startswith("django.")
+        if not is_known_otherwise and not any(_takes_all(other, known.name) for other in before):
+            yield from (f"{kwarg!r} of {known.name}" for kwarg in user_kwargs(known))
+
+
+def _takes_all(rule: Rule, signal: str) -> bool:
+    return rule.takes_signal(signal) and not (rule.senders or rule.exclude or rule.when)
+
+
 def _is_exposed(user: type[Model], rule: Rule) -> bool:
-    return rule.fields.keys().isdisjoint(labels_of(user)) and bool(undecided(user, rule))
+    columns = columns_under(rule, user)
+    return rule.fields.keys().isdisjoint(labels_of(user)) and bool(undecided(user, columns.fields(), rule.redact))
 
 
 def _deciding(rules: tuple[Rule, ...], signal: str, label: str) -> Rule | None:
     """The rule, if any, that decides what becomes of this signal when this sender sends it."""
     return first_match([rule for rule in rules if rule.takes_signal(signal)], label)
-
-
-def undecided(user: type[Model], rule: Rule) -> list[str]:
-    """The texts that leave and that no `redact` names: addresses and names, but for the one that a user is known by."""
-    columns = columns_under(rule, user)
-    texts = [name for name in columns.names if isinstance(columns.field(name), CharField | TextField)]
-    return [name for name in texts if named_action(name, rule.redact) is None and not _is_name_of_user(user, name)]
-
-
-def _is_name_of_user(user: type[Model], name: str) -> bool:
-    field = user._meta.get_field(name)
-    is_known_by = name == getattr(user, "USERNAME_FIELD", None) and not isinstance(field, EmailField)
-    return is_known_by or field is user._meta.pk
 
 
 def leaving(user: type[Model], rule: Rule) -> list[str]:
@@ -123,11 +129,9 @@ def leaving(user: type[Model], rule: Rule) -> list[str]:
     return [f"{name} ({hidden[name]})" if name in hidden else name for name in columns.names]
 
 
-def _warning(user: type[Model], rule: Rule) -> Warning:
-    names, redact = leaving(user, rule), dict.fromkeys(undecided(user, rule), "mask")
+def _warning(user: type[Model], rule: Rule, where: str = "") -> Warning:
     return Warning(
-        f"The rule for {rule.signal!r} forwards {user._meta.label}, with: {', '.join(names)}.",
-        hint=f"Name the fields that may leave: 'fields': {{{user._meta.label!r}: ['id']}}, or say what becomes of "
-        f"these, 'keep' included: 'redact': {redact}.",
+        f"The rule for {rule.signal!r} forwards {user._meta.label}{where}, with: {', '.join(leaving(user, rule))}.",
+        hint=f"{advice(user, undecided(user, columns_under(rule, user).fields(), rule.redact))}.",
         id="publisher.W001",
     )

@@ -15,6 +15,7 @@ from django.db.models import AutoField, BooleanField, DateField, DurationField, 
 from django.db.models.expressions import BaseExpression
 from django.db.models.fields.files import FieldFile
 
+from publisher.encoders.users import is_user_model, tell_once, undecided
 from publisher.redaction import TAGS, is_secret, is_secret_column, named_action, redacted
 from publisher.rules import Redact
 from publisher.secret_names import named_values
@@ -119,6 +120,9 @@ class Columns:
     def field(self, name: str) -> "Field[Any, Any]":
         return self._fields[name]
 
+    def fields(self) -> "list[Field[Any, Any]]":
+        return list(self._fields.values())
+
     def _by_field(self, encoding: Encoding, instance: Model, name: str, path: str) -> Any:
         """As a fixture has it: the field's `to_python` reads what its `value_to_string` wrote."""
         return encoding.encode(self._fields[name].value_to_string(instance), path)
@@ -176,11 +180,30 @@ class Columns:
         return shape
 
 
+class ColumnsOfUser(Columns):
+    """Of the user model, where no rule chose which of them leave."""
+
+    __slots__ = ("_undecided", "_user")
+
+    def __init__(
+        self, model: type[Model], chosen: frozenset[str] | None, omitted: frozenset[str], redact: Redact = ()
+    ) -> None:
+        super().__init__(model, chosen, omitted, redact)
+        self._user = model
+        self._undecided = undecided(model, self.fields(), redact)
+
+    def encoded(self, encoding: Encoding, instance: Model, path: str) -> dict[str, Any]:
+        if self._undecided:
+            tell_once(encoding, path, self._user, self._undecided)
+        return super().encoded(encoding, instance, path)
+
+
 @cache
 def columns_of(
     model: type[Model], chosen: frozenset[str] | None, omitted: frozenset[str], redact: Redact = ()
 ) -> Columns:
-    return Columns(model, chosen, omitted, redact)
+    kind = ColumnsOfUser if chosen is None and is_user_model(model) else Columns
+    return kind(model, chosen, omitted, redact)
 
 
 def column_action(field: "Field[Any, Any]", redact: Redact, *, is_chosen: bool = False) -> str:

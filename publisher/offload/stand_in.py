@@ -21,6 +21,7 @@ from publisher.outbox import migrating
 from publisher.outbox.writing import OutboxNotWritten, SentInAsyncCode
 from publisher.rules import OWN_APPS, Rule
 from publisher.wire.errors import EncoderFailed, NotEncodable
+from publisher.wire.routing import QUEUE_MARK
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ def rule() -> Rule:
     What nobody listens to yet is kept: its effect is due all the same.
     """
     redact = tuple((name, action if action == "keep" else "drop") for name, action in conf.redact())
-    return Rule(signal="*", redact=redact, unroutable="keep", strict=conf.is_strict())
+    return Rule(signal=QUEUE_MARK, redact=redact, unroutable="keep", strict=conf.is_strict())
 
 
 @contextmanager

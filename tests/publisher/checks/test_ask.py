@@ -10,7 +10,7 @@ SIGNAL = "tests.foo.signals.user_login"
 @pytest.fixture
 def check(settings):
     def run(**rule):
-        settings.SIGNAL_BRIDGE = {"FORWARD": [{"signal": SIGNAL, **rule}]}
+        settings.SIGNAL_BRIDGE = {"FORWARD": [{"signal": SIGNAL, "fields": {"auth.User": ["id"]}, **rule}]}
         return check_settings(None)
 
     return run

@@ -1,0 +1,68 @@
+"""What leaves of a user: a project should have chosen it, and is told of what no check could know."""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.db.models import CharField, EmailField, Field, Model, TextField
+
+from publisher.redaction import named_action
+from publisher.rules import Redact
+from publisher.wire.registry import Encoding
+from publisher.wire.routing import QUEUE_MARK
+
+logger = logging.getLogger(__name__)
+
+# Where Django's own signals have one, the check has told of it.
+CHECKED = ("kwargs.instance", "kwargs.user")
+CHECK = "publisher.W001"
+
+_told: set[str] = set()
+
+
+def is_user_model(model: type[Model]) -> bool:
+    """The model of users, a child of it, or a proxy."""
+    user = settings.AUTH_USER_MODEL.lower()
+    return any(getattr(getattr(kind, "_meta", None), "label_lower", None) == user for kind in model.__mro__)
+
+
+def undecided(user: type[Model], leaving: "Iterable[Field[Any, Any]]", redact: Redact) -> list[str]:
+    """The texts that leave and that no `redact` names: addresses and names, but for the one that a user is known by."""
+    texts = [field for field in leaving if isinstance(field, CharField | TextField)]
+    open_ = [field for field in texts if named_action(field.name, redact) is None]
+    return [field.name for field in open_ if not _is_name_of(user, field)]
+
+
+def _is_name_of(user: type[Model], field: "Field[Any, Any]") -> bool:
+    is_known_by = field.name == getattr(user, "USERNAME_FIELD", None) and not isinstance(field, EmailField)
+    return is_known_by or field is user._meta.pk
+
+
+def advice(user: type[Model], names: Iterable[str]) -> str:
+    return (
+        f"Name the fields that may leave: 'fields': {{{user._meta.label!r}: ['id']}}, or say what becomes of "
+        f"these, 'keep' included: 'redact': {dict.fromkeys(names, 'mask')}"
+    )
+
+
+def tell_once(encoding: Encoding, path: str, user: type[Model], names: Iterable[str]) -> None:
+    """Once a rule, of a user that leaves under one which says nothing of users."""
+    rule: Any = getattr(encoding, "rule", None)
+    if rule is None or rule.signal in _told:
+        return
+    signal: str = getattr(encoding, "signal", "")
+    # What is offloaded goes to no others than this project's own receivers.
+    if rule.signal == QUEUE_MARK or (signal.startswith("django.") and path in CHECKED):
+        return
+    _told.add(rule.signal)
+    if CHECK not in settings.SILENCED_SYSTEM_CHECKS:
+        logger.warning(
+            "user forwarded with %s signal=%s at=%s model=%s: the rule for %r says nothing of it. %s.",
+            ", ".join(names),
+            signal,
+            path,
+            user._meta.label,
+            rule.signal,
+            advice(user, names),
+        )
