@@ -1,6 +1,6 @@
 """What the demo shows on the terminal."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -18,6 +18,11 @@ DEEDS: Mapping[str, str] = {
     "login": "logs in",
     "logout": "logs out",
 }
+
+MEANINGS = (
+    "dead: letters that are left, of those that were made. ms: from the signal to the handler's first attempt; what was "
+    "tried again is not counted."
+)
 
 
 class Report:
@@ -58,6 +63,12 @@ class Report:
         self._console.print()
         self._console.print(_counts(summary))
         self._console.print(_subscriptions(summary))
+        self.step(MEANINGS)
+
+    def end(self, left: Sequence[str]) -> None:
+        if left:
+            self.step(f"Queues that are left, since another consumer is at work: {', '.join(left)}.")
+        self.step("The broker stays up. Where `make` started it, `make broker-stop` stops it.")
 
     def missing(self, missing: Iterable[str]) -> None:
         for each in missing:
@@ -69,7 +80,8 @@ class Report:
 
 def _counts(summary: Summary) -> Table:
     table = _table("forwarded", "published", "handled", "dead", "unroutable", "p50 ms", "p99 ms", "seconds")
-    counts = (summary.forwarded, summary.published, summary.handled, summary.dead, summary.unroutable)
+    dead = f"{summary.dead} of {summary.died}" if summary.died else "0"
+    counts = (summary.forwarded, summary.published, summary.handled, dead, summary.unroutable)
     table.add_row(*map(str, (*counts, summary.p50_ms, summary.p99_ms, summary.seconds)))
     return table
 

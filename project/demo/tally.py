@@ -33,7 +33,7 @@ class Summary:
     forwarded: events that the visitors caused, counted where they were caused.
     published: events that the broker confirmed.
     handled: events that every subscription they match has handled.
-    dead: dead letters that were not replayed, or not handled then.
+    dead: dead letters that were not replayed, or not handled then; died: all that were made.
     The latencies are those of first attempts.
     """
 
@@ -41,6 +41,7 @@ class Summary:
     published: int
     handled: int
     dead: int
+    died: int
     unroutable: int
     p50_ms: float
     p99_ms: float
@@ -71,6 +72,7 @@ class Tally:
         self._backlog = backlog
         self.deeds: list[Deed] = []
         self._dead: dict[tuple[str, str], Dead] = {}
+        self._died: set[tuple[str, str]] = set()
         self._troubles: Counter[tuple[str, str]] = Counter()
         self._relayed = Relayed(confirmed=0, unroutable=0)
         self._lags: dict[str, dict[str, float]] = defaultdict(dict)
@@ -93,6 +95,7 @@ class Tally:
             case Dead() if self._is_of_this_run(what.event):
                 self._troubles[what.event, what.handler] += 1
                 self._dead[what.event, what.handler] = what
+                self._died.add((what.event, what.handler))
             case Handled() | Failed() | Dead():
                 return False
             case Audited() | Answered():
@@ -127,6 +130,7 @@ class Tally:
             published=max(0, self._relayed.confirmed - self._backlog),
             handled=sum(self._is_handled(event) for event in self._keys),
             dead=len(self.dead),
+            died=len(self._died),
             unroutable=self._relayed.unroutable,
             p50_ms=percentile(lags, 50),
             p99_ms=percentile(lags, 99),

@@ -116,9 +116,9 @@ def test_dead_letter_is_no_more_when_it_was_replayed_and_handled():
     tally.add(handled(event, "audit", COMMENT))
     tally.add(Dead(event=event, handler="check_spam", reason="rejected"))
     assert tally.is_settled()
-    assert (len(tally.dead), tally.summary(1).dead, tally.summary(1).handled) == (1, 1, 0)
+    assert (len(tally.dead), tally.summary(1).dead, tally.summary(1).died, tally.summary(1).handled) == (1, 1, 1, 0)
     tally.add(handled(event, "check_spam", COMMENT, 3000.0))
-    assert (tally.dead, tally.summary(1).dead, tally.summary(1).handled) == ([], 0, 1)
+    assert (tally.dead, tally.summary(1).dead, tally.summary(1).died, tally.summary(1).handled) == ([], 0, 1, 1)
 
 
 def test_misjudged_names_the_comment():
