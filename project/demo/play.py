@@ -14,7 +14,7 @@ from project.demo.crew import Crew, environment_of_children
 from project.demo.interruption import Interruption
 from project.demo.lines import Answered, Audited, Dead, Failed, Handled, Subscribed, said
 from project.demo.report import Report
-from project.demo.stage import HOST, free_port, prepare_broker, prepare_database
+from project.demo.stage import HOST, free_port, prepare_database
 from project.demo.tally import Summary, Tally, misjudged, missing, unhandled
 from project.demo.visitors import Visitor, is_answering, visit
 from project.timeline.models import Status
@@ -42,7 +42,6 @@ class Play:
     """One run of the demo. Use `crew` as a context manager around it: leaving it ends the processes."""
 
     def __init__(self, report: Report, interruption: Interruption, port: int | None) -> None:
-        prepare_broker()
         backlog = prepare_database()
         self._report = report
         self._interruption = interruption

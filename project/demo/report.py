@@ -20,8 +20,8 @@ DEEDS: Mapping[str, str] = {
 }
 
 MEANINGS = (
-    "dead: letters that are left, of those that were made. ms: from the signal to the handler's first attempt; what was "
-    "tried again is not counted."
+    "dead: letters that are left, of those that were made. ms: from the signal to the handler's first attempt; "
+    "what was tried again is not counted."
 )
 
 

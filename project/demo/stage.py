@@ -2,6 +2,8 @@
 
 import errno
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from django.conf import settings
 from django.core.management import call_command
@@ -16,6 +18,7 @@ from publisher import conf
 from publisher.models import OutboxEvent
 from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable
+from publisher.wire.topology import dead_queue
 
 HOST = "127.0.0.1"
 FIRST_PORT = 8000
@@ -26,12 +29,32 @@ class StageMissing(Exception):
     """Something that the demo stands on is not there."""
 
 
-def prepare_broker() -> None:
-    """Declare the queues before anything is published: on a fresh broker it would be unroutable."""
+@contextmanager
+def queues() -> Iterator[list[str]]:
+    """Declares them before anything is published: on a fresh broker it would be unroutable.
+
+    Those that were not there before are deleted at the end. Bound to all that comes, and read by nobody, they would
+    fill with the events of whoever shares the broker, and hide that those are unroutable. The list has then what is
+    left of them: another consumer is at work on it.
+    """
+    made = prepare_broker()
+    left: list[str] = []
+    try:
+        yield left
+    finally:
+        left += clear_broker(made)
+
+
+def prepare_broker() -> list[str]:
+    """The names of the queues that were made."""
     try:
         topology = topology_of(discover())
+        # In the others, the events of all wait.
+        own = [queue.name for queue in topology.queues if queue.name.startswith(f"{conf.service()}.")]
         with Connection(conf.broker_url(), "demo") as connection:
+            missing = [name for name in own if connection.count_messages(name) is None]
             connection.declare(topology)
+        return missing
     except HandlersNotImportable as exc:
         raise StageMissing(str(exc)) from exc
     except BrokerRefused as exc:
@@ -40,6 +63,18 @@ def prepare_broker() -> None:
         raise StageMissing(
             f"No broker: {exc}\n`make demo` finds or starts one; for a broker of your own, set BROKER_URL."
         ) from exc
+
+
+def clear_broker(made: list[str]) -> list[str]:
+    """Deletes these queues; the names of those that are left, with their dead letters, since they are in use."""
+    used: list[str] = []
+    # That there is no broker any more is told elsewhere.
+    with suppress(BrokerRefused, BrokerUnavailable), Connection(conf.broker_url(), "demo") as connection:
+        # Of a queue before that of its dead letters.
+        for name in sorted(made):
+            if name.removesuffix(dead_queue("")) in used or not connection.delete_unused(name):
+                used.append(name)
+    return used
 
 
 def prepare_database() -> int:

@@ -181,6 +181,11 @@ class Connection:
             self._ask(channel.queue_unbind, binding.queue, binding.exchange, binding.key)
         channel.close()
 
+    def delete_unused(self, queue: str) -> bool:
+        """Deletes a queue, with what is in it; False where somebody takes from it."""
+        # Asked first: with `if_unused`, the broker deletes no quorum queues.
+        return not self.count_consumers(queue) and not isinstance(self._try("queue_delete", queue), ChannelClosed)
+
     def count_messages(self, queue: str) -> int | None:
         """How many messages are ready in a queue; None when there is no such queue."""
         return self._count(queue, "message_count")

@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "manage.py", "demo"]
 PROCESSES = 3
 END_SECONDS = 60
+ASKED = "may_be_posted"
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def with_broker(environment, broker_url, names):
         for handler in SUBSCRIPTIONS:
             channel.queue_delete(f"{names['SERVICE']}.{handler}")
             channel.queue_delete(dead_queue(f"{names['SERVICE']}.{handler}"))
-        channel.queue_delete(f"{names['SERVICE']}.may_be_posted")
+        channel.queue_delete(f"{names['SERVICE']}.{ASKED}")
         channel.exchange_delete(f"{names['EXCHANGE']}.ask")
         channel.exchange_delete(names["EXCHANGE"])
         channel.exchange_delete(dead_exchange(names["EXCHANGE"]))
@@ -135,6 +136,35 @@ def test_demo_loses_nothing_and_can_run_again(with_broker):
         assert "comment by Hans: published (attempt 2)" in shown
 
 
+def queues_of(environment):
+    """Which of the demo's queues are there."""
+    own = [f"{environment['SIGNAL_BRIDGE_SERVICE']}.{name}" for name in (*SUBSCRIPTIONS, ASKED)]
+    with Connection(environment["BROKER_URL"], "look") as connection:
+        return [name for name in (*own, *map(dead_queue, own)) if connection.count_messages(name) is not None]
+
+
+def test_demo_leaves_no_queue_that_would_fill_with_the_events_of_others(with_broker):
+    _, shown = once(with_broker)
+    assert queues_of(with_broker) == []
+    assert "`make broker-stop` stops it" in shown
+    assert re.search(r" 0 of 1 +0 ", shown)
+    assert "ms: from the signal to the handler's first attempt" in shown
+
+
+def test_demo_leaves_queues_that_were_there_before_or_are_in_use(with_broker):
+    service = with_broker["SIGNAL_BRIDGE_SERVICE"]
+    with running(with_broker) as (demo, _), Connection(with_broker["BROKER_URL"], "beside") as beside:
+        beside.open_channel().basic_consume(f"{service}.check_spam", lambda *_: None)
+        beside.wait_for(lambda: beside.count_consumers(f"{service}.check_spam") == 2)
+        demo.send_signal(signal.SIGINT)
+        said = last_words(demo)
+    spam = [f"{service}.check_spam", f"{service}.check_spam.dead"]
+    assert queues_of(with_broker) == spam
+    assert f"at work: {', '.join(spam)}" in said
+    once(with_broker)
+    assert queues_of(with_broker) == spam
+
+
 def test_demo_leaves_no_process_when_it_is_killed(with_broker):
     with running(with_broker) as (demo, children):
         demo.kill()
@@ -148,6 +178,7 @@ def test_demo_ends_well_when_it_is_asked_to(with_broker, number):
         said = last_words(demo)
         assert demo.wait(timeout=20) == 0, said
         assert left_of(children) == []
+    assert queues_of(with_broker) == []
 
 
 def test_demo_says_which_process_ended(with_broker):

@@ -11,7 +11,7 @@ from project.demo.crew import ProcessEnded
 from project.demo.interruption import Interrupted, Interruption
 from project.demo.play import NotStarted, Outcome, Play
 from project.demo.report import Report
-from project.demo.stage import StageMissing
+from project.demo.stage import StageMissing, queues
 from project.demo.visitors import VisitFailed, load_visitors
 
 USERS = "ada, grace or linus with the password demo"
@@ -34,14 +34,18 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         interruption = Interruption()
         report = Report(to_stderr=options["format"] == "json")
+        left: list[str] | None = None
         try:
-            code = self._run(report, interruption, **options)
+            with queues() as left:
+                code = self._run(report, interruption, **options)
         except FAILURES as exc:
             report.error(str(exc))
             code = 1
         except (Interrupted, KeyboardInterrupt):
             report.step("Interrupted.")
             code = 1 if options["once"] else 0
+        if left is not None:
+            report.end(left)
         sys.exit(code)
 
     def _run(self, report: Report, interruption: Interruption, **options: Any) -> int:
