@@ -19,7 +19,7 @@ from publisher.checks.bulk import check_tellers
 from publisher.checks.fields import check_fields
 from publisher.checks.keys import check_routing_key
 from publisher.checks.missing_models import missing_model
-from publisher.checks.subjects import check_subject
+from publisher.checks.subjects import check_kwargs_of_key, check_subject
 from publisher.hints import MOST_HINTS, near
 from publisher.rules import SENDERS_UNLESS_NAMED, UNLESS_NAMED, Rule, is_glob
 from publisher.wire.routing import class_label, text_label
@@ -160,6 +160,7 @@ RULE_CHECKS: Sequence[Callable[[Rule, str], Iterator[CheckMessage]]] = (
     check_fields,
     check_routing_key,
     check_subject,
+    check_kwargs_of_key,
     _check_when,
     _check_unroutable,
     _check_changes,

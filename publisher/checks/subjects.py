@@ -1,6 +1,10 @@
-"""A system check of a rule's `subject`: a kwarg that its signals are never sent with makes them about nothing."""
+"""System checks of the kwargs that a rule names and its signals are never sent with: its `subject`, which makes them
+about nothing then, and those in its `routing_key`, which is never formed.
+"""
 
+import re
 from collections.abc import Iterator
+from string import Formatter
 
 from django.core.checks import CheckMessage, Warning
 
@@ -10,6 +14,8 @@ from publisher.checks.keys import SENT_WITH
 from publisher.events.about import SUBJECT_KWARGS
 from publisher.hints import near
 from publisher.rules import Rule
+
+KWARG = re.compile(r"kwargs\[(\w+)\]")
 
 
 def check_subject(rule: Rule, where: str) -> Iterator[CheckMessage]:
@@ -23,6 +29,32 @@ def check_subject(rule: Rule, where: str) -> Iterator[CheckMessage]:
             hint=near(rule.subject, there_are),
             id="publisher.W009",
         )
+
+
+def check_kwargs_of_key(rule: Rule, where: str) -> Iterator[CheckMessage]:
+    """Of signals that others send than models, of which the source alone tells: it may be wrong, and this no error."""
+    wanted = _kwargs_in(rule.routing_key)
+    signals = [signal for signal in taken_by(rule) if signal.name not in SENT_WITH] if wanted else []
+    known = [known_kwargs(signal) for signal in signals]
+    if not known or not all(known):
+        return
+    there_are = dict.fromkeys(name for names in known for name in names)
+    for name in wanted:
+        if name not in there_are:
+            yield Warning(
+                f"{where}: {rule.signal!r} is sent without {name!r}, which its key names: it gets the default key.",
+                hint=near(name, there_are),
+                id="publisher.W012",
+            )
+
+
+def _kwargs_in(template: str | None) -> list[str]:
+    try:
+        names = [name for _, name, _, _ in Formatter().parse(template or "") if name]
+    except (ValueError, TypeError):
+        # That has an error of its own.
+        return []
+    return list(dict.fromkeys(match[1] for name in names if (match := KWARG.match(name))))
 
 
 def known_kwargs(signal: KnownSignal) -> tuple[str, ...]:

@@ -699,3 +699,25 @@ def test_e005_when_the_subject_is_no_kwarg(check_rule, value):
 def test_w009_when_the_signals_are_never_sent_with_their_subject(settings, rule, hint):
     found = warned(settings, rule, id="publisher.W009")
     assert [hint in each.hint for each in found] == ([True] if hint else [])
+
+
+@pytest.mark.parametrize(
+    ("rule", "hint"),
+    [
+        ({"signal": "tests.foo.signals.article_published", "routing_key": "x.{kwargs[titel]}"}, "Did you mean 'title'"),
+        ({"signal": "tests.foo.signals.article_published", "routing_key": "x.{kwargs[titel][a]!s:>9}"}, "'title'"),
+        ({"signal": "tests.foo.signals.article_*", "routing_key": "{kwargs[reasn]}"}, "'reason'"),
+        ({"signal": "tests.foo.signals.article_*", "routing_key": "{kwargs[title]}.{kwargs[reason]}"}, None),
+        ({"signal": "tests.foo.signals.article_published", "routing_key": "x.{subject}"}, None),
+        # That is an error.
+        ({"signal": SAVE, "routing_key": "{kwargs[instnace]}"}, None),
+        ({"signal": SAVE, "routing_key": "{kwargs[instnace"}, None),
+        # Nothing in the source sends it; here there may be more.
+        ({"signal": "tests.foo.signals.Hooks.closed", "routing_key": "{kwargs[whatever]}"}, None),
+        ({"signal": "tests.foo.signals.*", "routing_key": "{kwargs[whatever]}"}, None),
+    ],
+    ids=repr,
+)
+def test_w012_when_a_key_names_a_kwarg_that_its_signals_are_not_sent_with(settings, rule, hint):
+    found = warned(settings, rule, id="publisher.W012")
+    assert [hint in each.hint for each in found] == ([True] if hint else [])
