@@ -16,6 +16,7 @@ from publisher.wire.topology import Binding, Topology, dead_queue
 
 UNKNOWN = "unknown"
 LEFT_OVER = "left over"
+FILLS = ", bound, and nobody takes them"
 API_SECONDS = 5
 TAG = "give the broker's user the tag 'management'"
 
@@ -74,6 +75,9 @@ def _left_over(topology: Topology, found: set[Binding], connection: Connection) 
     bound = {binding.queue for binding in ours}
     for queue in sorted((bound | set(map(dead_queue, bound - asked))) - asked):
         if detail := _counted(queue, connection):
+            # Dead letters wait for a person.
+            is_filling = queue in bound and not queue.endswith(dead_queue("")) and not connection.count_consumers(queue)
+            detail += FILLS if is_filling else ""
             yield Compared(kind="queue", name=queue, detail=f"{detail}{_unless(queue)}", state=LEFT_OVER)
     for binding in sorted(ours, key=lambda binding: (binding.queue, binding.exchange, binding.key)):
         if binding.queue in asked:

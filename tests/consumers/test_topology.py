@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.db.models.signals import post_save
 
 from consumers import receiver, registry
+from consumers.drift import FILLS
 from consumers.registry import Handler
 from consumers.retiring import is_for
 from publisher.wire.connection import Connection
@@ -71,7 +72,7 @@ def closed_port():
 def test_bindings_are_not_checked_when_there_is_no_console(topology):
     said = topology("--check")
     assert said.partition(" ")[0].isdigit()
-    assert said.endswith(f" bindings were not checked: {HINT}")
+    assert said.endswith(f" bindings were not checked, nor what is left over: {HINT}")
 
 
 def test_bindings_are_there_when_they_were_declared_just_now(topology):
@@ -110,7 +111,7 @@ def test_bindings_are_not_checked_when_the_console_is_behind_tls(topology):
         answering.start()
         said = topology("--check", console=f"http://127.0.0.1:{server.getsockname()[1]}/")
         answering.join()
-    assert "bindings were not checked: MANAGEMENT_URL at 127.0.0.1:" in said
+    assert "bindings were not checked, nor what is left over: MANAGEMENT_URL at 127.0.0.1:" in said
 
 
 def test_nothing_is_said_of_bindings_when_nobody_asked_for_a_check(topology):
@@ -135,7 +136,7 @@ def test_queues_and_keys_that_nobody_asks_for_are_left_over(topology, console, q
     assert topology("--check", "--format", "json", console=console).startswith("2 left over under")
     left_over = [row for row in json.loads(topology.out.getvalue()) if row["state"] == "left over"]
     assert left_over == [
-        {"kind": "queue", "name": queues.name("renamed"), "detail": "1 message", "state": "left over"},
+        {"kind": "queue", "name": queues.name("renamed"), "detail": f"1 message{FILLS}", "state": "left over"},
         {"kind": "binding", "name": handlers[0], "detail": f"{queues.exchange} an.old.key", "state": "left over"},
     ]
     queues.channel.queue_unbind(handlers[0], queues.exchange, "an.old.key")
@@ -163,7 +164,7 @@ def test_left_over_queue_may_be_of_a_service_whose_name_begins_alike(topology, c
     queues.bind("eu.index", "#")
     topology("--format", "json", console=console)
     left_over = [row for row in json.loads(topology.out.getvalue()) if row["state"] == "left over"]
-    assert [row["detail"] for row in left_over] == [f"0 messages; unless there is a service {queues.service}.eu"]
+    assert [row["detail"] for row in left_over] == [f"0 messages{FILLS}; unless there is a service {queues.service}.eu"]
     queues.delete("eu.index")
 
 

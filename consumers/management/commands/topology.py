@@ -110,7 +110,7 @@ class Command(BridgeCommand):
         if left_over := [row for row in rows if row.state == LEFT_OVER]:
             self.stderr.write(f"{len(left_over)} {LEFT_OVER_HINT}")
         if check and unknown:
-            self.stderr.write(f"{len(unknown)} bindings were not checked: {reason}.")
+            self.stderr.write(f"{len(unknown)} bindings were not checked, nor what is left over: {reason}.")
         if check and drifted:
             raise CommandError(" ".join((f"{len(drifted)} of {len(rows)} differ.", *_advice(drifted))))
 
