@@ -89,10 +89,19 @@ def test_rows_of_a_relation_with_a_model_of_its_own_are_recorded_only_when_they_
 
 
 def test_command_that_missed_nothing_is_not_told_how_to_record(capsys):
-    call_command("signals", "--missed", "check", stdout=StringIO())
-    assert "Nothing was recorded" not in capsys.readouterr().err
-    call_command("signals", "--missed", stdout=StringIO())
-    assert "Nothing was recorded" in capsys.readouterr().err
+    call_command("signals", "--missed", "check")
+    said = capsys.readouterr()
+    assert "Writes that sent no signal: none." in said.out
+    assert "Nothing was recorded" not in said.out + said.err
+
+
+def test_that_there_are_none_is_not_said_where_nothing_was_recorded(capsys):
+    call_command("signals", "--missed")
+    assert capsys.readouterr().out.startswith("Nothing was recorded")
+    call_command("signals", "--missed", "--format", "json")
+    said = capsys.readouterr()
+    assert json.loads(said.out) == []
+    assert said.err.startswith("Nothing was recorded")
 
 
 def test_nothing_is_recorded_before_or_after():
@@ -118,9 +127,9 @@ def test_middleware_records_what_requests_write(settings, monkeypatch):
 
 
 def test_command_lists_them_and_says_how_to_record():
-    out, err = StringIO(), StringIO()
-    call_command("signals", missed=True, stdout=out, stderr=err)
-    assert "MissedWritesMiddleware" in err.getvalue()
+    out = StringIO()
+    call_command("signals", missed=True, stdout=out)
+    assert "MissedWritesMiddleware" in out.getvalue()
     with recording():
         Article.objects.bulk_create([Article(title="a")])
     out = StringIO()

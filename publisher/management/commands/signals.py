@@ -84,9 +84,14 @@ class Command(BridgeCommand):
                 with missed.recording():
                     call_command(*command)
         finally:
+            self._tell_missed(format, was_recorded=bool(command) or missed.RECORD.exists())
+
+    def _tell_missed(self, format: str, *, was_recorded: bool) -> None:
+        """Where nothing was recorded it is not known that there are none; that is no JSON."""
+        if was_recorded or format == "json":
             show(missed.missed(), format, title="Writes that sent no signal", stdout=self.stdout)
-            if not command and not missed.RECORD.exists():
-                self.stderr.write(missed.HOW)
+        if not was_recorded:
+            (self.stderr if format == "json" else self.stdout).write(missed.HOW)
 
     def _profile(self, urls: list[str], format: str, options: dict[str, Any]) -> None:
         data = dict(options["data"]) if options["data"] else None
