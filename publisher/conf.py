@@ -71,6 +71,15 @@ def redact() -> Redact:
         return (("*", "drop"),)
 
 
+def is_redact_read() -> bool:
+    """Whether REDACT can be read: until then, that all is dropped tells nothing of a name."""
+    try:
+        redact_from(setting("REDACT"))
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 def offload() -> tuple[OffloadEntry, ...]:
     """The entries of OFFLOAD that can be read, in order; the checks name those that cannot."""
     entries = setting("OFFLOAD")

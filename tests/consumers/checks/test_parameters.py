@@ -80,3 +80,9 @@ def test_parameter_that_a_decorator_gives_is_not_told_of(told):
     def index(sender, instance, client, **kwargs): ...
 
     assert told(index, post_save) == []
+
+
+def test_nothing_is_told_of_secrets_while_redact_cannot_be_read(told):
+    assert told(lambda sender, created, **kwargs: None, post_save, redact={"email": "encrypt"}) == []
+    ((_, message, _),) = told(lambda sender, order, **kwargs: None, post_save, redact={"email": "encrypt"})
+    assert message == "'order', which post_save is not sent with."
