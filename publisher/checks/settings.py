@@ -1,6 +1,7 @@
 """System checks of SIGNAL_BRIDGE: nothing misspelt is skipped in silence."""
 
 from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -31,6 +32,8 @@ from publisher.rules import (
 from publisher.wire.url_flaws import NO_URL, URL_HINT, flaw_of
 
 DICT_HINT = "Write a dict, as SIGNAL_BRIDGE = {'SERVICE': 'shop', 'FORWARD': [...]}; docs/settings.md has its keys."
+# SIGNALBRIDGE and SIGNAL_BRIGDE are; BRIDGE may be anything.
+ALIKE = 0.85
 MOST_NAME_BYTES = 100
 NAME_HINT = (
     f"Give it a string of 1 to {MOST_NAME_BYTES} bytes, as 'signals' or 'blog'; names that begin with 'amq.' are the "
@@ -61,7 +64,9 @@ IDS = {"delivery": "publisher.E011", "unroutable": "publisher.E012", "timeout": 
 def check_settings(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
     """All that can be wrong with the dict, in the order it is written."""
     if not hasattr(settings, "SIGNAL_BRIDGE"):
-        return [Warning("There is no SIGNAL_BRIDGE: nothing is forwarded.", hint=DICT_HINT, id="publisher.W006")]
+        meant = _misspelt()
+        hint = f"Did you mean {meant} to be SIGNAL_BRIDGE? {DICT_HINT}" if meant else DICT_HINT
+        return [Warning("There is no SIGNAL_BRIDGE: nothing is forwarded.", hint=hint, id="publisher.W006")]
     value = settings.SIGNAL_BRIDGE
     if not isinstance(value, dict):
         return [Error("SIGNAL_BRIDGE is not a dict.", hint=DICT_HINT, id="publisher.E001")]
@@ -75,6 +80,12 @@ def check_settings(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
         *check_user_model(),
         *check_copies(),
     ]
+
+
+def _misspelt() -> str | None:
+    """The setting that was meant to be it: a dict whose name differs by a letter or two."""
+    names = [name for name in dir(settings) if name.isupper() and isinstance(getattr(settings, name, None), dict)]
+    return next(iter(get_close_matches("SIGNAL_BRIDGE", names, n=1, cutoff=ALIKE)), None)
 
 
 def check_encoders(app_configs: object, **kwargs: Any) -> list[CheckMessage]:

@@ -630,6 +630,23 @@ def test_w006_when_there_is_no_setting(settings):
     assert check_settings(None) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "is_meant"),
+    [
+        ("SIGNALBRIDGE", {"FORWARD": []}, True),
+        ("SIGNAL_BRIGDE", {}, True),
+        ("SIGNALS_BRIDGE", {}, True),
+        ("SIGNAL_BRIDGES", "x", False),
+        ("BRIDGE", {}, False),
+    ],
+)
+def test_w006_names_the_setting_that_was_probably_meant(settings, name, value, is_meant):
+    del settings.SIGNAL_BRIDGE
+    setattr(settings, name, value)
+    (warning,) = check_settings(None)
+    assert (f"Did you mean {name} to be SIGNAL_BRIDGE?" in warning.hint) is is_meant
+
+
 M2M = "django.db.models.signals.m2m_changed"
 
 
