@@ -15,6 +15,7 @@ from publisher.offload.offload import all_offloaded
 from publisher.offload.offloaded import BrokenModule, Offloaded, can_be_offloaded, is_lambda, means, object_at, unbound
 from publisher.offload.reading import REQUEST, findings_of
 from publisher.offload.stand_in import StandIn
+from publisher.offload.surroundings import surroundings_of
 from publisher.offload_entry import OPTIONS, OffloadEntry, offload_entry_from
 from publisher.redaction import action_of
 from publisher.rules import Redact, WrongValue, is_glob, redact_from
@@ -184,6 +185,10 @@ def _check_receiver(offloaded: Offloaded, connected: list[Connected]) -> Iterato
         hint = "Only its fields travel. Send what changed with the 'changes' of a rule, to a handler."
         message = f"{offloaded.name} looks for instance.{name}, which is no field."
         yield Warning(message, hint=hint, id="publisher.W038")
+    if around := surroundings_of(receiver):
+        hint = "A consumer has no request: nothing is there. Send it with the signal, or leave the receiver in process."
+        message = f"{offloaded.name} reads {around.read} (in {around.function})."
+        yield Warning(message, hint=hint, id="publisher.W039")
     for name in found.parameters:
         if action_of(name, _redact()) == "keep":
             continue
