@@ -6,7 +6,7 @@ from typing import Any
 
 from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning
-from django.db import DEFAULT_DB_ALIAS, router
+from django.db import DEFAULT_DB_ALIAS, connections, router
 from django.db.models import Model
 from django.db.models.signals import ModelSignal
 
@@ -93,14 +93,19 @@ def doubtful_aliases() -> dict[str, str]:
     It is the instance that decides. A signal may have to do with the models that its rule names as senders, else with
     those of the app that defines it; with no others, or every project with two databases would be warned.
     """
+    if len(connections.settings) == 1:
+        return {}
     rules = tuple(rule for rule in conf.rules() if rule.delivery == "outbox")
     sure = frozenset(written_aliases())
     found: dict[str, str] = {}
     for known, its_rules in rules_by_signal(rules):
-        if not isinstance(known.signal, ModelSignal) and may_have_instance(known):
-            for model in models_near(known, its_rules):
-                found.setdefault(router.db_for_write(model), known.name)
-    return {alias: name for alias, name in found.items() if alias not in sure}
+        if isinstance(known.signal, ModelSignal):
+            continue
+        near = dict.fromkeys(map(router.db_for_write, models_near(known, its_rules)))
+        # To look for what a signal is sent with takes longer.
+        if (doubtful := [alias for alias in near if alias not in sure]) and may_have_instance(known):
+            found = {**dict.fromkeys(doubtful, known.name), **found}
+    return found
 
 
 def may_have_instance(known: KnownSignal) -> bool:
