@@ -22,6 +22,7 @@ from publisher.wire.connection import Connection
 from publisher.wire.topology import dead_exchange, dead_queue
 from tests import leaks
 from tests.stage import listen_to
+from tools.lock import exclusive
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "manage.py", "demo"]
@@ -31,7 +32,14 @@ ASKED = "may_be_posted"
 
 
 @pytest.fixture
-def environment(tmp_path):
+def _one_at_a_time():
+    """Two that begin at once would choose one port."""
+    with exclusive(ROOT / ".services" / "demo.lock"):
+        yield
+
+
+@pytest.fixture
+def environment(tmp_path, _one_at_a_time):
     return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "tests.project.sown_settings",
