@@ -18,6 +18,8 @@ ATTEMPTS_MADE = "x-attempts"
 LAST_FAILED_AT = "x-last-failed-at"
 HANDLER = "x-handler"
 HOST = "x-host"
+# The broker's own: how often it came back to its queue. https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling
+RETURNS = "x-delivery-count"
 # All that is noted of attempts: nothing of it is left on what comes again as new.
 HISTORY = (
     ATTEMPT, DUE_AT, FIRST_FAILED_AT, REASON, EXCEPTION, TEXT, WHERE, ATTEMPTS_MADE, LAST_FAILED_AT, HANDLER, HOST,

@@ -50,17 +50,13 @@ class Handling:
 
     def alone(self, received: Received) -> Result:
         """The same for one that is dangerous beside others."""
-        began = datetime.now(UTC)
-        try:
-            event = event_of(received)
-            if self._once.is_at_another(event):
-                return AtAnother()
-            return self._suspect(event, received, began)
-        except BaseException as exc:
-            return self._ended_by(exc, received)
+        return self._became(received, is_alone=True)
 
-    def beside_others(self, received: Received) -> Result | Dangerous:
+    def beside_others(self, received: Received) -> Result:
         """The same, unless it is dangerous."""
+        return self._became(received, is_alone=False)
+
+    def _became(self, received: Received, *, is_alone: bool) -> Result:
         began = datetime.now(UTC)
         try:
             event = event_of(received)
@@ -69,7 +65,9 @@ class Handling:
             if received.is_suspect and self._has_database:
                 if self._once.is_at_another(event):
                     return AtAnother()
-                return Dangerous() if self._starts.are_dangerous(event) else self._suspect(event, received, began)
+                if not is_alone and self._starts.are_dangerous(event):
+                    return Dangerous()
+                return self._suspect(event, received, began)
             if self.handler.ordered and self._has_database:
                 return self._in_order(event, received, began)
             return self._handle(event, began)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from consumers.headers import ATTEMPT, DUE_AT, FIRST_FAILED_AT, ROUTING_KEY, noted_key, number_in, text_in
+from consumers.headers import ATTEMPT, DUE_AT, FIRST_FAILED_AT, RETURNS, ROUTING_KEY, noted_key, number_in, text_in
 from publisher.wire.errors import MalformedEvent
 from publisher.wire.event import Event, decode_event
 from publisher.wire.intake import Delivery
@@ -14,6 +14,8 @@ from publisher.wire.intake import Delivery
 # More than anybody needs, and all that the headers of a copy can hold.
 MOST_ATTEMPTS = 2**31 - 1
 MOMENT_BYTES = 64
+# Far below the queue's delivery limit. Up to RabbitMQ 4.2 each return counts, so that an innocent one may have a few.
+MANY_RETURNS = 10
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,12 +31,19 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     first_failed_at: str | None = None
     # It was given out before and not acknowledged: whoever had it may have died of it.
     is_suspect: bool = False
+    # How often, as far as its broker counts.
+    returns: int = 0
     flaw: str = ""
 
     @property
     def is_alone(self) -> bool:
         """Whether it goes into no batch: it failed before, or may have killed its process. Others would suffer."""
         return self.is_suspect or self.attempt > 1
+
+    @property
+    def is_dangerous(self) -> bool:
+        """Whether it may be what ends its process again and again, before its starts are counted, or where none are."""
+        return self.returns >= MANY_RETURNS
 
 
 def received_of(delivery: Delivery) -> Received:
@@ -47,6 +56,7 @@ def received_of(delivery: Delivery) -> Received:
         due_at=number_in(headers, DUE_AT) / 1000,
         first_failed_at=text_in(headers, FIRST_FAILED_AT, MOMENT_BYTES),
         is_suspect=delivery.redelivered,
+        returns=number_in(headers, RETURNS) if delivery.redelivered else 0,
         flaw=delivery.flaw,
     )
 

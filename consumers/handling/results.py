@@ -90,10 +90,10 @@ class AtAnother(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Dangerous(msgspec.Struct, frozen=True, kw_only=True):
-    """It was begun before and may kill its process: it is to be called alone."""
+    """It may kill its process, and was not called: it is to be called alone."""
 
 
-Result = Handled | Failed | Dead | GivenBack | AtAnother | Answered
+Result = Handled | Failed | Dead | GivenBack | AtAnother | Dangerous | Answered
 
 
 def is_a_failure(result: Result) -> bool:

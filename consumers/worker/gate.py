@@ -10,7 +10,6 @@ logger = logging.getLogger("consumers.worker")
 
 # A handler may run for hours, and the others cannot wait for it so long.
 HOLD_SECONDS = 10.0
-LET_SECONDS = 60.0
 
 
 class Gate:
@@ -20,9 +19,8 @@ class Gate:
         self._changed = Condition()
         # Threads, by their identity.
         self._inside: set[int] = set()
-        self._wanting = 0
-        # How many of those that want to be alone, or are, let nobody begin.
-        self._holding = 0
+        # By one that wants to be alone, or is: nobody else begins.
+        self._is_held = False
 
     def enter(self, thread: int) -> None:
         """Beside others. For each event: without a lock, unless somebody holds the others.
@@ -30,54 +28,46 @@ class Gate:
         Who does says so first and looks who is inside then; here it is the other way round, so one sees the other.
         """
         self._inside.add(thread)
-        if self._holding:
+        if self._is_held:
             self._wait(thread)
 
     def leave(self, thread: int) -> None:
         self._inside.discard(thread)
-        if self._wanting:
+        if self._is_held:
             self._tell()
 
     @contextmanager
-    def alone(self, thread: int) -> Iterator[None]:
+    def alone(self) -> Iterator[bool]:
+        """Whether it came to that: not while another one wants it, nor where those that run go on for too long."""
         with self._changed:
-            self._wanting += 1
-            self._hold_until_empty()
-            self._inside.add(thread)
+            is_alone = not self._is_held and self._is_held_until_empty()
         try:
-            yield
+            yield is_alone
         finally:
-            with self._changed:
-                self._wanting -= 1
-                self._holding -= 1
-                self._inside.discard(thread)
-                self._changed.notify_all()
+            if is_alone:
+                with self._changed:
+                    self._let()
 
-    def _hold_until_empty(self) -> None:
-        """Turn and turn about: it holds the others, and lets them begin."""
-        is_told = False
-        while True:
-            self._holding += 1
-            if self._is_empty_within(HOLD_SECONDS):
-                return
-            self._holding -= 1
-            self._changed.notify_all()
-            if not is_told:
-                is_told = True
-                logger.warning("an event that may end its process waits for handlers that run: %d", len(self._inside))
-            self._is_empty_within(LET_SECONDS)
-
-    def _is_empty_within(self, seconds: float) -> bool:
-        until = time.monotonic() + seconds
+    def _is_held_until_empty(self) -> bool:
+        self._is_held = True
+        until = time.monotonic() + HOLD_SECONDS
         while self._inside and (left := until - time.monotonic()) > 0:
             self._changed.wait(left)
-        return not self._inside
+        if not self._inside:
+            return True
+        self._let()
+        logger.warning("an event that may end its process waits for handlers that run: %d", len(self._inside))
+        return False
+
+    def _let(self) -> None:
+        self._is_held = False
+        self._changed.notify_all()
 
     def _wait(self, thread: int) -> None:
         with self._changed:
             self._inside.discard(thread)
             self._changed.notify_all()
-            while self._holding:
+            while self._is_held:
                 self._changed.wait()
             self._inside.add(thread)
 

@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from queue import Empty, SimpleQueue
-from typing import Any
 
 import msgspec
 from django.db import close_old_connections, connections
@@ -29,11 +28,15 @@ IDLE_SECONDS = 60.0
 
 
 class Job(msgspec.Struct, frozen=True):
-    """Deliveries of one queue, handled together: one, unless its handler takes batches."""
+    """Deliveries of one queue, handled together: one, unless its handler takes batches.
+
+    `is_solitary`: it is called alone, or comes back as Dangerous where that cannot be just now.
+    """
 
     handling: Handling
     deliveries: Sequence[Delivery]
     received: Sequence[Received]
+    is_solitary: bool = False
 
 
 def identity(delivery: Delivery) -> tuple[str, bytes]:
@@ -42,15 +45,18 @@ def identity(delivery: Delivery) -> tuple[str, bytes]:
 
 
 class Running:
-    """A job that a thread is at."""
+    """A job that a thread is at: it begins once others let it."""
 
     __slots__ = ("began", "clock", "is_ended", "is_warned", "job")
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.began = time.monotonic()
+        self.began: float | None = None
         self.clock = clock.set_up()
         self.is_warned = self.is_ended = False
+
+    def seconds(self, now: float) -> float:
+        return 0.0 if self.began is None else now - self.began
 
     def is_to_end(self, now: float) -> bool:
         """Whether it is over its hard limit, and does not see to that itself."""
@@ -119,7 +125,7 @@ class Pool:
         now = time.monotonic()
         with self._lock:
             for ident, running in list(self._running.items()):
-                handler, seconds = running.job.handling.handler, now - running.began
+                handler, seconds = running.job.handling.handler, running.seconds(now)
                 if running.is_to_end(now):
                     running.is_ended = True
                     _raise_in(ident, HandlerTooSlow)
@@ -169,22 +175,23 @@ class Pool:
         return results
 
     def _called(self, thread: int, job: Job) -> Sequence[Result]:
+        # From now on it is known to be here, while it waits for others, too.
+        running = self._running[thread] = Running(job)
+        if job.is_solitary:
+            with self._gate.alone() as is_alone:
+                return self._noted(thread, running, _result_alone if is_alone else _not_now)
         self._gate.enter(thread)
         try:
-            results = self._noted(thread, job, _results)
+            return self._noted(thread, running, _results)
         finally:
             self._gate.leave(thread)
-        if isinstance(results[0], Dangerous):
-            with self._gate.alone(thread):
-                results = self._noted(thread, job, _result_alone)
-        return results
 
-    def _noted(self, thread: int, job: Job, call: Callable[[Job], Sequence[Any]]) -> Sequence[Any]:
-        running = self._running[thread] = Running(job)
+    def _noted(self, thread: int, running: Running, call: Callable[[Job], Sequence[Result]]) -> Sequence[Result]:
+        running.began = time.monotonic()
         try:
-            return call(job)
+            return call(running.job)
         finally:
-            if job.handling.handler.hard_seconds is None:
+            if running.job.handling.handler.hard_seconds is None:
                 del self._running[thread]
             else:
                 self._forget(thread)
@@ -203,7 +210,7 @@ class Pool:
                 continue  # it came when the handler had just ended
 
 
-def _results(job: Job) -> Sequence[Any]:
+def _results(job: Job) -> Sequence[Result]:
     """Of a batch, or of one event: what came again comes by itself."""
     first = job.received[0]
     if job.handling.handler.batch and not first.is_alone:
@@ -213,6 +220,10 @@ def _results(job: Job) -> Sequence[Any]:
 
 def _result_alone(job: Job) -> Sequence[Result]:
     return [job.handling.alone(job.received[0])]
+
+
+def _not_now(job: Job) -> Sequence[Result]:
+    return [Dangerous()]
 
 
 def _raise_in(ident: int, kind: type[BaseException]) -> None:

@@ -11,11 +11,22 @@ from msgspec.structs import replace
 
 from consumers.delays import is_due, tier_for
 from consumers.handling.received import Received, received_of, retry_headers
-from consumers.handling.results import LOOK_SECONDS, AtAnother, Dead, Failed, GivenBack, Handled, Result, is_a_failure
+from consumers.handling.results import (
+    LOOK_SECONDS,
+    AtAnother,
+    Dangerous,
+    Dead,
+    Failed,
+    GivenBack,
+    Handled,
+    Result,
+    is_a_failure,
+)
 from consumers.headers import FIRST_FAILED_AT
 from consumers.worker.breaker import PAUSE_SECONDS
 from consumers.worker.outlet import Outlet, Way
 from consumers.worker.pool import Job, Pool, identity
+from consumers.worker.solitary import Solitary
 from consumers.worker.subscription import Subscription
 from publisher import conf
 from publisher.wire.connection import Connection
@@ -54,6 +65,7 @@ class Session:
         # Ordered handlers' events between attempts, and what is paused: (when, a tie-breaker, what).
         self._held: list[tuple[float, int, Job]] = []
         self._numbers = count()
+        self._solitary = Solitary()
         # Events that came again while their handlers run.
         self._awaited: dict[tuple[str, bytes], list[Job]] = {}
         # Jobs in the pool, or done there and not yet settled.
@@ -82,11 +94,9 @@ class Session:
         """
         self._is_ending = True
         self.intake.cancel(queue for queue, each in self.subscriptions.items() if not each.handler.ordered)
-        taken = self.pool.take_back()
-        self._begun -= len(taken)
         held = (job for _, _, job in self._held)
         cleared = (job for subscription in self.subscriptions.values() for job in subscription.clear())
-        not_begun = [*taken, *held, *cleared]
+        not_begun = [*self._taken_back(), *held, *self._solitary.clear(), *cleared]
         free = (job for job in not_begun if not job.handling.handler.ordered)
         self.intake.give_back(delivery.tag for job in free for delivery in job.deliveries)
         deadline = time.monotonic() + grace_seconds
@@ -137,15 +147,26 @@ class Session:
             self._begin(job)
 
     def _begin(self, job: Job) -> None:
-        """Now, or once its wait and its subscription's pause are over."""
+        """Now, or once its wait and its subscription's pause are over, or in its turn to be alone."""
         subscription = self.subscriptions[job.deliveries[0].queue]
         until = subscription.waits_until(job)
         if until > time.monotonic():
             self._hold(job, until)
-            return
-        subscription.begun(job)
-        self._begun += 1
-        self.pool.put(job)
+        elif job.received[0].is_dangerous and not job.is_solitary:
+            self._solitary.add(job, time.monotonic())
+        else:
+            subscription.begun(job)
+            self._solitary.begun(job)
+            self._begun += 1
+            self.pool.put(job)
+
+    def _taken_back(self) -> list[Job]:
+        """Those that no thread has begun."""
+        taken = self.pool.take_back()
+        self._begun -= len(taken)
+        for job in taken:
+            self._solitary.left(job)
+        return taken
 
     def _hold(self, job: Job, until: float) -> None:
         """Here, unacknowledged; of an ordered handler's event, what has its key behind it."""
@@ -157,6 +178,7 @@ class Session:
                 self._settle_awaited(job, results)
                 continue
             self._begun -= 1
+            self._solitary.left(job)
             for delivery, of_it, result in zip(job.deliveries, job.received, results, strict=True):
                 self._became(job, delivery, of_it, result)
         for way in self._outlet.confirmed(now):
@@ -178,8 +200,8 @@ class Session:
 
     def _became(self, job: Job, delivery: Delivery, of_it: Received, result: Result) -> None:
         subscription = self.subscriptions[delivery.queue]
-        if isinstance(result, AtAnother):
-            self._look_again(job, delivery)
+        if isinstance(result, AtAnother | Dangerous):
+            self._not_now(job, delivery, result)
             return
         subscription.breaker.ended(is_failed=is_a_failure(result))
         if isinstance(result, Handled):
@@ -210,12 +232,19 @@ class Session:
         exchange = retry_exchange(self._exchange, tier_for(seconds))
         self._outlet.send(Way(delivery, republished(delivery, exchange, delivery.queue, headers), job))
 
-    def _look_again(self, job: Job, delivery: Delivery) -> None:
-        """Later, and not in a thread that others need: it may take the other process as long as a handler runs."""
+    def _not_now(self, job: Job, delivery: Delivery, result: AtAnother | Dangerous) -> None:
+        """Later, and not in a thread that others need: it may take as long as a handler runs, here or elsewhere."""
         if self._is_ending:
             if not job.handling.handler.ordered:
                 self.intake.give_back([delivery.tag])
-            return
+        elif isinstance(result, AtAnother):
+            self._look_again(job, delivery)
+        elif job.is_solitary:
+            self._solitary.add_again(job, time.monotonic())
+        else:
+            self._solitary.add(job, time.monotonic())
+
+    def _look_again(self, job: Job, delivery: Delivery) -> None:
         logger.info("waiting event=%s handler=%s: it is being handled already",
                     printable(letter_id(delivery.properties, delivery.body)), job.handling.handler.name)  # fmt: skip
         self._hold(job, time.monotonic() + LOOK_SECONDS)
@@ -240,6 +269,10 @@ class Session:
         self._outlet.offer_again(now)
         for job in self._released(now):
             self._begin(job)
+        if (solitary := self._solitary.due(now)) is not None:
+            # What was done before does not come back with it.
+            self.intake.wait_for_acks()
+            self._begin(solitary)
         if self._has_batches:
             for subscription in self.subscriptions.values():
                 if (batch := subscription.due_batch()) is not None:
@@ -260,9 +293,7 @@ class Session:
             if not subscription.handler.ordered:
                 self.intake.pause(queue)
             # Those of the paused one wait here, too.
-            taken = self.pool.take_back()
-            self._begun -= len(taken)
-            for job in taken:
+            for job in self._taken_back():
                 self._begin(job)
 
     def _resume(self, now: float) -> None:

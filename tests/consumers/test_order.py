@@ -3,6 +3,8 @@
 import threading
 import time
 from contextlib import contextmanager
+from queue import SimpleQueue
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +14,8 @@ from consumers.worker.breaker import LEAST_ATTEMPTS, WINDOW_SECONDS, Breaker
 from consumers.worker.gate import Gate
 from consumers.worker.lanes import Lanes
 from consumers.worker.options import FEW_PER_THREAD, PREFETCH_PER_THREAD, Settings, prefetch
+from consumers.worker.pool import Job
+from consumers.worker.solitary import GATHER_SECONDS, LET_SECONDS, Solitary
 from tests.stage import eventually
 
 
@@ -44,6 +48,14 @@ def test_gate_lets_nobody_run_beside_one_who_is_alone():
         finally:
             gate.leave(thread)
 
+    @contextmanager
+    def alone(thread):
+        while True:
+            with gate.alone() as is_alone:
+                if is_alone:
+                    yield
+                    return
+
     def run(name, how):
         with how(threading.get_ident()):
             running.append(name)
@@ -53,8 +65,7 @@ def test_gate_lets_nobody_run_beside_one_who_is_alone():
             running.remove(name)
 
     threads = [
-        threading.Thread(target=run, args=("alone", gate.alone) if n % 5 == 0 else ("beside", beside))
-        for n in range(40)
+        threading.Thread(target=run, args=("alone", alone) if n % 5 == 0 else ("beside", beside)) for n in range(40)
     ]
     for thread in threads:
         thread.start()
@@ -67,42 +78,91 @@ def test_gate_lets_nobody_run_beside_one_who_is_alone():
 
 @pytest.fixture
 def wanting(monkeypatch):
-    """A gate that one thread is inside of, and another wants to be alone in: that has come when the event is set."""
-    monkeypatch.setattr(gate_module, "HOLD_SECONDS", 0.05)
-    monkeypatch.setattr(gate_module, "LET_SECONDS", 0.2)
-    gate, came = Gate(), threading.Event()
+    """A gate that one thread is inside of, and another wants to be alone in for so many seconds: what it was told."""
 
-    def run():
-        with gate.alone(2):
-            came.set()
+    def wanting(seconds):
+        monkeypatch.setattr(gate_module, "HOLD_SECONDS", seconds)
+        gate, told = Gate(), SimpleQueue()
 
-    gate.enter(1)
-    thread = threading.Thread(target=run)
-    thread.start()
-    yield gate, came
-    thread.join()
+        def run():
+            with gate.alone() as is_alone:
+                told.put(is_alone)
+
+        gate.enter(1)
+        threading.Thread(target=run, daemon=True).start()
+        eventually(lambda: gate._is_held or not told.empty())
+        return gate, told
+
+    return wanting
 
 
 def test_gate_lets_one_be_alone_as_soon_as_the_last_beside_has_left(wanting):
-    gate, came = wanting
-    eventually(lambda: gate._wanting)
-    assert not came.is_set()
+    gate, told = wanting(10)
+    assert told.empty()
     gate.leave(1)
-    assert came.wait(5)
+    assert told.get(timeout=5)
+    eventually(lambda: not gate._is_held)
 
 
 def test_gate_lets_others_begin_when_one_runs_on_for_hours(caplog, wanting):
-    gate, came = wanting
-    eventually(lambda: gate._holding)
+    gate, told = wanting(0.05)
     began = time.monotonic()
     gate.enter(3)
     assert time.monotonic() - began < 5
+    assert not told.get(timeout=5)
     assert "waits for handlers that run: 1" in caplog.text
-    assert not came.is_set()
     gate.leave(3)
     gate.leave(1)
-    assert came.wait(5)
-    eventually(lambda: (gate._holding, gate._wanting) == (0, 0))
+    with gate.alone() as is_alone:
+        assert is_alone
+
+
+def test_gate_keeps_no_second_one_waiting_when_one_wants_to_be_alone(wanting):
+    gate, told = wanting(10)
+    with gate.alone() as is_alone:
+        assert not is_alone
+    gate.leave(1)
+    assert told.get(timeout=5)
+
+
+@pytest.fixture
+def jobs():
+    return [Job(SimpleNamespace(), [n], []) for n in range(3)]
+
+
+def test_solitary_ones_come_out_one_at_a_time_once_their_neighbours_are_there(jobs):
+    solitary, out = Solitary(), []
+    for job in jobs:
+        solitary.add(job, 100.0)
+    assert solitary.due(100.0) is None
+    now = 100.0 + GATHER_SECONDS
+    while (job := solitary.due(now)) is not None:
+        solitary.begun(job)
+        assert solitary.due(now + 1000) is None
+        solitary.left(job)
+        out.append(job)
+    assert all(job.is_solitary for job in out)
+    assert sorted(job.deliveries[0] for job in out) == [0, 1, 2]
+
+
+def test_solitary_one_that_could_not_be_alone_is_offered_again_after_a_while(jobs):
+    solitary = Solitary()
+    solitary.add_again(jobs[0], 100.0)
+    solitary.add(jobs[1], 100.0)
+    assert solitary.due(99.0 + LET_SECONDS) is None
+    assert solitary.due(100.0 + LET_SECONDS) is not None
+    assert len(solitary.clear()) == 1
+
+
+def test_solitary_ones_come_in_no_order():
+    """Each has its turn before the one that ends its process."""
+    firsts = set()
+    for _ in range(200):
+        solitary = Solitary()
+        for n in range(3):
+            solitary.add(Job(SimpleNamespace(), [n], []), 0.0)
+        firsts.add(solitary.due(GATHER_SECONDS).deliveries[0])
+    assert firsts == {0, 1, 2}
 
 
 def recorded(breaker, is_failed, now):

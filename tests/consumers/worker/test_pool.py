@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 
 from consumers.handling.received import Received
 from consumers.handling.results import Dead, Failed, Handled
@@ -41,6 +42,17 @@ def test_wakes_once_for_many_results_and_again_after_they_were_asked_for(pool, w
         eventually(lambda: len(pool._done) == 20, seconds=5)
         assert len(woken) == before + 1
         assert [results for _, results in pool.done()] == [[DONE]] * 20
+
+
+def test_event_that_waits_for_another_one_to_be_alone_is_known_to_be_here(pool):
+    """Whoever brings it again, as another connection does, is not to have it called twice."""
+    waiting, again = (SimpleNamespace(intake=n, queue="q", body=b"{}") for n in (1, 2))
+    with pool._gate.alone():
+        pool.put(replace(job(), deliveries=[waiting]))
+        eventually(lambda: pool.is_at(again), seconds=5)
+        assert not pool._done
+    eventually(lambda: pool._done, seconds=5)
+    assert not pool.is_at(again)
 
 
 class Escaping:
