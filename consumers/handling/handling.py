@@ -1,6 +1,6 @@
 """One delivery to one handler: decode, call once in effect, and decide what becomes of it. Knows no broker."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from threading import Event as Flag
 
@@ -78,23 +78,42 @@ class Handling:
         """A batch handler's deliveries: in one transaction, each with a result of its own."""
         began = datetime.now(UTC)
         results: list[Result] = []
-        events: list[Event | None] = []
-        for received in batch:
+        # By their place in the batch.
+        called: dict[int, Event] = {}
+        by_themselves: list[int] = []
+        ids: set[str] = set()
+        for n, received in enumerate(batch):
             event, result = self._decoded(received, began)
-            events.append(event)
             results.append(result)
-        called = [event for event in events if event is not None]
-        try:
-            failures, failed = self._once.together(called), self.failed
-        except GivingBack:
-            return [result if event is None else GivenBack() for event, result in zip(events, results, strict=True)]
-        except BaseException as exc:
-            failures = {event.id: exc for event in called}
-            failed = self.failed if len(called) == 1 else self._failed_with_others
-        for n, (event, received) in enumerate(zip(events, batch, strict=True)):
-            if event is not None and (failure := failures.get(event.id)) is not None:
-                results[n] = failed(failure, received)
+            if event is None:
+                continue
+            if event.id in ids or self._once.is_here(event):
+                # Of two with one id, as from two sources, the handler could not say which one failed.
+                by_themselves.append(n)
+            else:
+                ids.add(event.id)
+                called[n] = event
+        for n, result in self._called_together(called, batch):
+            results[n] = result
+        for n in by_themselves:
+            results[n] = self.beside_others(batch[n])
         return results
+
+    def _called_together(self, called: dict[int, Event], batch: Sequence[Received]) -> Iterator[tuple[int, Result]]:
+        """The places of those that were not handled, with what became of them."""
+        if not called:
+            return
+        try:
+            failures, failed = self._once.together(list(called.values())), self.failed
+        except GivingBack:
+            yield from ((n, GivenBack()) for n in called)
+            return
+        except BaseException as exc:
+            failures = {event.id: exc for event in called.values()}
+            failed = self.failed if len(called) == 1 else self._failed_with_others
+        for n, event in called.items():
+            if (failure := failures.get(event.id)) is not None:
+                yield n, failed(failure, batch[n])
 
     def _ended_by(self, exc: BaseException, received: Received) -> Result:
         if isinstance(exc, GivingBack):

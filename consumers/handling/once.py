@@ -8,6 +8,7 @@ from django.db import OperationalError, router, transaction
 
 from consumers.blocks import open_blocks
 from consumers.exceptions import BatchFailed, BatchUndone, OnCommitFailed
+from consumers.handling.at_work import AtWork
 from consumers.handling.calling import Call
 from consumers.handling.effect import check_committable, effect, may_have_ended, rolled_back
 from consumers.handling.late_lock import has_one_writer, late_lock
@@ -16,7 +17,7 @@ from consumers.handling.patience import TRIES, Patience
 from consumers.handling.processing import processing
 from consumers.handling.starts import Starts
 from consumers.models import InboxEvent
-from consumers.querysets import InboxQuerySet, inbox
+from consumers.querysets import InboxQuerySet, inbox, key_of
 from publisher.wire.event import Event
 from publisher.wire.ids import told
 from publisher.wire.origin import originating
@@ -26,7 +27,7 @@ logger = logging.getLogger("consumers.worker")
 
 
 class HandledByAnother(Exception):
-    """Another process is at this very event."""
+    """Another process, or thread, is at this very event."""
 
 
 class Once:
@@ -40,6 +41,7 @@ class Once:
         self._has_inbox = call.handler.inbox and has_database
         # Calls in one attempt: without the inbox nothing undoes what the first one did before it raised.
         self._tries = TRIES if self._has_inbox else 1
+        self._at_work = AtWork()
         self.processing = processing(subscription)
         self.patience = Patience(self._using, stop, needs_inbox=self._has_inbox)
         self.starts = Starts(subscription, self._using, self.patience, most=call.handler.retry.attempts)
@@ -49,6 +51,17 @@ class Once:
 
         Raises HandledByAnother.
         """
+        if not self._has_inbox:
+            return self._one_here(event, is_counted)
+        keys = (key_of(event),)
+        if not self._at_work.enter(*keys):
+            raise HandledByAnother
+        try:
+            return self._one_here(event, is_counted)
+        finally:
+            self._at_work.leave(keys)
+
+    def _one_here(self, event: Event, is_counted: bool) -> bool:
         # Around the transaction: what waits for the commit is caused by the event as well.
         with self.processing.one(event):
             is_new = self.patience.keep_trying(self._one, event, is_counted, tries=self._tries)
@@ -59,14 +72,22 @@ class Once:
         return is_new
 
     def together(self, events: Sequence[Event]) -> Mapping[str, BaseException]:
-        """What went wrong with some of them, by event id. Raises what went wrong with all."""
-        if not events:
-            return {}
-        with self.processing.together(events):
-            return self.patience.keep_trying(self._together, events, tries=self._tries)
+        """What went wrong with some of them, by event id: no two have the same. Raises what went wrong with all."""
+        keys = [key for event in events if self._at_work.enter(key := key_of(event))] if self._has_inbox else []
+        try:
+            with self.processing.together(events):
+                return self.patience.keep_trying(self._together, events, tries=self._tries)
+        finally:
+            self._at_work.leave(keys)
+
+    def is_here(self, event: Event) -> bool:
+        """Whether another thread is at it: it came twice."""
+        return self._has_inbox and self._at_work.has(key_of(event))
 
     def is_at_another(self, event: Event) -> bool:
         """Whether another process is at it, whose connection was lost: it did not die, and has the inbox's row."""
+        if self.is_here(event):
+            return True
         if not self._has_inbox or self._is_late:
             return False
         return self.patience.keep_trying(self._look_for_another, event)

@@ -201,7 +201,7 @@ class Session:
     def _became(self, job: Job, delivery: Delivery, of_it: Received, result: Result) -> None:
         subscription = self.subscriptions[delivery.queue]
         if isinstance(result, AtAnother | Dangerous):
-            self._not_now(job, delivery, result)
+            self._not_now(replace(job, deliveries=[delivery], received=[of_it]), delivery, result)
             return
         subscription.breaker.ended(is_failed=is_a_failure(result))
         if isinstance(result, Handled):

@@ -80,6 +80,20 @@ def test_copies_that_come_again_are_acknowledged_when_one_of_them_is_handled(fau
     assert queues.count("long") == 0
 
 
+@pytest.mark.parametrize("engine", ["postgres"])  # SQLite has one writer at a time
+def test_copy_that_was_published_again_keeps_no_thread_while_the_first_one_is_handled(faulty, queues):
+    """As a relay does that lost its connection. Nothing marks it: it is no redelivery."""
+    worker = faulty.consume("long", "plain", "--threads", "2")
+    for _ in range(2):
+        queues.event("t.long", {"n": 1, "seconds": 6}, id="same")
+    eventually(lambda: "it is being handled already" in worker.log.read_text())
+    queues.event("t.plain", {"n": 2})
+    eventually(lambda: faulty.seen(), 5)
+    assert texts(faulty, "%") == ["2"]
+    eventually(lambda: "handled before event=same" in worker.log.read_text())
+    assert texts(faulty, "long") == ["1"]
+
+
 @ENGINES
 def test_failing_handler_is_tried_again_and_its_writes_happen_once(faulty, queues):
     faulty.consume("flaky")

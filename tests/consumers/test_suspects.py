@@ -172,7 +172,9 @@ def slow(event):
     begun.set()
     end.wait()
 ordered = "ORDERED" in os.environ
-handling = Handling(Handler(name="h", function=slow, patterns=("#",), ordered=ordered), "blog.h", stop=Flag())
+# Those of two processes.
+made = dict(name="h", function=slow, patterns=("#",), ordered=ordered)
+handling, another = (Handling(Handler(**made), "blog.h", stop=Flag()) for _ in range(2))
 body = {EVENT!r}
 def handle(is_suspect, call):
     if not is_suspect:
@@ -184,13 +186,13 @@ def handle(is_suspect, call):
 first = Thread(target=handling.beside_others, args=[Received(body=body, routing_key="a")])
 first.start()
 begun.wait()
-for is_suspect, call in ((True, handling.beside_others), (True, handling.alone), (False, handling.beside_others)):
+for is_suspect, call in ((True, another.beside_others), (True, another.alone), (False, another.beside_others)):
     again = Thread(target=handle, args=[is_suspect, call])
     again.start()
     again.join(10)
 end.set()
 first.join()
-handle(True, handling.beside_others)
+handle(True, another.beside_others)
 print(json.dumps([len(calls), *results]))
 """
 

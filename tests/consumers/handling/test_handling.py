@@ -6,13 +6,14 @@ from threading import Event as Flag
 import pytest
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save
+from msgspec.structs import replace
 
 from consumers.bindings import keys_of
 from consumers.exceptions import BatchFailed, Reject, Retry
 from consumers.handler import Handler, triggers_of
 from consumers.handling.handling import Handling
 from consumers.handling.received import Received
-from consumers.handling.results import Dead, Failed, Handled, is_a_failure
+from consumers.handling.results import AtAnother, Dead, Failed, Handled, is_a_failure
 from consumers.models import InboxEvent
 from consumers.querysets import inbox
 from consumers.retry import Backoff
@@ -417,6 +418,43 @@ def test_report_after_a_block_leaves_what_was_done_in_it(inbox):
     results = batch_of(function, foreign(id="good"), foreign(id="bad"), inbox=inbox)
     assert list(map(type, results)) == [Handled, Failed]
     assert Draft.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("inbox", [True, False])
+def test_events_of_one_id_from_two_sources_are_told_apart_in_a_batch(inbox):
+    batches = []
+
+    def function(events):
+        batches.append([event.source for event in events])
+        for event in events:
+            Draft.objects.create(text=event.source)
+        if failures := {event.id: ValueError() for event in events if event.source == "/x"}:
+            raise BatchFailed(failures)
+
+    bodies = [foreign(id=id, source=source) for id, source in (("1", "/x"), ("1", "/y"), ("2", "/z"))]
+    assert list(map(type, batch_of(function, *bodies, inbox=inbox))) == [Failed, Handled, Handled]
+    assert batches == [["/x", "/z"], ["/y"]]
+    assert InboxEvent.objects.count() == 2 * inbox
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("batch", [0, 5])
+@pytest.mark.parametrize("is_suspect", [False, True])
+def test_copy_of_an_event_waits_in_no_thread_while_another_one_is_at_it(batch, is_suspect):
+    copies = []
+
+    def function(event):
+        copies.append(handle.together([copy]) if batch else [handle(copy)])
+
+    handler = Handler(name="handle", function=function, patterns=("#",), batch=batch)
+    handle = Handling(handler, "blog.handle", stop=Flag())
+    copy = Received(body=foreign(), routing_key="k", is_suspect=is_suspect and not batch)
+    first = replace(copy, is_suspect=False)
+    (result,) = handle.together([first]) if batch else [handle(first)]
+    assert (result.event.id, copies) == ("1", [[AtAnother()]])
+    assert isinstance(handle(copy), Handled)
+    assert len(copies) == 1
 
 
 @pytest.mark.parametrize(
