@@ -23,6 +23,11 @@ def result_of(exc: BaseException, handling: Handling, received: Received) -> Res
         return dead("failed", exc, received, handling.handler.name)
 
 
+def tell_of_tidying(exc: BaseException) -> None:
+    with suppress(Exception):
+        logger.error("connections not tidied: %s (%s)", name_of(exc), where(exc))
+
+
 def tell(exc: BaseException, handling: Handling) -> None:
     """In the log, which may be what raised: a filter of the project's own."""
     with suppress(Exception):

@@ -10,10 +10,10 @@ from django.dispatch import receiver
 
 
 class Here(threading.local):
-    """Of each thread. Kept as they come: to ask Django takes as long as a handler that does little."""
+    """Of each thread, by alias. Kept as they come: to ask Django takes as long as a handler that does little."""
 
     def __init__(self) -> None:
-        self.opened: list[BaseDatabaseWrapper] = []
+        self.opened: dict[str, BaseDatabaseWrapper] = {}
 
 
 _here = Here()
@@ -21,13 +21,25 @@ _here = Here()
 
 @receiver(connection_created)
 def _note(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
-    if connection not in _here.opened:
-        _here.opened.append(connection)
+    """Django's own: a copy that a handler makes is its maker's to close, and ends with whoever holds it."""
+    alias = connection.alias
+    if alias in connections.settings and connections[alias] is connection:
+        _here.opened[alias] = connection
 
 
-def here() -> list[BaseDatabaseWrapper]:
-    """Those of this thread, now and later: the same list."""
-    return _here.opened
+def have_errors() -> bool:
+    """Whether one may be of no use any more."""
+    return any(connection.errors_occurred for connection in _here.opened.values())
+
+
+def tidy() -> None:
+    """After a handler: what it left open is rolled back, and what others wait for given back."""
+    opened = _here.opened.values()
+    if any(map(is_left_open, opened)):
+        drop_all()
+    for connection in opened:
+        if is_borrowed(connection):
+            connection.close()
 
 
 def is_left_open(connection: BaseDatabaseWrapper) -> bool:
@@ -40,15 +52,8 @@ def is_borrowed(connection: BaseDatabaseWrapper) -> bool:
     return bool(connection.settings_dict["OPTIONS"].get("pool"))
 
 
-def give_back_all() -> None:
-    """Those that are of a pool."""
-    for connection in _here.opened:
-        if is_borrowed(connection):
-            connection.close()
-
-
 def drop_all() -> None:
-    for connection in tuple(_here.opened):
+    for connection in tuple(_here.opened.values()):
         drop(connection)
 
 
@@ -57,8 +62,11 @@ def drop(connection: BaseDatabaseWrapper) -> None:
 
     Within `atomic` Django keeps the state of what it closes, and goes on refusing: the thread gets another one then.
     """
-    connection.close()
-    if connection.in_atomic_block and connections[connection.alias] is connection:
-        del connections[connection.alias]
-    if connection in _here.opened:
-        _here.opened.remove(connection)
+    alias = connection.alias
+    try:
+        connection.close()
+    finally:
+        if connection.in_atomic_block and connections[alias] is connection:
+            del connections[alias]
+        if _here.opened.get(alias) is connection:
+            del _here.opened[alias]

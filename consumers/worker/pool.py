@@ -135,22 +135,19 @@ class Pool:
 
     def _work(self) -> None:
         tended_at = time.monotonic()
-        own = opened.here()
         while (job := self._next()) is not None:
             now = time.monotonic()
-            if now - tended_at > IDLE_SECONDS or (own and any(each.errors_occurred for each in own)):
-                close_old_connections()
+            if now - tended_at > IDLE_SECONDS or opened.have_errors():
+                _tried(close_old_connections)
                 tended_at = now
             results = self._run(job)
-            if own and any(map(opened.is_left_open, own)):
-                opened.drop_all()
-            opened.give_back_all()
+            _tried(opened.tidy)
             self._done.append((job, results))
             if not self._is_told:
                 # Once for many: a wake-up costs more than a handler that does little.
                 self._is_told = True
                 self._wake()
-        connections.close_all()
+        _tried(connections.close_all)
 
     def _next(self) -> Job | None:
         while True:
@@ -158,7 +155,7 @@ class Pool:
                 return self._waiting.get(timeout=IDLE_SECONDS)
             except Empty:
                 # An idle thread needs no connection to a database, which may not be there any more when it does.
-                connections.close_all()
+                _tried(connections.close_all)
 
     def _run(self, job: Job) -> Sequence[Result]:
         began = time.monotonic()
@@ -197,7 +194,7 @@ class Pool:
                 self._forget(thread)
                 if running.is_ended:
                     # It came at any step, in the middle of Django's own too.
-                    opened.drop_all()
+                    _tried(opened.drop_all)
 
     def _forget(self, thread: int) -> None:
         """A call that may be ended, and is not any more once this returns."""
@@ -208,6 +205,14 @@ class Pool:
                 return
             except HandlerTooSlow:
                 continue  # it came when the handler had just ended
+
+
+def _tried(tidies: Callable[[], None]) -> None:
+    """What a database's driver raises there ends no thread, and no event waits for its worker's end over it."""
+    try:
+        tidies()
+    except Exception as exc:
+        escaped.tell_of_tidying(exc)
 
 
 def _results(job: Job) -> Sequence[Result]:

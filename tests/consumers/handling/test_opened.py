@@ -74,6 +74,50 @@ used.append(connections["default"])
     assert said.split() == ["consumers.exceptions.HandlerTooSlow", "handled", "1"]
 
 
+@pytest.mark.parametrize("engine", ["postgres"])
+def test_connection_that_a_handler_makes_ends_with_its_call(stage):
+    said = stage.python(
+        f"""{BEGINNING}
+import gc
+
+def copies(event):
+    connections["default"].copy().cursor().execute("SELECT 1")
+
+def sessions():
+    gc.collect()
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        return cursor.fetchone()[0]
+
+for _ in range(5):
+    assert became(copies, inbox=False) == "handled"
+# This one, and the thread's.
+eventually(lambda: sessions() <= 2, seconds=5)
+{ENDING}"""
+    )
+    assert said.split() == ["0"]
+
+
+@pytest.mark.parametrize("engine", ["postgres"])  # SQLite has one writer at a time
+def test_thread_goes_on_when_the_connection_that_it_drops_cannot_be_closed(stage):
+    said = stage.python(
+        f"""{BEGINNING}
+from django.db import OperationalError
+
+def fail():
+    raise OperationalError("planted")
+
+def breaks(event):
+    connections["default"].close = fail
+    transaction.atomic().__enter__()
+    Draft.objects.create(text="left")
+
+print(became(breaks, inbox=False), became(writes))
+{ENDING}"""
+    )
+    assert said.split() == ["handled", "handled", "1"]
+
+
 POOLED = """
 import threading
 from types import SimpleNamespace
