@@ -45,6 +45,9 @@ LEFT_OUT = (
 )
 # Of a question, whose answer still goes to whoever asked.
 LEFT_OUT_OF_QUESTION = LEFT_OUT & ~BasicProperties.FLAG_REPLY_TO
+# Headers that are routing keys: whoever sent it wanted it in other queues as well, and there it has been.
+# https://www.rabbitmq.com/docs/sender-selected
+ALSO_TO = frozenset((b"CC", b"BCC"))
 TEXTS = (
     "content_type", "content_encoding", "correlation_id", "reply_to", "expiration", "message_id", "type", "user_id",
     "app_id", "cluster_id",
@@ -117,9 +120,10 @@ def copied(
 ) -> bytes:
     """What is readable, made persistent, with these headers (None: removed); the others stay as they are.
 
-    Old headers whose names begin with one of `without` are left out, and so are the properties of `left_out`.
+    Old headers whose names begin with one of `without` are left out, and so are the properties of `left_out` and what
+    would take a copy to other queues.
     """
-    replaced = {name.encode() for name in headers}
+    replaced = ALSO_TO.union(name.encode() for name in headers)
     parts, kept = {}, []
     for flag, start, end in _fields(raw):
         if flag == HEADERS:

@@ -222,6 +222,13 @@ def test_republished_keeps_body_and_properties_but_not_the_brokers_headers():
     assert (sent.delivery_mode, sent.priority, sent.expiration, sent.user_id) == (2, None, None, None)
 
 
+def test_republished_goes_to_no_other_queues():
+    """Each attempt would put one more copy there. https://www.rabbitmq.com/docs/sender-selected"""
+    properties = encoded(headers={"CC": ["other"], "BCC": ["another"], "CCs": "kept"})
+    message = republished(delivery_of(properties), "graves", "new.key", {"x-reason": "new"})
+    assert read(message.properties).headers == {"CCs": "kept", "x-reason": "new"}
+
+
 def test_republished_goes_without_properties_that_cannot_be_read():
     unknown = encoded(message_id="1", headers={"a": None}).replace(b"\x01aV", b"\x01a?")
     message = republished(delivery_of(unknown), "graves", "new.key", {"x-reason": "new"})
