@@ -76,7 +76,7 @@ class Dead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GivenBack(msgspec.Struct, frozen=True, kw_only=True):
-    """It goes back to its queue as it came: it was not begun, or the process ends before it could be."""
+    """It goes back to its queue: its process ends in good order while it waits for the database."""
 
 
 # Until it is looked again at an event that another process is at.

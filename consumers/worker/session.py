@@ -22,7 +22,7 @@ from consumers.handling.results import (
     Result,
     is_a_failure,
 )
-from consumers.headers import FIRST_FAILED_AT
+from consumers.headers import FIRST_FAILED_AT, ROUTING_KEY
 from consumers.worker.breaker import PAUSE_SECONDS
 from consumers.worker.outlet import Outlet, Way
 from consumers.worker.pool import Job, Pool, identity
@@ -215,8 +215,8 @@ class Session:
             message = republished(delivery, dead_exchange(self._exchange), dead_queue(delivery.queue), result.headers)
             self._outlet.send(Way(delivery, message, job))
         else:
-            self.intake.give_back([delivery.tag])
-            self._left(job)
+            # As one that nobody had: what comes again may have ended its process, and counts as begun.
+            self._wait(delivery, 0.0, {ROUTING_KEY: of_it.routing_key}, job)
 
     def _reject(self, way: Way) -> None:
         """It cannot be published any more, but its queue's own dead-lettering takes it."""

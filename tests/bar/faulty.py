@@ -6,6 +6,8 @@ import signal
 import time
 from pathlib import Path
 
+from django.db import OperationalError
+
 from consumers import Backoff, BatchFailed, Event, Reject, Retry, subscribe
 from tests.bar.consumers import see
 
@@ -114,6 +116,14 @@ def long(event: Event):
     note("long")
     time.sleep(event.data["seconds"])
     see("long", event.data["n"])
+
+
+@subscribe("t.away", retry=Backoff(delays=(0.2,), jitter=0))
+def away(event: Event):
+    note("away")
+    if "TEST_AWAY" in os.environ:
+        raise OperationalError("server closed the connection unexpectedly")
+    see("away", event.data["n"])
 
 
 @subscribe("t.free", retry=QUICK, inbox=False)

@@ -141,6 +141,32 @@ def consume_until_letter(stage, queues, handler):
     return buried(stage, queues, handler)
 
 
+AWAY = """
+import sys, django
+django.setup()
+from consumers.handling import patience
+from django.core.management import execute_from_command_line
+patience.trouble_with = lambda models, using: "it is away"
+execute_from_command_line(["manage.py", "consume", *sys.argv[1:]])
+"""
+
+
+def test_outage_in_which_the_process_is_told_to_end_counts_as_no_death(faulty, queues):
+    queues.event("t.away", {"n": 1})
+    # Nobody knows what became of it.
+    queues.come_back("away", 1)
+    for round in range(1, 4):
+        worker = faulty.start("-c", AWAY, "away", TEST_AWAY="1")
+        eventually(lambda round=round: faulty.notes().count("away") == round)
+        eventually(lambda worker=worker: "waiting for the database" in worker.log.read_text())
+        worker.terminate()
+        assert worker.wait(10) == 0
+        eventually(lambda: queues.count("away") == 1)
+    faulty.consume("away")
+    eventually(lambda: texts(faulty, "away") == ["1"])
+    assert faulty.notes().count("away") == 4
+
+
 @ENGINES
 def test_event_that_kills_its_process_ends_in_the_letters_and_its_neighbours_do_not(faulty, queues):
     queues.event("t.killer", {"n": "good 0"})
