@@ -131,7 +131,7 @@ class Retry(ConsumersError):
         super().__init__(reason)
         seconds = after.total_seconds() if isinstance(after, timedelta) else after
         if seconds is not None and not is_wait(seconds):
-            raise ValueError(f"Retry's after is a number of seconds, or a timedelta, from 0 on, not {after!r}")
+            raise ValueError(f"Retry's after is a number of seconds, or a timedelta, from 0 to a year, not {after!r}")
         self.after = seconds
 
 

@@ -32,7 +32,7 @@ class Backoff:
         if not isinstance(self.delays, Sequence):
             raise TypeError(f"delays is a tuple of seconds, as in delays=(5, 60), not {self.delays!r}")
         if not all(map(is_wait, self.delays)) or not 0 <= self.jitter <= 1:
-            raise ValueError("delays are seconds, and jitter is a part of them between 0 and 1")
+            raise ValueError("delays are seconds, up to a year, and jitter is a part of them between 0 and 1")
         for name, kinds in (("transient", self.transient or ()), ("permanent", self.permanent)):
             if not _are_exceptions(kinds):
                 raise TypeError(f"{name} is a tuple of exceptions, as in {name}=(ValueError,), not {kinds!r}")

@@ -131,6 +131,11 @@ def test_stranger_harms_nobody_else_when_the_headers_are_hostile(consuming, queu
     assert "connection lost" not in consuming.worker.log.read_text()
 
 
+def test_message_is_not_hidden_when_a_stranger_says_that_it_is_due_in_ages(consuming, queues):
+    queues.publish("db.post_save.foo.article", b"no event", headers={"x-due-at": 2**62})
+    assert eventually(lambda: queues.count("index.dead") == 1)
+
+
 def nested(depth):
     inside = b"\x01aV"
     for _ in range(depth):
