@@ -30,7 +30,8 @@ def run_worker(handlers: Sequence[Handler], options: Namespace, *, has_database:
     patience = 0.0 if supervisor is None else SAME_WISH_SECONDS
     with stopping_on_signals(stop, same_wish_seconds=patience, at_once=lambda: kill(children)):
         if options.processes > 1 and supervisor is None:
-            return supervise(options.processes, stop, children, until_empty=options.until_empty)
+            until_empty, grace = options.until_empty, options.grace
+            return supervise(options.processes, stop, children, until_empty=until_empty, grace_seconds=grace)
         return work(handlers, options, stop, has_database=has_database, supervisor=supervisor, ends_process=True)
 
 

@@ -21,6 +21,8 @@ CHECK_SECONDS = 0.2
 SHORTEST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 HEALTHY_SECONDS = 60.0
+# A child that has not ended so long after its grace period is frozen, and will not.
+OVERDUE_SECONDS = 10.0
 
 
 class Child:
@@ -67,7 +69,7 @@ def kill(children: Iterable[Child]) -> None:
         child.process.kill()
 
 
-def supervise(count: int, stop: Flag, children: list[Child], *, until_empty: bool) -> int:
+def supervise(count: int, stop: Flag, children: list[Child], *, until_empty: bool, grace_seconds: float) -> int:
     """Runs until `stop`, or until one cannot work as configured, or with `until_empty` until all children ended well.
 
     Returns the exit code. `children` is filled, so that whoever calls this can `kill` them.
@@ -83,6 +85,17 @@ def supervise(count: int, stop: Flag, children: list[Child], *, until_empty: boo
     for child in children:
         if child.process.poll() is None:
             child.process.send_signal(signal.SIGTERM)
-    # Each ends within its own grace period. One that had died before is no failure of this end.
-    codes = [child.process.wait() for child in children]
+    deadline = time.monotonic() + grace_seconds + OVERDUE_SECONDS
+    # One that had died before is no failure of this end.
+    codes = [_ended(child.process, deadline) for child in children]
     return EXIT_CONFIG if EXIT_CONFIG in codes else 0
+
+
+def _ended(process: subprocess.Popen[bytes], deadline: float) -> int:
+    """Its exit code, once it has ended within its own grace period; it is killed where it does not."""
+    try:
+        return process.wait(max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        logger.error("worker pid=%d did not end within its grace period: killed", process.pid)
+        process.kill()
+        return process.wait()

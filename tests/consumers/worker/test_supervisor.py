@@ -16,6 +16,14 @@ import os, sys
 os.setpgid(0, 0)
 os.execv(sys.executable, [sys.executable, "manage.py", *sys.argv[1:]])
 """
+IMPATIENT = """
+import sys, django
+django.setup()
+import consumers.worker.supervisor
+from django.core.management import execute_from_command_line
+consumers.worker.supervisor.OVERDUE_SECONDS = 2.0
+execute_from_command_line(["manage.py", "consume", *sys.argv[1:]])
+"""
 SCRIPT = """
 from consumers import run, subscribe
 
@@ -57,6 +65,20 @@ def test_children_end_at_once_with_their_supervisor_at_a_second_signal(stage, qu
     eventually(lambda: not any(map(is_running, pids)), seconds=5)
     # What ran comes again.
     eventually(lambda: queues.count("free") == 2)
+
+
+def test_supervisor_ends_without_a_child_that_is_frozen(stage):
+    supervisor = stage.start("-c", IMPATIENT, "index", "--processes", "2", "--grace", "1")
+    eventually(lambda: supervisor.log.read_text().count("consuming") == 2)
+    frozen, _ = children(supervisor.pid)
+    os.kill(frozen, signal.SIGSTOP)
+    supervisor.terminate()
+    try:
+        assert supervisor.wait(15) == 0
+        assert f"worker pid={frozen} did not end within its grace period: killed" in supervisor.log.read_text()
+    finally:
+        if is_running(frozen):
+            os.kill(frozen, signal.SIGKILL)
 
 
 def test_child_that_ended_well_is_started_again_unless_it_was_to_end_by_itself(monkeypatch):
