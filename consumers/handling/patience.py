@@ -56,11 +56,11 @@ class Patience:
                     raise
                 tried += 1
                 clock.stop()
-                if not self._waits(exc, tries - tried):
+                if not self._wait_out(exc, tries - tried):
                     raise
 
-    def _waits(self, exc: Error, left: int) -> bool:
-        """Whether to try once more, after a pause: a few times for a lock or a deadlock, for ever while it is away.
+    def _wait_out(self, exc: Error, left: int) -> bool:
+        """Pauses; whether to try once more then: a few times for a lock or a deadlock, for ever while it is away.
 
         Raises GivingBack when the process is to end.
         """

@@ -201,7 +201,7 @@ class Session:
     def _became(self, job: Job, delivery: Delivery, of_it: Received, result: Result) -> None:
         subscription = self.subscriptions[delivery.queue]
         if isinstance(result, AtAnother | Dangerous):
-            self._not_now(replace(job, deliveries=[delivery], received=[of_it]), delivery, result)
+            self._not_now(job, delivery, of_it, result)
             return
         subscription.breaker.ended(is_failed=is_a_failure(result))
         if isinstance(result, Handled):
@@ -232,22 +232,24 @@ class Session:
         exchange = retry_exchange(self._exchange, tier_for(seconds))
         self._outlet.send(Way(delivery, republished(delivery, exchange, delivery.queue, headers), job))
 
-    def _not_now(self, job: Job, delivery: Delivery, result: AtAnother | Dangerous) -> None:
+    def _not_now(self, job: Job, delivery: Delivery, of_it: Received, result: AtAnother | Dangerous) -> None:
         """Later, and not in a thread that others need: it may take as long as a handler runs, here or elsewhere."""
+        again, now = Job(job.handling, [delivery], [of_it]), time.monotonic()
         if self._is_ending:
             if not job.handling.handler.ordered:
                 self.intake.give_back([delivery.tag])
         elif isinstance(result, AtAnother):
-            self._look_again(job, delivery)
+            self._look_again(again, now + LOOK_SECONDS)
         elif job.is_solitary:
-            self._solitary.add_again(job, time.monotonic())
+            self._solitary.add_again(again, now)
         else:
-            self._solitary.add(job, time.monotonic())
+            self._solitary.add(again, now)
 
-    def _look_again(self, job: Job, delivery: Delivery) -> None:
+    def _look_again(self, job: Job, at: float) -> None:
+        (delivery,) = job.deliveries
         logger.info("waiting event=%s handler=%s: it is being handled already",
                     printable(letter_id(delivery.properties, delivery.body)), job.handling.handler.name)  # fmt: skip
-        self._hold(job, time.monotonic() + LOOK_SECONDS)
+        self._hold(job, at)
 
     def _hold_for_next_attempt(self, job: Job, result: Failed | GivenBack) -> None:
         """An ordered handler's event, in its place: at the end of the process that is its queue's, not a wait's."""
