@@ -33,7 +33,7 @@ from publisher.wire.connection import Connection
 from publisher.wire.intake import Delivery, Intake, republished
 from publisher.wire.printable import printable
 from publisher.wire.shelf import letter_id
-from publisher.wire.topology import dead_exchange, dead_queue, retry_exchange
+from publisher.wire.topology import dead_exchange, dead_queue, retry_exchange, return_exchange
 
 logger = logging.getLogger("consumers.worker")
 
@@ -216,7 +216,9 @@ class Session:
             self._outlet.send(Way(delivery, message, job))
         else:
             # As one that nobody had: what comes again may have ended its process, and counts as begun.
-            self._wait(delivery, 0.0, {ROUTING_KEY: of_it.routing_key}, job)
+            headers = {ROUTING_KEY: of_it.routing_key}
+            message = republished(delivery, return_exchange(self._exchange), delivery.queue, headers)
+            self._outlet.send(Way(delivery, message, job))
 
     def _reject(self, way: Way) -> None:
         """It cannot be published any more, but its queue's own dead-lettering takes it."""
@@ -271,7 +273,7 @@ class Session:
         self._outlet.offer_again(now)
         for job in self._released(now):
             self._begin(job)
-        if (solitary := self._solitary.due(now)) is not None:
+        if (solitary := self._solitary.due(now, is_idle=not self._begun)) is not None:
             # What was done before does not come back with it.
             self.intake.wait_for_acks()
             self._begin(solitary)

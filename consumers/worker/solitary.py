@@ -8,7 +8,7 @@ from consumers.worker.pool import Job
 
 # What came with one of them goes first, and is there to choose from.
 GATHER_SECONDS = 1.0
-# After one that waited in vain for handlers that run.
+# After one that waited in vain for handlers that run, unless they have ended.
 LET_SECONDS = 60.0
 
 
@@ -20,23 +20,25 @@ class Solitary:
 
     def __init__(self) -> None:
         self._waiting: list[Job] = []
-        self._not_before = 0.0
+        self._gathered_at = self._let_until = 0.0
         # One of them is in the pool.
         self._is_begun = False
 
     def add(self, job: Job, now: float) -> None:
         if not self._waiting:
-            self._not_before = max(self._not_before, now + GATHER_SECONDS)
+            self._gathered_at = now + GATHER_SECONDS
         self._waiting.append(job)
 
     def add_again(self, job: Job, now: float) -> None:
         """It could not be alone."""
         self._waiting.append(job)
-        self._not_before = now + LET_SECONDS
+        self._let_until = now + LET_SECONDS
 
-    def due(self, now: float) -> Job | None:
+    def due(self, now: float, *, is_idle: bool) -> Job | None:
         """The next one, if it can go to the pool: one at a time, so that the other threads are for the others."""
-        if not self._waiting or self._is_begun or now < self._not_before:
+        if not self._waiting or self._is_begun or now < self._gathered_at:
+            return None
+        if now < self._let_until and not is_idle:
             return None
         return replace(self._waiting.pop(random.randrange(len(self._waiting))), is_solitary=True)
 
