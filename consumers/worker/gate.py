@@ -8,8 +8,10 @@ from threading import Condition
 
 logger = logging.getLogger("consumers.worker")
 
-# A handler may run for hours, and the others cannot wait for it so long.
+# A handler may run for hours, and the others cannot wait for it so long: not until it ends, for one to be alone, nor
+# while it is alone itself.
 HOLD_SECONDS = 10.0
+ALONE_SECONDS = 60.0
 
 
 class Gate:
@@ -21,6 +23,8 @@ class Gate:
         self._inside: set[int] = set()
         # By one that wants to be alone, or is: nobody else begins.
         self._is_held = False
+        self._held_until = 0.0
+        self._is_told = False
 
     def enter(self, thread: int) -> None:
         """Beside others. For each event: without a lock, unless somebody holds the others.
@@ -49,11 +53,13 @@ class Gate:
                     self._let()
 
     def _is_held_until_empty(self) -> bool:
-        self._is_held = True
+        self._is_held, self._is_told = True, False
         until = time.monotonic() + HOLD_SECONDS
+        self._held_until = until + ALONE_SECONDS
         while self._inside and (left := until - time.monotonic()) > 0:
             self._changed.wait(left)
         if not self._inside:
+            self._held_until = time.monotonic() + ALONE_SECONDS
             return True
         self._let()
         logger.warning("an event that may end its process waits for handlers that run: %d", len(self._inside))
@@ -67,9 +73,12 @@ class Gate:
         with self._changed:
             self._inside.discard(thread)
             self._changed.notify_all()
-            while self._is_held:
-                self._changed.wait()
+            while self._is_held and (left := self._held_until - time.monotonic()) > 0:
+                self._changed.wait(left)
             self._inside.add(thread)
+            if self._is_held and not self._is_told:
+                self._is_told = True
+                logger.warning("others begin beside an event that is called alone, and takes long")
 
     def _tell(self) -> None:
         with self._changed:

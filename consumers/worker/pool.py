@@ -16,7 +16,7 @@ from consumers.handling import clock, escaped, opened
 from consumers.handling.handling import Handling
 from consumers.handling.received import Received
 from consumers.handling.results import Dangerous, Result
-from consumers.worker.gate import Gate
+from consumers.worker.gate import ALONE_SECONDS, Gate
 from consumers.worker.measures import measure
 from consumers.worker.reports import report
 from publisher.wire.intake import Delivery
@@ -92,12 +92,15 @@ class Pool:
         while self._done:
             yield self._done.popleft()
 
+    def running(self) -> list[Job]:
+        """The jobs that a thread is at."""
+        return [running.job for running in list(self._running.values())]
+
     def is_at(self, delivery: Delivery) -> bool:
         """Whether a thread handles this very event, as another connection brought it."""
-        jobs = [running.job for running in list(self._running.values())]
         return any(
             one.intake is not delivery.intake and identity(one) == identity(delivery)
-            for job in jobs
+            for job in self.running()
             for one in job.deliveries
         )
 
@@ -176,6 +179,9 @@ class Pool:
         running = self._running[thread] = Running(job)
         if job.is_solitary:
             with self._gate.alone() as is_alone:
+                if is_alone:
+                    logger.warning("alone handler=%s event=%s: it may have ended its process; others wait, for %g "
+                                   "seconds at most", job.handling.handler.name, _ids(job), ALONE_SECONDS)  # fmt: skip
                 return self._noted(thread, running, _result_alone if is_alone else _not_now)
         self._gate.enter(thread)
         try:

@@ -40,6 +40,7 @@ logger = logging.getLogger("consumers.worker")
 POLL_SECONDS = 1.0
 BATCH_POLL_SECONDS = 0.05
 CHECK_SECONDS = 1.0
+LEAVE_SECONDS = 2.0
 
 
 class Session:
@@ -71,6 +72,8 @@ class Session:
         # Jobs in the pool, or done there and not yet settled.
         self._begun = 0
         self._is_ending = False
+        # Tags of what was given back while its handler runs: what becomes of that is nobody's business any more.
+        self._left_behind: set[int] = set()
         self._has_batches = any(subscription.handler.batch for subscription in subscriptions.values())
         self.intake = Intake(inward, self._arrived)
         self._prefetch_of = prefetch_of
@@ -104,7 +107,22 @@ class Session:
             self._turn(0.1)
         if left := self._begun + len(self._awaited):
             logger.warning("%d handlers did not end within %g seconds", left, grace_seconds)
+            self._leave_behind()
         self.intake.wait_for_acks()
+
+    def _leave_behind(self) -> None:
+        """What runs goes back as what nobody had: it is not to blame for the end of this process, which comes now.
+
+        Not of the ordered queues, where each has its place.
+        """
+        for job in self.pool.running():
+            if job.deliveries[0].intake is self.intake and not job.handling.handler.ordered:
+                self._left_behind.update(delivery.tag for delivery in job.deliveries)
+                for delivery, of_it in zip(job.deliveries, job.received, strict=True):
+                    self._put_anew(delivery, of_it, None)
+        deadline = time.monotonic() + LEAVE_SECONDS
+        while self._outlet.in_flight and time.monotonic() < deadline:
+            self._turn(0.1)
 
     def _turn(self, seconds: float) -> None:
         self.inward.poll(seconds)
@@ -180,7 +198,8 @@ class Session:
             self._begun -= 1
             self._solitary.left(job)
             for delivery, of_it, result in zip(job.deliveries, job.received, results, strict=True):
-                self._became(job, delivery, of_it, result)
+                if delivery.tag not in self._left_behind:
+                    self._became(job, delivery, of_it, result)
         for way in self._outlet.confirmed(now):
             self._finished.append(way.delivery.tag)
             if way.job is not None:
@@ -215,10 +234,13 @@ class Session:
             message = republished(delivery, dead_exchange(self._exchange), dead_queue(delivery.queue), result.headers)
             self._outlet.send(Way(delivery, message, job))
         else:
-            # As one that nobody had: what comes again may have ended its process, and counts as begun.
-            headers = {ROUTING_KEY: of_it.routing_key}
-            message = republished(delivery, return_exchange(self._exchange), delivery.queue, headers)
-            self._outlet.send(Way(delivery, message, job))
+            self._put_anew(delivery, of_it, job)
+
+    def _put_anew(self, delivery: Delivery, of_it: Received, job: Job | None) -> None:
+        """As one that nobody had: what comes again may have ended its process, and counts as begun."""
+        headers = {ROUTING_KEY: of_it.routing_key}
+        message = republished(delivery, return_exchange(self._exchange), delivery.queue, headers)
+        self._outlet.send(Way(delivery, message, job))
 
     def _reject(self, way: Way) -> None:
         """It cannot be published any more, but its queue's own dead-lettering takes it."""

@@ -309,6 +309,20 @@ def test_threads_that_an_async_handler_started_are_not_waited_for_beyond_the_gra
     assert eventually(lambda: queues.count("threaded") == 1)
 
 
+def test_long_handler_is_not_to_blame_for_the_ends_of_its_processes(faulty, queues):
+    """It was called once too often by each deploy, then alone, and then it was a dead letter, `crashed`."""
+    event = {"n": 1, "seconds": 30}
+    queues.event("t.long", event)
+    for calls in range(1, 6):
+        worker = faulty.consume("long", "--grace", "0.2")
+        eventually(lambda calls=calls: faulty.notes() == ["long"] * calls)
+        worker.terminate()
+        assert worker.wait(10) == 0
+        assert eventually(lambda: queues.count("long") == 1)
+        assert "alone handler" not in worker.log.read_text()
+    assert queues.count("long.dead") == 0
+
+
 def test_letters_are_replayed_one_by_one_rehearsed_and_discarded(faulty, queues):
     worker = faulty.consume("flaky")
     first, second, third = (queues.event("t.flaky", {"n": n, "failures": 3}) for n in range(3))

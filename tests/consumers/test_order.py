@@ -117,6 +117,27 @@ def test_gate_lets_others_begin_when_one_runs_on_for_hours(caplog, wanting):
         assert is_alone
 
 
+def test_gate_lets_others_begin_beside_one_that_is_alone_for_too_long(monkeypatch, caplog):
+    monkeypatch.setattr("consumers.worker.gate.ALONE_SECONDS", 0.5)
+    gate, began = Gate(), time.monotonic()
+
+    def enter(thread):
+        gate.enter(thread)
+        gate.leave(thread)
+
+    with gate.alone() as is_alone:
+        assert is_alone
+        others = [threading.Thread(target=enter, args=[n], daemon=True) for n in range(3)]
+        for other in others:
+            other.start()
+        for other in others:
+            other.join(5)
+        assert not any(other.is_alive() for other in others)
+        assert time.monotonic() - began >= 0.5
+    assert caplog.text.count("others begin beside") == 1
+    gate.enter(9)
+
+
 def test_gate_keeps_no_second_one_waiting_when_one_wants_to_be_alone(wanting):
     gate, told = wanting(10)
     with gate.alone() as is_alone:
