@@ -34,15 +34,18 @@ class Rows(models.QuerySet[Any]):
 
 
 class InboxQuerySet(Rows):
-    def admit(self, subscription: str, event: Event) -> bool:
-        """Write the event down; False when it was there before. Waits for another transaction that is at it.
+    def admit(self, subscription: str, event: Event) -> int:
+        """Write the event down; 0 when it was there before. Waits for another transaction that is at it.
 
+        On MySQL it answers the row's id, elsewhere 1.
         One statement, and no exception for the database to recover from: a unique violation answers with no row.
         """
         connection = connections[self.db]
         with connection.cursor() as cursor:
             cursor.execute(_insert(connection, self.model._meta.db_table), [self._stored(subscription), key_of(event)])
-            return bool(cursor.rowcount == 1)
+            if cursor.rowcount != 1:
+                return 0
+            return int(cursor.lastrowid) if connection.vendor == "mysql" else 1
 
     def has(self, subscription: str, event: Event) -> bool:
         return self.filter(subscription=self._stored(subscription), event_id=key_of(event)).exists()

@@ -26,6 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "FORWARD_RAW": False,
     "STRICT": False,
     "UNROUTABLE": None,
+    "ON_FAILURE": None,
 }
 
 
@@ -125,6 +126,12 @@ def max_hops() -> int:
 def management_url() -> str:
     """Where RabbitMQ's console is, for what AMQP cannot tell; empty when it is not given."""
     return str(setting("MANAGEMENT_URL") or "")
+
+
+def on_failure() -> str | None:
+    """The dotted path of a function that is told what handlers raise."""
+    path = setting("ON_FAILURE")
+    return str(path) if path else None
 
 
 def handler_modules() -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning
 from django.db.models.signals import ModelSignal, post_delete
+from django.utils.module_loading import import_string
 
 from consumers.bindings import is_missing_model, known_signal, rules_about
 from consumers.checks.parameters import check_parameters
@@ -29,12 +30,30 @@ def check_handlers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
     if not isinstance(entries, list | tuple) or not all(isinstance(entry, str) for entry in entries):
         hint = "Make it a list of dotted module paths."
         return [Error(f"SIGNAL_BRIDGE['HANDLERS'] is {entries!r}.", hint=hint, id="consumers.E001")]
+    if (message := _check_on_failure()) is not None:
+        return [message]
     modules = [message for name in handler_modules() if (message := _check_module(name))]
     return [
         *modules,
         *_check_connected(handler_modules()),
         *(message for handler in handlers() for check in CHECKS for message in check(handler)),
     ]
+
+
+def _check_on_failure() -> CheckMessage | None:
+    path = conf.setting("ON_FAILURE")
+    if path is None:
+        return None
+    try:
+        is_function = callable(import_string(path))
+    except Exception as exc:
+        hint = "Name a function by its dotted path, as 'shop.errors.report', or leave it out."
+        message = f"SIGNAL_BRIDGE['ON_FAILURE'], {path!r}, cannot be imported: {why_not_imported(exc)}"
+        return Error(message, hint=hint, id="consumers.E007")
+    if is_function:
+        return None
+    hint = "It is called as report(exception, *, event, handler, attempt, is_dead)."
+    return Error(f"SIGNAL_BRIDGE['ON_FAILURE'], {path!r}, is no function.", hint=hint, id="consumers.E007")
 
 
 def _check_module(name: str) -> CheckMessage | None:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from consumers.exceptions import HandlerKilledItsProcess, OnCommitFailed
 from consumers.handling.calling import Call
+from consumers.handling.failures import tell
 from consumers.handling.once import HandledByAnother, Once
 from consumers.handling.patience import GivingBack
 from consumers.handling.received import Received, event_of
@@ -123,6 +124,13 @@ class Handling:
         return self.failed(exc, received)
 
     def failed(self, exc: BaseException, received: Received) -> Result:
+        return self._told(exc, received, self._decided(exc, received))
+
+    def _told(self, exc: BaseException, received: Received, result: Result) -> Result:
+        tell(said_by(exc), received, self.handler.name, is_dead=isinstance(result, Dead))
+        return result
+
+    def _decided(self, exc: BaseException, received: Received) -> Result:
         exc = said_by(exc)
         decision = decide(received.attempt, exc, self.handler.retry)
         if isinstance(decision, Bury):
@@ -131,10 +139,10 @@ class Handling:
 
     def _failed_with_others(self, exc: BaseException, received: Received) -> Result:
         """It may have been another one of the batch: none is given up before it was tried by itself."""
-        result = self.failed(exc, received)
+        result = self._decided(exc, received)
         if isinstance(result, Dead) and not isinstance(exc, OnCommitFailed):
-            return Failed(received=received, after=ALONE_SECONDS, exception=name_of(exc), where=where(exc))
-        return result
+            result = Failed(received=received, after=ALONE_SECONDS, exception=name_of(exc), where=where(exc))
+        return self._told(exc, received, result)
 
     def _handle(self, event: Event, began: datetime, *, is_counted: bool = False) -> Handled:
         is_new = self._once.one(event, is_counted=is_counted)
@@ -149,7 +157,8 @@ class Handling:
         if begun > self._starts.most:
             self._starts.end(event)
             exc = HandlerKilledItsProcess(f"{begun - 1} times begun, never ended")
-            return dead(CRASHED, exc, replace(received, attempt=begun - 1), self.handler.name)
+            received = replace(received, attempt=begun - 1)
+            return self._told(exc, received, dead(CRASHED, exc, received, self.handler.name))
         try:
             return self._handle(event, began, is_counted=True)
         except GivingBack:

@@ -1,10 +1,11 @@
 """A handler is called once in effect: in one transaction with the row of the inbox that says so."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from threading import Event as Flag
 
-from django.db import OperationalError, router, transaction
+from django.db import DatabaseError, OperationalError, connections, router, transaction
 
 from consumers.blocks import open_blocks
 from consumers.exceptions import BatchFailed, BatchUndone, OnCommitFailed
@@ -18,6 +19,7 @@ from consumers.handling.processing import processing
 from consumers.handling.starts import Starts
 from consumers.models import InboxEvent
 from consumers.querysets import InboxQuerySet, inbox, key_of
+from publisher.atomicity import commit_each_statement
 from publisher.wire.event import Event
 from publisher.wire.ids import told
 from publisher.wire.origin import originating
@@ -98,9 +100,10 @@ class Once:
             return True
         if self._is_late:
             return self._one_late(event)
-        with effect(self._using):
-            is_new = self._admit(event)
+        with self._taken_back() as rows, effect(self._using):
+            is_new = bool(row := self._admit(event))
             if is_new:
+                rows.append(row)
                 self._called(event)
                 self._check_committable(event)
             if is_counted:
@@ -114,7 +117,7 @@ class Once:
         with effect(self._using, late_lock):
             self._called(event)
             check_committable(self._using)
-            is_new = self._inbox.admit(self._subscription, event)
+            is_new = bool(self._inbox.admit(self._subscription, event))
             transaction.set_rollback(not is_new, using=self._using)
             return is_new
 
@@ -125,9 +128,11 @@ class Once:
         before: list[Event] = []
         failures: Mapping[str, BaseException] = {}
         try:
-            with effect(self._using):
+            with self._taken_back() as rows, effect(self._using):
                 for event in events:
-                    (new if self._inbox.admit(self._subscription, event) else before).append(event)
+                    row = self._inbox.admit(self._subscription, event)
+                    (new if row else before).append(event)
+                    rows.append(row)
                 failures = self._called_together(new) if new else {}
                 if new:
                     self._check_committable(new[0])
@@ -181,7 +186,25 @@ class Once:
             return True
         return False
 
-    def _admit(self, event: Event) -> bool:
+    @contextmanager
+    def _taken_back(self) -> Iterator[list[int]]:
+        """The inbox's rows go with what was not finished. On MySQL a rollback may not see to that: a statement that
+        changes a schema, and TRUNCATE, commit what was written before. By their ids, which no other process has.
+        """
+        rows: list[int] = []
+        try:
+            yield rows
+        except OnCommitFailed:
+            raise
+        except BaseException:
+            if rows and connections[self._using].vendor == "mysql":
+                # Where the database is away, it has rolled back as a rule.
+                with suppress(DatabaseError):
+                    commit_each_statement(self._using)
+                    self._inbox.filter(id__in=rows).remove()
+            raise
+
+    def _admit(self, event: Event) -> int:
         """Raises HandledByAnother where the wait for another transaction, which is at it, is given up."""
         try:
             return self._inbox.admit(self._subscription, event)

@@ -52,7 +52,7 @@ class Asked(Handling):
                              self.handler.name, name_of(exc), where(exc))  # fmt: skip
             return self.failed(exc, received)
 
-    def failed(self, exc: BaseException, received: Received) -> Result:
+    def _decided(self, exc: BaseException, received: Received) -> Result:
         return Answered(event=None, began=datetime.now(UTC), body=failure(name_of(exc)))
 
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from django.db import router
 
-from consumers.bindings import queue_of
+from consumers.bindings import queue_of, topology_of
 from consumers.models import Attempt, InboxEvent
 from consumers.registry import Handler
 from publisher import conf
 from publisher.tables import trouble_with
-from publisher.wire.connection import Connection
+from publisher.wire.connection import MISSING, PRESENT, Connection
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable
 
 
@@ -19,14 +19,18 @@ def problems_of_work(handlers: Sequence[Handler]) -> list[str]:
 
 
 def problems_of_queues(handlers: Sequence[Handler]) -> list[str]:
-    """Whether each handler has a queue, and each queue somebody who takes from it, anywhere."""
+    """Whether each handler has a queue, as it has to be, and each queue somebody who takes from it, anywhere."""
+    asked = {queue.name: queue for queue in topology_of(handlers).queues}
     try:
         with Connection(conf.broker_url(), "check") as connection:
             counts = {queue: connection.count_consumers(queue) for queue in map(queue_of, handlers)}
+            states = {queue: connection.state_of_queue(asked[queue]) for queue in counts if queue in asked}
     except (BrokerUnavailable, BrokerRefused) as exc:
         return [str(exc)]
     missing = [f"{queue}: there is no such queue" for queue, count in counts.items() if count is None]
-    return missing + [f"{queue}: nobody takes from it" for queue, count in counts.items() if count == 0]
+    # As of another EXCHANGE: it is taken from, by somebody else.
+    unlike = [f"{queue}: {state}" for queue, state in states.items() if state not in (PRESENT, MISSING)]
+    return missing + unlike + [f"{queue}: nobody takes from it" for queue, count in counts.items() if count == 0]
 
 
 def problems_of_inbox(handlers: Sequence[Handler]) -> list[str]:

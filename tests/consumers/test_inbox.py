@@ -107,6 +107,6 @@ from publisher.wire.event import Event
 event = Event(specversion="1.0", id="1", source="/x", type="t")
 for name in {names}:
     rows = inbox("default")
-    print(rows.admit(name, event), rows.admit(name, event), attempts("default").begin(name, event))
+    print(bool(rows.admit(name, event)), bool(rows.admit(name, event)), attempts("default").begin(name, event))
 """
     assert stage.python(code).splitlines() == ["True False 1"] * len(names)

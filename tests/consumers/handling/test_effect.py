@@ -225,3 +225,30 @@ class UnderTestCase(TestCase):
         with self.captureOnCommitCallbacks() as hooks:
             deliver("hooking", Event(specversion="1.0", id="e1", source="/x", type="t"))
         assert hooks == [len]
+
+
+@pytest.mark.parametrize("engine", ["mariadb"])
+def test_event_was_not_handled_when_its_handler_failed_after_a_statement_that_commits(stage):
+    """On MySQL the inbox's row is committed with what was written before: the next attempt would find it."""
+    code = """
+    connection.cursor().execute("TRUNCATE TABLE foo_draft")
+    raise LookupError"""
+    assert tried(stage, code) == "builtins.LookupError 0 0"
+
+
+@pytest.mark.parametrize("engine", ["mariadb"])
+def test_row_of_another_process_stays_when_a_handler_failed(stage):
+    """A copy may have been handled there in the moment between."""
+    code = """
+    def other():
+        row = InboxEvent.objects.get()
+        row.delete()
+        InboxEvent.objects.create(subscription=row.subscription, event_id=row.event_id)
+        connection.close()
+
+    connection.cursor().execute("TRUNCATE TABLE foo_draft")
+    thread = Thread(target=other)
+    thread.start()
+    thread.join()
+    raise LookupError"""
+    assert tried(stage, code) == "builtins.LookupError 0 1"

@@ -84,6 +84,8 @@ def test_check_ends_with_0_beside_a_worker_and_with_1_after_it(stage, alive_file
     eventually(lambda: alive_file.stat().st_mtime_ns > first)
     worker.terminate()
     assert worker.wait(10) == 0
+    other = stage.manage("consume", "--check", check=False, TEST_EXCHANGE="another")
+    assert (other.returncode, "inequivalent arg" in other.stderr) == (1, True)
     done = stage.manage("consume", "--check", "index", check=False)
     assert (done.returncode, "index: nobody takes from it" in done.stderr) == (1, True)
 

@@ -1,0 +1,34 @@
+"""Tells the project what its handlers raise: SIGNAL_BRIDGE["ON_FAILURE"]."""
+
+import logging
+from contextlib import suppress
+
+from django.utils.module_loading import import_string
+
+from consumers.exceptions import Retry
+from consumers.handling.received import Received, event_of
+from publisher import conf
+from publisher.raised import where
+from publisher.wire.event import Event
+
+logger = logging.getLogger("consumers.worker")
+
+
+def tell(exc: BaseException, received: Received, handler: str, *, is_dead: bool) -> None:
+    """In the handler's thread, after its transaction. A Retry is no failure. Raises nothing."""
+    path = conf.on_failure()
+    if path is None or isinstance(exc, Retry):
+        return
+    try:
+        import_string(path)(
+            exc, event=_event(received), handler=handler, attempt=received.attempt, is_dead=is_dead,
+        )  # fmt: skip
+    except Exception as raised:
+        logger.error("ON_FAILURE itself failed handler=%s: %s (%s)", handler, type(raised).__qualname__, where(raised))
+
+
+def _event(received: Received) -> Event | None:
+    """None where it cannot be decoded, which may be what failed."""
+    with suppress(Exception):
+        return event_of(received)
+    return None
