@@ -25,6 +25,8 @@ from publisher.wire.printable import printable
 logger = logging.getLogger("consumers.worker")
 
 IDLE_SECONDS = 60.0
+# A call that was to end, and has not taken a step in Python since.
+STUCK_SECONDS = 5.0
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -47,13 +49,15 @@ def identity(delivery: Delivery) -> tuple[str, bytes]:
 class Running:
     """A job that a thread is at: it begins once others let it."""
 
-    __slots__ = ("began", "clock", "is_ended", "is_warned", "job")
+    __slots__ = ("began", "clock", "ended_at", "is_stuck", "is_warned", "job")
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.began: float | None = None
         self.clock = clock.set_up()
-        self.is_warned = self.is_ended = False
+        # When HandlerTooSlow was raised in it.
+        self.ended_at: float | None = None
+        self.is_warned = self.is_stuck = False
 
     def seconds(self, now: float) -> float:
         return 0.0 if self.began is None else now - self.began
@@ -62,7 +66,7 @@ class Running:
         """Whether it is over its hard limit, and does not see to that itself."""
         handling = self.job.handling
         seconds = handling.handler.hard_seconds
-        if seconds is None or self.is_ended or handling.call.ends_itself:
+        if seconds is None or self.ended_at is not None or handling.call.ends_itself:
             return False
         return self.clock.seconds(now) > seconds
 
@@ -130,8 +134,12 @@ class Pool:
             for ident, running in list(self._running.items()):
                 handler, seconds = running.job.handling.handler, running.seconds(now)
                 if running.is_to_end(now):
-                    running.is_ended = True
+                    running.ended_at = now
                     _raise_in(ident, HandlerTooSlow)
+                elif running.ended_at is not None and not running.is_stuck and now - running.ended_at > STUCK_SECONDS:
+                    running.is_stuck = True
+                    logger.error("stuck handler=%s event=%s: over its hard limit, in a call that only the end of the "
+                                 "process ends; give it a timeout", handler.name, _ids(running.job))  # fmt: skip
                 if seconds > handler.soft_seconds and not running.is_warned:
                     running.is_warned = True
                     logger.warning("slow handler=%s event=%s seconds=%.0f", handler.name, _ids(running.job), seconds)
@@ -198,7 +206,7 @@ class Pool:
                 del self._running[thread]
             else:
                 self._forget(thread)
-                if running.is_ended:
+                if running.ended_at is not None:
                     # It came at any step, in the middle of Django's own too.
                     _tried(opened.drop_all)
 

@@ -106,6 +106,13 @@ def slow(event: Event):
     see("slow", "never")
 
 
+@subscribe("t.stuck", hard_seconds=0.5, retry=QUICK)
+def stuck(event: Event):
+    """One step of Python, and a long one."""
+    note("stuck")
+    time.sleep(60)
+
+
 @subscribe("t.reject")
 def rejected(event: Event):
     raise Reject("not for me")

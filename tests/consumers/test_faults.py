@@ -299,6 +299,15 @@ def test_slow_handler_is_warned_of_and_ended_at_its_hard_limit(faulty, queues):
     assert "slow handler=slow" in worker.log.read_text()
 
 
+def test_call_that_no_hard_limit_can_end_is_told_of(faulty, queues):
+    worker = faulty.consume("stuck", "--grace", "1")
+    queues.event("t.stuck", {})
+    eventually(lambda: "stuck handler=stuck event=" in worker.log.read_text())
+    assert "give it a timeout" in worker.log.read_text()
+    worker.terminate()
+    assert worker.wait(10) == 0
+
+
 def test_threads_that_an_async_handler_started_are_not_waited_for_beyond_the_grace_period(faulty, queues):
     worker = faulty.consume("threaded", "--grace", "1")
     queues.event("t.threaded", {})
