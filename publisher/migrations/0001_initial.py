@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 ("routing_key", models.TextField()),
                 ("partitionkey", models.TextField()),
                 ("slot", models.SmallIntegerField()),
-                ("keep_unroutable", models.BooleanField()),
+                ("keep_unroutable", models.BooleanField(null=True)),
                 ("body", models.BinaryField()),
             ],
             options={
@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
                 ("routing_key", models.TextField()),
                 ("partitionkey", models.TextField()),
                 ("slot", models.SmallIntegerField()),
-                ("keep_unroutable", models.BooleanField()),
+                ("keep_unroutable", models.BooleanField(null=True)),
                 ("body", models.BinaryField()),
                 ("id", models.BigIntegerField(primary_key=True, serialize=False)),
                 (

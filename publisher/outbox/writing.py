@@ -19,10 +19,10 @@ from publisher.error_codes import has_code
 from publisher.events.rows import Row
 from publisher.outbox import migrating, statement
 
-# A table or a column that is not there: what SQLite says of it, and the codes of PostgreSQL and MySQL.
+# A table or a column that is not there, or is from before: what SQLite says, and the codes of PostgreSQL and MySQL.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
-MISSING = ("no such table", "no column named")
-MISSING_CODES = frozenset(("42P01", "42703", 1146, 1054))
+MISSING = ("no such table", "no column named", "NOT NULL constraint failed")
+MISSING_CODES = frozenset(("42P01", "42703", "23502", 1146, 1054, 1048))
 
 
 class OutboxNotWritten(DatabaseError):
