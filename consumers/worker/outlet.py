@@ -4,16 +4,20 @@ import heapq
 import logging
 from collections.abc import Iterator
 from itertools import count
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from consumers.delays import tier_for
+from consumers.headers import ROUTING_KEY
 from consumers.worker.pool import Job
 from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerUnavailable, MessageRefused
 from publisher.wire.frames import Message
-from publisher.wire.intake import Delivery
+from publisher.wire.intake import Delivery, republished
 from publisher.wire.sender import Outcome, Sender
+from publisher.wire.topology import dead_exchange, dead_queue, retry_exchange, return_exchange
 
 logger = logging.getLogger("consumers.worker")
 
@@ -33,8 +37,9 @@ class Way(Struct, frozen=True):
 class Outlet:
     """Not thread-safe. What is refused is offered again after a pause, which grows from one refusal to the next."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, exchange: str) -> None:
         self._connection = connection
+        self._exchange = exchange
         self._sender: Sender[Way] = Sender(connection)
         # For what was refused: a quorum queue may go on refusing a channel that it refused once, though it has room.
         self._second: Sender[Way] | None = None
@@ -49,7 +54,20 @@ class Outlet:
     def _senders(self) -> list[Sender[Way]]:
         return [self._sender] if self._second is None else [self._sender, self._second]
 
-    def send(self, way: Way) -> None:
+    def wait(self, delivery: Delivery, seconds: float, headers: dict[str, Any], job: Job | None = None) -> None:
+        """Into the queue that its wait begins in; its routing key there is the way back."""
+        self._send(delivery, retry_exchange(self._exchange, tier_for(seconds)), delivery.queue, headers, job)
+
+    def bury(self, delivery: Delivery, headers: dict[str, Any], job: Job) -> None:
+        """To the dead letters of its queue."""
+        self._send(delivery, dead_exchange(self._exchange), dead_queue(delivery.queue), headers, job)
+
+    def put_anew(self, delivery: Delivery, routing_key: str, job: Job | None = None) -> None:
+        """As one that nobody had: what comes again may have ended its process, and counts as begun."""
+        self._send(delivery, return_exchange(self._exchange), delivery.queue, {ROUTING_KEY: routing_key}, job)
+
+    def _send(self, delivery: Delivery, exchange: str, key: str, headers: dict[str, Any], job: Job | None) -> None:
+        way = Way(delivery, republished(delivery, exchange, key, headers), job)
         self._sender.send(way, way.message)
 
     def check(self) -> list[Way]:

@@ -1,15 +1,13 @@
 """One pair of connections' worth of consuming: dispatch what comes, settle what became of it."""
 
-import heapq
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from itertools import count
 from threading import Event as Flag
 
 from msgspec.structs import replace
 
-from consumers.delays import is_due, tier_for
+from consumers.delays import is_due
 from consumers.handling.received import Received, received_of, retry_headers
 from consumers.handling.results import (
     LOOK_SECONDS,
@@ -22,18 +20,18 @@ from consumers.handling.results import (
     Result,
     is_a_failure,
 )
-from consumers.headers import FIRST_FAILED_AT, ROUTING_KEY
+from consumers.headers import FIRST_FAILED_AT
 from consumers.worker.breaker import PAUSE_SECONDS
+from consumers.worker.held import Held
 from consumers.worker.outlet import Outlet, Way
 from consumers.worker.pool import Job, Pool, identity
 from consumers.worker.solitary import Solitary
 from consumers.worker.subscription import Subscription
 from publisher import conf
 from publisher.wire.connection import Connection
-from publisher.wire.intake import Delivery, Intake, republished
+from publisher.wire.intake import Delivery, Intake
 from publisher.wire.printable import printable
 from publisher.wire.shelf import letter_id
-from publisher.wire.topology import dead_exchange, dead_queue, retry_exchange, return_exchange
 
 logger = logging.getLogger("consumers.worker")
 
@@ -59,13 +57,10 @@ class Session:
         self.pool = pool
         self.subscriptions = subscriptions
         self._on_turn = on_turn
-        self._exchange = conf.exchange()
-        self._outlet = Outlet(outward)
+        self._outlet = Outlet(outward, conf.exchange())
         self._finished: list[int] = []
         self._checked_at = time.monotonic()
-        # Ordered handlers' events between attempts, and what is paused: (when, a tie-breaker, what).
-        self._held: list[tuple[float, int, Job]] = []
-        self._numbers = count()
+        self._held = Held()
         self._solitary = Solitary()
         # Events that came again while their handlers run.
         self._awaited: dict[tuple[str, bytes], list[Job]] = {}
@@ -97,9 +92,8 @@ class Session:
         """
         self._is_ending = True
         self.intake.cancel(queue for queue, each in self.subscriptions.items() if not each.handler.ordered)
-        held = (job for _, _, job in self._held)
         cleared = (job for subscription in self.subscriptions.values() for job in subscription.clear())
-        not_begun = [*self._taken_back(), *held, *self._solitary.clear(), *cleared]
+        not_begun = [*self._taken_back(), *self._held, *self._solitary.clear(), *cleared]
         free = (job for job in not_begun if not job.handling.handler.ordered)
         self.intake.give_back(delivery.tag for job in free for delivery in job.deliveries)
         deadline = time.monotonic() + grace_seconds
@@ -119,7 +113,7 @@ class Session:
             if job.deliveries[0].intake is self.intake and not job.handling.handler.ordered:
                 self._left_behind.update(delivery.tag for delivery in job.deliveries)
                 for delivery, of_it in zip(job.deliveries, job.received, strict=True):
-                    self._put_anew(delivery, of_it, None)
+                    self._outlet.put_anew(delivery, of_it.routing_key)
         deadline = time.monotonic() + LEAVE_SECONDS
         while self._outlet.in_flight and time.monotonic() < deadline:
             self._turn(0.1)
@@ -141,9 +135,9 @@ class Session:
     def _poll_seconds(self) -> float:
         if self._has_batches:
             return BATCH_POLL_SECONDS
-        if self._held:
-            return min(POLL_SECONDS, max(0.0, self._held[0][0] - time.monotonic()))
-        return POLL_SECONDS
+        if (next_at := self._held.next_at) is None:
+            return POLL_SECONDS
+        return min(POLL_SECONDS, max(0.0, next_at - time.monotonic()))
 
     def _arrived(self, delivery: Delivery) -> None:
         if self._is_ending:
@@ -153,7 +147,7 @@ class Session:
             return
         event = received_of(delivery)
         if event.due_at and not is_due(event.due_at, time.time()):
-            self._wait(delivery, event.due_at - time.time(), {}, None)
+            self._outlet.wait(delivery, event.due_at - time.time(), {})
             return
         job = self.subscriptions[delivery.queue].arrived(delivery, event)
         if job is None:
@@ -169,7 +163,7 @@ class Session:
         subscription = self.subscriptions[job.deliveries[0].queue]
         until = subscription.waits_until(job)
         if until > time.monotonic():
-            self._hold(job, until)
+            self._held.add(job, until)
         elif job.received[0].is_dangerous and not job.is_solitary:
             self._solitary.add(job, time.monotonic())
         else:
@@ -185,10 +179,6 @@ class Session:
         for job in taken:
             self._solitary.left(job)
         return taken
-
-    def _hold(self, job: Job, until: float) -> None:
-        """Here, unacknowledged; of an ordered handler's event, what has its key behind it."""
-        heapq.heappush(self._held, (until, next(self._numbers), job))
 
     def _settle(self, now: float) -> None:
         for job, results in self.pool.done():
@@ -229,18 +219,11 @@ class Session:
         elif subscription.handler.ordered and isinstance(result, Failed | GivenBack):
             self._hold_for_next_attempt(job, result)
         elif isinstance(result, Failed):
-            self._wait(delivery, result.after, retry_headers(of_it, result.after), job)
+            self._outlet.wait(delivery, result.after, retry_headers(of_it, result.after), job)
         elif isinstance(result, Dead):
-            message = republished(delivery, dead_exchange(self._exchange), dead_queue(delivery.queue), result.headers)
-            self._outlet.send(Way(delivery, message, job))
+            self._outlet.bury(delivery, result.headers, job)
         else:
-            self._put_anew(delivery, of_it, job)
-
-    def _put_anew(self, delivery: Delivery, of_it: Received, job: Job | None) -> None:
-        """As one that nobody had: what comes again may have ended its process, and counts as begun."""
-        headers = {ROUTING_KEY: of_it.routing_key}
-        message = republished(delivery, return_exchange(self._exchange), delivery.queue, headers)
-        self._outlet.send(Way(delivery, message, job))
+            self._outlet.put_anew(delivery, of_it.routing_key, job)
 
     def _reject(self, way: Way) -> None:
         """It cannot be published any more, but its queue's own dead-lettering takes it."""
@@ -250,11 +233,6 @@ class Session:
         self.intake.reject([way.delivery.tag])
         if way.job is not None:
             self._left(way.job)
-
-    def _wait(self, delivery: Delivery, seconds: float, headers: dict[str, object], job: Job | None) -> None:
-        """Into the queue that its wait begins in; its routing key there is the way back."""
-        exchange = retry_exchange(self._exchange, tier_for(seconds))
-        self._outlet.send(Way(delivery, republished(delivery, exchange, delivery.queue, headers), job))
 
     def _not_now(self, job: Job, delivery: Delivery, of_it: Received, result: AtAnother | Dangerous) -> None:
         """Later, and not in a thread that others need: it may take as long as a handler runs, here or elsewhere."""
@@ -273,7 +251,7 @@ class Session:
         (delivery,) = job.deliveries
         logger.info("waiting event=%s handler=%s: it is being handled already",
                     printable(letter_id(delivery.properties, delivery.body)), job.handling.handler.name)  # fmt: skip
-        self._hold(job, at)
+        self._held.add(job, at)
 
     def _hold_for_next_attempt(self, job: Job, result: Failed | GivenBack) -> None:
         """An ordered handler's event, in its place: at the end of the process that is its queue's, not a wait's."""
@@ -283,7 +261,7 @@ class Session:
         again = replace(last, attempt=last.attempt + 1, first_failed_at=retry_headers(last, 0)[FIRST_FAILED_AT])
         job, until = replace(job, received=[again]), time.monotonic() + result.after
         self.subscriptions[job.deliveries[0].queue].wait(job, until)
-        self._hold(job, until)
+        self._held.add(job, until)
 
     def _left(self, job: Job) -> None:
         if job.handling.handler.ordered:
@@ -293,7 +271,7 @@ class Session:
 
     def _begin_due(self, now: float) -> None:
         self._outlet.offer_again(now)
-        for job in self._released(now):
+        for job in self._held.released(now):
             self._begin(job)
         if (solitary := self._solitary.due(now, is_idle=not self._begun)) is not None:
             # What was done before does not come back with it.
@@ -303,13 +281,6 @@ class Session:
             for subscription in self.subscriptions.values():
                 if (batch := subscription.due_batch()) is not None:
                     self._begin(batch)
-
-    def _released(self, now: float) -> list[Job]:
-        """All at once: one that has to be held again is not met again in the same turn."""
-        jobs = []
-        while self._held and self._held[0][0] <= now:
-            jobs.append(heapq.heappop(self._held)[2])
-        return jobs
 
     def _pause(self, subscription: Subscription, queue: str) -> None:
         if subscription.paused_until is None:
