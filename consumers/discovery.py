@@ -36,11 +36,12 @@ def all_patterns() -> frozenset[str]:
     return frozenset(pattern for handler in discover() if not handler.ask for pattern in keys_of(handler))
 
 
-def chosen(known: Sequence[Handler], names: Sequence[str]) -> tuple[Handler, ...]:
-    """Those of these names, or all without names. Raises UnknownHandler."""
+def chosen(known: Sequence[Handler], names: Sequence[str], besides: Sequence[str] = ()) -> tuple[Handler, ...]:
+    """Those of these names, or all without names, `besides` some. Raises UnknownHandler."""
     by_name = {handler.name: handler for handler in known}
-    for name in names:
+    for name in (*names, *besides):
         if name not in by_name:
             there_are = near(name, by_name, "`manage.py consume --list` lists them.") if by_name else "There are: none."
             raise UnknownHandler(f"There is no handler {name!r}. {there_are}")
-    return tuple(by_name[name] for name in names) if names else tuple(known)
+    wanted = [by_name[name] for name in names] if names else known
+    return tuple(handler for handler in wanted if handler.name not in besides)

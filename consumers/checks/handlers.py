@@ -11,6 +11,7 @@ from django.utils.module_loading import import_string
 
 from consumers.bindings import is_missing_model, known_signal, rules_about
 from consumers.checks.parameters import check_parameters
+from consumers.checks.sent import check_asked_alone, check_forwarded
 from consumers.discovery import handler_modules
 from consumers.exceptions import HandlerNameTaken, NamelessSignal
 from consumers.instances import DELETIONS
@@ -103,6 +104,16 @@ def _check_sender(handler: Handler) -> Iterator[CheckMessage]:
             labels = [model._meta.label for model in apps.get_models(include_auto_created=True, include_swapped=True)]
             what, hint = missing_model(label, labels)
             yield Warning(f"{handler.path}: {what}.", hint=hint, id="consumers.W002")
+        elif (swapped := _swapped_for(label)) is not None:
+            what = f"{handler.path}: {label!r} was swapped, so that nothing is sent of it."
+            yield Warning(what, hint=f"Write {swapped!r}.", id="consumers.W002")
+
+
+def _swapped_for(label: str) -> str | None:
+    try:
+        return apps.get_model(label)._meta.swapped or None
+    except (LookupError, ValueError):
+        return None
 
 
 def _check_case(handler: Handler) -> Iterator[CheckMessage]:
@@ -142,4 +153,13 @@ def _check_fresh(handler: Handler) -> Iterator[CheckMessage]:
         )
 
 
-CHECKS = (_check_signals, _check_sender, _check_case, _check_order, _check_fresh, check_parameters)
+CHECKS = (
+    _check_signals,
+    check_asked_alone,
+    check_forwarded,
+    _check_sender,
+    _check_case,
+    _check_order,
+    _check_fresh,
+    check_parameters,
+)

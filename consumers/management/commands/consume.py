@@ -45,6 +45,14 @@ class Command(LongCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("handler", nargs="*", metavar="HANDLER", help="run these alone")
+        parser.add_argument(
+            "--except",
+            action="append",
+            default=[],
+            dest="besides",
+            metavar="HANDLER",
+            help="not this one, as where it is slow and has a process of its own; may be given again",
+        )
         instead = parser.add_mutually_exclusive_group()
         instead.add_argument("--list", action="store_true", help="show the handlers there are, and end")
         instead.add_argument(
@@ -67,7 +75,7 @@ class Command(LongCommand):
         if options["reload"]:
             self._reload(options)
             return
-        handlers = self._handlers(options["handler"])
+        handlers = self._handlers(options["handler"], options["besides"])
         if options["list"]:
             show([listed(each) for each in handlers], options["format"], title="Handlers", stdout=self.stdout)
         elif options["check"]:
@@ -77,9 +85,9 @@ class Command(LongCommand):
         else:
             sys.exit(run_worker(handlers, Namespace(**options)))
 
-    def _handlers(self, names: Sequence[str]) -> tuple[Handler, ...]:
+    def _handlers(self, names: Sequence[str], besides: Sequence[str]) -> tuple[Handler, ...]:
         try:
-            return chosen(discover(), names)
+            return chosen(discover(), names, besides)
         except UnknownHandler as exc:
             raise CommandError(str(exc), returncode=EXIT_USAGE) from exc
         except HandlersNotImportable as exc:
@@ -98,7 +106,7 @@ class Command(LongCommand):
 
         def run(stop: Flag) -> None:
             try:
-                handlers = chosen(discover(), options["handler"])
+                handlers = chosen(discover(), options["handler"], options["besides"])
             except UnknownHandler as exc:
                 self.stderr.write(str(exc))
                 return

@@ -1,0 +1,79 @@
+"""W008 and W009: handlers that wait for what is never sent to them."""
+
+import pytest
+from django.db.models.signals import post_save, pre_save
+
+from consumers import receiver, registry, subscribe
+from consumers.checks.handlers import check_handlers
+from consumers.registry import handlers
+from tests.foo.models import Article, Tag
+from tests.foo.signals import article_flagged, article_published
+
+ASK = {"signal": "tests.foo.signals.article_*", "delivery": "ask"}
+SAVES = {"signal": "django.db.models.signals.post_save", "senders": ["foo.Article"]}
+
+
+@pytest.fixture
+def told(settings, monkeypatch):
+    """The ids and the words of what the checks say of one handler, under these rules."""
+    monkeypatch.setattr(registry, "_handlers", {})
+
+    def told(*decorators, forward=()):
+        settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "HANDLERS": [], "FORWARD": list(forward)}
+        monkeypatch.setattr("consumers.checks.handlers.handler_modules", lambda: ())
+
+        def handle(sender=None, **kwargs): ...
+
+        for decorator in decorators:
+            decorator(handle)
+        assert handlers()
+        return [(message.id, message.msg, message.hint) for message in check_handlers(None)]
+
+    return told
+
+
+def test_w008_when_a_signal_is_asked_and_its_handler_is_not(told):
+    ((id, message, hint),) = told(receiver(article_flagged), forward=[ASK])
+    assert id == "consumers.W008"
+    assert "is never called: tests.foo.signals.article_flagged" in message
+    assert "ask=True" in hint
+    other = {"signal": "tests.foo.signals.article_published", "senders": ["foo.Article"]}
+    assert told(receiver([article_flagged, article_published]), forward=[other, ASK]) == []
+
+
+def test_nothing_is_told_of_a_handler_that_is_asked_or_of_a_signal_that_is_sent(told):
+    assert told(receiver(article_flagged, ask=True), forward=[ASK]) == []
+    assert told(receiver(article_flagged), forward=["tests.foo.signals.*"]) == []
+    assert told(receiver(article_flagged)) == []
+
+
+@pytest.mark.parametrize("sender", [Tag, "foo.Tag"])
+def test_w009_when_no_rule_takes_a_model_of_this_project(told, sender):
+    ((id, message, hint),) = told(receiver(post_save, sender=sender), forward=[SAVES])
+    assert id == "consumers.W009"
+    assert "no rule here takes them" in message
+    assert "'foo.tag'" in hint
+    ((id, _, _),) = told(receiver(pre_save, sender=Article), forward=[SAVES])
+    assert id == "consumers.W009"
+
+
+@pytest.mark.parametrize(
+    ("decorators", "forward"),
+    [
+        ([receiver(post_save, sender=Article)], [SAVES]),
+        ([receiver(post_save, sender=[Article, Tag])], [SAVES]),
+        ([receiver(post_save)], [SAVES]),
+        ([receiver(post_save, sender="shop.Order")], [SAVES]),
+        ([receiver(post_save, sender=Tag)], []),
+        ([subscribe("db.post_save.foo.tag")], [SAVES]),
+    ],
+)
+def test_nothing_is_told_where_it_may_be_sent(told, decorators, forward):
+    assert told(*decorators, forward=forward) == []
+
+
+def test_w002_when_a_model_was_swapped(told, settings, monkeypatch):
+    monkeypatch.setattr("consumers.checks.handlers._swapped_for", {"foo.Tag": "foo.Label"}.get)
+    ((id, message, hint),) = told(receiver(post_save, sender="foo.Tag"))
+    assert (id, hint) == ("consumers.W002", "Write 'foo.Label'.")
+    assert "was swapped" in message
