@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from django.core.checks import CheckMessage, Warning
 from django.db.models.signals import ModelSignal
 
-from consumers.bindings import is_forwarded, is_missing_model, rules_about, sender_name
+from consumers.bindings import is_forwarded, rules_about, sender_name
 from consumers.handler import Handler
+from consumers.instances import model_named
 from publisher import conf
 from publisher.catalogue.signals import known_as
 
@@ -26,7 +27,7 @@ def check_asked_alone(handler: Handler) -> Iterator[CheckMessage]:
 def check_forwarded(handler: Handler) -> Iterator[CheckMessage]:
     """Of models of this project. Without rules it sends nothing, and what comes is another service's."""
     senders = [sender_name(sender) for signal, sender in handler.triggers if isinstance(signal, ModelSignal)]
-    labels = [label for label in senders if label is not None and not is_missing_model(label)]
+    labels = [label for label in senders if label is not None and model_named(label) is not None]
     if labels and len(labels) == len(handler.triggers) and conf.rules() and not is_forwarded(handler):
         yield Warning(
             f"{handler.path} is never called, unless another service sends its events: no rule here takes them.",
