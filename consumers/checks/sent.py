@@ -6,6 +6,7 @@ from django.core.checks import CheckMessage, Warning
 from django.db.models.signals import ModelSignal
 
 from consumers.bindings import is_forwarded, rules_about, sender_name
+from consumers.discovery import handler_modules
 from consumers.handler import Handler
 from consumers.instances import model_named
 from publisher import conf
@@ -25,7 +26,12 @@ def check_asked_alone(handler: Handler) -> Iterator[CheckMessage]:
 
 
 def check_forwarded(handler: Handler) -> Iterator[CheckMessage]:
-    """Of models of this project. Without rules it sends nothing, and what comes is another service's."""
+    """Of models of this project. Without rules it sends nothing, and what comes is another service's.
+
+    Not of handlers that only happen to be imported, as examples are.
+    """
+    if handler.function.__module__ not in handler_modules():
+        return
     senders = [sender_name(sender) for signal, sender in handler.triggers if isinstance(signal, ModelSignal)]
     labels = [label for label in senders if label is not None and model_named(label) is not None]
     if labels and len(labels) == len(handler.triggers) and conf.rules() and not is_forwarded(handler):

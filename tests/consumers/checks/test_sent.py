@@ -21,6 +21,7 @@ def told(settings, monkeypatch):
     def told(*decorators, forward=()):
         settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "HANDLERS": [], "FORWARD": list(forward)}
         monkeypatch.setattr("consumers.checks.handlers.handler_modules", lambda: ())
+        monkeypatch.setattr("consumers.checks.sent.handler_modules", lambda: (__name__,))
 
         def handle(sender=None, **kwargs): ...
 
