@@ -152,7 +152,9 @@ class Session:
     def _sorted(self, rows: Iterable[WaitingRow], now: float) -> tuple[list[WaitingRow], list[WaitingRow]]:
         """Those to send, and those to read again at once; what might overtake a nacked row is set aside."""
         rows = list(rows)
-        if not self._nacked and not any(map(self._may_lead_nowhere, rows)):
+        # As a rule all lead somewhere, which a set tells sooner than a look at each.
+        is_known = self._found.issuperset([row.routing_key for row in rows])
+        if not self._nacked and (is_known or not any(map(self._may_lead_nowhere, rows))):
             return rows, []
         careful = self._nacked.careful(now)
 
@@ -206,8 +208,9 @@ class Session:
                 self._unroutable(row)
             else:
                 self._done.append(row.id)
-                self._note_found(row.routing_key)
-                if row.id in self._probes:
+                if row.routing_key not in self._found:
+                    self._note_found(row.routing_key)
+                if self._probes and row.id in self._probes:
                     released.append(row)
         self._park(self._pathless, ParkedEvent.Kind.UNROUTABLE, NO_QUEUE)
         self._pathless.clear()
