@@ -11,6 +11,7 @@ from publisher.rules import UNROUTABLES, Redact, Rule, redact_from, rules_from
 if TYPE_CHECKING:
     from publisher.offload_entry import OffloadEntry
 
+ALL_DROPPED: Redact = (("*", "drop"),)
 DEFAULTS: dict[str, Any] = {
     "BROKER_URL": "amqp://guest:guest@localhost:5672/%2F",
     "EXCHANGE": "signals",
@@ -69,16 +70,12 @@ def redact() -> Redact:
         return redact_from(setting("REDACT"))
     except (TypeError, ValueError):
         # Not nothing: what it meant to hide would leave.
-        return (("*", "drop"),)
+        return ALL_DROPPED
 
 
 def is_redact_read() -> bool:
     """Whether REDACT can be read: until then, that all is dropped tells nothing of a name."""
-    try:
-        redact_from(setting("REDACT"))
-    except (TypeError, ValueError):
-        return False
-    return True
+    return redact() is not ALL_DROPPED
 
 
 def offload() -> tuple[OffloadEntry, ...]:

@@ -20,9 +20,8 @@ def tell(exc: BaseException, received: Received, handler: str, *, is_dead: bool)
     if path is None or isinstance(exc, Retry):
         return
     try:
-        import_string(path)(
-            exc, event=_event(received), handler=handler, attempt=received.attempt, is_dead=is_dead,
-        )  # fmt: skip
+        report = import_string(path)
+        report(exc, event=_event(received), handler=handler, attempt=received.attempt, is_dead=is_dead)
     except Exception as raised:
         logger.error("ON_FAILURE itself failed handler=%s: %s (%s)", handler, type(raised).__qualname__, where(raised))
 

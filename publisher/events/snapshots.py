@@ -30,7 +30,7 @@ from publisher.wire.event import Moment, moment_of, moment_of_now, new_event
 # What nobody can change, and JSON says as the codec would; at some, `Shape` has to look.
 LASTING = frozenset((*NATIVE, int, float, datetime))
 # As which a key may have been given that its column spells otherwise.
-KEYED = LASTING & {str, Decimal, datetime}
+KEYED = frozenset((str, Decimal, datetime))
 Values = tuple[Any, ...]
 # Names of kwargs, and types of what an instance and they hold.
 Kinds = tuple[str | type, ...]

@@ -1,8 +1,10 @@
 """Handlers are found in each app and where HANDLERS says."""
 
+import json
 import sys
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from consumers import registry
 from consumers.discovery import chosen, discover, handler_modules
@@ -73,6 +75,23 @@ def test_chosen_are_all_or_those_named():
     known = discover()
     assert chosen(known, []) == known
     assert [handler.name for handler in chosen(known, ["log", "greet"])] == ["log", "greet"]
+
+
+def test_chosen_are_those_that_are_not_left_out():
+    known = discover()
+    assert [handler for handler in known if handler.name != "log"] == list(chosen(known, [], ["log"]))
+    assert [handler.name for handler in chosen(known, ["log", "greet"], ["log"])] == ["greet"]
+    with pytest.raises(UnknownHandler, match="'lgo'"):
+        chosen(known, [], ["lgo"])
+
+
+def test_command_runs_all_but_those_that_are_left_out(capsys):
+    call_command("consume", "--list", "--except", "log", "--except", "greet", "--format", "json")
+    listed = {row["handler"] for row in json.loads(capsys.readouterr().out)}
+    assert "index" in listed
+    assert not listed & {"log", "greet"}
+    with pytest.raises(CommandError, match="--except leaves no handler"):
+        call_command("consume", "log", "--except", "log")
 
 
 def test_chosen_says_what_there_is_when_a_name_is_unknown():

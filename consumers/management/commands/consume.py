@@ -80,6 +80,8 @@ class Command(LongCommand):
             show([listed(each) for each in handlers], options["format"], title="Handlers", stdout=self.stdout)
         elif options["check"]:
             self._check(handlers, options)
+        elif not handlers and options["besides"]:
+            raise CommandError("--except leaves no handler to run.", returncode=EXIT_USAGE)
         elif not handlers:
             raise CommandError("There is no handler: write one in an app's consumers.py.", returncode=EXIT_CONFIG)
         else:

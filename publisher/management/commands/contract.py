@@ -22,7 +22,7 @@ class Command(BridgeCommand):
     help = (
         "What this project sends, as an AsyncAPI document with a JSON Schema for each routing key, made of the rules "
         "and the models. Without options it is compared with the file, and what would break consumers is told: a "
-        "field that is gone, is of another type, or may be null now."
+        "field that is gone or of another type, events that are not sent any more, or otherwise."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

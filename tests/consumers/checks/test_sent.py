@@ -73,8 +73,9 @@ def test_nothing_is_told_where_it_may_be_sent(told, decorators, forward):
     assert told(*decorators, forward=forward) == []
 
 
-def test_w002_when_a_model_was_swapped(told, settings, monkeypatch):
-    monkeypatch.setattr("consumers.checks.handlers._swapped_for", {"foo.Tag": "foo.Label"}.get)
-    ((id, message, hint),) = told(receiver(post_save, sender="foo.Tag"))
-    assert (id, hint) == ("consumers.W002", "Write 'foo.Label'.")
+def test_w002_when_a_model_was_swapped(told, settings):
+    assert told(receiver(post_save, sender="auth.User")) == []
+    settings.AUTH_USER_MODEL = "foo.Article"
+    ((id, message, hint),) = told(receiver(post_save, sender="auth.User"))
+    assert (id, hint) == ("consumers.W002", "Write 'foo.Article'.")
     assert "was swapped" in message
