@@ -15,6 +15,7 @@ from typing import Any
 
 from django.core.serializers.base import DeserializedObject
 from django.db import connections, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
 _made_atomic: dict[type[Model], Any] = {}
@@ -37,18 +38,16 @@ _NOTHING = nullcontext()
 
 def in_transaction(using: str) -> AbstractContextManager[None]:
     """One of its own where none is open. Inside one nothing changes: not even what an exception does to it."""
-    return _NOTHING if is_open(using) else transaction.atomic(using=using)
+    return _NOTHING if is_open(connections[using]) else transaction.atomic(using=using)
 
 
-def is_open(using: str) -> bool:
+def is_open(connection: BaseDatabaseWrapper) -> bool:
     """Whether a transaction is. Connects to a database that was not asked for anything yet."""
-    connection = connections[using]
     return connection.in_atomic_block or not connection.get_autocommit()
 
 
-def is_open_already(using: str) -> bool:
+def is_open_already(connection: BaseDatabaseWrapper) -> bool:
     """The same without connecting, where no connection is there: what needs no database must not wait for one."""
-    connection = connections[using]
     return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
 
 
@@ -71,7 +70,7 @@ def make_saves_atomic(model: type[Model]) -> None:
     def atomic_save_base(self: Model, *args: Any, **kwargs: Any) -> None:
         # `Model.save` gives `using`, and is the only caller of Django's own.
         using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
-        if is_open(using):
+        if is_open(connections[using]):
             save_base(self, *args, **kwargs)
         else:
             with _own_transaction(using, model):
@@ -111,7 +110,8 @@ def watch_loading() -> None:
         alias = using or router.db_for_write(model, instance=self.object)
         token = _is_loading.set(True)
         try:
-            with _own_transaction(alias, model) if model in _made_atomic and not is_open(alias) else _NOTHING:
+            is_apart = model in _made_atomic and not is_open(connections[alias])
+            with _own_transaction(alias, model) if is_apart else _NOTHING:
                 save(self, save_m2m, using, **kwargs)
         finally:
             _is_loading.reset(token)

@@ -99,7 +99,7 @@ def record(row: Callable[[], Row], using: str) -> None:
     """
     connection, event = connections[using], Pending(row, using)
     try:
-        waits = is_open(using)
+        waits = is_open(connection)
     except SynchronousOnlyOperation as exc:
         raise SentInAsyncCode(SentInAsyncCode.__doc__) from exc
     if waits:
@@ -117,8 +117,9 @@ def forbid_commit(error: Exception, using: str) -> None:
     def row() -> Row:
         raise EventNotMade(f"{EventNotMade.__doc__} ({error})") from error
 
-    if is_open_already(using):
-        _wait(connections[using], NotMade(row, using), is_robust=False)
+    connection = connections[using]
+    if is_open_already(connection):
+        _wait(connection, NotMade(row, using), is_robust=False)
 
 
 def after_commit(function: Callable[[], None], using: str) -> HandOver | None:
@@ -127,11 +128,12 @@ def after_commit(function: Callable[[], None], using: str) -> HandOver | None:
     Answers what waits for it, if anything does. None but the transaction holds that: a weak reference to it tells when
     it was rolled back.
     """
-    if not is_open_already(using):
+    connection = connections[using]
+    if not is_open_already(connection):
         function()
         return None
     hook = HandOver(function)
-    _wait(connections[using], hook, is_robust=True)
+    _wait(connection, hook, is_robust=True)
     return hook
 
 
