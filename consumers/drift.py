@@ -11,6 +11,7 @@ from urllib.request import Request, urlopen
 from consumers.exceptions import BindingsUnknown
 from publisher import conf
 from publisher.wire.connection import MISSING, PRESENT, Connection
+from publisher.wire.hosts import each_host
 from publisher.wire.printable import printable
 from publisher.wire.topology import Binding, Topology, dead_queue
 
@@ -117,7 +118,8 @@ def bindings_on_broker() -> set[Binding]:
 
 
 def _api_request() -> Request:
-    broker = urlsplit(conf.broker_url())
+    # All hosts have their user and vhost in common.
+    broker = urlsplit(each_host(conf.broker_url())[0])
     vhost = quote(unquote(broker.path.removeprefix("/")) or "/", safe="")
     user = f"{unquote(broker.username or 'guest')}:{unquote(broker.password or 'guest')}"
     token = b64encode(user.encode()).decode()

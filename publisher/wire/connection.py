@@ -8,7 +8,7 @@ confirms, deliveries and the owner's own work share one thread without locks. pi
 import encodings.idna  # noqa: F401
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,6 +17,7 @@ from pika.channel import Channel
 from pika.exceptions import AMQPError, ChannelClosed, ChannelClosedByBroker, StreamLostError
 
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable
+from publisher.wire.hosts import each_host
 from publisher.wire.loop import Loop
 from publisher.wire.reading import Contents, OnContent, ReadingConnection
 from publisher.wire.topology import Binding, Exchange, Queue, Topology
@@ -38,8 +39,12 @@ class Connection:
     """An open connection. Every method may raise BrokerUnavailable or BrokerRefused once the broker is gone."""
 
     def __init__(self, url: str, name: str, loop: Loop | None = None) -> None:
-        """Connects to `url`, waiting at most 15 seconds. The console lists the connection as `name`."""
-        parameters = parameters_of(url, name)
+        """Connects to `url`, or to the first of its hosts that answers, waiting at most 15 seconds.
+
+        The console lists the connection as `name`.
+        """
+        # What is wrong with any of them is told before one is asked.
+        hosts = [(host, parameters_of(host, name)) for host in each_host(url)]
         self.owns_loop = loop is None
         self.loop = loop or Loop()
         self.blocked = False
@@ -47,24 +52,33 @@ class Connection:
         # Without one, a single active consumer's unacknowledged messages go to the next one before those behind them.
         # After one RabbitMQ 3.10 to 4.0 give out the latter first.
         self.says_goodbye = True
-        self._address = address_of(url)
         try:
-            self._amqp = self._connect(parameters)
+            self.address, self._amqp = self._connect_to_any(hosts)
         except BaseException:
             self._release()
             raise
 
-    def _connect(self, parameters: pika.connection.Parameters) -> ReadingConnection:
+    def _connect_to_any(self, hosts: Sequence[tuple[str, pika.connection.Parameters]]) -> tuple[str, ReadingConnection]:
+        away: list[BrokerUnavailable] = []
+        for host, parameters in hosts:
+            address = address_of(host)
+            try:
+                return address, self._connect(address, parameters, OPEN_SECONDS / len(hosts))
+            except BrokerUnavailable as exc:
+                away.append(exc)
+        raise BrokerUnavailable("; ".join(map(str, away))) from away[-1]
+
+    def _connect(self, address: str, parameters: pika.connection.Parameters, seconds: float) -> ReadingConnection:
         done: list[Any] = []
         workflow = ReadingConnection.create_connection([parameters], done.append, self.loop.ioloop)
-        deadline = time.monotonic() + OPEN_SECONDS
+        deadline = time.monotonic() + seconds
         while not done and time.monotonic() < deadline:
             self.loop.poll(0.5)
         if not done:
             _abandon(workflow)
-            raise BrokerUnavailable(f"no answer from {self._address} within {OPEN_SECONDS:g} seconds")
+            raise BrokerUnavailable(f"no answer from {address} within {seconds:g} seconds")
         if isinstance(done[0], BaseException):
-            raise translated(done[0], self._address) from done[0]
+            raise translated(done[0], address) from done[0]
         amqp: ReadingConnection = done[0]
         amqp.add_on_close_callback(self._on_close)
         amqp.add_on_connection_blocked_callback(lambda *_: self._set_blocked(True))
@@ -123,17 +137,17 @@ class Connection:
     def check(self) -> None:
         """Raises when the connection was lost."""
         if self.lost is not None:
-            raise translated(self.lost, self._address) from self.lost
+            raise translated(self.lost, self.address) from self.lost
 
     def translated(self, reason: BaseException) -> BrokerUnavailable | BrokerRefused:
-        return translated(reason, self._address)
+        return translated(reason, self.address)
 
     def wait_for(self, is_done: Callable[[], object], timeout_seconds: float = OPEN_SECONDS) -> None:
         """Polls until `is_done`. Raises BrokerUnavailable when that takes too long."""
         deadline = time.monotonic() + timeout_seconds
         while not is_done():
             if time.monotonic() > deadline:
-                raise BrokerUnavailable(f"no answer from {self._address} within {timeout_seconds:g} seconds")
+                raise BrokerUnavailable(f"no answer from {self.address} within {timeout_seconds:g} seconds")
             self.poll(0.5)
 
     def open_channel(

@@ -23,7 +23,6 @@ from tenacity import (
 from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerUnavailable
 from publisher.wire.loop import Loop
-from publisher.wire.url import address_of
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +54,7 @@ def connect_patiently(
     )
     connection: Connection | None = attempts(lambda: Connection(url(), name, loop))
     if connection is not None:
-        logger.info("connected broker=%s as=%s", address_of(url()), name)
+        logger.info("connected broker=%s as=%s", connection.address, name)
     return connection
 
 

@@ -6,9 +6,11 @@ from types import NoneType
 from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
+from publisher.wire.hosts import each_host
+
 URL_HINT = (
-    "write amqp://user:password@host:5672/vhost, or amqps:// for TLS; in user, password and vhost @ is %40, # is %23 "
-    "and / is %2F"
+    "write amqp://user:password@host:5672/vhost, or amqps:// for TLS, the hosts of a cluster with commas between; in "
+    "user, password and vhost @ is %40, # is %23 and / is %2F"
 )
 NO_URL = "is not an AMQP URL"
 AUTHORITIES = frozenset(("ca_certs", "cafile", "ca_path", "capath", "ca_data", "cadata"))
@@ -70,9 +72,14 @@ def flaw_of(url: str) -> str | None:
     # What reads URLs strips it, or not.
     if url != url.strip() or not BREAKS.isdisjoint(url):
         return "begins or ends with a space, or has a line break or a tab in it"
+    return next((flaw for host in each_host(url) if (flaw := _flaw_of_one(host))), None)
+
+
+def _flaw_of_one(url: str) -> str | None:
     try:
         parts = urlsplit(url)
-        is_whole = parts.scheme in ("amqp", "amqps") and bool(parts.hostname) and parts.port != 0
+        host = parts.hostname
+        is_whole = parts.scheme in ("amqp", "amqps") and bool(host) and " " not in str(host) and parts.port != 0
     except ValueError:
         return NO_URL
     if not is_whole or not _is_escaped(parts):

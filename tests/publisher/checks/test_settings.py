@@ -89,6 +89,7 @@ def test_e002_when_a_key_is_no_text(settings):
     [
         "http://u:planted@h/", "amqp://", "localhost", "", None, 5, "amqp://u:planted@h:port/", "amqp://[u:planted@h",
         "amqp://u:planted@h:99999/", "amqp://u:pl@nted/planted#x@h:5672/", "amqp://u:planted?@h/", "amqp://u:p@h/planted/x",
+        "amqp://u:planted@h,/", "amqp://u:planted@h, h2/", "amqp://u:planted@h,h2:port/",
     ],
     ids=repr,
 )  # fmt: skip
@@ -139,6 +140,7 @@ def test_e003_says_what_is_wrong_with_a_part_of_the_url(check, url, says):
         "amqp://u:p%40%2F%23@h:5672/%2F",
         "amqps://h/vhost?heartbeat=9",
         "amqp://u:p@h//",
+        "amqp://u:p@h:5672,h2,[::1]:5673/vhost?heartbeat=9",
         "amqps://h/?ssl_options={'ca_certs': '/a.pem'}&socket_timeout=5",
         "amqp://h/?ssl_options=None&tcp_options=None&client_properties={}",
         "amqp://h/?heartbeat=0&channel_max=8&frame_max=4096&connection_attempts=1&retry_delay=0.5",

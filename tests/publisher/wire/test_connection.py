@@ -148,6 +148,47 @@ def test_broker_is_unavailable_at_once_when_the_port_is_closed():
     assert PASSWORD not in str(caught.value)
 
 
+def host_of(url):
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def with_hosts(url, *hosts):
+    return url.replace(host_of(url), ",".join(hosts))
+
+
+def test_connection_is_to_the_first_host_that_answers(broker_url):
+    there, away = host_of(broker_url), f"127.0.0.1:{closed_port()}"
+    for hosts in ((away, there), (there, away)):
+        with Connection(with_hosts(broker_url, *hosts), "test") as connection:
+            assert connection.address == address_of(broker_url)
+
+
+def test_host_that_says_nothing_has_its_share_of_the_time(broker_url, monkeypatch):
+    monkeypatch.setattr("publisher.wire.connection.OPEN_SECONDS", 2.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url, began = (
+            with_hosts(broker_url, f"127.0.0.1:{silent.getsockname()[1]}", host_of(broker_url)),
+            time.monotonic(),
+        )
+        with Connection(url, "test") as connection:
+            assert connection.address == address_of(broker_url)
+    assert time.monotonic() - began >= 1
+
+
+def test_all_hosts_that_are_away_are_named():
+    hosts = [f"127.0.0.1:{closed_port()}" for _ in range(2)]
+    with pytest.raises(BrokerUnavailable) as caught:
+        Connection(with_hosts(f"amqp://user:{PASSWORD}@host/", *hosts), "test")
+    assert all(host in str(caught.value) for host in hosts)
+    assert PASSWORD not in str(caught.value)
+
+
+def test_next_host_is_not_asked_where_the_first_refuses(broker_url):
+    url = with_hosts(with_changes(broker_url, password="wrong"), host_of(broker_url), f"127.0.0.1:{closed_port()}")
+    with pytest.raises(BrokerRefused, match="refused the user"):
+        Connection(url, "test")
+
+
 def test_broker_is_unavailable_when_the_host_has_no_address():
     with pytest.raises(BrokerUnavailable) as caught:
         Connection(f"amqp://user:{PASSWORD}@no-such-host.invalid/%2F", "test")
