@@ -38,3 +38,11 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.subscription} {self.event_id}: {self.count}"
+
+
+class DeadLetter(Attempt):
+    """What the admin lists: the letters themselves are in the broker. A proxy, since it has no table of its own."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ("view", "change", "delete")

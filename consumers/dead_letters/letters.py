@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 from consumers.bindings import queue_of
@@ -120,16 +121,24 @@ class Letters:
     """Those of these handlers that are wanted, where they lie; what is not replayed or discarded stays there.
 
     `reasons` are those of all that were looked at, whether they were wanted or not. With `of_one_handler`, whatever is
-    done raises LettersOfSeveral, before anything is, where an id is found with several.
+    done raises LettersOfSeveral, before anything is, where an id is found with several. Of each handler, no more than
+    the first `most` are looked at.
     """
 
     def __init__(
-        self, connection: Connection, owners: Iterable[Owner], wanted: Wanted, *, of_one_handler: bool = False
+        self,
+        connection: Connection,
+        owners: Iterable[Owner],
+        wanted: Wanted,
+        *,
+        of_one_handler: bool = False,
+        most: float = inf,
     ) -> None:
         self._connection = connection
         self._owners = owners
         self._wanted = wanted
         self._of_one_handler = of_one_handler
+        self._most = most
         self.reasons: Counter[str] = Counter()
 
     def __iter__(self) -> Iterator[tuple[DeadLetter, Delivery]]:
@@ -154,7 +163,7 @@ class Letters:
                 yield letter
 
     def _shelves(self) -> Iterator[Shelved]:
-        shelves = ((owner, Shelf(self._connection, dead_queue(owner.queue))) for owner in self._owners)
+        shelves = ((owner, Shelf(self._connection, dead_queue(owner.queue), self._most)) for owner in self._owners)
         found = ((owner, shelf, self._on(shelf, owner)) for owner, shelf in shelves)
         return self._of_one(found) if self._of_one_handler else found
 

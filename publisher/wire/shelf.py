@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from hashlib import sha256
+from math import inf
 from typing import Any, TypeVar
 
 from pika import BasicProperties
@@ -28,20 +29,23 @@ PREFETCH = 60_000
 
 
 class Shelf:
-    """The messages of one queue, each delivered once and given back when the shelf is closed, unless it was removed."""
+    """The first `most` messages of one queue, each delivered once and given back, when the shelf is closed, unless it
+    was removed.
+    """
 
-    def __init__(self, connection: Connection, queue: str) -> None:
+    def __init__(self, connection: Connection, queue: str, most: float = inf) -> None:
         self.connection = connection
         self.queue = queue
+        self._most = most
         self._arrived: list[Delivery] = []
         self._intake = Intake(connection, self._arrived.append)
 
     def __iter__(self) -> Iterator[Delivery]:
-        """As many as were there at the beginning. Raises BrokerUnavailable when they do not come."""
-        waiting = self.connection.count_messages(self.queue) or 0
+        """As many of them as were there at the beginning. Raises BrokerUnavailable when they do not come."""
+        waiting = min(self.connection.count_messages(self.queue) or 0, self._most)
         if not waiting:
             return
-        self._intake.consume(self.queue, min(waiting, PREFETCH))
+        self._intake.consume(self.queue, int(min(waiting, PREFETCH)))
         seen = 0
         while seen < waiting:
             if len(self._intake.unacked) >= PREFETCH:
@@ -52,7 +56,7 @@ class Shelf:
             seen += len(arrived)
             yield from arrived
 
-    def _wait(self, seen: int, waiting: int) -> None:
+    def _wait(self, seen: int, waiting: float) -> None:
         try:
             self.connection.wait_for(lambda: self._arrived, GLANCE_SECONDS)
         except BrokerUnavailable as exc:

@@ -18,7 +18,6 @@ from consumers import BatchFailed, Event, current_event, registry, subscribe
 from consumers.bindings import topology_of
 from consumers.dead_letters.letters import Letters
 from consumers.dead_letters.rehearsal import rehearse
-from consumers.discovery import discover
 from consumers.management.commands.deadletters import Command
 from consumers.registry import Handler
 from consumers.testing import deliver, event_from
@@ -28,36 +27,10 @@ from publisher.wire.event import encode_event
 from publisher.wire.glance import subject_of
 from publisher.wire.topology import subscription
 from tests.bar.models import Seen
+from tests.consumers.dead_letters.moments import MINUTES_AGO
 from tests.foo.models import Article
 from tests.foo.signals import article_flagged
 from tests.stage import eventually
-
-MINUTES_AGO = {
-    minutes: (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat() for minutes in (1, 10, 100)
-}  # fmt: skip
-
-
-@pytest.fixture
-def declared(bridge, queues):
-    """The queues of all handlers of tests.bar, empty."""
-    with Connection(bridge["BROKER_URL"], "test") as connection:
-        connection.declare(topology_of(discover()))
-    return queues
-
-
-@pytest.fixture
-def bury(declared):
-    def bury(handler, id, *, reason="failed", exception="builtins.ValueError", minutes=1, key="a.key", **more):
-        headers = {
-            "x-reason": reason, "x-exception": exception, "x-text": more.get("text", f"text of {id}"),
-            "x-attempts": 5, "x-host": "web1",
-            "x-last-failed-at": MINUTES_AGO[minutes], "x-first-failed-at": MINUTES_AGO[100], "x-routing-key": key,
-            "own": "header",
-        }  # fmt: skip
-        body = more.get("body", b'{"id": "%s"}' % id.encode())
-        declared.publish_to(f"{handler}.dead", body, message_id=id, headers=headers)
-
-    return bury
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import os
 import sys
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from project.demo.crew import ProcessEnded
@@ -15,6 +16,7 @@ from project.demo.stage import StageMissing, queues
 from project.demo.visitors import VisitFailed, load_visitors
 
 USERS = "ada, grace or linus with the password demo"
+THE_ADMIN = "; in the admin, which has a page of dead letters, as admin with the password admin"
 FAILURES = (NotStarted, ProcessEnded, StageMissing, VisitFailed)
 
 
@@ -56,7 +58,7 @@ class Command(BaseCommand):
             self._conclude(report, outcome, options["format"])
             if not options["once"]:
                 report.step("The site stays up, and reactions are shown as they arrive. Ctrl-C ends it.")
-                report.step(f"Log in as {USERS}.")
+                report.step(f"Log in as {USERS}{THE_ADMIN if settings.DEBUG else ''}.")
                 report.step(f"In another terminal, one of its consumers as a script of its own:\n{script()}")
                 play.stay()
         return 1 if outcome.missing else 0

@@ -1,0 +1,113 @@
+"""Dead letters for pages of the admin: asked for over a connection of the page's own, which is closed with it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from urllib.parse import parse_qs, urlencode
+
+from consumers.dead_letters.letters import DeadLetter, Letters, Wanted, owners_of, routing_key_of
+from publisher import conf
+from publisher.wire.connection import Connection
+from publisher.wire.sender import Outcome
+from publisher.wire.topology import dead_queue
+
+# A page shows so many, and the broker sends no more of a queue for it.
+MOST_LETTERS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Name:
+    """Whose letter, and which: as a form and an address name it."""
+
+    handler: str
+    id: str
+
+    def __str__(self) -> str:
+        return urlencode({"handler": self.handler, "id": self.id})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """How many letters there are of each handler, and the first of those that are looked at."""
+
+    counts: dict[str, int]
+    letters: list[tuple[Name, DeadLetter]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """One letter, with the message that it is."""
+
+    letter: DeadLetter
+    routing_key: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """How many the broker took for their handlers, and how many stay where they were."""
+
+    confirmed: int
+    stay: int
+
+
+def name_from(text: str) -> Name:
+    """What `str(name)` said; of nobody's where it is no such text."""
+    given = parse_qs(text)
+    return Name(handler=given.get("handler", [""])[0], id=given.get("id", [""])[0])
+
+
+def overview(handler: str = "") -> Overview:
+    """Of all handlers in the code; the letters are those of `handler`, which may be the name of a queue, where given.
+
+    Raises UnknownHandler, HandlersNotImportable, BrokerUnavailable, BrokerRefused. So do the others.
+    """
+    with _connected() as connection:
+        owners = owners_of([], connection)
+        chosen = owners_of([handler], connection) if handler else owners
+        counts = {owner.name: connection.count_messages(dead_queue(owner.queue)) or 0 for owner in {*owners, *chosen}}
+        found = Letters(connection, chosen, Wanted(), most=MOST_LETTERS)
+        letters = [(Name(handler=letter.handler, id=letter.id), letter) for letter, _ in islice(found, MOST_LETTERS)]
+    return Overview(counts=dict(sorted(counts.items())), letters=letters)
+
+
+def opened(name: Name) -> Opened | None:
+    """None where it is not there any more."""
+    with _connected() as connection:
+        for letter, delivery in _letters(connection, name.handler, [name.id]):
+            return Opened(letter=letter, routing_key=routing_key_of(delivery), body=delivery.body)
+    return None
+
+
+def replay(names: Iterable[Name]) -> Replayed:
+    """To their handlers again, as new."""
+    outcomes: list[Outcome] = []
+    with _connected() as connection:
+        for handler, ids in _by_handler(names).items():
+            outcomes += [outcome for _, outcome in _letters(connection, handler, ids).replay()]
+    confirmed = outcomes.count(Outcome.CONFIRMED)
+    return Replayed(confirmed=confirmed, stay=len(outcomes) - confirmed)
+
+
+def discard(names: Iterable[Name]) -> int:
+    """Removes them for good. How many there were."""
+    count = 0
+    with _connected() as connection:
+        for handler, ids in _by_handler(names).items():
+            count += sum(1 for _ in _letters(connection, handler, ids).discard())
+    return count
+
+
+def _connected() -> Connection:
+    return Connection(conf.broker_url(), "admin")
+
+
+def _letters(connection: Connection, handler: str, ids: Iterable[str]) -> Letters:
+    return Letters(connection, owners_of([handler], connection), Wanted(ids=frozenset(ids)))
+
+
+def _by_handler(names: Iterable[Name]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(name.handler, []).append(name.id)
+    return found
