@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from publisher.wire.routing import KEY_BYTES
+from publisher.wire.routing import KEY_BYTES, KEY_HEADER
 
 ATTEMPT = "x-attempt"
 DUE_AT = "x-due-at"
 FIRST_FAILED_AT = "x-first-failed-at"
-ROUTING_KEY = "x-routing-key"
+ROUTING_KEY = KEY_HEADER
 # What a dead letter says of its end.
 REASON = "x-reason"
 EXCEPTION = "x-exception"

@@ -23,9 +23,8 @@ from publisher.relay.nacked import Nacked
 from publisher.relay.wanted import Wanted
 from publisher.wire.errors import MessageRefused
 from publisher.wire.glance import told_of
-from publisher.wire.outgoing import message_of
+from publisher.wire.outgoing import relayed
 from publisher.wire.sender import Outcome, Sender
-from publisher.wire.topology import addressed
 
 logger = logging.getLogger(__name__)
 
@@ -106,9 +105,7 @@ class Session:
         exchange, service = self.sender.exchange, conf.service()
         self._in_flight_bytes += sum(len(row.body) for row in rows)
         try:
-            self.sender.send_all(
-                (row, message_of(row, service, to=addressed(exchange, row.routing_key))) for row in rows
-            )
+            self.sender.send_all((row, relayed(row, service, exchange)) for row in rows)
         except MessageRefused as exc:
             if not self.sender.is_open:
                 raise

@@ -2,9 +2,14 @@
 
 from typing import Protocol
 
+from msgspec.structs import replace
+from pika import BasicProperties
+
 from publisher.wire.event import CONTENT_TYPE, seconds_of
 from publisher.wire.frames import Message
 from publisher.wire.glance import correlation_of
+from publisher.wire.routing import KEY_HEADER, ONE_QUEUE_MARK, OneQueue
+from publisher.wire.topology import addressed, return_exchange
 
 
 class Outgoing(Protocol):
@@ -38,3 +43,26 @@ def message_of(event: Outgoing, service: str, *, to: tuple[str | None, str]) -> 
         app_id=service,
         timestamp=seconds_of(event.message_id),
     )
+
+
+def relayed(event: Outgoing, service: str, exchange: str) -> Message:
+    """To where its key sends it: the topic exchange, an offloaded receiver's queue, or the one queue that it names."""
+    if event.routing_key.startswith(ONE_QUEUE_MARK):
+        return _to_one_queue(event, service, exchange)
+    return message_of(event, service, to=addressed(exchange, event.routing_key))
+
+
+def _to_one_queue(event: Outgoing, service: str, exchange: str) -> Message:
+    queue, key = OneQueue.read(event.routing_key)
+    message = message_of(event, service, to=(return_exchange(exchange), queue))
+    properties = BasicProperties(
+        content_type=message.content_type,
+        headers={KEY_HEADER: key},
+        delivery_mode=2,
+        correlation_id=message.correlation_id,
+        message_id=message.message_id,
+        timestamp=message.timestamp,
+        type=message.type,
+        app_id=message.app_id,
+    )
+    return replace(message, properties=b"".join(properties.encode()))

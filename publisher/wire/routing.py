@@ -3,11 +3,16 @@
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote
 
 KEY_BYTES = 255
 # Where an outbox's key begins with it, the rest is the name of an offloaded receiver's queue.
 QUEUE_MARK = "@"
+# And with this, the name of a queue that alone gets the event, and the key that the event is under.
+ONE_QUEUE_MARK = "@@"
+# What notes that key on a message that comes by its queue's name.
+KEY_HEADER = "x-routing-key"
 # Words that a pattern can name, of a sender that is text: no wildcards, no spaces, none of them empty.
 WORDS = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 WORDS_BYTES = 100
@@ -38,6 +43,27 @@ def formatted_key(template: str, values: Mapping[str, Any]) -> str:
     if key.startswith(QUEUE_MARK):
         raise ValueError(f"it begins with {QUEUE_MARK}, as the names of offloaded receivers do")
     return key
+
+
+class OneQueue(NamedTuple):
+    """Where an event goes that is for one queue alone, and the key that it is under."""
+
+    queue: str
+    key: str
+
+    @property
+    def marked(self) -> str:
+        """As an outbox has it.
+
+        >>> OneQueue("shop.index", "db.post_save.shop.order").marked
+        '@@shop.index db.post_save.shop.order'
+        """
+        return f"{ONE_QUEUE_MARK}{quote(self.queue)} {self.key}"
+
+    @classmethod
+    def read(cls, marked: str) -> "OneQueue":
+        queue, _, key = marked.removeprefix(ONE_QUEUE_MARK).partition(" ")
+        return cls(unquote(queue), key)
 
 
 def class_label(kind: type) -> str:

@@ -69,7 +69,7 @@ def dead_exchange(exchange: str) -> str:
 
 
 def return_exchange(exchange: str) -> str:
-    """The direct exchange back to a subscription's queue, by its name: after a wait, or from the dead letters."""
+    """The direct exchange to one subscription's queue, by its name: after a wait, from dead letters, or backfilled."""
     return f"{exchange}.return"
 
 
@@ -108,13 +108,17 @@ def asking(exchange: str) -> Topology:
 
 def published_to(exchange: str) -> Topology:
     """What a relay needs, whatever its settings: the rows in its outbox may be of a process with others."""
-    return events_exchange(exchange) + offloading(exchange)
+    return events_exchange(exchange) + offloading(exchange) + returning(exchange)
+
+
+def returning(exchange: str) -> Topology:
+    """What brings a message to one queue, by its name."""
+    return Topology(exchanges=(Exchange(name=return_exchange(exchange), kind="direct"),))
 
 
 def waiting(exchange: str, tiers_seconds: Iterable[int]) -> Topology:
     """The queues that events wait in between attempts, shared by all: a message's routing key is its way back."""
-    back = return_exchange(exchange)
-    whole = Topology(exchanges=(Exchange(name=back, kind="direct"),))
+    back, whole = return_exchange(exchange), returning(exchange)
     for tier in tiers_seconds:
         name = retry_exchange(exchange, tier)
         arguments: dict[str, str | int | bool] = {

@@ -1,6 +1,7 @@
 """What becomes of rows that the broker does not take: parked, kept or counted, alone, and never in silence."""
 
 import json
+import re
 import time
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ from publisher.wire.sender import Outcome
 from tests.leasing import held
 from tests.publisher.relay.test_nacked import Silent
 from tests.queues import Queues
-from tests.stage import eventually
+from tests.stage import ROOT, eventually
 
 TRACED = """
 from publisher.wire.origin import Origin, originating
@@ -250,6 +251,25 @@ def test_event_is_parked_alone_when_topic_permissions_forbid_its_key(stage, queu
     (parked,) = ledger(stage)["parked"]
     assert parked["id"] == 2
     assert "access to topic 'shop.order'" in parked["reason"]
+    broker.ctl("delete_user", user)
+    queues.delete("q")
+
+
+def test_relay_needs_no_more_permissions_than_the_documentation_gives_it(stage, queues, broker):
+    if broker.ctl is None:
+        pytest.skip("somebody else's broker: no users are added there")
+    documented = re.search(r"-p bridge shop-relay +'(.*?)' '(.*?)' '(.*?)'", (ROOT / "docs/operations.md").read_text())
+    permissions = [pattern.replace("signals", re.escape(queues.exchange)) for pattern in documented.groups()]
+    queues.bind("q", "db.#")
+    user, url = queues.service, urlsplit(stage.env["BROKER_URL"])
+    broker.ctl("add_user", user, "password")
+    broker.ctl("set_permissions", user, *permissions)
+    stage.python(SAVE.format(titles="abc"))
+    stage.database.rows("UPDATE publisher_outboxevent SET routing_key = %s WHERE id = 2", [f"@{queues.service}.x"])
+    stage.database.rows("UPDATE publisher_outboxevent SET routing_key = %s WHERE id = 3", [f"@@{queues.service}.x k"])
+    stage.manage("relay", "--once", BROKER_URL=f"{url.scheme}://{user}:password@{url.hostname}:{url.port}{url.path}")
+    assert stage.outbox() == 0
+    assert titles(queues.take("q")) == ["a"]
     broker.ctl("delete_user", user)
     queues.delete("q")
 

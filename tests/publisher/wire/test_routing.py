@@ -2,7 +2,7 @@
 
 import pytest
 
-from publisher.wire.routing import KEY_BYTES, class_label, formatted_key, matches, routing_key, shortened
+from publisher.wire.routing import KEY_BYTES, OneQueue, class_label, formatted_key, matches, routing_key, shortened
 
 TABLE = [
     ("db.post_save.blog.comment", "db.post_save.blog.comment", True),
@@ -125,3 +125,10 @@ def test_matches_agrees_with_the_broker(queues):
 
 def test_key_has_no_nul_which_postgresql_does_not_take():
     assert formatted_key("a.{kwargs[reason]}", {"kwargs": {"reason": "b\0c"}}) == "a.bc"
+
+
+@pytest.mark.parametrize("queue", ["shop.index", "my shop.index", "a%20b/c.é", "x@@y"])
+@pytest.mark.parametrize("key", ["db.post_save.shop.order", "a key of two", ""])
+def test_one_queue_and_its_key_are_read_as_they_were_written(queue, key):
+    one = OneQueue(queue, key)
+    assert OneQueue.read(one.marked) == one

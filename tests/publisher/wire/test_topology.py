@@ -21,8 +21,8 @@ from publisher.wire.topology import (
 def test_exchange_of_events_is_a_topic_exchange():
     topic = Exchange(name="signals", kind="topic")
     assert events_exchange("signals") == Topology(exchanges=(topic,))
-    offload = Exchange(name="signals.offload", kind="direct")
-    assert published_to("signals") == Topology(exchanges=(topic, offload))
+    offload, back = (Exchange(name=f"signals.{name}", kind="direct") for name in ("offload", "return"))
+    assert published_to("signals") == Topology(exchanges=(topic, offload, back))
 
 
 def test_subscription_is_a_quorum_queue_with_dead_letters():

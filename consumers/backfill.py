@@ -1,0 +1,107 @@
+"""Events of rows that are there already, for one handler, which came later than they did.
+
+They wait in the outbox as any others do, written by the transaction that reads their rows, which it locks: so they are
+in order with what is written meanwhile. The relay brings them to the handler's queue, and to no other.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from threading import Event as Flag
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Model, QuerySet
+from django.db.models.signals import post_save
+
+from consumers.bindings import is_bound, known_signal, rules_about
+from consumers.dead_letters.letters import Owner
+from publisher import conf
+from publisher.events.dispatch import Encoded, encoded_event
+from publisher.events.rows import row_of
+from publisher.forwarding import is_wanted
+from publisher.outbox.querysets import outbox
+from publisher.outbox.writing import record
+from publisher.rules import Rule
+from publisher.wire.routing import OneQueue
+
+PAGE_ROWS = 500
+# No more wait at a time: what is written meanwhile is behind them.
+MOST_WAITING = 2_000
+LOOK_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far it is: the last row's key, how many events were written, and how many rows are none for this handler."""
+
+    pk: Any
+    written: int
+    left_out: int
+
+
+class Backfill:
+    """The rows of `queryset`, which is in no order of its own, as a `post_save` each, `created` being False.
+
+    `using` is the database that the rows are read from, and that their events are written to.
+    """
+
+    def __init__(self, queryset: QuerySet[Any], owner: Owner, using: str, after: Any = None) -> None:
+        self.known = known_signal(post_save)
+        self.model: type[Model] = queryset.model
+        self.rules = [rule for rule in rules_about(self.known) if self._takes(rule)]
+        self._rows = queryset.using(using).order_by("pk")
+        self._owner = owner
+        self._using = using
+        self._after = after
+
+    def _takes(self, rule: Rule) -> bool:
+        return rule.delivery != "ask" and rule.takes_sender(self.model._meta.label_lower)
+
+    def count(self) -> int:
+        """How many rows there are."""
+        return self._behind(self._after).count()
+
+    def run(self, stop: Flag, wait: Callable[[int], object] = lambda waiting: None) -> Iterator[Progress]:
+        """Page by page, until `stop` is set. `wait` is called with how many events wait, while the relay catches up."""
+        progress = Progress(pk=self._after, written=0, left_out=0)
+        while not stop.is_set():
+            if (waiting := self._waiting()) >= MOST_WAITING:
+                wait(waiting)
+                stop.wait(LOOK_SECONDS)
+                continue
+            with transaction.atomic(using=self._using):
+                page = list(self._behind(progress.pk).select_for_update()[:PAGE_ROWS])
+                written = sum(map(self._write, page))
+            if not page:
+                return
+            progress = Progress(
+                pk=page[-1].pk,
+                written=progress.written + written,
+                left_out=progress.left_out + len(page) - written,
+            )
+            yield progress
+
+    def _waiting(self) -> int:
+        return outbox(self._using).all()[:MOST_WAITING].count()
+
+    def _behind(self, pk: Any) -> QuerySet[Any]:
+        return self._rows if pk is None else self._rows.filter(pk__gt=pk)
+
+    def _write(self, instance: Model) -> bool:
+        """Whether its event is one that the handler takes."""
+        kwargs = {
+            "instance": instance, "created": False, "update_fields": None, "raw": False, "using": self._using,
+        }  # fmt: skip
+        rule = next((rule for rule in self.rules if rule.when is None or is_wanted(rule, self.model, kwargs)), None)
+        if rule is None:
+            return False
+        encoded = encoded_event(self.known, self.model, kwargs, rule, conf.service())
+        handler = self._owner.handler
+        if handler is not None and not is_bound(handler, encoded.routing_key):
+            return False
+        row = row_of(self._addressed(encoded), rule)._replace(keep_unroutable=True)
+        record(lambda: row, self._using)
+        return True
+
+    def _addressed(self, encoded: Encoded) -> Encoded:
+        return encoded._replace(routing_key=OneQueue(self._owner.queue, encoded.routing_key).marked)

@@ -1,0 +1,170 @@
+"""Bring rows that are there already to a handler that is new."""
+
+import time
+from argparse import ArgumentTypeError
+from threading import Event as Flag
+from typing import Any
+
+from django.apps import apps
+from django.core.exceptions import FieldError, ValidationError
+from django.core.management.base import CommandError, CommandParser, OutputWrapper
+from django.db import Error as DatabaseTrouble
+from django.db import router
+from django.db.models import Model, QuerySet
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from consumers.backfill import Backfill
+from consumers.backfill import Progress as Done
+from consumers.dead_letters.letters import Owner, owners_of
+from consumers.exceptions import HandlersNotImportable, UnknownHandler
+from consumers.management.commands.deadletters import owner_name
+from publisher import conf
+from publisher.commands import BridgeCommand
+from publisher.hints import near
+from publisher.terminal import alias
+from publisher.wire.connection import Connection
+from publisher.wire.errors import BrokerRefused, BrokerUnavailable, EncoderFailed, NotEncodable
+from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
+from publisher.wire.lifecycle import stopping_on_signals
+from publisher.wire.printable import printable
+
+PATIENCE_SECONDS = 10.0
+
+
+def model_of(label: str) -> type[Model]:
+    """Raises ArgumentTypeError, which argparse shows."""
+    try:
+        return apps.get_model(label)
+    except (LookupError, ValueError) as exc:
+        labels = [model._meta.label for model in apps.get_models()]
+        raise ArgumentTypeError(f"there is no model {label!r}. {near(label, labels)}") from exc
+
+
+def lookup(text: str) -> tuple[str, str]:
+    """`status=paid`, as `filter()` has it. Raises ArgumentTypeError, which argparse shows."""
+    field, mark, value = text.partition("=")
+    if not (field and mark):
+        raise ArgumentTypeError(f"it is FIELD=VALUE, as in status=paid or pk__gte=100, not {text!r}")
+    return field, value
+
+
+class Command(BridgeCommand):
+    help = (
+        "Sends an event of each row that is there to one handler alone, which came later than the rows: a post_save, "
+        "with created=False, of what its rule lets out. The events go through the outbox, in order with what is "
+        "written meanwhile, some thousands at a time: the relay and the handler have to run. Where it was ended, it "
+        "tells how to go on."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("model", type=model_of, metavar="MODEL", help="as in orders.Order")
+        parser.add_argument(
+            "--to", required=True, type=owner_name, metavar="HANDLER", help="its name, or its queue's: SERVICE.NAME"
+        )
+        parser.add_argument(
+            "--where", action="append", default=[], type=lookup, metavar="FIELD=VALUE",
+            help="rows of this alone, as filter() has it: status=paid, pk__gte=100",
+        )  # fmt: skip
+        parser.add_argument("--after", metavar="KEY", help="rows behind this primary key alone")
+        parser.add_argument(
+            "--database", type=alias, metavar="ALIAS", help="which one's rows (default: that which they are written to)"
+        )
+
+    def handle(self, *args: Any, model: type[Model], to: str, **options: Any) -> None:
+        using = options["database"] or router.db_for_write(model)
+        after = self._key(model, options["after"])
+        backfill = Backfill(self._rows(model, options["where"]), self._owner(to), using, after)
+        if not backfill.rules:
+            raise CommandError(
+                f"post_save of {model._meta.label} is not forwarded: a rule of FORWARD has to say what leaves.",
+                returncode=EXIT_USAGE,
+            )
+        self._run(backfill, Done(pk=after, written=0, left_out=0), to)
+
+    def _rows(self, model: type[Model], lookups: list[tuple[str, str]]) -> QuerySet[Any]:
+        try:
+            return model._default_manager.filter(**dict(lookups))
+        except (FieldError, ValueError, ValidationError) as exc:
+            raise CommandError(f"--where: {printable(exc)}", returncode=EXIT_USAGE) from exc
+
+    def _key(self, model: type[Model], text: str | None) -> Any:
+        try:
+            return None if text is None else model._meta.pk.to_python(text)
+        except (ValueError, ValidationError) as exc:
+            raise CommandError(f"--after: {printable(exc)}", returncode=EXIT_USAGE) from exc
+
+    def _owner(self, name: str) -> Owner:
+        try:
+            with Connection(conf.broker_url(), "backfill") as connection:
+                (owner,) = owners_of([name], connection)
+                is_there = connection.count_messages(owner.queue) is not None
+        except UnknownHandler as exc:
+            raise CommandError(str(exc), returncode=EXIT_USAGE) from exc
+        except BrokerUnavailable as exc:
+            raise CommandError(str(exc), returncode=1) from exc
+        except (BrokerRefused, HandlersNotImportable) as exc:
+            raise CommandError(str(exc), returncode=EXIT_CONFIG) from exc
+        if problem := problem_with(owner, is_there=is_there):
+            raise CommandError(problem, returncode=EXIT_USAGE)
+        return owner
+
+    def _run(self, backfill: Backfill, done: Done, to: str) -> None:
+        terminal, stop, impatience = Console(stderr=True), Flag(), Impatience(self.stderr)
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
+        try:
+            with (
+                stopping_on_signals(stop),
+                Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as bar,
+            ):
+                task = bar.add_task(f"{backfill.model._meta.label} to {to}", total=backfill.count())
+                for done in backfill.run(stop, impatience.wait):
+                    bar.update(task, completed=done.written + done.left_out)
+                    impatience.over()
+        except (DatabaseTrouble, EncoderFailed, NotEncodable) as exc:
+            raise CommandError(f"{printable(exc)} {told(done, to)} {go_on(done)}", returncode=1) from exc
+        self.stdout.write(f"{told(done, to)} {go_on(done)}" if stop.is_set() else told(done, to))
+
+
+class Impatience:
+    """Asks after the relay, when it has long taken nothing."""
+
+    def __init__(self, stderr: OutputWrapper) -> None:
+        self._stderr = stderr
+        self._since: float | None = None
+
+    def over(self) -> None:
+        self._since = None
+
+    def wait(self, waiting: int) -> None:
+        now = time.monotonic()
+        self._since = self._since or now
+        if now - self._since > PATIENCE_SECONDS:
+            self._stderr.write(f"{waiting:,} events wait in the outbox: is `manage.py relay` at work?")
+            self._since = now
+
+
+def problem_with(owner: Owner, *, is_there: bool) -> str | None:
+    """Why nothing can be sent to this handler."""
+    handler = owner.handler
+    if handler is not None and handler.ask:
+        return f"{owner.name} is asked: it gets no events."
+    if handler is not None and handler.ignore_own:
+        return f"{owner.name} has ignore_own=True: it leaves out what this service sends."
+    return None if is_there else f"There is no queue {owner.queue} yet: `manage.py topology --declare` makes it."
+
+
+def told(done: Done, to: str) -> str:
+    left_out = f", {done.left_out:,} rows left out: their rule's `when`, or their key, is not for it" * bool(
+        done.left_out
+    )
+    return f"{done.written:,} events for {to}{left_out}."
+
+
+def go_on(done: Done) -> str:
+    return "Ended before the first row." if done.pk is None else f"To go on: --after {done.pk}"
