@@ -100,7 +100,7 @@ class Once:
             return True
         if self._is_late:
             return self._one_late(event)
-        with self._taken_back() as rows, effect(self._using):
+        with self._effect() as rows:
             is_new = bool(row := self._admit(event))
             if is_new:
                 rows.append(row)
@@ -128,7 +128,7 @@ class Once:
         before: list[Event] = []
         failures: Mapping[str, BaseException] = {}
         try:
-            with self._taken_back() as rows, effect(self._using):
+            with self._effect() as rows:
                 for event in events:
                     row = self._inbox.admit(self._subscription, event)
                     (new if row else before).append(event)
@@ -187,15 +187,16 @@ class Once:
         return False
 
     @contextmanager
-    def _taken_back(self) -> Iterator[list[int]]:
+    def _effect(self) -> Iterator[list[int]]:
         """The inbox's rows go with what was not finished. On MySQL a rollback may not see to that: a statement that
         changes a schema, and TRUNCATE, commit what was written before. By their ids, which no other process has.
         """
         rows: list[int] = []
         try:
-            yield rows
-        except OnCommitFailed:
-            raise
+            with effect(self._using):
+                yield rows
+                # Where the answer to a COMMIT is lost, what became of it is known to the rows alone: they stay.
+                rows.clear()
         except BaseException:
             if rows and connections[self._using].vendor == "mysql":
                 # Where the database is away, it has rolled back as a rule.

@@ -182,6 +182,7 @@ def test_event_was_not_handled_when_its_handler_caught_a_deadlock(stage):
 def tried(stage, last):
     """What became of an event whose handler writes a row and does this last; the rows of drafts and inbox."""
     code = f"""
+from contextlib import suppress
 from threading import Event, Thread
 from django.db import OperationalError, connection, transaction
 from consumers.models import InboxEvent
@@ -195,7 +196,7 @@ def function(event):
     {last.strip()}
 
 result = handling(function)(one())
-print(getattr(result, "exception", result), Draft.objects.count(), InboxEvent.objects.count())
+print(getattr(result, "exception", type(result).__name__), Draft.objects.count(), InboxEvent.objects.count())
 """
     return stage.python(code).strip()
 
@@ -252,3 +253,23 @@ def test_row_of_another_process_stays_when_a_handler_failed(stage):
     thread.join()
     raise LookupError"""
     assert tried(stage, code) == "builtins.LookupError 0 1"
+
+
+@pytest.mark.parametrize(
+    ("engine", "suicide"),
+    [("postgres", "SELECT pg_terminate_backend(pg_backend_pid())"), ("mariadb", "KILL CONNECTION CONNECTION_ID()")],
+)
+def test_effect_is_there_once_when_the_answer_to_its_commit_was_lost(stage, suicide):
+    """Whether it was committed is known to the inbox's row alone."""
+    code = f"""
+    ends = connection.connection
+    commit = ends.commit
+
+    def lost():
+        commit()
+        with suppress(Exception):
+            ends.cursor().execute("{suicide}")
+        commit()
+
+    ends.commit = lost"""
+    assert tried(stage, code) == "Handled 1 1"
