@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from importlib import import_module
+from inspect import iscoroutinefunction
 from typing import Any
 
 from django.apps import apps
@@ -46,15 +47,16 @@ def _check_on_failure() -> CheckMessage | None:
     if path is None:
         return None
     try:
-        is_function = callable(import_string(path))
+        function = import_string(path)
     except Exception as exc:
         hint = "Name a function by its dotted path, as 'shop.errors.report', or leave it out."
         message = f"SIGNAL_BRIDGE['ON_FAILURE'], {path!r}, cannot be imported: {why_not_imported(exc)}"
         return Error(message, hint=hint, id="consumers.E007")
-    if is_function:
+    if callable(function) and not iscoroutinefunction(function):
         return None
     hint = "It is called as report(exception, *, event, handler, attempt, is_dead)."
-    return Error(f"SIGNAL_BRIDGE['ON_FAILURE'], {path!r}, is no function.", hint=hint, id="consumers.E007")
+    what = "is `async def`, and would not be awaited" if callable(function) else "is no function"
+    return Error(f"SIGNAL_BRIDGE['ON_FAILURE'], {path!r}, {what}.", hint=hint, id="consumers.E007")
 
 
 def _check_module(name: str) -> CheckMessage | None:

@@ -19,7 +19,7 @@ def result_of(exc: BaseException, handling: Handling, received: Received) -> Res
     tell(exc, handling)
     try:
         return handling.failed(exc, received)
-    except Exception:
+    except BaseException:
         return dead("failed", exc, received, handling.handler.name)
 
 

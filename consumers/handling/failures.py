@@ -6,6 +6,7 @@ from contextlib import suppress
 from django.utils.module_loading import import_string
 
 from consumers.exceptions import Retry
+from consumers.handling import clock
 from consumers.handling.received import Received, event_of
 from publisher import conf
 from publisher.raised import where
@@ -19,10 +20,12 @@ def tell(exc: BaseException, received: Received, handler: str, *, is_dead: bool)
     path = conf.on_failure()
     if path is None or isinstance(exc, Retry):
         return
+    # The handler's call is over: its hard limit is not for what is told of it.
+    clock.stop()
     try:
         report = import_string(path)
         report(exc, event=_event(received), handler=handler, attempt=received.attempt, is_dead=is_dead)
-    except Exception as raised:
+    except BaseException as raised:  # it may call what is cancelled, or sys.exit()
         logger.error("ON_FAILURE itself failed handler=%s: %s (%s)", handler, type(raised).__qualname__, where(raised))
 
 

@@ -125,7 +125,7 @@ def text_of(exc: BaseException) -> str:
     """What it says, as far as a header can hold it, without what it calls a secret."""
     try:
         return scrubbed(str(exc))[:TEXT_CHARACTERS].encode(errors="backslashreplace").decode()
-    except Exception:
+    except BaseException:  # it may raise itself
         return ""
 
 

@@ -11,7 +11,7 @@ import pytest
 from django.db import OperationalError
 from django.dispatch import Signal
 
-from consumers.exceptions import HandlerTooSlow
+from consumers.exceptions import HandlerTooSlow, Reject
 from consumers.handling import once
 from consumers.handling.handling import Handling
 from consumers.handling.patience import Patience
@@ -71,6 +71,21 @@ def test_handler_that_catches_every_exception_is_ended_at_its_hard_limit(became)
     result = became(stubborn)
     assert result.exception == TOO_SLOW
     assert str(HandlerTooSlow()) == "The handler ran longer than its hard limit, and was ended."
+
+
+def slowly(exception, **context):
+    for _ in range(40):
+        time.sleep(0.01)
+
+
+def test_hard_limit_ends_no_call_of_on_failure(became, settings):
+    """What the handler raised decides: within its limit it has ended."""
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "ON_FAILURE": f"{__name__}.slowly"}
+
+    def rejects(event):
+        raise Reject
+
+    assert became(rejects, hard_seconds=0.2).reason == "rejected"
 
 
 def test_coroutine_is_not_called_again_when_it_ended_late_by_itself(became):

@@ -1,5 +1,6 @@
 """ON_FAILURE: what the project is told of handlers that raise."""
 
+from asyncio import CancelledError
 from threading import Event as Flag
 
 import pytest
@@ -22,6 +23,10 @@ def report(exception, **context):
 
 def broken(exception, **context):
     raise LookupError("in here")
+
+
+def cancelled(exception, **context):
+    raise CancelledError
 
 
 @pytest.fixture(autouse=True)
@@ -77,16 +82,22 @@ def test_batch_that_failed_as_a_whole_is_not_dead_before_its_events_were_tried_b
     assert [context["is_dead"] for _, context in told] == [False, False]
 
 
-def test_what_on_failure_raises_is_logged_and_changes_nothing(settings, caplog):
-    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "ON_FAILURE": f"{__name__}.broken"}
+@pytest.mark.parametrize(("name", "raised"), [("broken", "LookupError"), ("cancelled", "CancelledError")])
+def test_what_on_failure_raises_is_logged_and_changes_nothing(settings, caplog, name, raised):
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "ON_FAILURE": f"{__name__}.{name}"}
     result = handling(OSError())(Received(body=foreign(), routing_key="a"))
     assert result.exception == "builtins.OSError"
-    assert "ON_FAILURE itself failed handler=h: LookupError (handling/test_failures.py:" in caplog.text
+    assert f"ON_FAILURE itself failed handler=h: {raised} (handling/test_failures.py:" in caplog.text
     assert "in here" not in caplog.text
 
 
+async def asynchronous(exception, **context):
+    pass
+
+
 @pytest.mark.parametrize(("path", "says"), [("tests.nothing.report", "ModuleNotFoundError"), (5, "cannot be imported"),
-                                            (f"{__name__}.told", "is no function")])  # fmt: skip
+                                            (f"{__name__}.told", "is no function"),
+                                            (f"{__name__}.asynchronous", "is `async def`")])  # fmt: skip
 def test_e007_when_on_failure_is_no_function(settings, path, says):
     settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "ON_FAILURE": path}
     (message,) = check_handlers(None)

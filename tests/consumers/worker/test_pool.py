@@ -58,12 +58,13 @@ def test_event_that_waits_for_another_one_to_be_alone_is_known_to_be_here(pool):
 class Escaping:
     """A handling with a fault: it raises, and may not even be able to decide what becomes of that."""
 
-    def __init__(self, becomes):
+    def __init__(self, becomes, error=TypeError):
         self.becomes = becomes
+        self.error = error
         self.handler = SimpleNamespace(name="h", batch=5, soft_seconds=900.0, hard_seconds=None)
 
     def together(self, batch):
-        raise TypeError("escaped")
+        raise self.error("escaped")
 
     def failed(self, exc, received):
         if self.becomes is None:
@@ -72,6 +73,19 @@ class Escaping:
 
 
 AGAIN = Failed(received=Received(body=b"{}", routing_key="a"), after=1, exception="builtins.TypeError")
+
+
+class Hostile(BaseException):
+    def __str__(self):
+        raise self
+
+
+def test_thread_goes_on_when_what_escapes_is_no_exception_and_has_no_text(pool):
+    delivery = SimpleNamespace(properties=SimpleNamespace(message_id="1"), body=b"{}")
+    pool.put(Job(Escaping(None, Hostile), [delivery], [Received(body=b"{}", routing_key="a")]))
+    pool.put(job())
+    eventually(lambda: len(pool._done) == 2, seconds=5)
+    assert [type(result) for _, (result,) in pool.done()] == [Dead, Handled]
 
 
 @pytest.mark.parametrize("becomes", [AGAIN, None], ids=["failed", "dead"])
