@@ -106,9 +106,9 @@ def dead(reason: str, exc: BaseException | None, received: Received, handler: st
     now = datetime.now(UTC).isoformat()
     headers = {
         REASON: reason,
-        EXCEPTION: name_of(exc) if exc else "",
+        EXCEPTION: _header(name_of(exc)) if exc else "",
         TEXT: text_of(exc) if exc else "",
-        WHERE: where(exc) if exc else "",
+        WHERE: _header(where(exc)) if exc else "",
         ATTEMPTS_MADE: received.attempt,
         FIRST_FAILED_AT: received.first_failed_at or now,
         LAST_FAILED_AT: now,
@@ -124,9 +124,14 @@ def dead(reason: str, exc: BaseException | None, received: Received, handler: st
 def text_of(exc: BaseException) -> str:
     """What it says, as far as a header can hold it, without what it calls a secret."""
     try:
-        return scrubbed(str(exc))[:TEXT_CHARACTERS].encode(errors="backslashreplace").decode()
+        return _header(scrubbed(str(exc)))
     except BaseException:  # it may raise itself
         return ""
+
+
+def _header(text: str) -> str:
+    """As far as a header can hold it: the name of a file may be no UTF-8."""
+    return text[:TEXT_CHARACTERS].encode(errors="backslashreplace").decode()
 
 
 def name_of(exc: BaseException) -> str:

@@ -21,6 +21,7 @@ from publisher.catalogue.signals import named
 from publisher.events.dispatch import encoded_event
 from publisher.rules import Rule
 from publisher.wire.event import Event
+from publisher.wire.properties import made
 from tests.foo.models import Article, Draft, Tag
 from tests.foo.signals import article_published, user_login
 
@@ -229,6 +230,21 @@ def test_dead_letter_is_made_when_the_handler_wants_to_end_the_process(exc):
 def test_dead_letters_text_is_unicode_when_the_exceptions_is_not():
     handle, _ = handling(user_login, function=raising(ValueError("\udcff")))
     assert handle(body(None), "").headers["x-text"] == "\\udcff"
+
+
+def test_dead_letter_can_be_sent_when_the_name_of_the_handlers_folder_is_no_unicode():
+    """The worker would end over it, and the next one, too."""
+    names = {}
+    exec(compile("def function(**kwargs): raise ValueError", "/srv/caf\udce9/consumers.py", "exec"), names)
+    handle, _ = handling(user_login, function=names["function"])
+    headers = handle(body(None), "").headers
+    assert made(headers)
+    assert headers["x-where"] == "caf\\udce9/consumers.py:1"
+
+
+def test_dead_letters_exception_is_cut_when_its_name_is_long():
+    handle, _ = handling(user_login, function=raising(type("E" * 10_000, (ValueError,), {})()))
+    assert len(handle(body(None), "").headers["x-exception"]) == 500
 
 
 class Mute(Exception):
