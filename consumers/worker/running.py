@@ -46,13 +46,17 @@ def work(
 ) -> int:
     """One worker, until `stop` is set; the process's exit code. `ends_process`: nothing comes after it."""
     known = threading.enumerate()
+    # Whatever escapes from here ends the process so.
+    code, worker = 1, None
     try:
         with own_work():
             worker = Worker(handlers, settings_from(options, has_database=has_database, supervisor=supervisor), stop)
             worker.run()
-            if ends_process:
-                end_within(worker.grace_left(), known)
+        code = 0
     except (BrokerRefused, NamelessSignal) as exc:
         sys.stderr.write(f"{exc}\n")
-        return EXIT_CONFIG
-    return 0
+        code = EXIT_CONFIG
+    finally:
+        if ends_process and worker is not None:
+            end_within(worker.grace_left(), known, code)
+    return code

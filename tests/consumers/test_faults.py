@@ -318,6 +318,16 @@ def test_threads_that_an_async_handler_started_are_not_waited_for_beyond_the_gra
     assert eventually(lambda: queues.count("threaded") == 1)
 
 
+def test_threads_of_handlers_are_not_waited_for_either_when_the_broker_refuses_what_the_worker_asks(faulty, queues):
+    worker = faulty.consume("threaded", "--grace", "1")
+    queues.event("t.threaded", {})
+    eventually(lambda: faulty.notes() == ["threaded"])
+    queues.delete("threaded")
+    queues.channel.queue_declare(queues.name("threaded"), durable=True)
+    assert worker.wait(8) == 78
+    queues.delete("threaded")
+
+
 def test_long_handler_is_not_to_blame_for_the_ends_of_its_processes(faulty, queues):
     """It was called once too often by each deploy, then alone, and then it was a dead letter, `crashed`."""
     event = {"n": 1, "seconds": 30}
