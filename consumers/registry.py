@@ -12,7 +12,7 @@ from consumers.coroutines import NO_GENERATOR, yields
 from consumers.exceptions import HandlerNameTaken
 from consumers.handler import Handler as Handler  # looked for here by most
 from consumers.handler import Instance, Sender, triggers_of
-from consumers.module_runs import current_runs
+from consumers.module_runs import ModuleRun, current_runs
 from consumers.retry import Backoff
 from publisher.hints import near
 from publisher.wire.topology import dead_queue
@@ -218,13 +218,18 @@ def _is_again(one: Handler, other: Handler) -> bool:
     is_name_same = one.function.__qualname__ == other.function.__qualname__
     if not is_module_same or not is_name_same or _place(one.function) != _place(other.function):
         return False
-    if one.function == other.function and not (one.runs and other.runs):
+    if one.function == other.function and not (_runs(one) and _runs(other)):
         return False
     return len(modules) == 2 or _code(one.function) is not _code(other.function) or not _share_a_run(one, other)
 
 
 def _share_a_run(one: Handler, other: Handler) -> bool:
-    return any(run.is_same(another) for run, another in product(one.runs, other.runs))
+    return any(run.is_same(another) for run, another in product(_runs(one), _runs(other)))
+
+
+def _runs(handler: Handler) -> list[ModuleRun]:
+    """Those of modules, and of no test: a test may run again."""
+    return [run for run in handler.runs if not run.may_be_a_runners]
 
 
 def _place(function: Callable[..., Any]) -> tuple[str, int] | None:

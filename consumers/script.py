@@ -10,6 +10,7 @@ from pathlib import Path
 import django
 from django.conf import settings
 
+from consumers.module_runs import MAIN
 from consumers.registry import Handler, handlers
 from consumers.worker.options import add_options
 
@@ -66,7 +67,7 @@ def scripted() -> tuple[Handler, ...]:
     """The handlers that the script itself registers, wherever their functions are from; those that what it imports
     does, when it registers none.
     """
-    own = tuple(handler for handler in handlers() if any(run.module == "__main__" for run in handler.runs))
+    own = tuple(handler for handler in handlers() if any(run.module == MAIN for run in handler.runs))
     return own or handlers()
 
 

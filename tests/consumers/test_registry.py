@@ -1,5 +1,6 @@
 """What the decorators leave behind."""
 
+import importlib
 from datetime import timedelta
 from functools import partial, wraps
 
@@ -8,7 +9,7 @@ from django.db.models.signals import post_delete, post_save
 from msgspec.structs import replace
 
 import consumers
-from consumers import Backoff, receiver, registry, subscribe
+from consumers import Backoff, module_runs, receiver, registry, subscribe
 from consumers.bindings import keys_of
 from consumers.exceptions import HandlerNameTaken
 from consumers.handling.calling import Call
@@ -342,6 +343,15 @@ def test_name_is_taken_when_a_factory_makes_two_functions():
     with pytest.raises(HandlerNameTaken, match=r"Two functions .*to_task.*both called 'handle'.* name="):
         run_module(FACTORY)
     assert [handler.patterns for handler in handlers()] == [("auth.#",)]
+
+
+def test_name_is_taken_when_a_factory_of_an_installed_app_makes_two_functions(tmp_path, monkeypatch):
+    """Where test runners are, too."""
+    monkeypatch.setattr(module_runs, "INSTALLED", (str(tmp_path),))
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "installed_consumers.py").write_text(FACTORY)
+    with pytest.raises(HandlerNameTaken):
+        importlib.import_module("installed_consumers")
 
 
 @pytest.mark.parametrize("pattern", ["a.#", "b.#"])

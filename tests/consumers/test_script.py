@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from consumers import registry
+from consumers import module_runs, registry
 from consumers.script import scripted, settings_of_manage_py
 from tests.stage import ROOT, eventually
 
@@ -59,6 +59,13 @@ def library(event): ...
 
 
 def test_handlers_of_a_script_are_those_it_registers_wherever_their_functions_are_from(empty_registry):
+    run_module("library", LIBRARY)
+    run_module("__main__", OWN)
+    assert [handler.name for handler in scripted()] == ["own", "index", "theirs"]
+
+
+def test_handlers_of_a_script_are_its_own_when_it_is_installed_as_a_package(empty_registry, monkeypatch):
+    monkeypatch.setattr(module_runs, "INSTALLED", ("__main__.py",))
     run_module("library", LIBRARY)
     run_module("__main__", OWN)
     assert [handler.name for handler in scripted()] == ["own", "index", "theirs"]
