@@ -109,11 +109,15 @@ class Session:
 
         Not of the ordered queues, where each has its place.
         """
-        for job in self.pool.running():
-            if job.deliveries[0].intake is self.intake and not job.handling.handler.ordered:
+        running = (job for job in self.pool.running() if job.deliveries[0].intake is self.intake)
+        # What runs since an earlier connection has come again with this one.
+        come_again = (job for jobs in self._awaited.values() for job in jobs)
+        for job in (*running, *come_again):
+            if not job.handling.handler.ordered:
                 self._left_behind.update(delivery.tag for delivery in job.deliveries)
                 for delivery, of_it in zip(job.deliveries, job.received, strict=True):
                     self._outlet.put_anew(delivery, of_it.routing_key)
+        self._awaited.clear()
         deadline = time.monotonic() + LEAVE_SECONDS
         while self._outlet.in_flight and time.monotonic() < deadline:
             self._turn(0.1)

@@ -342,6 +342,24 @@ def test_long_handler_is_not_to_blame_for_the_ends_of_its_processes(faulty, queu
     assert queues.count("long.dead") == 0
 
 
+def test_long_handler_is_not_to_blame_either_when_its_connection_was_lost_meanwhile(faulty, queues, late_broker):
+    late_broker.open()
+    worker = faulty.start("consume", "long", "--grace", "0.2", BROKER_URL=late_broker.url)
+    queues.event("t.long", {"n": 1, "seconds": 30})
+    eventually(lambda: faulty.notes() == ["long"])
+    late_broker.close()
+    eventually(lambda: queues.count("long") == 1)
+    late_broker.open()
+    # It has come again, and waits for what becomes of the call.
+    eventually(lambda: worker.log.read_text().count("consuming") == 2 and queues.count("long") == 0)
+    worker.terminate()
+    assert worker.wait(10) == 0
+    assert "1 handlers did not end within 0.2 seconds" in worker.log.read_text()
+    eventually(lambda: queues.count("long") == 1)
+    method, *_ = queues.channel.basic_get(queues.name("long"))
+    assert not method.redelivered
+
+
 def test_letters_are_replayed_one_by_one_rehearsed_and_discarded(faulty, queues):
     worker = faulty.consume("flaky")
     first, second, third = (queues.event("t.flaky", {"n": n, "failures": 3}) for n in range(3))
