@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import copy_context
 from queue import Empty, SimpleQueue
 
 import msgspec
@@ -200,7 +201,8 @@ class Pool:
     def _noted(self, thread: int, running: Running, call: Callable[[Job], Sequence[Result]]) -> Sequence[Result]:
         running.began = time.monotonic()
         try:
-            return call(running.job)
+            # What a handler activates, as a language, is not the next one's.
+            return copy_context().run(call, running.job)
         finally:
             if running.job.handling.handler.hard_seconds is None:
                 del self._running[thread]

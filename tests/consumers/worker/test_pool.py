@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
+from django.conf import settings
+from django.utils import timezone, translation
 from msgspec.structs import replace
 
 from consumers.handling.received import Received
@@ -28,9 +30,9 @@ def pool(woken):
     pool.close(5)
 
 
-def job():
+def job(function=lambda received: DONE):
     handler = SimpleNamespace(name="h", batch=0, soft_seconds=900.0, hard_seconds=None)
-    handling = SimpleNamespace(handler=handler, beside_others=lambda received: DONE)
+    handling = SimpleNamespace(handler=handler, beside_others=function)
     return Job(handling, [SimpleNamespace()], [SimpleNamespace(is_suspect=False)])
 
 
@@ -53,6 +55,21 @@ def test_event_that_waits_for_another_one_to_be_alone_is_known_to_be_here(pool):
         assert not pool._done
     eventually(lambda: pool._done, seconds=5)
     assert not pool.is_at(again)
+
+
+def test_language_and_time_zone_that_a_handler_activates_are_not_those_of_the_next_event(pool):
+    seen = []
+
+    def mails(received):
+        seen.append((translation.get_language(), timezone.get_current_timezone_name()))
+        translation.activate("de")
+        timezone.activate("Asia/Tokyo")
+        return DONE
+
+    for _ in range(2):
+        pool.put(job(mails))
+    eventually(lambda: len(pool._done) == 2, seconds=5)
+    assert seen == [(settings.LANGUAGE_CODE, settings.TIME_ZONE)] * 2
 
 
 class Escaping:
