@@ -15,6 +15,8 @@ from publisher.wire.errors import BrokerRefused, BrokerUnavailable
 
 def problems_of_work(handlers: Sequence[Handler]) -> list[str]:
     """Whether the handlers are at work, in whatever process, as far as it can be seen from here."""
+    if not handlers:
+        return ["There is no handler: `manage.py consume` has nothing to run."]
     return [*problems_of_queues(handlers), *problems_of_inbox(handlers)]
 
 

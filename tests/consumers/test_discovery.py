@@ -94,6 +94,12 @@ def test_command_runs_all_but_those_that_are_left_out(capsys):
         call_command("consume", "log", "--except", "log")
 
 
+def test_check_ends_with_1_when_there_is_no_handler_to_run():
+    with pytest.raises(CommandError, match="no handler") as raised:
+        call_command("consume", "log", "--except", "log", "--check")
+    assert raised.value.returncode == 1
+
+
 def test_chosen_says_what_there_is_when_a_name_is_unknown():
     with pytest.raises(UnknownHandler, match=r"no handler 'indx'.*index"):
         chosen(discover(), ["index", "indx"])
