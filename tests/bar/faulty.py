@@ -1,6 +1,7 @@
 """Handlers that fail in every way there is. They note what they began in a file, which no rollback undoes."""
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import time
@@ -96,6 +97,12 @@ async def asynchronous(event: Event):
 async def threaded(event: Event):
     note("threaded")
     await asyncio.to_thread(time.sleep, 20)
+
+
+@subscribe("t.forking", retry=QUICK)
+def forking(event: Event):
+    multiprocessing.Process(target=time.sleep, args=(15,)).start()
+    note("forking")
 
 
 @subscribe("t.slow", soft_seconds=0.5, hard_seconds=1.5, retry=Backoff(delays=()))

@@ -318,6 +318,15 @@ def test_threads_that_an_async_handler_started_are_not_waited_for_beyond_the_gra
     assert eventually(lambda: queues.count("threaded") == 1)
 
 
+def test_processes_that_a_handler_started_are_not_waited_for_beyond_the_grace_period(faulty, queues):
+    worker = faulty.consume("forking", "--grace", "1")
+    queues.event("t.forking", {})
+    eventually(lambda: faulty.notes() == ["forking"])
+    worker.terminate()
+    assert worker.wait(8) == 0
+    assert "processes that handlers started: Process-1" in worker.log.read_text()
+
+
 def test_threads_of_handlers_are_not_waited_for_either_when_the_broker_refuses_what_the_worker_asks(faulty, queues):
     worker = faulty.consume("threaded", "--grace", "1")
     queues.event("t.threaded", {})
