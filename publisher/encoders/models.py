@@ -12,9 +12,9 @@ from django.db.models.manager import BaseManager
 from django.db.models.query import RawQuerySet
 
 from publisher.encoders.columns import Columns, column_action, columns_of
-from publisher.encoders.objects import encode_redacted, hide_named
+from publisher.encoders.objects import Hidden, encode_redacted, hide_named
 from publisher.encoders.values import dotted
-from publisher.rules import NO_FIELDS, Redact, Rule
+from publisher.rules import ACTIONS, NO_FIELDS, Redact, Rule
 from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
 from publisher.wire.sent import SentQuerySet
 
@@ -104,9 +104,20 @@ def encode_key(encoding: Encoding, model: type[Model], pk: Any, path: str) -> An
 
 @cache
 def key_action(model: type[Model], redact: Redact) -> str:
-    """What becomes of a model's primary key, which may be a secret itself: that of a session is."""
-    pk = model._meta.pk
-    return column_action(pk, redact) if pk in model._meta.concrete_fields else "keep"
+    """What becomes of a model's primary key, which may be a secret itself, as that of a session, or have one in it."""
+    actions = {column_action(field, redact) for field in model._meta.pk_fields}
+    return next(action for action in ACTIONS if action in actions)
+
+
+def related_keys(keys: Any, model: object, redact: Redact) -> Any:
+    """The keys of `model` that `m2m_changed` is sent with, hidden where those are secrets."""
+    is_of_model = isinstance(model, type) and issubclass(model, Model)
+    if not (is_of_model and isinstance(keys, set | frozenset | list | tuple)):
+        return keys
+    action = key_action(model, redact)
+    if action == "keep":
+        return keys
+    return Hidden(action, keys) if action == "drop" else {Hidden(action, key) for key in keys}
 
 
 @encodes(type)
@@ -146,7 +157,7 @@ def secret_columns(model: type[Model], redact: Redact) -> frozenset[str]:
     """All that a row of `values()` may call them."""
     dropped = [field for field in model._meta.concrete_fields if column_action(field, redact) == "drop"]
     names = {name for field in dropped for name in (field.name, field.attname)}
-    return frozenset(names | {"pk"} if model._meta.pk in dropped else names)
+    return frozenset(names | {"pk"} if key_action(model, redact) == "drop" else names)
 
 
 @encodes(BaseManager, RawQuerySet)

@@ -6,12 +6,13 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.db.models import Model
-from django.db.models.signals import post_save
+from django.db.models.signals import m2m_changed, post_save
 from msgspec import to_builtins
 from msgspec.structs import replace
 
 from publisher import conf, counters
 from publisher.catalogue.signals import KnownSignal
+from publisher.encoders.models import related_keys
 from publisher.encoders.objects import encode_redacted, forget, hide_named
 from publisher.encoders.values import dotted
 from publisher.events.about import about_of
@@ -101,6 +102,8 @@ def encoded_from(source: Source, sender: object, kwargs: Mapping[str, Any]) -> E
 
 def _encoded_from(source: Source, sender: object, kwargs: Mapping[str, Any]) -> Encoded:
     redact = source.rule.redact
+    if source.known.signal is m2m_changed and "pk_set" in kwargs:
+        kwargs = {**kwargs, "pk_set": related_keys(kwargs["pk_set"], kwargs.get("model"), redact)}
     encoding = SignalEncoding(source.name, source.rule)
     paths, hidden, named_values = _paths(tuple(kwargs), redact)
     plain = {}

@@ -28,6 +28,7 @@ from tests.foo.models import Article, Tag
 from tests.kinds.models import Code, Option
 
 LOGIN = "tests.foo.signals.user_login"
+M2M_CHANGED = "django.db.models.signals.m2m_changed"
 EMAIL = "ada.planted@example.com"
 
 
@@ -47,9 +48,9 @@ class EncryptedDateTimeField(models.DateTimeField):
     """Whoever encrypts it has a reason to."""
 
 
-def event(redact=None, project=None, sender=None, **kwargs):
-    rule = rule_from({"signal": LOGIN, "redact": redact or {}}, redact=redact_from(project or {}))
-    return decode_event(encoded_event(named(LOGIN), sender, kwargs, rule, "blog").body)
+def event(redact=None, project=None, sender=None, path=LOGIN, **kwargs):
+    rule = rule_from({"signal": path, "redact": redact or {}}, redact=redact_from(project or {}))
+    return decode_event(encoded_event(named(path), sender, kwargs, rule, "blog").body)
 
 
 @pytest.mark.parametrize(
@@ -150,6 +151,43 @@ def test_key_does_not_leave_when_it_is_a_secret():
     assert one.subject.startswith("sessions.session/")
     assert one.subject == event(instance=session).subject != event(instance=Session(session_key="other")).subject
     assert one.kwargs["instance"].pk is None
+
+
+@isolate_apps("tests.kinds")
+def test_key_does_not_leave_when_one_of_its_columns_is_a_secret():
+    class Access(models.Model):
+        pk = models.CompositePrimaryKey("owner", "token")
+        owner = models.IntegerField()
+        token = models.CharField(max_length=20)
+
+        class Meta:
+            app_label = "kinds"
+
+        def __str__(self):
+            return str(self.owner)
+
+    one = event(instance=Access(owner=1, token="planted-token"))
+    assert "planted" not in json.dumps(one.data) + one.subject + one.partitionkey
+    assert one.data["kwargs"]["instance"] == {"model": "kinds.access", "pk": None, "fields": {"owner": 1}}
+    assert one.subject != event(instance=Access(owner=1, token="other")).subject
+    queryset = Access.objects.values("pk")
+    queryset._result_cache = [{"pk": (1, "planted-token")}]
+    assert "planted" not in json.dumps(event(queryset=queryset).data)
+    masked = event({"owner": "mask", "token": "keep"}, instance=Access(owner=7, token="t"))
+    assert masked.data["kwargs"]["instance"] == {
+        "model": "kinds.access", "pk": "***", "fields": {"owner": "***", "token": "t"},
+    }  # fmt: skip
+
+
+def test_keys_of_a_relation_do_not_leave_when_they_are_secrets():
+    related = {"path": M2M_CHANGED, "instance": Tag(pk=7), "action": "post_add", "reverse": False}
+    one = event(model=Session, pk_set={"planted-session-key"}, **related)
+    assert "planted" not in json.dumps(one.data)
+    assert one.kwargs["pk_set"] is None
+    assert one.data["types"]["kwargs.pk_set"] == "dropped"
+    hashed = event({"id": "hash"}, model=Article, pk_set={1, 2}, **related)
+    assert hashed.kwargs["pk_set"] == {redacted("hash", 1), redacted("hash", 2)}
+    assert event(model=Session, pk_set=None, **related).kwargs["pk_set"] is None
 
 
 def test_key_is_hashed_when_it_is_redacted():
