@@ -17,7 +17,7 @@ from publisher import counters
 from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
 from publisher.outbox.digests import DigestOf, digest_in_sql, digest_of
 from publisher.outbox.postgres import binary_rows, speaks_psycopg
-from publisher.outbox.ranges import among, deletion, first_rows, literals
+from publisher.outbox.ranges import among, deletion, first_rows, literals, selection
 from publisher.outbox.shards import ALL, Shards
 from publisher.utc import UtcNow
 
@@ -104,7 +104,7 @@ class OutboxQuerySet(models.QuerySet[Any]):
             digest = digest_in_sql(connection, "routing_key")
             cursor.execute(
                 f"INSERT INTO {table(parked)} ({COLUMNS}, digest, kind, reason) "
-                f"SELECT {COLUMNS}, {digest}, %s, %s FROM {table(self)} WHERE id IN ({literals(ids)})",
+                + selection(f"{COLUMNS}, {digest}, %s, %s", table(self), ids, connection.vendor),
                 [kind, reason],
             )
             cursor.execute(deletion(table(self), ids, connection.vendor))

@@ -38,11 +38,25 @@ def deletion(name: str, ids: Collection[int], vendor: str) -> str:
     """
     if vendor != "mysql":
         return f"DELETE FROM {name} WHERE {among(ids)}"
-    found = runs(ids)
-    if len(found) == 1:
-        return f"DELETE FROM {name} WHERE {among(ids)} ORDER BY id LIMIT {len(set(ids))}"
-    listed = " UNION ALL ".join(f"SELECT {number} AS id" for low, high in found for number in range(low, high + 1))
-    return f"DELETE o FROM ({listed}) ids STRAIGHT_JOIN {name} o FORCE INDEX (PRIMARY) ON o.id = ids.id"
+    return f"DELETE FROM {name} {limit}" if (limit := _limited(ids)) else f"DELETE o FROM {_looked_up(name, ids)}"
+
+
+def selection(columns: str, name: str, ids: Collection[int], vendor: str) -> str:
+    """Reads these rows for an INSERT, which at some isolation levels locks what it reads; it waits for no other either."""
+    if vendor != "mysql":
+        return f"SELECT {columns} FROM {name} WHERE id IN ({literals(ids)})"
+    rows = f"{name} {limit}" if (limit := _limited(ids)) else _looked_up(name, ids)
+    return f"SELECT {columns} FROM {rows}"
+
+
+def _limited(ids: Collection[int]) -> str:
+    """Where they are one run; empty where not."""
+    return f"WHERE {among(ids)} ORDER BY id LIMIT {len(set(ids))}" if len(runs(ids)) == 1 else ""
+
+
+def _looked_up(name: str, ids: Collection[int]) -> str:
+    listed = " UNION ALL ".join(f"SELECT {number} AS number" for number in sorted(set(ids)))
+    return f"({listed}) ids STRAIGHT_JOIN {name} o FORCE INDEX (PRIMARY) ON o.id = ids.number"
 
 
 def literals(ids: Iterable[int]) -> str:

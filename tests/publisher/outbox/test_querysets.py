@@ -204,6 +204,7 @@ def insert(*ids, using="default"):
         for id in ids
     )
 
+connections.settings["default"]["OPTIONS"]["isolation_level"] = "{isolation}"
 connections.settings["writer"] = dict(connections.settings["default"])
 with connection.cursor() as cursor:
     cursor.execute("SET innodb_lock_wait_timeout = 0")
@@ -220,13 +221,15 @@ RUN, RUNS, MANY = list(range(10, 70)), [*range(10, 40), *range(41, 70)], list(ra
 
 
 @pytest.mark.parametrize("engine", ["mariadb"])
+@pytest.mark.parametrize("isolation", ["read committed", "repeatable read"])
 @pytest.mark.parametrize(
     ("ids", "writer"),
     [(RUN, 9), (RUN, 70), (RUNS, 40), (RUNS, 70), (MANY, 9), (MANY, 41), (MANY, 89)],
     ids=["run, before", "run, after", "runs, between", "runs, after", "many, before", "many, between", "many, after"],
 )
-def test_nothing_waits_for_a_writer_whose_row_is_beside_those_that_are_deleted(stage, ids, writer):
-    assert stage.python(BESIDE_A_WRITER.format(ids=ids, writer=writer)).strip() == f"[{writer}] 0"
+def test_nothing_waits_for_a_writer_whose_row_is_beside_those_that_are_deleted(stage, ids, writer, isolation):
+    code = BESIDE_A_WRITER.format(ids=ids, writer=writer, isolation=isolation)
+    assert stage.python(code).strip() == f"[{writer}] 0"
 
 
 @pytest.mark.django_db
