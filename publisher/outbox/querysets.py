@@ -208,15 +208,22 @@ class LeaseQuerySet(models.QuerySet[Any]):
 
         Not while a relay that divides the outbox into another number of shards is alive: the two would overlap.
         """
-        if self.alive().exclude(shards=shards).exclude(holder=holder).exists():
+        if self._are_divided_otherwise(shards, holder):
             return frozenset()
         rows, mine = self.filter(shard__lt=shards), self.filter(shard__lt=shards, holder=holder)
         values: dict[str, Any] = {"shards": shards, "expires_at": UtcNow() + timedelta(seconds=seconds), "rate": rate}
         mine.update(**values)
         # Not what is promised to another.
         free = Q(expires_at__lt=UtcNow()) | Q(holder="", claimant__in=("", holder))
-        rows.filter(free).update(**values, holder=holder, claimant="")
+        taken = rows.filter(free).update(**values, holder=holder, claimant="")
+        if taken and self._are_divided_otherwise(shards, holder):
+            # Both looked before either had taken any.
+            self.give_up(range(shards), holder)
+            return frozenset()
         return frozenset(mine.values_list("shard", flat=True))
+
+    def _are_divided_otherwise(self, shards: int, holder: str) -> bool:
+        return self.alive().exclude(shards=shards).exclude(holder=holder).exists()
 
     def promise(self, shards: Collection[int], holder: str, seconds: float) -> None:
         """Free for the claimant alone, for so long."""

@@ -42,7 +42,7 @@ def deletion(name: str, ids: Collection[int], vendor: str) -> str:
 
 
 def selection(columns: str, name: str, ids: Collection[int], vendor: str) -> str:
-    """Reads these rows for an INSERT, which at some isolation levels locks what it reads; it waits for no other either."""
+    """Reads these rows for an INSERT, which locks them at some isolation levels, and waits for no other either."""
     if vendor != "mysql":
         return f"SELECT {columns} FROM {name} WHERE id IN ({literals(ids)})"
     rows = f"{name} {limit}" if (limit := _limited(ids)) else _looked_up(name, ids)

@@ -140,6 +140,27 @@ def test_shard_that_is_handed_over_is_the_claimants_and_what_has_expired_anybody
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(("first", "second"), [(1, 4), (4, 1)])
+def test_two_that_divide_the_outbox_otherwise_do_not_both_take_of_it_when_they_look_at_the_same_moment(first, second):
+    first, second = Leases("default", first), Leases("default", second)
+    first._rows.make(4)
+    waiting = [second]
+
+    def execute(execute, sql, params, many, context):
+        result = execute(sql, params, many, context)
+        if sql.startswith("SELECT") and "LIMIT 1" in sql and waiting:
+            waiting.pop().renew()
+        return result
+
+    with connection.execute_wrapper(execute):
+        first.renew()
+    assert (bool(first.held), bool(second.held)) == (False, True)
+    second.give_up()
+    first.renew()
+    assert len(first.held) == first.shards
+
+
+@pytest.mark.django_db
 def test_standby_that_ends_leaves_no_claim():
     first, second = Leases("default", 2), Leases("default", 2)
     first.renew()
