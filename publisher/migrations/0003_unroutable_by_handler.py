@@ -4,6 +4,9 @@
 have the column as it was. Their state is the same.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.apps.registry import Apps
 from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -15,7 +18,22 @@ def allow_null(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
         before = models.BooleanField()
         before.set_attributes_from_name("keep_unroutable")
         before.model = model
-        schema_editor.alter_field(model, before, model._meta.get_field("keep_unroutable"))
+        with counting_on(model._meta.db_table, schema_editor):
+            schema_editor.alter_field(model, before, model._meta.get_field("keep_unroutable"))
+
+
+@contextmanager
+def counting_on(table: str, schema_editor: BaseDatabaseSchemaEditor) -> Iterator[None]:
+    """SQLite gets the table made anew, which would give ids again that parked events have, where no row is in it."""
+    if schema_editor.connection.vendor != "sqlite":
+        yield
+        return
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute("SELECT name, seq FROM sqlite_sequence WHERE name = %s", [table])
+        before = cursor.fetchall()
+        yield
+        cursor.execute("DELETE FROM sqlite_sequence WHERE name = %s", [table])
+        cursor.executemany("INSERT INTO sqlite_sequence (name, seq) VALUES (%s, %s)", before)
 
 
 class Migration(migrations.Migration):

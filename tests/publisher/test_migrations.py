@@ -32,3 +32,12 @@ def test_column_that_was_never_null_may_be_once_the_database_is_migrated(stage):
     stage.manage("migrate")
     stage.python(SAVE)
     assert stage.database.rows("SELECT keep_unroutable FROM publisher_outboxevent") == [(None,)]
+
+
+def test_ids_that_parked_events_have_do_not_come_again_once_sqlite_has_made_the_outbox_anew(stage):
+    stage.manage("migrate", "publisher", "0002")
+    stage.python(SAVE)
+    stage.database.rows("DELETE FROM publisher_outboxevent")
+    stage.manage("migrate")
+    stage.python(SAVE)
+    assert stage.database.rows("SELECT id FROM publisher_outboxevent") == [(2,)]
