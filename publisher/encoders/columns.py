@@ -229,6 +229,9 @@ def _is_secret(field: "Field[Any, Any]") -> bool:
 def _refers_to_secret(field: "ForeignKey[Any, Any]") -> bool:
     """A foreign key's value is the other row's key, which may be a secret itself; a number that counts rows is none."""
     target = field.target_field
+    while isinstance(target, ForeignKey):
+        # That of a row whose key is another row's.
+        target = target.target_field
     if isinstance(target, AutoField):
         return False
-    return is_secret_column(target.model, target.name) or is_secret_column(field.model, field.name)
+    return _is_secret(target) or is_secret_column(field.model, field.name)

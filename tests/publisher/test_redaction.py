@@ -24,7 +24,7 @@ from publisher.rules import redact_from, rule_from
 from publisher.wire.errors import RedactedValue
 from publisher.wire.event import decode_event, encode_event
 from publisher.wire.redacted import Redacted
-from tests.foo.models import Article, Tag
+from tests.foo.models import Article, Note, Tag
 from tests.kinds.models import Code, Option
 
 LOGIN = "tests.foo.signals.user_login"
@@ -248,11 +248,32 @@ def test_column_is_a_secret_when_its_model_is_there_for_one():
         def __str__(self):
             return self.key
 
+    class Holder(models.Model):
+        given = models.OneToOneField(AuthToken, models.CASCADE, primary_key=True)
+
+        class Meta:
+            app_label = "foo"
+
+        def __str__(self):
+            return self.given_id
+
+    class Visit(models.Model):
+        holder = models.ForeignKey(Holder, models.CASCADE)
+        access_token = models.ForeignKey(Note, models.CASCADE)
+
+        class Meta:
+            app_label = "foo"
+
+        def __str__(self):
+            return self.holder_id
+
     assert is_secret_column(AuthToken, "key")
     assert not is_secret_column(AuthToken, "created")
     assert not is_secret_column(Setting, "key")
     assert columns_of(AuthToken, None, frozenset()).names == ("created",)
     assert columns_of(Setting, None, frozenset()).names == ("id", "key")
+    assert columns_of(Holder, None, frozenset()).dropped == ("given",)
+    assert columns_of(Visit, None, frozenset()).dropped == ("holder",)
 
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
