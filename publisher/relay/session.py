@@ -76,7 +76,8 @@ class Session:
         self._rows = FIRST_ROWS
         self._parked_unroutable().fill_digests()
         self._kept = self._parked_unroutable().first_of_each_key()
-        self._probes: set[int] = set()
+        # By routing key, the event that is out to see whether it leads somewhere by now.
+        self._probes: dict[str, int] = {}
         self._next_probe_at = time.monotonic() + PROBE_SECONDS
         self._probed_id = 0
         self._pathless: list[int] = []
@@ -139,12 +140,21 @@ class Session:
         """Without those under a key that is known to lead nowhere, which wait in their order beside the line."""
         found, pathless = [], []
         for row in rows:
-            if row.routing_key in self._kept and row.id not in self._probes and self._wanted.may_keep(row):
+            if row.routing_key in self._kept and self._wanted.may_keep(row) and not self._goes_first(row):
                 pathless.append(row.id)
             else:
                 found.append(row)
         self._park(pathless, ParkedEvent.Kind.UNROUTABLE, NO_QUEUE)
         return found
+
+    def _goes_first(self, row: WaitingRow) -> bool:
+        """Whether its key is tried with it: the oldest event, also where another session, or a person, put it back."""
+        if row.id < self._kept[row.routing_key]:
+            self._kept[row.routing_key] = self._probes[row.routing_key] = row.id
+        return self._is_probe(row)
+
+    def _is_probe(self, row: WaitingRow) -> bool:
+        return self._probes.get(row.routing_key) == row.id
 
     def _sorted(self, rows: Iterable[WaitingRow], now: float) -> tuple[list[WaitingRow], list[WaitingRow]]:
         """Those to send, and those to read again at once; what might overtake a nacked row is set aside."""
@@ -194,7 +204,7 @@ class Session:
         released: list[WaitingRow] = []
         while self.sender.settled:
             row, outcome = self.sender.settled.popleft()
-            if outcome is not Outcome.UNROUTABLE or row.id not in self._probes:
+            if outcome is not Outcome.UNROUTABLE or not self._is_probe(row):
                 self.tally[outcome] += 1
             self._in_flight_bytes -= len(row.body)
             if outcome is Outcome.NACKED:
@@ -207,7 +217,7 @@ class Session:
                 self._done.append(row.id)
                 if row.routing_key not in self._found:
                     self._note_found(row.routing_key)
-                if self._probes and row.id in self._probes:
+                if self._probes and self._is_probe(row):
                     released.append(row)
         self._park(self._pathless, ParkedEvent.Kind.UNROUTABLE, NO_QUEUE)
         self._pathless.clear()
@@ -230,16 +240,16 @@ class Session:
         ids = told_of(row.body)
         logger.error("parked id=%s event=%s%s key=%s: %s", row.id, row.message_id, ids, row.routing_key, reason)
         self._nacked.forget(row.id)
+        self._end_probe(row)
         self._park([row.id], ParkedEvent.Kind.REFUSED, reason)
 
     def _unroutable(self, row: WaitingRow) -> None:
+        self._end_probe(row)
         if self._wanted.keeps(row):
             self._found.discard(row.routing_key)
             self._note_kept(row)
-            self._probes.discard(row.id)
             self._pathless.append(row.id)
             return
-        self._probes.discard(row.id)
         key, ids = row.routing_key, told_of(row.body)
         if counters.is_news(number := counters.count(counters.UNROUTABLE, key)):
             logger.warning("unroutable key=%s event=%s%s: %d dropped so far, %s", key, row.message_id, ids, number,
@@ -260,18 +270,29 @@ class Session:
         began = time.monotonic()
         if not self._kept or began < self._next_probe_at:
             return
-        self._kept = self._parked_unroutable().first_of_each_key()
+        self._kept = {**self._parked_unroutable().first_of_each_key(), **self._still_out()}
         # Of many, it takes a while to find them, and all others wait meanwhile.
         took = time.monotonic() - began
         self._next_probe_at = began + max(PROBE_SECONDS, PROBE_SHARE * took)
-        waiting = sorted(self._kept.values())
-        oldest = ([number for number in waiting if number > self._probed_id] or waiting)[:MOST_PROBES]
-        self._probed_id = max(oldest, default=0)
-        self._probes.update(oldest)
-        self._parked_unroutable().filter(id__in=oldest).put_back(self._outbox)
+        waiting = sorted((number, key) for key, number in self._kept.items() if key not in self._probes)
+        oldest = ([each for each in waiting if each[0] > self._probed_id] or waiting)[:MOST_PROBES]
+        self._probed_id = max(oldest, default=(0, ""))[0]
+        self._probes.update((key, number) for number, key in oldest)
+        self._parked_unroutable().filter(id__in=[number for number, _ in oldest]).put_back(self._outbox)
+
+    def _still_out(self) -> dict[str, int]:
+        """The events that were put back to try their keys, and are in line still: later ones of their keys wait."""
+        if self._probes:
+            there = set(self._outbox.filter(id__in=self._probes.values()).values_list("id", flat=True))
+            self._probes = {key: number for key, number in self._probes.items() if number in there}
+        return self._probes
+
+    def _end_probe(self, row: WaitingRow) -> None:
+        if self._is_probe(row):
+            del self._probes[row.routing_key]
 
     def _release(self, row: WaitingRow) -> None:
-        self._probes.discard(row.id)
+        self._end_probe(row)
         self._kept.pop(row.routing_key, None)
         count = self._parked_unroutable().under(row.routing_key).put_back(self._outbox)
         logger.info("bound again key=%s: %d kept events go out", row.routing_key, count + 1)

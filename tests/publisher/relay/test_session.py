@@ -381,3 +381,49 @@ def test_event_that_came_back_just_before_its_key_leads_somewhere_goes_out_again
     assert kept.sent(after_seconds=3) == [1]
     kept.says(_2="unroutable", _1="confirmed")
     assert kept.sent() == [2]
+
+
+@pytest.mark.django_db
+def test_event_is_not_tried_while_an_older_one_of_its_key_is_out(monkeypatch):
+    kept = Kept(monkeypatch, "a", "a", "b")
+    assert kept.sent() == [1, 3]
+    kept.says(_1="unroutable", _3="unroutable")
+    kept.sent()
+    assert kept.sent(after_seconds=3) == [1]
+    # The broker takes its time.
+    assert kept.sent(after_seconds=3) == []
+    kept.says(_1="unroutable")
+    assert kept.sent() == []
+    assert kept.sent(after_seconds=3) == [1]
+    kept.says(_1="confirmed")
+    assert kept.sent() == [2, 3]
+
+
+@pytest.mark.django_db
+def test_event_that_was_out_when_its_session_ended_is_tried_before_later_ones(monkeypatch):
+    kept = Kept(monkeypatch, "a", "a")
+    kept.sent()
+    kept.says(_1="unroutable")
+    kept.sent()
+    assert kept.sent(after_seconds=3) == [1]
+    kept.sender = Silent()
+    kept.session = Session("default", kept.session._leases, kept.sender, Care(most=2000, window=2000))
+    # An alarm, for one, and nothing was sent before it was time to try again.
+    assert kept.sent(after_seconds=3) == [1]
+    kept.says(_1="confirmed")
+    assert kept.sent() == [2]
+
+
+@pytest.mark.django_db
+def test_key_is_tried_with_the_next_event_when_the_one_that_was_out_is_gone(monkeypatch):
+    kept = Kept(monkeypatch, "a", "a", "a")
+    kept.sent()
+    kept.says(_1="unroutable")
+    kept.sent()
+    assert kept.sent(after_seconds=3) == [1]
+    kept.sender.in_flight.clear()
+    OutboxEvent.objects.all().delete()
+    assert kept.sent(after_seconds=3) == [2]
+    kept.session.park(*[row for row, _ in kept.sender.in_flight.values()], "too large")
+    kept.sender.in_flight.clear()
+    assert kept.sent(after_seconds=3) == [3]
