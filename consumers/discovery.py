@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
 
 from django.apps import apps
+from django.utils.module_loading import module_has_submodule
 
 from consumers.bindings import keys_of
 from consumers.exceptions import HandlersNotImportable, UnknownHandler
@@ -17,8 +17,10 @@ from publisher.raised import why_not_imported
 
 def handler_modules() -> tuple[str, ...]:
     """The modules to import. The app `consumers` is not such a module."""
-    found = (f"{config.name}.consumers" for config in apps.get_app_configs() if config.name != "consumers")
-    return (*(name for name in found if find_spec(name)), *conf.handler_modules())
+    configs = [config for config in apps.get_app_configs() if config.name != "consumers"]
+    # An app may be a single file, which has no submodules.
+    found = (f"{config.name}.consumers" for config in configs if module_has_submodule(config.module, "consumers"))
+    return (*found, *conf.handler_modules())
 
 
 def discover() -> tuple[Handler, ...]:

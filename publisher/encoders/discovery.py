@@ -1,9 +1,9 @@
 """Imports the encoders: the bridge's own, then the `encoders` module of each installed app."""
 
 from importlib import import_module
-from importlib.util import find_spec
 
 from django.apps import apps
+from django.utils.module_loading import module_has_submodule
 
 OWN = (
     "values",
@@ -26,6 +26,6 @@ def load_encoders() -> None:
     for name in OWN:
         import_module(f"publisher.encoders.{name}")
     for config in apps.get_app_configs():
-        name = f"{config.name}.encoders"
-        if config.name != "publisher" and find_spec(name):
-            import_module(name)
+        # An app may be a single file, which has no submodules.
+        if config.name != "publisher" and module_has_submodule(config.module, "encoders"):
+            import_module(f"{config.name}.encoders")

@@ -2,8 +2,10 @@
 
 import json
 import sys
+from importlib import import_module
 
 import pytest
+from django.apps import AppConfig, apps
 from django.core.management import CommandError, call_command
 
 from consumers import registry
@@ -38,6 +40,13 @@ def module(tmp_path, monkeypatch):
 def test_modules_are_those_of_apps_that_have_one_and_those_that_are_named(handlers_setting):
     handlers_setting("some.module")
     assert handler_modules() == ("tests.bar.consumers", "project.blog.consumers", "some.module")
+
+
+def test_an_app_that_is_a_single_file_has_no_handlers(module, monkeypatch):
+    module("single_file", "")
+    configs = [*apps.get_app_configs(), AppConfig("single_file", import_module("single_file"))]
+    monkeypatch.setattr(apps, "get_app_configs", lambda: configs)
+    assert "single_file.consumers" not in handler_modules()
 
 
 def test_discover_finds_the_handlers_of_the_apps():

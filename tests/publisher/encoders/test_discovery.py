@@ -1,9 +1,10 @@
 """Encoders of apps are found, and are stronger than what is guessed."""
 
 import sys
+from importlib import import_module
 
 import pytest
-from django.apps import apps
+from django.apps import AppConfig, apps
 from django.core.checks import Tags, run_checks
 
 from publisher.checks.settings import check_encoders
@@ -26,7 +27,7 @@ def broken_app(tmp_path, monkeypatch):
     (tmp_path / "broken_app" / "__init__.py").touch()
     (tmp_path / "broken_app" / "encoders.py").write_text("import nothing_of_that_name")
     monkeypatch.syspath_prepend(tmp_path)
-    configs = [*apps.get_app_configs(), type("Config", (), {"name": "broken_app"})]
+    configs = [*apps.get_app_configs(), AppConfig("broken_app", import_module("broken_app"))]
     monkeypatch.setattr(apps, "get_app_configs", lambda: configs)
     yield
     sys.modules.pop("broken_app", None)
@@ -47,6 +48,15 @@ def test_e018_when_an_encoders_module_cannot_be_imported(broken_app):
 
 def test_nothing_is_wrong_with_encoders_that_can_be_imported():
     assert check_encoders(None) == []
+
+
+def test_nothing_is_wrong_with_an_app_that_is_a_single_file(tmp_path, monkeypatch):
+    (tmp_path / "single_file.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    configs = [*apps.get_app_configs(), AppConfig("single_file", import_module("single_file"))]
+    monkeypatch.setattr(apps, "get_app_configs", lambda: configs)
+    assert check_encoders(None) == []
+    sys.modules.pop("single_file")
 
 
 class Base:
