@@ -32,6 +32,8 @@ NATIVE: Mapping[type, str | None] = {
     UUID: "uuid",
     date: "date",
 }
+# A set, as NATIVE is a dict: freezegun has another class behind the name `datetime`, and most values are of this one.
+MOMENTS = frozenset((datetime,))
 # Whether there is a secret, and since when or for how long.
 HARMLESS_FIELDS = (BooleanField, DateField, TimeField, DurationField)
 # Of a model with many columns that may be NULL there can be any number.
@@ -155,8 +157,8 @@ class Columns:
     def _shape(self, path: str, row: list[Any]) -> Shape:
         named = [(name, f"{path}.fields.{name}", type(value)) for name, value in zip(self.names, row, strict=True)]
         tags = {its_path: tag for _, its_path, kind in named if (tag := NATIVE.get(kind))}
-        tags |= {its_path: "datetime" for _, its_path, kind in named if kind is datetime}
-        rest = [each for each in named if each[2] not in NATIVE and each[2] is not int and each[2] is not datetime]
+        tags |= {its_path: "datetime" for _, its_path, kind in named if kind in MOMENTS}
+        rest = [each for each in named if each[2] not in NATIVE and each[2] is not int and each[2] not in MOMENTS]
         unknown = [each for each in rest if issubclass(each[2], BaseExpression)]
         file = [each for each in rest if issubclass(each[2], FieldFile)]
         custom = [each for each in rest if each not in unknown and not has_encoder(each[2])]
@@ -168,7 +170,7 @@ class Columns:
         shape = Shape(
             tags=tags,
             integers=tuple((name, its_path) for name, its_path, kind in named if kind is int),
-            moments=tuple((name, its_path) for name, its_path, kind in named if kind is datetime),
+            moments=tuple((name, its_path) for name, its_path, kind in named if kind in MOMENTS),
             others=tuple(each[:2] for each in others),
             customs=tuple(each[:2] for each in custom),
             unknowns=tuple(name for name, _, _ in unknown),

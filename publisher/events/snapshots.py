@@ -8,8 +8,8 @@ How such an event looks is learned from one that was encoded at once, for each c
 values have: only what makes the very same bytes is used.
 """
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC
 from decimal import Decimal
 from math import isfinite
 from operator import itemgetter
@@ -19,7 +19,7 @@ from django.db.models import Model
 from django.db.models.signals import ModelSignal
 from msgspec import Struct
 
-from publisher.encoders.columns import MOST_SHAPES, NATIVE, Columns
+from publisher.encoders.columns import MOMENTS, MOST_SHAPES, NATIVE, Columns
 from publisher.encoders.models import columns_under, key_of, label_of
 from publisher.events.about import concrete
 from publisher.events.dispatch import PLAIN, Encoded, Source, all_leave, with_body
@@ -28,9 +28,9 @@ from publisher.wire.codec import INT64_MAX, INT64_MIN
 from publisher.wire.event import Moment, moment_of, moment_of_now, new_event
 
 # What nobody can change, and JSON says as the codec would; at some, `Shape` has to look.
-LASTING = frozenset((*NATIVE, int, float, datetime))
+LASTING = frozenset((*NATIVE, *MOMENTS, int, float))
 # As which a key may have been given that its column spells otherwise.
-KEYED = frozenset((str, Decimal, datetime))
+KEYED = frozenset((str, Decimal, *MOMENTS))
 Values = tuple[Any, ...]
 # Names of kwargs, and types of what an instance and they hold.
 Kinds = tuple[str | type, ...]
@@ -116,9 +116,9 @@ class Template:
             return None
         shape = Shape(
             types=encoded.event.data["types"],
-            integers=_places(kinds, int),
-            floats=_places(kinds, float),
-            moments=_places(kinds, datetime),
+            integers=_places(kinds, (int,)),
+            floats=_places(kinds, (float,)),
+            moments=_places(kinds, MOMENTS),
         )
         again = Snapshot(self, shape, values, dict(kwargs), moment_of(encoded.event))
         return shape if again.encoded().body == encoded.body else None
@@ -170,5 +170,5 @@ def _kinds(values: Values, kwargs: Mapping[str, Any]) -> Kinds:
     return (*kwargs, *map(type, values), *map(type, kwargs.values()))
 
 
-def _places(kinds: Iterable[type], kind: type) -> tuple[int, ...]:
-    return tuple(place for place, each in enumerate(kinds) if each is kind)
+def _places(kinds: Iterable[type], wanted: Collection[type]) -> tuple[int, ...]:
+    return tuple(place for place, kind in enumerate(kinds) if kind in wanted)

@@ -87,7 +87,12 @@ class _Key(msgspec.Struct):
 
 
 def _as_base(value: object) -> object:
-    """A subclass of text or of a number as what it extends: an encoder may well have left one."""
+    """A subclass of text or of a number as what it extends: an encoder may well have left one.
+
+    And one of `datetime`, which `datetime.now()` answers where a test has frozen time with freezegun.
+    """
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
     for base in (str, int, float):
         if isinstance(value, base):
             return base.__str__(value) if base is str else base(value)

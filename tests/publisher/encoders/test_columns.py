@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from django.utils.safestring import mark_safe
 
+from publisher.encoders import columns
 from publisher.encoders.columns import MOST_SHAPES, columns_of
 from publisher.wire.codec import Encoding
 from tests.foo.models import Article
@@ -59,6 +60,15 @@ def one_by_one(values):
 )  # fmt: skip
 def test_value_is_written_as_the_codec_does_when_it_is_in_a_column(value):
     values = {**vars(Article(pk=1)), "title": value}
+    assert together(values) == one_by_one(values)
+
+
+def test_moment_is_written_when_tests_have_frozen_time(monkeypatch):
+    class FakeDatetime(datetime):
+        """As freezegun puts it in the place of `datetime`."""
+
+    monkeypatch.setattr(columns, "datetime", FakeDatetime)
+    values = {**vars(Article(pk=1)), "at": FakeDatetime(2026, 1, 2, tzinfo=UTC)}
     assert together(values) == one_by_one(values)
 
 

@@ -138,6 +138,15 @@ def test_nothing_waits_when_its_value_needs_more_than_a_look(values, others):
     assert found.snapshot(kwargs(row(**values))) is None
 
 
+def test_zone_is_looked_at_when_the_types_were_learned_while_a_test_had_frozen_time(monkeypatch):
+    with monkeypatch.context() as patch:
+        # As freezegun does it; values from the database are of the other class.
+        patch.setattr(snapshots, "datetime", type("FakeDatetime", (datetime,), {}), raising=False)
+        found = learned(template(), kwargs(row(datetime=datetime(2026, 1, 2, tzinfo=UTC))))
+    elsewhere = datetime(2026, 1, 2, tzinfo=timezone(timedelta(hours=2)))
+    assert found.snapshot(kwargs(row(datetime=elsewhere))) is None
+
+
 def test_nothing_waits_when_a_field_is_deferred_or_a_kwarg_can_change():
     found = learned(template(), kwargs(row()))
     deferred = row()

@@ -53,6 +53,15 @@ def test_time_is_now_when_an_event_is_made():
     assert abs(datetime.now(UTC) - event().time) < timedelta(seconds=5)
 
 
+class Frozen(datetime):
+    """As freezegun puts it in the place of `datetime`."""
+
+
+def test_time_is_written_when_tests_have_frozen_it():
+    real, frozen = (replace(event(), time=kind(2026, 1, 2, 3, 4, 5, 600, tzinfo=UTC)) for kind in (datetime, Frozen))
+    assert json.loads(encode_event(frozen))["time"] == json.loads(encode_event(real))["time"]
+
+
 def test_routing_key_is_known_when_received():
     assert decode_event(body(), "auth.user_logged_in").routing_key == "auth.user_logged_in"
 
