@@ -3,15 +3,18 @@
 import json
 import signal
 from threading import Event as Flag
+from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection, models
+from django.test.utils import isolate_apps
 
 from consumers import backfill as backfilling
 from consumers.backfill import Backfill
 from consumers.dead_letters.letters import Owner
 from consumers.discovery import chosen, discover
-from consumers.management.commands.backfill import Impatience
+from consumers.management.commands.backfill import Impatience, key_from, key_text
 from publisher.models import OutboxEvent
 from publisher.wire.errors import BrokerUnavailable
 from publisher.wire.routing import OneQueue
@@ -246,3 +249,35 @@ def test_broker_that_is_away_is_told(bridge, settings):
     with pytest.raises(CommandError, match="is not there") as caught:
         call_command("backfill", "foo.Article", "--to", "index")
     assert isinstance(caught.value.__cause__, BrokerUnavailable)
+
+
+@pytest.mark.django_db(transaction=True)
+@isolate_apps("tests.foo")
+def test_rows_of_a_composite_key_are_gone_through_from_where_it_was(backfill, settings):
+    class Seat(models.Model):
+        pk = models.CompositePrimaryKey("row", "number")
+        row = models.UUIDField()
+        number = models.IntegerField()
+
+        class Meta:
+            app_label = "foo"
+
+        def __str__(self):
+            return f"{self.row}{self.number}"
+
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "FORWARD": ["django.db.models.signals.post_save"]}
+    rows = [UUID(int=row) for row in (1, 2)]
+    with connection.schema_editor() as editor:
+        editor.create_model(Seat)
+    try:
+        Seat.objects.bulk_create(Seat(row=row, number=number) for row in rows for number in (3, 1, 2))
+        keys = [page.pk for page in backfill(Seat.objects.all(), handler=None).run(Flag())]
+        assert keys == [(rows[0], 2), (rows[1], 1), (rows[1], 3)]
+        last = key_from(Seat, key_text(keys[0]))
+        assert last == keys[0]
+        assert [page.pk for page in backfill(Seat.objects.all(), last, handler=None).run(Flag())] == [
+            (rows[1], 1), (rows[1], 3),
+        ]  # fmt: skip
+    finally:
+        with connection.schema_editor() as editor:
+            editor.delete_model(Seat)

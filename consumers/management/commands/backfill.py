@@ -1,5 +1,7 @@
 """Bring rows that are there already to a handler that is new."""
 
+import json
+import shlex
 import time
 from argparse import ArgumentTypeError
 from threading import Event as Flag
@@ -90,8 +92,8 @@ class Command(BridgeCommand):
 
     def _key(self, model: type[Model], text: str | None) -> Any:
         try:
-            return None if text is None else model._meta.pk.to_python(text)
-        except (ValueError, ValidationError) as exc:
+            return None if text is None else key_from(model, text)
+        except (ValueError, TypeError, ValidationError) as exc:
             raise CommandError(f"--after: {printable(exc)}", returncode=EXIT_USAGE) from exc
 
     def _owner(self, name: str) -> Owner:
@@ -167,4 +169,17 @@ def told(done: Done, to: str) -> str:
 
 
 def go_on(done: Done) -> str:
-    return "Ended before the first row." if done.pk is None else f"To go on: --after {done.pk}"
+    return "Ended before the first row." if done.pk is None else f"To go on: --after {shlex.quote(key_text(done.pk))}"
+
+
+def key_text(pk: Any) -> str:
+    """A primary key as `--after` takes it; a composite one is a JSON list."""
+    return json.dumps(pk, default=str) if isinstance(pk, tuple) else str(pk)
+
+
+def key_from(model: type[Model], text: str) -> Any:
+    """The same back. Raises ValueError, TypeError or ValidationError for what is none."""
+    fields = model._meta.pk_fields
+    if len(fields) == 1:
+        return fields[0].to_python(text)
+    return tuple(field.to_python(part) for field, part in zip(fields, json.loads(text), strict=True))
