@@ -46,8 +46,11 @@ def defining_modules(package: str = "") -> tuple[str, ...]:
     for root in sorted(app_packages()):
         if is_within(root, package):
             found += _defining(root)
-        elif is_within(package, root):
+        elif is_within(package, root) and package in sys.modules:
             found += _defining(package)
+        elif is_within(package, root):
+            # Only a module that was imported says where its files are.
+            found += (module for module in _defining(root) if is_within(module, package))
     return tuple(found)
 
 

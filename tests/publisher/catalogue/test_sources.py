@@ -114,6 +114,12 @@ def test_signals_are_found_wherever_the_package_defines_them(package):
     assert found == {name for name in FOUND if name.startswith("catalogued.elsewhere.")}
 
 
+@pytest.mark.parametrize("glob", ["catalogued.elsewhere.*", "catalogued.elsewhere.views.*", "catalogued.elsewhere.v*"])
+def test_signals_are_found_by_a_glob_when_nobody_has_imported_their_module(package, glob):
+    assert "catalogued.elsewhere" not in sys.modules
+    assert "catalogued.elsewhere.views.viewed" in {known.name for known in matching(glob)}
+
+
 def test_nothing_else_is_imported(package):
     catalogue()
     imported = {name for name in sys.modules if name.startswith("catalogued.")}
