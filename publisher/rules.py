@@ -89,7 +89,7 @@ class Rule(NamedTuple):
         return self.strict and self.delivery == "outbox"
 
     def takes_signal(self, name: str) -> bool:
-        if name in UNLESS_NAMED or (self.senders and name in SENT_BY_APPS):
+        if name in UNLESS_NAMED or is_private(name) or (self.senders and name in SENT_BY_APPS):
             return self.signal == name
         return fnmatchcase(name, self.signal)
 
@@ -103,6 +103,11 @@ class Rule(NamedTuple):
             return label in self.senders
         taken = not self.senders or any(fnmatchcase(label, glob) for glob in self.senders)
         return taken and not any(fnmatchcase(label, glob) for glob in self.exclude)
+
+
+def is_private(signal: str) -> bool:
+    """Whether a package has it for itself: what is sent with it is often no value, and it may be sent in async code."""
+    return signal.rpartition(".")[2].startswith("_")
 
 
 def is_flag(value: object) -> TypeGuard[bool]:
