@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from threading import Event
 from typing import Any
 
 from django.apps import apps
@@ -42,15 +43,22 @@ def when_ready(function: Callable[[], None]) -> None:
 
 
 def _watch() -> None:
-    event = apps.ready_event
-    tell = event.set
+    apps.ready_event = _Telling(apps.ready_event)  # type: ignore[assignment]
 
-    def tell_and_call() -> None:
-        del event.set
-        tell()
+
+class _Telling:
+    """In the event's place until it is set: one of gevent's takes no other `set`."""
+
+    def __init__(self, event: Event) -> None:
+        self._event = event
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._event, name)
+
+    def set(self) -> None:
+        apps.ready_event = self._event
+        self._event.set()
         waiting = [*_waiting]
         _waiting.clear()
         for function in waiting:
             function()
-
-    event.set = tell_and_call  # type: ignore[method-assign]
