@@ -1,9 +1,30 @@
 """Whether a table of the bridge is there, and how it comes to be."""
 
+import sys
 from collections.abc import Iterable
 
 from django.db import Error, connections
 from django.db.models import Model
+
+# While these run, a table may be yet to come. django-tenants sends signals around the migrations of each schema.
+MIGRATING = frozenset(
+    ("django.db.migrations.executor", "django.core.management.sql", "django_tenants.migration_executors.base")
+)
+
+
+def is_migrating() -> bool:
+    """Whether migrations are running here and now."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__") in MIGRATING:
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
+
+
+def is_told_to_migrate() -> bool:
+    """Whether this process is here to make the tables, with `migrate` or `migrate_schemas`, or is at it."""
+    return any(argument.startswith("migrate") for argument in sys.argv[1:2]) or is_migrating()
 
 
 def has_table(model: type[Model], using: str) -> bool:

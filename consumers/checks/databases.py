@@ -1,6 +1,5 @@
 """A system check of the database: the inbox must be where handlers look for it."""
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ from django.db import router
 from consumers.discovery import discover
 from consumers.exceptions import HandlersNotImportable
 from consumers.models import Attempt, InboxEvent
-from publisher.tables import how_to_migrate, is_up_to_date
+from publisher.tables import how_to_migrate, is_told_to_migrate, is_up_to_date
 
 
 def check_inbox_migrated(
@@ -19,7 +18,7 @@ def check_inbox_migrated(
     """The inbox is there, when its alias is checked: `manage.py check --database ALIAS`."""
     alias = router.db_for_write(InboxEvent)
     # `migrate` is about to make it.
-    is_due = alias in (databases or ()) and "migrate" not in sys.argv[1:2]
+    is_due = alias in (databases or ()) and not is_told_to_migrate()
     if not is_due or all(is_up_to_date(model, alias) for model in (InboxEvent, Attempt)) or not is_needed():
         return []
     hint = f"Run: {how_to_migrate(InboxEvent, alias)}"

@@ -53,6 +53,24 @@ def test_alias_is_refused_when_the_outbox_is_not_migrated_there(settings):
         assert "publisher.E014" in [found.id for found in run_checks(databases=BOTH)]
 
 
+@databases
+@pytest.mark.parametrize("command", ["migrate", "migrate_schemas"])
+def test_outbox_is_not_found_missing_when_a_command_is_about_to_make_it(settings, monkeypatch, command):
+    settings.DATABASE_ROUTERS = [f"{__name__}.WritesElsewhere"]
+    monkeypatch.setattr("sys.argv", ["manage.py", command])
+    with without_table(OutboxEvent, "other"):
+        assert check_outbox_migrated(None, databases=BOTH) == []
+
+
+@databases
+def test_outbox_is_not_found_missing_while_django_tenants_migrates_a_schema(settings):
+    settings.DATABASE_ROUTERS = [f"{__name__}.WritesElsewhere"]
+    executor = {"__name__": "django_tenants.migration_executors.base"}
+    exec("def run_migrations(command):\n    return command()", executor)
+    with without_table(OutboxEvent, "other"):
+        assert executor["run_migrations"](lambda: check_outbox_migrated(None, databases=BOTH)) == []
+
+
 def send(sender, **kwargs):
     """A receiver to offload."""
 
