@@ -48,7 +48,8 @@ class Outlet:
 
     @property
     def in_flight(self) -> int:
-        return sum(len(sender.in_flight) for sender in self._senders)
+        """Those that `confirmed` has told nothing of yet."""
+        return sum(len(sender.in_flight) + len(sender.settled) for sender in self._senders)
 
     @property
     def _senders(self) -> list[Sender[Way]]:
