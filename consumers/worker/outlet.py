@@ -63,9 +63,9 @@ class Outlet:
         """To the dead letters of its queue."""
         self._send(delivery, dead_exchange(self._exchange), dead_queue(delivery.queue), headers, job)
 
-    def put_anew(self, delivery: Delivery, routing_key: str, job: Job | None = None) -> None:
+    def put_anew(self, delivery: Delivery, routing_key: str) -> None:
         """As one that nobody had: what comes again may have ended its process, and counts as begun."""
-        self._send(delivery, return_exchange(self._exchange), delivery.queue, {ROUTING_KEY: routing_key}, job)
+        self._send(delivery, return_exchange(self._exchange), delivery.queue, {ROUTING_KEY: routing_key}, None)
 
     def _send(self, delivery: Delivery, exchange: str, key: str, headers: dict[str, Any], job: Job | None) -> None:
         way = Way(delivery, republished(delivery, exchange, key, headers), job)

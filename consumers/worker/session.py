@@ -67,6 +67,8 @@ class Session:
         # Jobs in the pool, or done there and not yet settled.
         self._begun = 0
         self._is_ending = False
+        # What goes back as new once no more is taken: it would come here at once, and count as given out before.
+        self._given_back: list[tuple[Delivery, str]] = []
         # Tags of what was given back while its handler runs: what becomes of that is nobody's business any more.
         self._left_behind: set[int] = set()
         self._has_batches = any(subscription.handler.batch for subscription in subscriptions.values())
@@ -92,6 +94,8 @@ class Session:
         """
         self._is_ending = True
         self.intake.cancel(queue for queue, each in self.subscriptions.items() if not each.handler.ordered)
+        for delivery, key in self._given_back:
+            self._outlet.put_anew(delivery, key)
         cleared = (job for subscription in self.subscriptions.values() for job in subscription.clear())
         not_begun = [*self._taken_back(), *self._held, *self._solitary.clear(), *cleared]
         free = (job for job in not_begun if not job.handling.handler.ordered)
@@ -226,8 +230,10 @@ class Session:
             self._outlet.wait(delivery, result.after, retry_headers(of_it, result.after), job)
         elif isinstance(result, Dead):
             self._outlet.bury(delivery, result.headers, job)
+        elif self._is_ending:
+            self._outlet.put_anew(delivery, of_it.routing_key)
         else:
-            self._outlet.put_anew(delivery, of_it.routing_key, job)
+            self._given_back.append((delivery, of_it.routing_key))
 
     def _reject(self, way: Way) -> None:
         """It cannot be published any more, but its queue's own dead-lettering takes it."""
