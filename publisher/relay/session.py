@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from math import inf
 
 from publisher import conf, counters
@@ -11,12 +11,12 @@ from publisher.models import ParkedEvent
 from publisher.outbox.querysets import (
     Batch,
     OutboxQuerySet,
-    ParkedQuerySet,
     WaitingRow,
     outbox,
     parked,
     unroutable_keys,
 )
+from publisher.relay.astray import NO_QUEUE, Astray
 from publisher.relay.care import Care
 from publisher.relay.leases import Leases
 from publisher.relay.nacked import Nacked
@@ -36,12 +36,7 @@ READ_ROWS = 500
 IN_FLIGHT_BYTES = 16_000_000
 DELETE_ROWS = 500
 DELETE_SECONDS = 0.05
-PROBE_SECONDS = 2.0
-PROBE_SHARE = 50
-# Of so many keys at a time it is tried whether they lead somewhere now.
-MOST_PROBES = 100
 MOST_FOUND = 10_000
-NO_QUEUE = "no queue is bound"
 
 
 class Session:
@@ -74,12 +69,7 @@ class Session:
         self._nacked = Nacked()
         self._in_flight_bytes = 0
         self._rows = FIRST_ROWS
-        self._parked_unroutable().fill_digests()
-        self._kept = self._parked_unroutable().first_of_each_key()
-        # By routing key, the event that is out to see whether it leads somewhere by now.
-        self._probes: dict[str, int] = {}
-        self._next_probe_at = time.monotonic() + PROBE_SECONDS
-        self._probed_id = 0
+        self._astray = Astray(using, self.shards)
         self._pathless: list[int] = []
         # Routing keys of events that are kept, under which one reached a queue.
         self._found: set[str] = set()
@@ -88,7 +78,7 @@ class Session:
         """Send what is waiting, as far as there is room; whether there may be more."""
         if not self._has_room:
             return False
-        self._probe()
+        self._astray.probe()
         # One moment for both: a pause that ended between them would let a later row of its key go first.
         now = time.monotonic()
         rows, has_more = self._read(now)
@@ -136,29 +126,21 @@ class Session:
         self.care = self.care.reached(min([*on_their_way, *(row.id for row in batch.rows)], default=inf))
         return batch
 
-    def _with_a_path(self, rows: Iterable[WaitingRow]) -> list[WaitingRow]:
+    def _with_a_path(self, rows: list[WaitingRow]) -> list[WaitingRow]:
         """Without those under a key that is known to lead nowhere, which wait in their order beside the line."""
+        if not self._astray:
+            return rows
         found, pathless = [], []
         for row in rows:
-            if row.routing_key in self._kept and self._wanted.may_keep(row) and not self._goes_first(row):
+            if self._wanted.may_keep(row) and self._astray.waits(row):
                 pathless.append(row.id)
             else:
                 found.append(row)
         self._park(pathless, ParkedEvent.Kind.UNROUTABLE, NO_QUEUE)
         return found
 
-    def _goes_first(self, row: WaitingRow) -> bool:
-        """Whether its key is tried with it: the oldest event, also where another session, or a person, put it back."""
-        if row.id < self._kept[row.routing_key]:
-            self._kept[row.routing_key] = self._probes[row.routing_key] = row.id
-        return self._is_probe(row)
-
-    def _is_probe(self, row: WaitingRow) -> bool:
-        return self._probes.get(row.routing_key) == row.id
-
-    def _sorted(self, rows: Iterable[WaitingRow], now: float) -> tuple[list[WaitingRow], list[WaitingRow]]:
+    def _sorted(self, rows: list[WaitingRow], now: float) -> tuple[list[WaitingRow], list[WaitingRow]]:
         """Those to send, and those to read again at once; what might overtake a nacked row is set aside."""
-        rows = list(rows)
         # As a rule all lead somewhere, which a set tells sooner than a look at each.
         is_known = self._found.issuperset([row.routing_key for row in rows])
         if not self._nacked and (is_known or not any(map(self._may_lead_nowhere, rows))):
@@ -204,7 +186,7 @@ class Session:
         released: list[WaitingRow] = []
         while self.sender.settled:
             row, outcome = self.sender.settled.popleft()
-            if outcome is not Outcome.UNROUTABLE or not self._is_probe(row):
+            if outcome is not Outcome.UNROUTABLE or not self._astray.is_probe(row):
                 self.tally[outcome] += 1
             self._in_flight_bytes -= len(row.body)
             if outcome is Outcome.NACKED:
@@ -217,12 +199,12 @@ class Session:
                 self._done.append(row.id)
                 if row.routing_key not in self._found:
                     self._note_found(row.routing_key)
-                if self._probes and self._is_probe(row):
+                if self._astray.is_probe(row):
                     released.append(row)
         self._park(self._pathless, ParkedEvent.Kind.UNROUTABLE, NO_QUEUE)
         self._pathless.clear()
         for row in released:
-            self._release(row)
+            self._astray.release(row)
         if len(self._done) >= DELETE_ROWS or self._is_time_to_delete:
             self.delete()
 
@@ -240,14 +222,14 @@ class Session:
         ids = told_of(row.body)
         logger.error("parked id=%s event=%s%s key=%s: %s", row.id, row.message_id, ids, row.routing_key, reason)
         self._nacked.forget(row.id)
-        self._end_probe(row)
+        self._astray.end_probe(row)
         self._park([row.id], ParkedEvent.Kind.REFUSED, reason)
 
     def _unroutable(self, row: WaitingRow) -> None:
-        self._end_probe(row)
+        self._astray.end_probe(row)
         if self._wanted.keeps(row):
             self._found.discard(row.routing_key)
-            self._note_kept(row)
+            self._astray.note(row)
             self._pathless.append(row.id)
             return
         key, ids = row.routing_key, told_of(row.body)
@@ -257,51 +239,8 @@ class Session:
         self._dropped[key] += 1
         self._done.append(row.id)
 
-    def _note_kept(self, row: WaitingRow) -> None:
-        if row.routing_key in self._kept:
-            return
-        self._kept[row.routing_key] = row.id
-        if counters.is_news(number := len(self._kept)):
-            logger.warning("kept key=%s event=%s%s, %d so far: %s; run `manage.py topology --declare`, or `consume`",
-                           row.routing_key, row.message_id, told_of(row.body), number, NO_QUEUE)  # fmt: skip
-
-    def _probe(self) -> None:
-        """Try the oldest event of keys that led nowhere, one key after the other: its binding may have appeared."""
-        began = time.monotonic()
-        if not self._kept or began < self._next_probe_at:
-            return
-        self._kept = {**self._parked_unroutable().first_of_each_key(), **self._still_out()}
-        # Of many, it takes a while to find them, and all others wait meanwhile.
-        took = time.monotonic() - began
-        self._next_probe_at = began + max(PROBE_SECONDS, PROBE_SHARE * took)
-        waiting = sorted((number, key) for key, number in self._kept.items() if key not in self._probes)
-        oldest = ([each for each in waiting if each[0] > self._probed_id] or waiting)[:MOST_PROBES]
-        self._probed_id = max(oldest, default=(0, ""))[0]
-        self._probes.update((key, number) for number, key in oldest)
-        self._parked_unroutable().filter(id__in=[number for number, _ in oldest]).put_back(self._outbox)
-
-    def _still_out(self) -> dict[str, int]:
-        """The events that were put back to try their keys, and are in line still: later ones of their keys wait."""
-        if self._probes:
-            there = set(self._outbox.filter(id__in=self._probes.values()).values_list("id", flat=True))
-            self._probes = {key: number for key, number in self._probes.items() if number in there}
-        return self._probes
-
-    def _end_probe(self, row: WaitingRow) -> None:
-        if self._is_probe(row):
-            del self._probes[row.routing_key]
-
-    def _release(self, row: WaitingRow) -> None:
-        self._end_probe(row)
-        self._kept.pop(row.routing_key, None)
-        count = self._parked_unroutable().under(row.routing_key).put_back(self._outbox)
-        logger.info("bound again key=%s: %d kept events go out", row.routing_key, count + 1)
-
     def _park(self, ids: list[int], kind: str, reason: str) -> None:
         self._outbox.park(parked(self._using), ids, kind, reason)
-
-    def _parked_unroutable(self) -> ParkedQuerySet:
-        return parked(self._using).in_shards(self.shards).kept()
 
     @property
     def _is_time_to_delete(self) -> bool:

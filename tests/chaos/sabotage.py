@@ -44,11 +44,12 @@ def reads_from_the_last_id_on() -> None:
     from publisher.relay.session import Session
 
     def beyond(read: Any) -> Any:
-        def read_on(self: Any) -> Any:
+        def read_on(self: Any, now: float) -> Any:
             last = getattr(self, "last", 0)
-            rows = [row for row in read(self) if row.id > last]
+            batch = read(self, now)
+            rows = [row for row in batch.rows if row.id > last]
             self.last = max([last, *(row.id for row in rows)])
-            return rows
+            return batch._replace(rows=rows)
 
         return read_on
 

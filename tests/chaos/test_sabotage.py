@@ -1,4 +1,6 @@
-"""The sabotages find what they break: one that breaks nothing would prove nothing."""
+"""The sabotages find what they break: one that breaks nothing, or by a mistake of its own, would prove nothing."""
+
+from inspect import signature
 
 import pytest
 
@@ -6,11 +8,17 @@ from tests.chaos import sabotage
 
 
 @pytest.mark.parametrize("name", sabotage.NAMES)
-def test_sabotage_replaces_what_is_there(name, monkeypatch):
+def test_sabotage_replaces_what_is_there_and_is_called_as_that_is(name, monkeypatch):
     replaced = []
-    monkeypatch.setattr(sabotage, "replace", lambda owner, name, made: replaced.append(made(getattr(owner, name))))
+
+    def replace(owner, name, made):
+        original = getattr(owner, name)
+        replaced.append((original, made(original)))
+
+    monkeypatch.setattr(sabotage, "replace", replace)
 
     sabotage.NAMES[name][1]()
 
     assert replaced
-    assert all(map(callable, replaced))
+    for original, made in replaced:
+        assert list(signature(made).parameters) == list(signature(original).parameters)

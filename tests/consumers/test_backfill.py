@@ -30,7 +30,6 @@ def title_in(body):
     return json.loads(bytes(body))["data"]["kwargs"]["instance"]["fields"]["title"]
 
 
-@pytest.mark.parametrize("engine", ["sqlite", "postgres", "mariadb"])
 def test_rows_come_to_the_handler_and_to_no_other(stage):
     stage.python(MADE.format(count=3))
     relay, consumer = stage.start("relay"), stage.start("consume")

@@ -335,8 +335,11 @@ def test_two_commands_at_once_are_told_of_each_other(buried, command, bridge, mo
 
 def test_nothing_is_lost_when_a_replay_is_killed_in_the_middle(stage, declared):
     count = 3000
+    # No confirm of each is waited for.
+    channel = declared.connection.channel()
     for n in range(count):
-        declared.publish_to("log.dead", b"{}", message_id=str(n))
+        channel.basic_publish("", declared.name("log.dead"), b"{}", BasicProperties(delivery_mode=2, message_id=str(n)))
+    eventually(lambda: declared.count("log.dead") == count)
     for _ in range(20):
         replay = stage.start("deadletters", "replay", "--all", "--handler", "log")
         eventually(lambda: declared.count("log") or replay.poll() is not None)  # noqa: B023

@@ -147,13 +147,13 @@ def test_bound_methods_and_callables_are_taken_each_by_a_name_of_its_own():
 @pytest.mark.django_db
 def test_receivers_of_objects_that_come_and_go_are_each_taken():
     with offloading(f"{HERE}.Notes.take"):
-        for _ in range(50):
+        for _ in range(10):
             notes = Notes()
             done.connect(notes.take)
             done.send(sender=None)
             del notes
             gc.collect()
-        assert len(written()) == 50
+        assert len(written()) == 10
         assert sum(isinstance(row[1], StandIn) for row in done.receivers) == 1
 
 

@@ -174,7 +174,8 @@ class Nacking:
 
     def __init__(self, monkeypatch):
         self.now = 0.0
-        monkeypatch.setattr("publisher.relay.session.time", SimpleNamespace(monotonic=lambda: self.now))
+        for module in ("session", "astray"):
+            monkeypatch.setattr(f"publisher.relay.{module}.time", SimpleNamespace(monotonic=lambda: self.now))
         self.sender = Silent()
         self.session = Session("default", held(), self.sender, Care(most=1, window=1))
         self.session.send_waiting()
@@ -282,9 +283,9 @@ def test_what_was_read_is_sent_when_nobody_has_taken_the_lease_of_a_relay_that_w
 
 @pytest.mark.django_db
 def test_keys_that_led_nowhere_are_tried_in_turns_when_they_are_many(monkeypatch):
-    monkeypatch.setattr("publisher.relay.session.PROBE_SECONDS", 0)
-    monkeypatch.setattr("publisher.relay.session.PROBE_SHARE", 0)
-    monkeypatch.setattr("publisher.relay.session.MOST_PROBES", 2)
+    monkeypatch.setattr("publisher.relay.astray.PROBE_SECONDS", 0)
+    monkeypatch.setattr("publisher.relay.astray.PROBE_SHARE", 0)
+    monkeypatch.setattr("publisher.relay.astray.MOST_PROBES", 2)
     for number in range(1, 11):
         ParkedEvent.objects.create(
             id=number, message_id=number, type="t", routing_key=number % 5, partitionkey=number, slot=1,

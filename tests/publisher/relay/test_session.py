@@ -280,7 +280,8 @@ class Kept:
     def __init__(self, monkeypatch, *rows):
         self.now = 0.0
         self.sender = Silent()
-        monkeypatch.setattr("publisher.relay.session.time", SimpleNamespace(monotonic=lambda: self.now))
+        for module in ("session", "astray"):
+            monkeypatch.setattr(f"publisher.relay.{module}.time", SimpleNamespace(monotonic=lambda: self.now))
         OutboxEvent.objects.bulk_create(
             OutboxEvent(message_id=n, type="t", routing_key="k", partitionkey=key, slot=1, keep_unroutable=True,
                         body=b"{}")

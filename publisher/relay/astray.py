@@ -1,0 +1,99 @@
+"""Keys that lead nowhere: their events wait beside the line, and the oldest of each is sent again now and then."""
+
+import logging
+import time
+
+from publisher import counters
+from publisher.outbox.querysets import OutboxQuerySet, ParkedQuerySet, WaitingRow, outbox, parked
+from publisher.outbox.shards import Shards
+from publisher.wire.glance import told_of
+
+logger = logging.getLogger("publisher.relay")
+
+PROBE_SECONDS = 2.0
+# To find the oldest of many keys takes a while, and all others wait meanwhile: as much longer is the pause after it.
+PROBE_SHARE = 50
+# Of so many keys at a time it is tried whether they lead somewhere now.
+MOST_PROBES = 100
+NO_QUEUE = "no queue is bound"
+
+
+class Astray:
+    """What is known of the kept events of these shards, by their routing keys."""
+
+    def __init__(self, using: str, shards: Shards) -> None:
+        self._using = using
+        self._shards = shards
+        self._parked.fill_digests()
+        self._oldest = self._parked.first_of_each_key()
+        # The event that is out to see whether its key leads somewhere by now.
+        self._probes: dict[str, int] = {}
+        self._next_probe_at = time.monotonic() + PROBE_SECONDS
+        self._probed_id = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._oldest)
+
+    def waits(self, row: WaitingRow) -> bool:
+        """Whether its key is known to lead nowhere, and it is not what that is tried with."""
+        return row.routing_key in self._oldest and not self._goes_first(row)
+
+    def _goes_first(self, row: WaitingRow) -> bool:
+        """Whether its key is tried with it: the oldest event, also where another session, or a person, put it back."""
+        if row.id < self._oldest[row.routing_key]:
+            self._oldest[row.routing_key] = self._probes[row.routing_key] = row.id
+        return self.is_probe(row)
+
+    def is_probe(self, row: WaitingRow) -> bool:
+        """Whether it is out to try its key."""
+        return self._probes.get(row.routing_key) == row.id
+
+    def note(self, row: WaitingRow) -> None:
+        """It came back, and is kept."""
+        if row.routing_key in self._oldest:
+            return
+        self._oldest[row.routing_key] = row.id
+        if counters.is_news(number := len(self._oldest)):
+            logger.warning("kept key=%s event=%s%s, %d so far: %s; run `manage.py topology --declare`, or `consume`",
+                           row.routing_key, row.message_id, told_of(row.body), number, NO_QUEUE)  # fmt: skip
+
+    def probe(self) -> None:
+        """Try the oldest event of keys that led nowhere, one key after the other: its binding may have appeared."""
+        began = time.monotonic()
+        if not self._oldest or began < self._next_probe_at:
+            return
+        self._oldest = {**self._parked.first_of_each_key(), **self._still_out()}
+        took = time.monotonic() - began
+        self._next_probe_at = began + max(PROBE_SECONDS, PROBE_SHARE * took)
+        waiting = sorted((number, key) for key, number in self._oldest.items() if key not in self._probes)
+        next_ones = ([each for each in waiting if each[0] > self._probed_id] or waiting)[:MOST_PROBES]
+        self._probed_id = max(next_ones, default=(0, ""))[0]
+        self._probes.update((key, number) for number, key in next_ones)
+        self._parked.filter(id__in=[number for number, _ in next_ones]).put_back(self._outbox)
+
+    def _still_out(self) -> dict[str, int]:
+        """The events that were put back to try their keys, and are in line still: later ones of their keys wait."""
+        if self._probes:
+            there = set(self._outbox.filter(id__in=self._probes.values()).values_list("id", flat=True))
+            self._probes = {key: number for key, number in self._probes.items() if number in there}
+        return self._probes
+
+    def end_probe(self, row: WaitingRow) -> None:
+        """Its fate is known, if it was out to try its key."""
+        if self.is_probe(row):
+            del self._probes[row.routing_key]
+
+    def release(self, row: WaitingRow) -> None:
+        """It reached a queue: what was kept under its key goes out."""
+        self.end_probe(row)
+        self._oldest.pop(row.routing_key, None)
+        count = self._parked.under(row.routing_key).put_back(self._outbox)
+        logger.info("bound again key=%s: %d kept events go out", row.routing_key, count + 1)
+
+    @property
+    def _parked(self) -> ParkedQuerySet:
+        return parked(self._using).in_shards(self._shards).kept()
+
+    @property
+    def _outbox(self) -> OutboxQuerySet:
+        return outbox(self._using)
