@@ -10,6 +10,7 @@ from contextvars import copy_context
 from queue import Empty, SimpleQueue
 
 import msgspec
+from django.core.cache import caches
 from django.db import close_old_connections, connections
 
 from consumers.exceptions import HandlerTooSlow
@@ -146,6 +147,8 @@ class Pool:
                     logger.warning("slow handler=%s event=%s seconds=%.0f", handler.name, _ids(running.job), seconds)
 
     def _work(self) -> None:
+        # Django keeps their clients in the context, which each event has a copy of: these, with what connects them.
+        _tried(caches.all)
         tended_at = time.monotonic()
         while (job := self._next()) is not None:
             now = time.monotonic()
@@ -223,7 +226,7 @@ class Pool:
                 continue  # it came when the handler had just ended
 
 
-def _tried(tidies: Callable[[], None]) -> None:
+def _tried(tidies: Callable[[], object]) -> None:
     """What a database's driver raises there ends no thread, and no event waits for its worker's end over it."""
     try:
         tidies()

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from django.conf import settings
+from django.core.cache import caches
 from django.utils import timezone, translation
 from msgspec.structs import replace
 
@@ -55,6 +56,19 @@ def test_event_that_waits_for_another_one_to_be_alone_is_known_to_be_here(pool):
         assert not pool._done
     eventually(lambda: pool._done, seconds=5)
     assert not pool.is_at(again)
+
+
+def test_clients_of_caches_are_the_same_from_event_to_event(pool):
+    seen = []
+
+    def looks_up(received):
+        seen.append(caches["default"])
+        return DONE
+
+    for _ in range(2):
+        pool.put(job(looks_up))
+    eventually(lambda: len(pool._done) == 2, seconds=5)
+    assert seen[0] is seen[1]
 
 
 def test_language_and_time_zone_that_a_handler_activates_are_not_those_of_the_next_event(pool):
