@@ -19,6 +19,8 @@ WILDCARDS = frozenset("*?[")
 
 # Sent per row read, or before the apps are ready: forwarded only when named outright.
 UNLESS_NAMED = frozenset(f"django.db.models.signals.{name}" for name in ("pre_init", "post_init", "class_prepared"))
+# A development tool's, of each page, also in async code, where nothing can be written: the same.
+OF_TOOLS = frozenset(("debug_toolbar.toolbar.DebugToolbar._created",))
 # Sent by the configuration of an app: whoever names senders for a glob means models.
 SENT_BY_APPS = frozenset(f"django.db.models.signals.{name}" for name in ("pre_migrate", "post_migrate"))
 # Sessions hold secrets, and the bridge must not forward its own work.
@@ -89,7 +91,7 @@ class Rule(NamedTuple):
         return self.strict and self.delivery == "outbox"
 
     def takes_signal(self, name: str) -> bool:
-        if name in UNLESS_NAMED or is_private(name) or (self.senders and name in SENT_BY_APPS):
+        if name in UNLESS_NAMED or name in OF_TOOLS or (self.senders and name in SENT_BY_APPS):
             return self.signal == name
         return fnmatchcase(name, self.signal)
 
@@ -103,11 +105,6 @@ class Rule(NamedTuple):
             return label in self.senders
         taken = not self.senders or any(fnmatchcase(label, glob) for glob in self.senders)
         return taken and not any(fnmatchcase(label, glob) for glob in self.exclude)
-
-
-def is_private(signal: str) -> bool:
-    """Whether a package has it for itself: what is sent with it is often no value, and it may be sent in async code."""
-    return signal.rpartition(".")[2].startswith("_")
 
 
 def is_flag(value: object) -> TypeGuard[bool]:

@@ -90,10 +90,10 @@ def test_no_rule_is_read_when_there_is_no_list(entries):
         ("django.db.models.signals.*", "django.db.models.signals.pre_init", False),
         ("django.db.models.signals.class_prepare?", "django.db.models.signals.class_prepared", False),
         ("django.db.models.signals.post_init", "django.db.models.signals.post_init", True),
-        ("*", "toolbar.Toolbar._created", False),
-        ("toolbar.*", "toolbar.Toolbar._created", False),
-        ("toolbar.Toolbar._created", "toolbar.Toolbar._created", True),
-        ("*", "blog._signals.flagged", True),
+        ("*", "debug_toolbar.toolbar.DebugToolbar._created", False),
+        ("debug_toolbar.*", "debug_toolbar.toolbar.DebugToolbar._created", False),
+        ("debug_toolbar.toolbar.DebugToolbar._created", "debug_toolbar.toolbar.DebugToolbar._created", True),
+        ("*", "allauth.account.signals._add_email", True),
     ],
 )
 def test_rule_takes_signals_by_path_or_glob(signal, name, taken):
