@@ -31,7 +31,7 @@ LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Done:
     """How far it is: the last row's key, how many events were written, and how many rows are none for this handler."""
 
     pk: Any
@@ -61,25 +61,25 @@ class Backfill:
         """How many rows there are."""
         return self._behind(self._after).count()
 
-    def run(self, stop: Flag, wait: Callable[[int], object] = lambda waiting: None) -> Iterator[Progress]:
+    def run(self, stop: Flag, wait: Callable[[int], object] = lambda waiting: None) -> Iterator[Done]:
         """Page by page, until `stop` is set. `wait` is called with how many events wait, while the relay catches up."""
-        progress = Progress(pk=self._after, written=0, left_out=0)
+        done = Done(pk=self._after, written=0, left_out=0)
         while not stop.is_set():
             if (waiting := self._waiting()) >= MOST_WAITING:
                 wait(waiting)
                 stop.wait(LOOK_SECONDS)
                 continue
             with transaction.atomic(using=self._using):
-                page = list(self._behind(progress.pk).select_for_update()[:PAGE_ROWS])
+                page = list(self._behind(done.pk).select_for_update()[:PAGE_ROWS])
                 written = sum(map(self._write, page))
             if not page:
                 return
-            progress = Progress(
+            done = Done(
                 pk=page[-1].pk,
-                written=progress.written + written,
-                left_out=progress.left_out + len(page) - written,
+                written=done.written + written,
+                left_out=done.left_out + len(page) - written,
             )
-            yield progress
+            yield done
 
     def _waiting(self) -> int:
         return outbox(self._using).all()[:MOST_WAITING].count()

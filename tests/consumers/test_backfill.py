@@ -223,6 +223,7 @@ def declared(bridge, queues):
         # Of these two the command line says 2.
         (["foo.Artikel", "--to", "index"], "there is no model 'foo.Artikel'. Did you mean 'foo.Article'?", 1),
         (["foo.Article", "--to", "index", "--where", "title"], "it is FIELD=VALUE", 1),
+        (["foo.Article", "--to", "index", "--where", "pk__in=1,2"], "pk__in takes JSON, as in pk__in=[1,2]", 1),
         (["foo.Article", "--to", "nobody"], "There is no handler 'nobody' in the code", 2),
         (["foo.Article", "--to", "index", "--where", "titel=x"], "--where: Cannot resolve keyword 'titel'", 2),
         (["foo.Article", "--to", "index", "--where", "pk=x"], "--where: Field 'id' expected a number", 2),
@@ -236,6 +237,21 @@ def test_wrong_use_is_told(declared, arguments, says, code):
         call_command("backfill", *arguments)
     assert says in str(caught.value)
     assert caught.value.returncode == code
+
+
+@pytest.mark.parametrize(
+    ("where", "titles"),
+    [
+        (["title__gte=b", "title__lt=d"], ["b", "c"]),
+        (["title__contains=b", "title__contains=c"], []),
+        (['title__in=["a", "e"]'], ["a", "e"]),
+        (["at__isnull=false"], []),
+    ],
+    ids=str,
+)
+def test_rows_are_those_of_every_lookup(articles, declared, where, titles):
+    call_command("backfill", "foo.Article", "--to", "index", *(f"--where={each}" for each in where))
+    assert [title for _, _, title in written()] == titles
 
 
 def test_queue_that_is_not_there_is_told(bridge, queues):

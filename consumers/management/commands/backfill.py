@@ -4,6 +4,7 @@ import json
 import shlex
 import time
 from argparse import ArgumentTypeError
+from functools import reduce
 from threading import Event as Flag
 from typing import Any
 
@@ -16,8 +17,7 @@ from django.db.models import Model, QuerySet
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from consumers.backfill import Backfill
-from consumers.backfill import Progress as Done
+from consumers.backfill import Backfill, Done
 from consumers.dead_letters.letters import Owner, owners_of
 from consumers.exceptions import HandlersNotImportable, UnknownHandler
 from consumers.management.commands.deadletters import owner_name
@@ -32,6 +32,8 @@ from publisher.wire.lifecycle import stopping_on_signals
 from publisher.wire.printable import printable
 
 PATIENCE_SECONDS = 10.0
+# Lookups whose value is a list, or true or false: a text would be taken letter by letter.
+NOT_TEXT = frozenset(("in", "range", "isnull"))
 
 
 def model_of(label: str) -> type[Model]:
@@ -43,12 +45,17 @@ def model_of(label: str) -> type[Model]:
         raise ArgumentTypeError(f"there is no model {label!r}. {near(label, labels)}") from exc
 
 
-def lookup(text: str) -> tuple[str, str]:
+def lookup(text: str) -> dict[str, Any]:
     """`status=paid`, as `filter()` has it. Raises ArgumentTypeError, which argparse shows."""
     field, mark, value = text.partition("=")
     if not (field and mark):
         raise ArgumentTypeError(f"it is FIELD=VALUE, as in status=paid or pk__gte=100, not {text!r}")
-    return field, value
+    if field.rpartition("__")[2] not in NOT_TEXT:
+        return {field: value}
+    try:
+        return {field: json.loads(value)}
+    except ValueError as exc:
+        raise ArgumentTypeError(f"{field} takes JSON, as in pk__in=[1,2] or paid_at__isnull=true") from exc
 
 
 class Command(BridgeCommand):
@@ -66,7 +73,7 @@ class Command(BridgeCommand):
         )
         parser.add_argument(
             "--where", action="append", default=[], type=lookup, metavar="FIELD=VALUE",
-            help="rows of this alone, as filter() has it: status=paid, pk__gte=100",
+            help="rows of this alone, as filter() has it: status=paid, pk__gte=100, pk__in=[1,2]",
         )  # fmt: skip
         parser.add_argument("--after", metavar="KEY", help="rows behind this primary key alone")
         parser.add_argument(
@@ -84,9 +91,10 @@ class Command(BridgeCommand):
             )
         self._run(backfill, Done(pk=after, written=0, left_out=0), to)
 
-    def _rows(self, model: type[Model], lookups: list[tuple[str, str]]) -> QuerySet[Any]:
+    def _rows(self, model: type[Model], lookups: list[dict[str, Any]]) -> QuerySet[Any]:
         try:
-            return model._default_manager.filter(**dict(lookups))
+            # One after the other: one field may be asked for twice.
+            return reduce(lambda rows, each: rows.filter(**each), lookups, model._default_manager.all())
         except (FieldError, ValueError, ValidationError) as exc:
             raise CommandError(f"--where: {printable(exc)}", returncode=EXIT_USAGE) from exc
 
@@ -162,10 +170,8 @@ def problem_with(owner: Owner, *, is_there: bool) -> str | None:
 
 
 def told(done: Done, to: str) -> str:
-    left_out = f", {done.left_out:,} rows left out: their rule's `when`, or their key, is not for it" * bool(
-        done.left_out
-    )
-    return f"{done.written:,} events for {to}{left_out}."
+    left_out = f", {done.left_out:,} rows left out: their rule's `when`, or their key, is not for it"
+    return f"{done.written:,} events for {to}{left_out if done.left_out else ''}."
 
 
 def go_on(done: Done) -> str:
