@@ -118,6 +118,8 @@ SIGNAL_BRIDGE = {
     # Two copies of the site can share a broker under different names.
     "EXCHANGE": os.environ.get("SIGNAL_BRIDGE_EXCHANGE", "signals"),
     "SERVICE": os.environ.get("SIGNAL_BRIDGE_SERVICE", "blog"),
+    # Where this process reaches what a browser reaches as the console.
+    "MANAGEMENT_URL": os.environ.get("MANAGEMENT_URL") or os.environ.get("SIGNAL_BRIDGE_CONSOLE_URL"),
     "FORWARD": [
         # What update_status has to know of a user, and no more.
         {"signal": "django.contrib.auth.signals.*", "fields": {"auth.User": ["id", "username"]}},

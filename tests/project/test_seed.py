@@ -38,5 +38,11 @@ def test_command_makes_an_admin_only_when_debugging(settings, debug, admins):
     assert User.objects.filter(is_superuser=True).count() == admins
 
 
+def test_command_makes_an_admin_when_told_to(settings):
+    settings.DEBUG = False
+    call_command("seed", "--admin", stdout=io.StringIO())
+    assert authenticate(username="admin", password="admin").is_superuser
+
+
 def test_models_are_as_their_migrations_say():
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)

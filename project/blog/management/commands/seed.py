@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 
 from project.blog.seed import seed
 
@@ -11,6 +11,11 @@ from project.blog.seed import seed
 class Command(BaseCommand):
     help = "Write three posts and the demo's users, if missing; with DEBUG on, a superuser admin/admin too."
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--admin", action="store_true", help="the superuser without DEBUG, too, where nobody else reaches the site"
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
-        seeded = seed(with_admin=settings.DEBUG)
+        seeded = seed(with_admin=settings.DEBUG or options["admin"])
         self.stdout.write(f"seeded {seeded.posts} posts and {seeded.users} users")
