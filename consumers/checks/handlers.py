@@ -1,5 +1,6 @@
 """System checks of the handlers."""
 
+import sys
 from collections.abc import Collection, Iterator
 from importlib import import_module
 from inspect import iscoroutinefunction
@@ -8,6 +9,7 @@ from typing import Any
 from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning
 from django.db.models.signals import ModelSignal, post_delete
+from django.dispatch import receiver
 from django.utils.module_loading import import_string
 
 from consumers.bindings import is_missing_model, known_signal, rules_about
@@ -18,6 +20,7 @@ from consumers.exceptions import HandlerNameTaken, NamelessSignal
 from consumers.instances import DELETIONS
 from consumers.registry import Handler, handlers
 from publisher import conf
+from publisher.catalogue.modules import text_of
 from publisher.catalogue.signals import known_as
 from publisher.checks.missing_models import missing_model
 from publisher.checks.offload import connected_receivers
@@ -74,6 +77,8 @@ def _check_module(name: str) -> CheckMessage | None:
 
 def _check_connected(modules: Collection[str]) -> Iterator[CheckMessage]:
     """What Django's decorator connects in a module of handlers runs where that is imported: in no site's process."""
+    if not any(map(_may_connect, modules)):
+        return
     for each in connected_receivers():
         if each.can_be_offloaded and not each.offloaded and getattr(each.receiver, "__module__", "") in modules:
             yield Warning(
@@ -81,6 +86,14 @@ def _check_connected(modules: Collection[str]) -> Iterator[CheckMessage]:
                 hint="Write `from consumers import receiver`, in the place of Django's.",
                 id="consumers.W003",
             )
+
+
+def _may_connect(name: str) -> bool:
+    """Whether this module has Django's decorator, or connects itself: to look through all signals takes long."""
+    module = sys.modules.get(name)
+    source = text_of(getattr(module, "__file__", None) or "")
+    named = vars(module).values() if module else ()
+    return "django.dispatch" in source or ".connect(" in source or any(value is receiver for value in named)
 
 
 def _check_signals(handler: Handler) -> Iterator[CheckMessage]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -88,9 +88,10 @@ def catalogue(package: str = "") -> tuple[KnownSignal, ...]:
     """
     _load(package)
     places: dict[int, list[KnownSignal]] = {}
-    for found in _everywhere(package):
+    for found in _found_in(_modules_of(package)):
         places.setdefault(id(found.signal), []).append(found)
     known = [min(candidates, key=_distance) for candidates in places.values()]
+    _settle(known)
     if package and any(map(_distance, known)):
         # Imported from elsewhere, or made by a call: only all places together tell its name.
         known = [signal for signal in catalogue() if is_within(signal.module, package)]
@@ -117,12 +118,14 @@ def name_of(signal: Signal) -> str | None:
 
 
 def known_as(signal: Signal) -> KnownSignal | None:
-    """Looks through all there is, unless it did and found this one where its module's own source makes it."""
+    """Looks through all there is, unless this one was found before, or is now, where its module's own source makes it:
+    first where most are, which takes a hundredth of the time.
+    """
+    if id(signal) not in _settled:
+        _settle(_found_in(_usual_modules()))
     if id(signal) in _settled:
         return _settled[id(signal)]
-    found = catalogue()
-    _settled.update((id(known.signal), known) for known in found if not _distance(known))
-    return next((known for known in found if known.signal is signal), None)
+    return next((known for known in catalogue() if known.signal is signal), None)
 
 
 def matching(pattern: str) -> tuple[KnownSignal, ...]:
@@ -170,14 +173,29 @@ def _is_loaded(package: str) -> bool:
     return package in sys.modules and not hasattr(sys.modules[package], "__path__")
 
 
-def _everywhere(package: str) -> Iterator[KnownSignal]:
+def _modules_of(package: str) -> Iterable[str]:
+    return (package,) if _is_loaded(package) else [name for name in sys.modules.copy() if is_within(name, package)]
+
+
+def _usual_modules() -> Iterable[str]:
+    return (*KNOWN_MODULES, *(f"{config.name}.signals" for config in apps.get_app_configs()))
+
+
+def _found_in(names: Iterable[str]) -> Iterator[KnownSignal]:
+    """Those of the modules that are loaded."""
     deep = tuple(f"{name}." for name in app_packages())
-    modules = {package: sys.modules[package]} if _is_loaded(package) else sys.modules.copy()
-    for name, module in modules.items():
+    for name in names:
+        module = sys.modules.get(name)
         # The name a module was imported under counts once: `__main__` and aliases would be second names.
-        if is_within(name, package) and isinstance(module, ModuleType) and getattr(module, "__name__", None) == name:
+        if isinstance(module, ModuleType) and getattr(module, "__name__", None) == name:
             for path, signal in signals_in(module, deep=f"{name}.".startswith(deep)):
                 yield KnownSignal(signal=signal, module=name, attribute=path)
+
+
+def _settle(found: Iterable[KnownSignal]) -> None:
+    for known in found:
+        if not _distance(known):
+            _settled.setdefault(id(known.signal), known)
 
 
 def _canonical(signal: Signal, module: str, attribute: str) -> KnownSignal:

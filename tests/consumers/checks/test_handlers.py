@@ -181,14 +181,27 @@ def test_a_projects_own_package_with_the_publishers_name_is_told_of_where_django
     assert "The app 'publisher' is another package than the bridge's. Rename it" in last
 
 
-def test_function_that_djangos_decorator_connects_is_told_of_in_a_module_of_handlers(check, module):
-    module("""
-from django.db.models.signals import post_save
-from django.dispatch import receiver
+DECORATED = "@receiver(post_save, sender='foo.Article', dispatch_uid='checked')"
 
-@receiver(post_save, sender="foo.Article", dispatch_uid="checked")
+
+@pytest.mark.parametrize(
+    ("imported", "before", "after"),
+    [
+        ("from django.dispatch import receiver", DECORATED, ""),
+        ("from tests.bar.passed_on import receiver", DECORATED, ""),
+        ("", "", "post_save.connect(unheard, sender='foo.Article', dispatch_uid='checked')"),
+    ],
+    ids=["imported", "passed on", "connected"],
+)  # fmt: skip
+def test_function_that_django_connects_is_told_of_in_a_module_of_handlers(check, module, imported, before, after):
+    module(f"""
+from django.db.models.signals import post_save
+{imported}
+
+{before}
 def unheard(sender, **kwargs):
     raise AssertionError
+{after}
 """)
     try:
         (told,) = check(["checked_handlers"])

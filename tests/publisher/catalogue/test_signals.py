@@ -11,7 +11,7 @@ from django.db.models.signals import post_save
 from django.dispatch import Signal
 from django.utils.functional import LazyObject, SimpleLazyObject
 
-from publisher.catalogue.signals import catalogue, group_of, matching, named
+from publisher.catalogue.signals import catalogue, group_of, known_as, matching, named
 from tests.foo import signals
 from tests.foo.signals import Hooks, user_login
 
@@ -134,6 +134,14 @@ class Lazy(LazyObject):
 def test_lazy_objects_are_not_made_to_look_for_signals(lazy, monkeypatch):
     monkeypatch.setattr(signals, "cache", lazy(), raising=False)
     assert "tests.foo.signals.user_login" in {known.name for known in catalogue()}
+
+
+@pytest.mark.parametrize("signal", [post_save, user_login, Hooks.closed], ids=["django", "app", "class"])
+def test_signal_is_known_without_a_look_through_all_modules_where_most_are(signal, monkeypatch):
+    name = next(known.name for known in catalogue() if known.signal is signal)
+    monkeypatch.setattr("publisher.catalogue.signals._settled", {})
+    monkeypatch.setattr("publisher.catalogue.signals.catalogue", None)
+    assert known_as(signal).name == name
 
 
 def test_glob_means_all_that_it_matches():
