@@ -9,6 +9,7 @@ from django.dispatch import Signal
 
 from consumers.module_runs import ModuleRun
 from consumers.retry import Backoff
+from publisher.rules import is_count
 from publisher.wire.routing import KEY_BYTES
 
 Instance = Literal["sent", "fresh"]
@@ -31,7 +32,8 @@ class Trigger(NamedTuple):
 class Handler:
     """A function and what it handles: events under `patterns`, or those of its `triggers`.
 
-    `batch` is how many events it gets at once, 0 for one at a time by itself. The limits are on one call. `runs` are
+    `batch` is how many events it gets at once, 0 for one at a time by itself. `concurrency` is how many calls of it
+    there are at a time in one process, None for as many as there are threads. The limits are on one call. `runs` are
     those of the modules that registered it.
     """
 
@@ -47,6 +49,7 @@ class Handler:
     instance: Instance = "sent"
     batch: int = 0
     batch_seconds: float = 0.5
+    concurrency: int | None = None
     soft_seconds: float = SOFT_SECONDS
     hard_seconds: float | None = None
     # Whoever sends waits for what it returns.
@@ -67,6 +70,8 @@ class Handler:
                 f"batch is a number of events up to {MOST_IN_BATCH}, and batch_seconds a time to wait for them, "
                 f"not {self.batch!r} and {self.batch_seconds!r}"
             )
+        if not (self.concurrency is None or is_count(self.concurrency)):
+            raise ValueError(f"concurrency is a number of calls at a time, from 1 on, not {self.concurrency!r}")
         if (longest := max((len(pattern.encode()) for pattern in self.patterns), default=0)) > KEY_BYTES:
             raise ValueError(f"a pattern has at most {KEY_BYTES} bytes, as a key has, and not {longest} bytes")
         if not isinstance(self.retry, Backoff):
@@ -75,6 +80,9 @@ class Handler:
             raise ValueError(f"limits are seconds, more than 0, not {self.soft_seconds!r} and {self.hard_seconds!r}")
         if self.batch and self.ordered:
             raise ValueError("a batch is handled together: it cannot be ordered by key as well")
+        if self.concurrency is not None and self.ordered:
+            # An event that waits for its next attempt keeps its place, and would keep all others waiting.
+            raise ValueError("an ordered handler has no concurrency: run it by itself, as `consume NAME --threads N`")
         if self.ask and (self.ordered or self.batch or self.patterns):
             raise ValueError("who asks waits for an answer to one signal: no order, no batch, no patterns")
         if self.ask and self.ignore_own:

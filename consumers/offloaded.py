@@ -64,6 +64,7 @@ def options_of(entry: OffloadEntry) -> dict[str, Any]:
     """A handler's, those that the entry names."""
     named = {
         "retry": None if entry.retry is None else Backoff(delays=entry.retry),
+        "concurrency": entry.concurrency,
         "soft_seconds": entry.soft_seconds,
         "hard_seconds": entry.hard_seconds,
     }

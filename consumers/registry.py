@@ -27,6 +27,7 @@ class Options(TypedDict, total=False):
     retry: Backoff
     inbox: bool
     ordered: bool
+    concurrency: int | None
     soft_seconds: float
     hard_seconds: float | None
     ignore_own: bool

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from publisher.rules import WrongValue, is_flag, is_glob, is_positive
+from publisher.rules import WrongValue, is_count, is_flag, is_glob, is_positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +17,7 @@ class OffloadEntry:
     receiver: str
     ordered: bool = False
     retry: tuple[float, ...] | None = None
+    concurrency: int | None = None
     soft_seconds: float | None = None
     hard_seconds: float | None = None
 
@@ -42,6 +43,8 @@ def offload_entry_from(entry: object) -> OffloadEntry:
         is_right, wanted = OPTIONS[key]
         if not is_right(value):
             raise WrongValue(key, f"{key!r} is {wanted}, not {value!r}")
+    if entry.get("ordered") and "concurrency" in entry:
+        raise ValueError("'concurrency' is of receivers that are not 'ordered'")
     retry = entry.get("retry")
     return OffloadEntry(**{**entry, "retry": None if retry is None else tuple(retry)})
 
@@ -69,6 +72,7 @@ OPTIONS: Mapping[Any, tuple[Callable[[Any], bool], str]] = {
     "receiver": (_is_path, "a dotted path, or a glob"),
     "ordered": (is_flag, "True or False"),
     "retry": (_are_delays, "a list of seconds, as [1, 10, 60]"),
+    "concurrency": (is_count, "a number of calls at a time"),
     "soft_seconds": (is_positive, "a number of seconds"),
     "hard_seconds": (is_positive, "a number of seconds"),
 }

@@ -116,6 +116,11 @@ def is_positive(value: object) -> bool:
     return isinstance(value, int | float) and not is_flag(value) and value > 0
 
 
+def is_count(value: object) -> bool:
+    """A whole number from 1 on."""
+    return isinstance(value, int) and not is_flag(value) and value >= 1
+
+
 def is_glob(pattern: str) -> bool:
     return not WILDCARDS.isdisjoint(pattern)
 

@@ -13,7 +13,7 @@ from consumers.handling.results import Answered
 from consumers.headers import ROUTING_KEY
 from consumers.registry import Handler
 from consumers.worker.asked import Asked, Question
-from consumers.worker.options import FEW_PER_THREAD, Settings
+from consumers.worker.options import Settings, prefetch
 from consumers.worker.pool import Job, Pool
 from publisher import conf
 from publisher.wire.asking import Answer, Answerer, answer_to, asked_anew, deadline_of, failure
@@ -96,9 +96,8 @@ class _Session:
         self._late: list[Delivery] = []
         self._is_ending = False
         self._intake = Intake(connection, self._arrived)
-        settings = answering.settings
-        for queue in answering.asked:
-            self._intake.consume(queue, settings.prefetch or settings.threads * FEW_PER_THREAD)
+        for queue, asked in answering.asked.items():
+            self._intake.consume(queue, prefetch(asked.handler, answering.settings))
 
     def serve(self) -> None:
         """Until `stop`; then what was begun is answered, and the rest given back."""

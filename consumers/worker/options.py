@@ -34,14 +34,16 @@ class Settings:
     supervisor: int | None = None
 
 
-def prefetch(handler: Handler, settings: Settings, *, was_late: bool) -> int:
+def prefetch(handler: Handler, settings: Settings, *, was_late: bool = False) -> int:
     """How many events to take ahead for it.
 
     `was_late`: some waited here, behind slow handlers, for longer than the broker waits for an acknowledgement.
     """
-    per_thread = FEW_PER_THREAD if handler.ordered else PREFETCH_PER_THREAD
+    per_thread = FEW_PER_THREAD if handler.ordered or handler.ask else PREFETCH_PER_THREAD
     asked = settings.prefetch or settings.threads * (LEAST_PER_THREAD if was_late else per_thread)
-    return max(asked, 2 * handler.batch)
+    ahead = max(asked, 2 * handler.batch)
+    # What is not here cannot be called.
+    return ahead if handler.concurrency is None else min(ahead, handler.concurrency * max(handler.batch, 1))
 
 
 def up_to(most: int) -> Callable[[str], int]:

@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from consumers import Backoff, BatchFailed, Event, Reject, Retry, subscribe
 from tests.bar.consumers import see
 
 QUICK = Backoff(delays=(0.2, 0.2), jitter=0)
+AT_ONCE = threading.Lock()
+calls: list[str] = []
 
 
 def note(text: str) -> None:
@@ -81,6 +84,15 @@ def together(events: list[Event]):
     bad = {event.id: ValueError("bad one") for event in events if event.data.get("bad")}
     if bad:
         raise BatchFailed(bad)
+
+
+@subscribe("t.few", concurrency=2, retry=QUICK)
+def few(event: Event):
+    with AT_ONCE:
+        calls.append(event.id)
+        see("few", len(calls))
+    time.sleep(0.2)
+    calls.remove(event.id)
 
 
 @subscribe("t.async", retry=QUICK)

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 
 import pytest
 
@@ -12,9 +13,11 @@ ENGINES = pytest.mark.parametrize("engine", ["sqlite", "postgres", "mariadb"])
 
 @pytest.fixture
 def faulty(stage):
-    """A stage with the faulty handlers declared; `consume` starts a worker of some of them."""
+    """A stage with the faulty handlers; `consume` starts a worker of some of them, once it has declared their queues.
+
+    Not of all: to declare twice twenty queues takes the broker longer than most tests.
+    """
     stage.env |= {"TEST_HANDLERS": "tests.bar.faulty", "TEST_NOTES": str(stage.folder / "notes")}
-    stage.manage("topology", "--declare")
 
     def consume(*arguments):
         worker = stage.start("consume", *arguments)
@@ -25,7 +28,10 @@ def faulty(stage):
         path = stage.folder / "notes"
         return path.read_text().splitlines() if path.exists() else []
 
-    stage.consume, stage.notes = consume, notes
+    def declare(*handlers):
+        stage.manage("consume", *handlers, "--until-empty")
+
+    stage.consume, stage.declare, stage.notes = consume, declare, notes
     return stage
 
 
@@ -56,6 +62,18 @@ def test_event_that_comes_twice_is_handled_once(faulty, queues):
     worker.terminate()
     assert worker.wait(20) == 0
     assert (sorted(texts(faulty, "plain")), queues.count("plain")) == (["1", "2"], 0)
+
+
+@pytest.mark.parametrize("engine", ["postgres"])  # SQLite has one writer at a time
+def test_slow_handler_has_no_more_threads_than_its_concurrency_and_others_do_not_wait_for_it(faulty, queues):
+    faulty.declare("few", "plain")
+    for n in range(8):
+        queues.event("t.few", {"n": n})
+    queues.event("t.plain", {"n": "quick"})
+    faulty.consume("few", "plain", "--threads", "4")
+    eventually(lambda: len(texts(faulty, "few")) == 8 and texts(faulty, "plain"))
+    assert {int(calls) for calls in texts(faulty, "few")} == {1, 2}
+    assert [handler for handler, *_ in faulty.seen()].index("plain") < 4
 
 
 @pytest.mark.parametrize("engine", ["postgres"])  # SQLite has one writer at a time
@@ -152,6 +170,7 @@ execute_from_command_line(["manage.py", "consume", *sys.argv[1:]])
 
 
 def test_outage_in_which_the_process_is_told_to_end_counts_as_no_death(faulty, queues):
+    faulty.declare("away")
     queues.event("t.away", {"n": 1})
     # Nobody knows what became of it.
     queues.come_back("away", 1)
@@ -169,6 +188,7 @@ def test_outage_in_which_the_process_is_told_to_end_counts_as_no_death(faulty, q
 
 @ENGINES
 def test_event_that_kills_its_process_ends_in_the_letters_and_its_neighbours_do_not(faulty, queues):
+    faulty.declare("killer")
     queues.event("t.killer", {"n": "good 0"})
     queues.event("t.killer", {"n": "bad", "kill": True})
     for n in range(1, 6):
@@ -180,6 +200,7 @@ def test_event_that_kills_its_process_ends_in_the_letters_and_its_neighbours_do_
 
 
 def test_event_that_kills_the_process_of_a_batch_handler_ends_in_the_letters(faulty, queues):
+    faulty.declare("together")
     for n in range(6):
         queues.event("t.batch", {"n": n, "kill": n == 3})
     faulty.consume("together", "--threads", "2")
@@ -200,6 +221,7 @@ def test_supervisor_starts_a_dead_worker_again_and_ends_with_its_children(faulty
 
 @ENGINES
 def test_ordered_handler_keeps_the_order_of_each_key_across_retries(faulty, queues):
+    faulty.declare("ordered")
     for n in range(5):
         queues.event("t.ordered", {"n": n, "failures": 2 if n == 1 else 0}, partitionkey="a")
         queues.event("t.ordered", {"n": n}, partitionkey="b")
@@ -213,6 +235,7 @@ def test_ordered_handler_keeps_the_order_of_each_key_across_retries(faulty, queu
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 def test_ordered_handler_keeps_the_order_when_another_process_takes_over(faulty, queues, end):
+    faulty.declare("ordered")
     count = 150
     for n in range(count):
         for key in "ab":
@@ -242,6 +265,7 @@ def test_ordered_queue_stays_with_its_process_when_its_handler_is_paused(faulty,
 
 
 def test_dead_letter_of_an_ordered_handler_lets_its_key_go_on(faulty, queues):
+    faulty.declare("ordered")
     for n in range(3):
         queues.event("t.ordered", {"n": n, "failures": 9 if n == 0 else 0}, partitionkey="a")
     faulty.consume("ordered")
@@ -251,6 +275,7 @@ def test_dead_letter_of_an_ordered_handler_lets_its_key_go_on(faulty, queues):
 
 @ENGINES
 def test_batch_is_handled_together_and_its_bad_events_by_themselves(faulty, queues):
+    faulty.declare("together")
     for n in range(25):
         queues.event("t.batch", {"n": n, "bad": n == 7})
     faulty.consume("together")
@@ -263,6 +288,7 @@ def test_batch_is_handled_together_and_its_bad_events_by_themselves(faulty, queu
 
 
 def test_event_that_raises_in_a_batch_is_buried_alone(faulty, queues):
+    faulty.declare("together")
     for n in range(10):
         queues.event("t.batch", {"n": n, "poison": n == 3})
     faulty.consume("together")
@@ -339,6 +365,7 @@ def test_threads_of_handlers_are_not_waited_for_either_when_the_broker_refuses_w
 
 def test_long_handler_is_not_to_blame_for_the_ends_of_its_processes(faulty, queues):
     """It was called once too often by each deploy, then alone, and then it was a dead letter, `crashed`."""
+    faulty.declare("long")
     event = {"n": 1, "seconds": 30}
     queues.event("t.long", event)
     for calls in range(1, 6):
@@ -354,6 +381,7 @@ def test_long_handler_is_not_to_blame_for_the_ends_of_its_processes(faulty, queu
 def test_long_handler_is_not_to_blame_either_when_its_connection_was_lost_meanwhile(faulty, queues, late_broker):
     late_broker.open()
     worker = faulty.start("consume", "long", "--grace", "0.2", BROKER_URL=late_broker.url)
+    eventually(lambda: "consuming" in worker.log.read_text())
     queues.event("t.long", {"n": 1, "seconds": 30})
     eventually(lambda: faulty.notes() == ["long"])
     late_broker.close()
@@ -361,6 +389,7 @@ def test_long_handler_is_not_to_blame_either_when_its_connection_was_lost_meanwh
     late_broker.open()
     # It has come again, and waits for what becomes of the call.
     eventually(lambda: worker.log.read_text().count("consuming") == 2 and queues.count("long") == 0)
+    time.sleep(0.5)
     worker.terminate()
     assert worker.wait(10) == 0
     assert "1 handlers did not end within 0.2 seconds" in worker.log.read_text()
@@ -399,6 +428,7 @@ def test_letters_are_replayed_one_by_one_rehearsed_and_discarded(faulty, queues)
 
 @pytest.mark.parametrize("number", range(2))
 def test_nothing_is_lost_or_done_twice_when_terminated_under_load(faulty, queues, number):
+    faulty.declare("plain")
     for n in range(200):
         queues.event("t.plain", {"n": n})
     for _ in range(3):

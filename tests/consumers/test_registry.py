@@ -178,6 +178,17 @@ def test_handler_is_refused_when_a_limit_is_no_number_of_seconds(limit):
         subscribe("#", **limit)(lambda event: None)
 
 
+@pytest.mark.parametrize("concurrency", [0, -1, True, 2.0, "2"], ids=repr)
+def test_handler_is_refused_when_its_concurrency_is_no_number_of_calls(concurrency):
+    with pytest.raises(ValueError, match="a number of calls at a time, from 1 on"):
+        subscribe("#", concurrency=concurrency)(lambda event: None)
+
+
+def test_ordered_handler_has_no_concurrency():
+    with pytest.raises(ValueError, match="consume NAME --threads N"):
+        subscribe("#", concurrency=2, ordered=True)(lambda event: None)
+
+
 def test_handler_is_refused_when_its_retry_is_no_policy():
     with pytest.raises(TypeError, match="retry is a Backoff"):
         subscribe("#", retry=(1, 10))(lambda event: None)

@@ -35,6 +35,16 @@ def test_no_more_is_taken_ahead_than_amqp_can_say(threads, batch):
     assert 2 * batch <= prefetch(handler, Settings(threads=threads), was_late=False) <= 65_535
 
 
+@pytest.mark.parametrize(
+    ("options", "ahead"),
+    [({}, 4 * 64), ({"concurrency": 2}, 2), ({"concurrency": 3, "batch": 10}, 30), ({"concurrency": 100_000}, 4 * 64)],
+    ids=repr,
+)
+def test_no_more_is_taken_ahead_than_is_called_at_a_time(options, ahead):
+    handler = Handler(name="h", function=print, patterns=("#",), **options)
+    assert prefetch(handler, Settings(threads=4)) == ahead
+
+
 def test_worker_ends_with_2_when_its_alive_file_cannot_be_there(stage):
     path = stage.folder / "nowhere" / "alive"
     for more in ((), ("--processes", "2")):

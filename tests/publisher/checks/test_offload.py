@@ -105,10 +105,20 @@ ENTRY = f"{AWAY}.reindex"
             "Give a list of seconds, as [1, 10, 60], or leave 'retry'",
         ),
         ({"receiver": ENTRY, "retry": [1, -1]}, "'retry' is a list of seconds", "Give a list of seconds"),
+        (
+            {"receiver": ENTRY, "concurrency": 0},
+            "'concurrency' is a number of calls at a time, not 0",
+            "Give a number of",
+        ),
+        (
+            {"receiver": ENTRY, "concurrency": 2, "ordered": True},
+            "'concurrency' is of receivers that are not 'ordered'",
+            "dicts as {'receiver':",
+        ),
         ({"receiver": ENTRY, "soft_seconds": 0}, "'soft_seconds' is a number of seconds, not 0", "Give a number"),
         ({"receiver": ENTRY, "hard_seconds": True}, "'hard_seconds' is a number of seconds, not True", "Give a number"),
     ],
-    ids=range(15),  # the repr of a function is another one in each process
+    ids=range(17),  # the repr of a function is another one in each process
 )
 def test_e035_when_an_entry_cannot_be_read(settings, entry, words, hint):
     settings.SIGNAL_BRIDGE = {"OFFLOAD": [entry]}

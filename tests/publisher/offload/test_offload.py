@@ -396,6 +396,9 @@ def test_first_entry_that_means_a_receiver_says_how_it_is_run():
     with offloading(how):
         (handler,) = offloaded_handlers()
     assert (handler.retry.delays, handler.soft_seconds, handler.hard_seconds) == ((0, 2), 5, 9.5)
+    with offloading({"receiver": f"{HERE}.note", "concurrency": 3}):
+        (handler,) = offloaded_handlers()
+    assert (handler.concurrency, handler.ordered) == (3, False)
 
 
 def test_handler_is_an_ordinary_one_when_the_entry_says_nothing():
