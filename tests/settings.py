@@ -5,17 +5,9 @@ import os
 
 import dj_database_url
 
+import tests.mysql_driver  # noqa: F401
 from tests.planting import MASTODON_TOKEN as MASTODON_TOKEN
 from tests.planting import WORD
-
-try:
-    import MySQLdb  # noqa: F401
-except ImportError:
-    # Pure Python, so that the tests need no compiler; Django asks for a version of the driver it stands in for.
-    import pymysql
-
-    pymysql.version_info = (2, 2, 7, "final", 0)
-    pymysql.install_as_MySQLdb()
 
 SECRET_KEY = f"{WORD}-secret-key"
 ALLOWED_HOSTS = ["*"]

@@ -14,7 +14,7 @@ from tests.chaos.report import as_json, conclusion, tables
 from tests.chaos.result import Result
 from tests.chaos.run import SCENARIOS, run
 from tests.chaos.sabotage import NAMES, VARIABLE
-from tests.chaos.servers import BROKERS
+from tests.chaos.servers import BROKERS, DATABASES
 from tests.services import Unavailable
 
 
@@ -48,6 +48,12 @@ def _parser() -> argparse.ArgumentParser:
         "--broker", choices=BROKERS, default="node",
         help="a private node of the installed RabbitMQ, or a container of RabbitMQ 4 (default: %(default)s)",
     )  # fmt: skip
+    parser.add_argument(
+        "--database",
+        choices=DATABASES,
+        default="postgres",
+        help="a private server, or a file, which nobody kills (default: %(default)s)",
+    )
     parser.add_argument("--size", choices=("full", "short"), default="full", help="default: %(default)s")
     parser.add_argument("--sabotage", choices=NAMES, help="break this promise on purpose: the run must not be clean")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="default: %(default)s")
@@ -55,9 +61,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(name: str, options: argparse.Namespace, seed: int, console: Console) -> Result:
-    console.print(f"{name}: {options.size} run, broker {options.broker}", highlight=False)
+    console.print(f"{name}: {options.size} run, broker {options.broker}, database {options.database}", highlight=False)
     folder = Path(tempfile.mkdtemp(prefix=f"signal-bridge-chaos-{name}-"))
-    result = run(name, options.size, seed, folder, console, on=options.broker)
+    result = run(name, options.size, seed, folder, console, on=options.broker, database=options.database)
     if options.format == "table":
         Console().print(tables(result))
     if result.is_clean:

@@ -14,7 +14,7 @@ from tests.chaos.names import EXCHANGE
 from tests.chaos.noting import unfinished
 from tests.chaos.raw import Raw
 from tests.chaos.schedule import Kind
-from tests.chaos.servers import Broker
+from tests.chaos.servers import Broker, SQLite
 from tools.databases.database import Database
 from tools.process import wait_until
 
@@ -25,7 +25,9 @@ SEND_SECONDS = 60.0
 class ConsumerFaults(Faults):
     """`ends_seconds` are how long consumers took to end when they were asked to."""
 
-    def __init__(self, broker: Broker, database: Database, crew: Crew, random: Random, effects: Effects) -> None:
+    def __init__(
+        self, broker: Broker, database: Database | SQLite, crew: Crew, random: Random, effects: Effects
+    ) -> None:
         super().__init__(broker, database, crew, random)
         self.effects = effects
         self.ends_seconds: list[float] = []

@@ -37,11 +37,11 @@ class Consuming(Scenario):
     plans = CONSUMERS
     things = "effects"
 
-    def __init__(self, folder: Path, plan: Plan, broker: Broker, random: Random, servers: ExitStack) -> None:
-        self.handlers_database = servers.enter_context(database(folder / "handlers"))
+    def __init__(self, folder: Path, plan: Plan, broker: Broker, kind: str, random: Random, servers: ExitStack) -> None:
+        self.handlers_database = servers.enter_context(database(kind, folder / "handlers"))
         self.effects = Effects(self.handlers_database.url)
         servers.callback(self.effects.close)
-        super().__init__(folder, plan, broker, random, servers)
+        super().__init__(folder, plan, broker, kind, random, servers)
         self.faults = ConsumerFaults(self.broker, self.handlers_database, self.crew, self.random, self.effects)
 
     @property

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tests.chaos.sql import Sql
+from tests.chaos.sql import Sql, read
 
 
 class Effect(NamedTuple):
@@ -25,13 +25,15 @@ class Effects(Sql):
 
     def all(self) -> list[Effect]:
         """In the order they were begun."""
-        rows = self.rows("SELECT handler, key, label FROM chaos_effect ORDER BY id")
+        rows = self.rows("SELECT handler, chaos_effect.key, label FROM chaos_effect ORDER BY id")
         return [Effect(*row) for row in rows or ()]
 
     def trails(self) -> Mapping[str, Sequence[str]]:
         """Of each key what the ordered handler made of it, one step after the other."""
         trails: dict[str, Sequence[str]] = defaultdict(list)
-        trails.update((key, labels) for key, labels in self.rows("SELECT key, labels FROM chaos_trail") or ())
+        # "key" is a word of MySQL's own.
+        rows = self.rows("SELECT chaos_trail.key, labels FROM chaos_trail") or ()
+        trails.update((key, read(labels)) for key, labels in rows)
         return trails
 
     def attempts_left(self) -> int:

@@ -4,6 +4,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from random import Random
 
@@ -11,7 +12,7 @@ import psutil
 
 from tests.chaos.crew import Crew
 from tests.chaos.schedule import Fault, Kind
-from tests.chaos.servers import Broker
+from tests.chaos.servers import Broker, SQLite
 from tools.databases.database import Database
 from tools.process import wait_until
 
@@ -34,19 +35,22 @@ class Occurrence:
 
 
 class Faults(ABC):
-    """Each fault returns how much waited when it was mended."""
+    """Each fault returns how much waited when it was mended. `doings` are those that there can be."""
 
-    def __init__(self, broker: Broker, database: Database, crew: Crew, random: Random) -> None:
+    def __init__(self, broker: Broker, database: Database | SQLite, crew: Crew, random: Random) -> None:
         self.broker = broker
-        self.database = database
         self.crew = crew
         self.random = random
         self._broker_kills = count()
         self.doings: Mapping[Kind, Callable[[float], int]] = {
             Kind.BROKER_KILLED: self._kill_broker,
-            Kind.DATABASE_RESTARTED: self._restart_database,
-            Kind.DATABASE_KILLED: self._kill_database,
         }
+        if isinstance(database, Database):
+            self.doings = {
+                **self.doings,
+                Kind.DATABASE_RESTARTED: partial(self._restart_database, database),
+                Kind.DATABASE_KILLED: partial(self._kill_database, database),
+            }
 
     @abstractmethod
     def backlog(self) -> int:
@@ -93,18 +97,18 @@ class Faults(ABC):
                 return
             self.broker.resume()
 
-    def _restart_database(self, seconds: float) -> int:
-        self.database.stop()
+    def _restart_database(self, database: Database, seconds: float) -> int:
+        database.stop()
         time.sleep(seconds)
-        self.database.ensure()
+        database.ensure()
         return self.backlog()
 
-    def _kill_database(self, seconds: float) -> int:
-        process = self.database.process
-        self.database.kill()
+    def _kill_database(self, database: Database, seconds: float) -> int:
+        process = database.process
+        database.kill()
         if process:
             # PostgreSQL takes a pid that nobody has collected yet for a server that runs.
             wait_until(lambda: not psutil.pid_exists(process.pid), timeout_seconds=REAPED_SECONDS)
         time.sleep(seconds)
-        self.database.ensure()
+        database.ensure()
         return self.backlog()

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from tests.chaos.sql import Sql
+from tests.chaos.sql import Sql, read
 
 
 class Ledger(Sql):
     def share(self, count: int) -> None:
         """The rows that all writers save, under the first ids."""
-        self.rows(
-            "INSERT INTO chaos_entry (writer, label, labels) SELECT '', '', '[]' FROM generate_series(1, %s)", count
-        )
+        for _ in range(count):
+            self.rows("INSERT INTO chaos_entry (writer, label, labels) VALUES ('', '', '[]')")
 
     def backlog(self) -> int | None:
         count: int | None = self.value("SELECT count(*) FROM publisher_outboxevent")
@@ -22,14 +21,14 @@ class Ledger(Sql):
 
     def relay_pid(self) -> int | None:
         """Of the relay that has the lease."""
-        holder = self.value("SELECT holder FROM publisher_relaylease WHERE expires_at >= now() AND holder <> ''")
+        holder = self.value(f"SELECT holder FROM publisher_relaylease WHERE expires_at >= {self.now} AND holder <> ''")
         return int(holder.split(":")[1]) if holder else None
 
     def parked(self) -> int:
         return self.value("SELECT count(*) FROM publisher_parkedevent") or 0
 
     def unroutable(self) -> int:
-        return self.value("SELECT coalesce(sum(count), 0)::int FROM publisher_unroutablekey") or 0
+        return int(self.value("SELECT sum(count) FROM publisher_unroutablekey") or 0)
 
     def has(self, label: str) -> bool:
         """Whether this save committed, and no other of its row has since."""
@@ -37,4 +36,4 @@ class Ledger(Sql):
 
     def history(self) -> Mapping[str, Sequence[str]]:
         """The saves of each row that committed, in their order."""
-        return {str(key): labels for key, labels in self.rows("SELECT id, labels FROM chaos_entry") or ()}
+        return {str(key): read(labels) for key, labels in self.rows("SELECT id, labels FROM chaos_entry") or ()}

@@ -11,7 +11,7 @@ from tests.chaos.faults import RECOVERY_SECONDS, Faults
 from tests.chaos.journal import last_attempted
 from tests.chaos.ledger import Ledger
 from tests.chaos.schedule import Kind
-from tests.chaos.servers import Broker
+from tests.chaos.servers import Broker, SQLite
 from tools.databases.database import Database
 from tools.process import wait_until
 
@@ -28,7 +28,7 @@ ALARM = (
 
 
 class PublisherFaults(Faults):
-    def __init__(self, broker: Broker, database: Database, crew: Crew, random: Random, ledger: Ledger) -> None:
+    def __init__(self, broker: Broker, database: Database | SQLite, crew: Crew, random: Random, ledger: Ledger) -> None:
         super().__init__(broker, database, crew, random)
         self.ledger = ledger
         self._writer_kills = count()

@@ -34,8 +34,8 @@ class Publishing(Scenario):
     plans = PUBLISHER
     things = "messages"
 
-    def __init__(self, folder: Path, plan: Plan, broker: Broker, random: Random, servers: ExitStack) -> None:
-        super().__init__(folder, plan, broker, random, servers)
+    def __init__(self, folder: Path, plan: Plan, broker: Broker, kind: str, random: Random, servers: ExitStack) -> None:
+        super().__init__(folder, plan, broker, kind, random, servers)
         self.faults = PublisherFaults(self.broker, self.database, self.crew, self.random, self.ledger)
         self.recorded = self.folder / "recorded"
         self._tail = Tail(self.recorded, b"[")

@@ -30,7 +30,7 @@ def conclusion(result: Result) -> str:
     broken = [line.what for line in result.findings.lines if not line.is_kept]
     kept = f"BROKEN: {'; '.join(broken)}" if broken else "all promises kept"
     count = len(result.occurrences)
-    return f"{result.scenario}: {kept}; {count} faults, {result.broker}, seed {result.seed}, {result.seconds:.0f} s"
+    return f"{result.scenario}: {kept}; {count} faults, {result.servers}, seed {result.seed}, {result.seconds:.0f} s"
 
 
 def fault_row(result: Result, kind: Kind) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def accused(result: Result) -> dict[str, list[str]]:
 def _run(result: Result) -> dict[str, Any]:
     return {
         "scenario": result.scenario,
-        "broker": result.broker,
+        "servers": result.servers,
         "seed": result.seed,
         "seconds": round(result.seconds, 1),
         "clean": result.is_clean,
@@ -69,7 +69,7 @@ def _promise(line: Line) -> dict[str, Any]:
 
 
 def _flow(result: Result) -> Table:
-    title = f"{result.scenario}, seed {result.seed}, {result.broker}, {result.seconds:.0f} seconds"
+    title = f"{result.scenario}, seed {result.seed}, {result.servers}, {result.seconds:.0f} seconds"
     table = _table(title, "events", "number")
     for what, number in result.findings.counts.items():
         table.add_row(what, f"{number:,}")

@@ -34,7 +34,7 @@ class Result:
     """One run of one scenario."""
 
     scenario: str
-    broker: str
+    servers: str
     seed: int
     seconds: float
     occurrences: Sequence[Occurrence]

@@ -24,7 +24,8 @@ LOOK_SECONDS = 0.2
 class Scenario(ABC):
     """Writers that save to a database, a relay, and whoever takes what it publishes.
 
-    `servers` keeps what the scenario starts beside the broker. Raises services.Unavailable where that cannot be had.
+    `servers` keeps what the scenario starts beside the broker: a database, of the kind that is named, or two. Raises
+    services.Unavailable where that cannot be had.
     """
 
     name: ClassVar[str]
@@ -33,13 +34,13 @@ class Scenario(ABC):
     things: ClassVar[str]
     faults: Faults
 
-    def __init__(self, folder: Path, plan: Plan, broker: Broker, random: Random, servers: ExitStack) -> None:
+    def __init__(self, folder: Path, plan: Plan, broker: Broker, kind: str, random: Random, servers: ExitStack) -> None:
         self.folder = folder
         self.plan = plan
         self.broker = broker
         self.random = random
         self.servers = servers
-        self.database = servers.enter_context(database(folder / "postgres"))
+        self.database = servers.enter_context(database(kind, folder / "database"))
         self.ledger = Ledger(self.database.url)
         servers.callback(self.ledger.close)
         self.crew = Crew(folder, self.roles(), self.env)

@@ -19,6 +19,7 @@ from tools.process import wait_until
 PORTS = range(20_000, 30_000)
 WRITTEN_SECONDS = 10.0
 BROKERS = ("node", "docker")
+DATABASES = (*installed.SOURCES, "sqlite")
 
 
 class Broker(Protocol):
@@ -52,10 +53,24 @@ def broker(kind: str, directory: Path) -> Iterator[Broker]:
         own.reset()
 
 
+class SQLite:
+    """A file, which nobody can kill."""
+
+    name = "SQLite"
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir()
+        self.url = f"sqlite:///{directory / 'db.sqlite3'}"
+
+
 @contextmanager
-def database(directory: Path) -> Iterator[Database]:
+def database(kind: str, directory: Path) -> Iterator[Database | SQLite]:
+    """One of DATABASES; a server as the broker is one."""
+    if kind == "sqlite":
+        yield SQLite(directory)
+        return
     try:
-        own = installed.database("postgres", directory=directory)
+        own = installed.database(kind, directory=directory)
     except ToolError as exc:
         raise services.Unavailable(str(exc)) from exc
     own.fixed_ports = _steady(own.port_names)

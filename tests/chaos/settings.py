@@ -1,9 +1,11 @@
 """Settings of all processes of a run; what differs from one to the other comes from the environment."""
 
 import os
+from typing import Any
 
 import dj_database_url
 
+import tests.mysql_driver  # noqa: F401
 from tests.chaos.names import EXCHANGE, SERVICE
 
 SECRET_KEY = "chaos"
@@ -11,7 +13,14 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = ["publisher", "consumers", "tests.chaos"]
-DATABASES = {"default": dj_database_url.parse(os.environ["CHAOS_DATABASE_URL"])}
+DATABASES: dict[str, Any] = {"default": {**dj_database_url.parse(os.environ["CHAOS_DATABASE_URL"])}}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # As docs/reliability.md has it, for several processes that write.
+    DATABASES["default"]["OPTIONS"] = {
+        "init_command": "PRAGMA journal_mode=WAL",
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+    }
 
 SIGNAL_BRIDGE = {
     "BROKER_URL": os.environ["CHAOS_BROKER_URL"],
