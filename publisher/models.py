@@ -38,7 +38,10 @@ class OutboxEvent(Waiting):
 
 
 class ParkedEvent(Waiting):
-    """An event out of the line, under the id it had there: the broker will not take it, or no queue is bound yet."""
+    """An event out of the line, under the id it had there: the broker will not take it, or no queue is bound yet.
+
+    A lower id, once those of the line began anew: before what has come since then.
+    """
 
     class Kind(models.TextChoices):
         REFUSED = "refused"

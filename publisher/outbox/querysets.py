@@ -3,13 +3,14 @@
 Not those of their managers: a process that only writes events starts sooner without.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from itertools import chain, takewhile
 from typing import Any, NamedTuple
 
-from django.db import connections, models, transaction
+from django.db import IntegrityError, connections, models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -20,6 +21,8 @@ from publisher.outbox.postgres import binary_rows, speaks_psycopg
 from publisher.outbox.ranges import among, deletion, first_rows, literals, selection
 from publisher.outbox.shards import ALL, Shards
 from publisher.utc import UtcNow
+
+logger = logging.getLogger(__name__)
 
 BESIDE_THE_BODY = "id, message_id, type, routing_key, partitionkey, slot, keep_unroutable"
 COLUMNS = f"{BESIDE_THE_BODY}, body"
@@ -96,9 +99,17 @@ class OutboxQuerySet(models.QuerySet[Any]):
                 cursor.execute(deletion(table(self), ids, connections[self.db].vendor))
 
     def park(self, parked: "ParkedQuerySet", ids: Collection[int], kind: str, reason: str) -> None:
-        """Take these rows out of the line, under their ids."""
+        """Take these rows out of the line, under their ids. What has one from before they began anew gives way."""
         if not ids:
             return
+        try:
+            self._move(parked, ids, kind, reason)
+        except IntegrityError:
+            with transaction.atomic(using=self.db):
+                parked.give_way(self)
+                self._move(parked, ids, kind, reason)
+
+    def _move(self, parked: "ParkedQuerySet", ids: Collection[int], kind: str, reason: str) -> None:
         connection = connections[self.db]
         with transaction.atomic(using=self.db), connection.cursor() as cursor:
             digest = digest_in_sql(connection, "routing_key")
@@ -123,10 +134,19 @@ class ParkedQuerySet(models.QuerySet[Any]):
 
     def put_back(self, outbox: OutboxQuerySet) -> int:
         """Into the line again, where they were: their ids are the order. How many there were."""
+        with transaction.atomic(using=self.db):
+            ids = list(self.select_for_update().values_list("id", flat=True))
+            try:
+                self._move(outbox, ids)
+            except IntegrityError:
+                lower = parked(self.db).give_way(outbox)
+                self._move(outbox, [number - lower for number in ids])
+        return len(ids)
+
+    def _move(self, outbox: OutboxQuerySet, ids: list[int]) -> None:
         connection = connections[self.db]
         now = connection.ops.adapt_datetimefield_value(timezone.now())
         with transaction.atomic(using=self.db), connection.cursor() as cursor:
-            ids = list(self.select_for_update().values_list("id", flat=True))
             for chunk in (ids[start : start + 1000] for start in range(0, len(ids), 1000)):
                 cursor.execute(
                     f"INSERT INTO {table(outbox)} ({COLUMNS}, put_back_at) "
@@ -134,7 +154,19 @@ class ParkedQuerySet(models.QuerySet[Any]):
                     [now],
                 )
                 cursor.execute(deletion(table(self), chunk, connection.vendor))
-        return len(ids)
+
+    def give_way(self, outbox: OutboxQuerySet) -> int:
+        """Go before the line, in their order: its ids began anew, and these are from before. How much lower theirs are.
+
+        As after TRUNCATE ... RESTART IDENTITY, or where a sequence was set by what is left in the outbox.
+        """
+        line: int = outbox.aggregate(first=models.Min("id"))["first"] or 0
+        first, last = self.aggregate(first=models.Min("id"), last=models.Max("id")).values()
+        # Beyond all that are there: each moves to where none is, whichever moves first.
+        lower: int = (last or 0) - min(0, line, first or 0) + 1
+        count = self.update(id=F("id") - lower)
+        logger.warning("the outbox's ids began anew database=%s: %d parked events have lower ones now", self.db, count)
+        return lower
 
     def in_shards(self, shards: Shards) -> "ParkedQuerySet":
         """Those whose key belongs to these shards."""

@@ -124,7 +124,14 @@ def test_usage_is_wrong_when_what_is_said_does_not_belong_together(arguments, sa
     assert len(ids()) == 5
 
 
-@pytest.mark.parametrize("id", ["9" * 20, "0", "x", "-1"])
+def test_event_that_gave_way_is_named_by_its_lower_id():
+    parked("default").give_way(queryset("default"))
+    least = min(ids())
+    assert outbox("retry", str(least)) == "1 put back into the outbox.\n"
+    assert least not in ids()
+
+
+@pytest.mark.parametrize("id", ["9" * 20, f"-{'9' * 20}", "0", "x", "1-1"])
 def test_id_that_no_row_can_have_is_refused(id):
     with pytest.raises(CommandError, match="it is the number of a parked event, as `show` tells it, not"):
         outbox("retry", id)

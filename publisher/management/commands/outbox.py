@@ -138,7 +138,7 @@ def check_age(state: Ledger, most: int | None) -> None:
 
 def row_id(text: str) -> int:
     """As the database can hold it. Raises ArgumentTypeError, which argparse shows."""
-    if not text.isdecimal() or not 0 < int(text) < 2**63:
+    if not text.removeprefix("-").isdecimal() or not 0 < abs(int(text)) < 2**63:
         raise ArgumentTypeError(f"it is the number of a parked event, as `show` tells it, not {text!r}")
     return int(text)
 

@@ -240,6 +240,38 @@ def test_rows_that_are_deleted_need_be_neither_together_nor_there_still():
     assert [row.id for row in outbox("default").waiting([], 10).rows] == [ids[3], ids[5], ids[7]]
 
 
+# As after TRUNCATE ... RESTART IDENTITY, twice.
+IDS_AGAIN = """
+from publisher.models import OutboxEvent, ParkedEvent
+from publisher.outbox.querysets import outbox, parked
+
+def insert(since, *ids):
+    OutboxEvent.objects.bulk_create(
+        OutboxEvent(id=id, message_id=f"{since}{id}", type="t", routing_key="k", partitionkey="p", slot=0, body=b"")
+        for id in ids
+    )
+
+def show(model):
+    print(*model.objects.order_by("id").values_list("message_id", flat=True))
+
+for since in "ab":
+    insert(since, 1, 2, 3)
+    outbox("default").park(parked("default"), [3, 1], "unroutable", "")
+    outbox("default").park(parked("default"), [2], "unroutable", "")
+show(ParkedEvent)
+insert("c", 2, 4)
+parked("default").filter(message_id="b2").put_back(outbox("default"))
+show(OutboxEvent)
+parked("default").put_back(outbox("default"))
+show(OutboxEvent)
+"""
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres", "mariadb"])
+def test_parked_events_go_before_the_line_when_its_ids_begin_anew(stage):
+    assert stage.python(IDS_AGAIN).splitlines() == ["a1 a2 a3 b1 b2 b3", "b2 c2 c4", "a1 a2 a3 b1 b2 b3 c2 c4"]
+
+
 ELSEWHERE = """
 from datetime import timedelta
 from django.db import connection

@@ -170,6 +170,24 @@ def test_kept_events_go_out_in_order_when_a_binding_appears(stage, queues):
     queues.delete("q")
 
 
+@pytest.mark.parametrize("engine", ["postgres"])
+def test_line_goes_on_and_keeps_its_order_when_its_ids_begin_anew_while_events_are_parked(stage, queues):
+    """As `sqlsequencereset` makes them, where the outbox is empty."""
+    env = {"TEST_UNROUTABLE": "keep"}
+    for some in ("abc", "def"):
+        stage.python(SAVE.format(titles=some), **env)
+        stage.manage("relay", "--once", **env)
+        stage.database.rows("ALTER SEQUENCE publisher_outboxevent_id_seq RESTART")
+    assert kept(stage) == 6
+    queues.bind("q", "#")
+    stage.python(SAVE.format(titles="g"), **env)
+    relay = stage.start("relay", **env)
+    eventually(lambda: queues.count("q") == 7)
+    assert titles(queues.take("q")) == list("abcdefg")
+    assert "waiting for the database" not in relay.log.read_text()
+    queues.delete("q")
+
+
 @pytest.mark.parametrize("engine", ["sqlite", "postgres", "mariadb"])
 def test_keys_that_differ_in_case_alone_are_kept_and_go_out_each_by_itself(stage, queues):
     """To a database's collation they may be one, and to the broker they are not."""
