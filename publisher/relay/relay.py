@@ -9,10 +9,12 @@ from pathlib import Path
 from threading import Event as Flag
 
 from django.db import Error as DatabaseTrouble
+from django.db import connections
 
 from publisher import conf
 from publisher.alive import AliveFile
 from publisher.atomicity import commit_each_statement
+from publisher.outbox.postgres import read_committed
 from publisher.outbox.querysets import WaitingRow, outbox
 from publisher.relay.care import Care
 from publisher.relay.leases import STANDBY_SECONDS, Leases
@@ -75,6 +77,7 @@ class Relay:
             settled = self.tally.total()
             try:
                 commit_each_statement(self.using)
+                read_committed(connections[self.using])
                 if not self._stand_by(is_done):
                     break
                 if self._relay(is_done):

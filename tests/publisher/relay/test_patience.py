@@ -160,3 +160,53 @@ def test_relay_says_once_that_the_database_is_away_and_once_that_it_is_back(stag
         assert relay.log.read_text().count("is over") == 1
     finally:
         database.close()
+
+
+# The server asks for it by itself, too.
+LEVELS = """
+from django.db import connection, transaction
+from publisher.outbox.postgres import read_committed
+
+def show():
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW transaction_isolation")
+        print(cursor.fetchone()[0])
+
+connection.settings_dict["OPTIONS"]["isolation_level"] = 4
+with transaction.atomic():
+    show()
+read_committed(connection)
+show()
+with transaction.atomic():
+    show()
+"""
+
+
+@pytest.fixture
+def serializable(stage):
+    name = stage.database.value("SELECT current_database()")
+    stage.database.rows(f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
+    stage.database.close()
+
+
+@pytest.mark.parametrize("engine", ["postgres"])
+@pytest.mark.usefixtures("serializable")
+def test_relay_waits_for_no_outage_when_the_database_is_serializable_and_another_wrote_what_it_writes(stage):
+    relay = stage.start("relay")
+    eventually(lambda: "connected" in relay.log.read_text())
+    connection = stage.database.connection
+    connection.set_autocommit(False)
+    stage.database.rows("UPDATE publisher_relaylease SET claimant = ''")
+    # In which the relay renews its lease, too.
+    time.sleep(2.5)
+    before = stage.database.value("SELECT expires_at FROM publisher_relaylease")
+    connection.commit()
+    connection.set_autocommit(True)
+    eventually(lambda: stage.database.value("SELECT expires_at FROM publisher_relaylease") > before)
+    assert "waiting for the database" not in relay.log.read_text()
+
+
+@pytest.mark.parametrize("engine", ["postgres"])
+@pytest.mark.usefixtures("serializable")
+def test_each_transaction_reads_what_is_committed_whatever_the_project_and_the_server_say(stage):
+    assert stage.python(LEVELS).split("\n") == ["serializable", "read committed", "read committed", ""]
