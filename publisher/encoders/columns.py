@@ -210,10 +210,22 @@ def columns_of(
 
 def column_action(field: "Field[Any, Any]", redact: Redact, *, is_chosen: bool = False) -> str:
     """What becomes of a field's value: as REDACT or the rule's `redact` say; else secrets leave only when chosen."""
-    named = named_action(field.name, redact)
+    named = _named_action(field, redact)
     if named is not None or is_chosen:
         return named or "keep"
     return "drop" if _is_secret(field) else "keep"
+
+
+def _named_action(field: "Field[Any, Any]", redact: Redact) -> str | None:
+    """What is said of its name; of a foreign key else what is said of the column that its value is of.
+
+    That one may be kept says nothing of the other.
+    """
+    action = named_action(field.name, redact)
+    if action is None and redact and isinstance(field, ForeignKey):
+        referred = _named_action(field.target_field, redact)
+        return None if referred == "keep" else referred
+    return action
 
 
 def _is_secret(field: "Field[Any, Any]") -> bool:

@@ -1,5 +1,6 @@
 """Models, and what is made of them: instances, classes, querysets, managers, fields."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
@@ -147,17 +148,26 @@ def _row(encoding: Encoding, model: type[Model], row: Any, path: str) -> Any:
     """The key of an instance; of what `values()` gives, what may leave by its name and by its column."""
     if isinstance(row, Model):
         return encode_key(encoding, type(row), row.pk, path)
-    dropped = secret_columns(model, rule_of(encoding).redact).intersection(row)
+    actions = hidden_columns(model, rule_of(encoding).redact)
+    dropped = {name for name in row if actions.get(name) == "drop"}
     encoding.types.update((f"{path}.{name}", DROPPED) for name in dropped)
-    return encoding.encode({name: value for name, value in row.items() if name not in dropped}, path)
+    # What its name alone hides is hidden as in any other dict.
+    hidden = {name for name in row if name in actions and encoding.action(name, row[name]) == "keep"}
+    kept = {
+        name: Hidden(actions[name], value) if name in hidden else value
+        for name, value in row.items()
+        if name not in dropped
+    }
+    return encoding.encode(kept, path)
 
 
 @cache
-def secret_columns(model: type[Model], redact: Redact) -> frozenset[str]:
-    """All that a row of `values()` may call them."""
-    dropped = [field for field in model._meta.concrete_fields if column_action(field, redact) == "drop"]
-    names = {name for field in dropped for name in (field.name, field.attname)}
-    return frozenset(names | {"pk"} if key_action(model, redact) == "drop" else names)
+def hidden_columns(model: type[Model], redact: Redact) -> Mapping[str, str]:
+    """What becomes of those that do not leave as they are, by all that a row of `values()` may call them."""
+    fields = model._meta.concrete_fields
+    actions = {name: column_action(field, redact) for field in fields for name in (field.name, field.attname)}
+    actions["pk"] = key_action(model, redact)
+    return {name: action for name, action in actions.items() if action != "keep"}
 
 
 @encodes(BaseManager, RawQuerySet)

@@ -6,17 +6,21 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from types import SimpleNamespace
 
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import models, transaction
+from django.db.models import Q
 from django.test.utils import isolate_apps
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy
 
 from consumers.instances import instance_of
+from publisher.bulk import Values
 from publisher.catalogue.signals import named
+from publisher.encoders.changes import Changes
 from publisher.encoders.columns import columns_of
 from publisher.events.dispatch import encoded_event
 from publisher.redaction import is_secret_column, redacted
@@ -194,6 +198,82 @@ def test_key_is_hashed_when_it_is_redacted():
     one = event({"id": "hash"}, instance=Tag(pk=7))
     assert one.subject == f"foo.tag/{redacted('hash', 7)}"
     assert one.data["kwargs"]["instance"]["pk"] == redacted("hash", 7)
+
+
+SSN = "planted-123-45-6789"
+
+
+@pytest.fixture
+def people():
+    """A person, whose key is redacted by name in most tests, and those that refer to it."""
+    with isolate_apps("tests.foo"):
+
+        class Person(models.Model):
+            ssn = models.CharField(max_length=20, primary_key=True)
+
+            class Meta:
+                app_label = "foo"
+
+            def __str__(self):
+                return self.ssn
+
+        class Patient(Person):
+            class Meta:
+                app_label = "foo"
+
+        class File(models.Model):
+            person = models.OneToOneField(Person, models.CASCADE, primary_key=True)
+
+            class Meta:
+                app_label = "foo"
+
+            def __str__(self):
+                return self.person_id
+
+        class Visit(models.Model):
+            person = models.ForeignKey(Person, models.CASCADE)
+            file = models.ForeignKey(File, models.CASCADE)
+
+            class Meta:
+                app_label = "foo"
+
+            def __str__(self):
+                return self.person_id
+
+        yield SimpleNamespace(Person=Person, Patient=Patient, File=File, Visit=Visit)
+
+
+@pytest.mark.parametrize("action", ["drop", "mask", "hash"])
+def test_key_that_is_redacted_does_not_leave_by_what_refers_to_it(people, action):
+    visit = people.Visit(pk=1, person_id=SSN, file_id=SSN)
+    rows = people.Visit.objects.values("person", "person_id", "file")
+    rows._result_cache = [{"person": SSN, "person_id": SSN, "file": SSN}]
+    keys = people.Person.objects.values("pk", "ssn")
+    keys._result_cache = [{"pk": SSN, "ssn": SSN}]
+    patient = people.Patient(ssn=SSN, person_ptr_id=SSN)
+    one = event(
+        {"ssn": action}, instance=visit, rows=rows, keys=keys, patient=patient, file=people.File(person_id=SSN),
+        condition=Q(person=people.Person(ssn=SSN)), changed=Changes(visit, {"person": (SSN, SSN)}),
+        values=Values(people.Visit, {"person": people.Person(ssn=SSN)}),
+    )  # fmt: skip
+    assert SSN not in json.dumps(one.data)
+    left = {} if action == "drop" else dict.fromkeys(["person", "file"], redacted(action, SSN))
+    assert one.data["kwargs"]["instance"] == {"model": "foo.visit", "pk": 1, "fields": {"id": 1, **left}}
+    about = event({"ssn": action}, user=patient)
+    assert about.subject == f"foo.patient/{redacted('hash', SSN)}"
+
+
+def test_foreign_key_is_redacted_as_its_own_name_says_before_what_it_refers_to(people):
+    visit = people.Visit(pk=1, person_id=SSN, file_id=SSN)
+    one = event({"ssn": "hash", "file": "mask", "person": "keep"}, instance=visit)
+    assert one.data["kwargs"]["instance"]["fields"] == {"id": 1, "person": SSN, "file": redacted("mask", SSN)}
+
+
+def test_foreign_key_of_a_secrets_name_does_not_leave_when_what_it_refers_to_is_kept(people):
+    people.Visit.add_to_class("access_token", models.ForeignKey(people.Person, models.CASCADE, related_name="+"))
+    visit = people.Visit(pk=1, access_token_id=SSN)
+    fields = event({"ssn": "keep"}, instance=visit).data["kwargs"]["instance"]["fields"]
+    assert "access_token" not in fields
 
 
 @pytest.mark.parametrize(("action", "value"), [("drop", None), ("mask", "***"), ("hash", redacted("hash", b"x"))])
