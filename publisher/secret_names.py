@@ -24,10 +24,10 @@ WORDS = (
 # A key, a code or a link that stands for somebody who shows it: `activation_key`, `backup_codes`, `invite_url`.
 BY_KIND = {
     "keys?": (
-        "account", "activation", "aes", "app", "auth", "client", "confirm", "confirmation", "crypto", "decryption",
-        "deploy", "fernet", "gpg", "hmac", "invite", "invitation", "licen[cs]e", "login", "master", "pgp", "recovery",
-        "reset", "rsa", "server", "service", "shared", "ssh", "ssl", "stream", "symmetric", "tls", "unlock",
-        "verification", "verify",
+        "account", "activation", "aes", "app", "auth", "certificate", "client", "confirm", "confirmation", "crypto",
+        "decryption", "deploy", "fernet", "gpg", "hmac", "invite", "invitation", "licen[cs]e", "login", "master",
+        "pgp", "recovery", "reset", "rsa", "server", "service", "shared", "ssh", "ssl", "stream", "symmetric",
+        "tls", "unlock", "verification", "verify",
     ),
     "codes?": (
         "access", "activation", "auth", "authentication", "authorization", "backup", "confirm", "confirmation",
@@ -89,9 +89,9 @@ SECRET_MODEL = re.compile(
 BEARERS = frozenset(("key", "value", "code", "data", "hash", "digest", "seed"))
 # A code beside one of these is good for once.
 OF_ONCE = frozenset(("verified", "is_verified", "expires", "expires_at", "expired_at", "expiry", "expiration"))
-# The second factor's: its key is the seed of its codes.
+# A second factor's key is the seed of its codes; a phone's registration ID is what others call its token.
 DEVICE_MODEL = re.compile(r"(?:^|_)device$")
-DEVICE_BEARERS = frozenset(("key", "seed"))
+DEVICE_BEARERS = frozenset(("key", "seed", "registration_id"))
 # Where the textual primary key has the secret in it.
 KEYED_MODEL = re.compile(r"(?:^|_)(?:tokens?|secrets?|credentials?|api_?keys?)$")
 

@@ -62,37 +62,41 @@ def check_copies() -> Iterator[CheckMessage]:
     """A warning for each rule that forwards other rows, or requests, which apps keep whole in text and JSON."""
     rules = conf.rules()
     for rule in rules:
-        if copies := [each for each in map(_copy_leaving, repeat(rule), repeat(rules), COPIES) if each]:
-            omit = {label: list(names) for label, names in copies}
+        if omit := dict(chain.from_iterable(map(_copies_leaving, repeat(rule), repeat(rules), COPIES))):
             yield Warning(
                 f"The rule for {rule.signal!r} forwards whole rows or requests, as text that is not looked into for "
-                f"secrets: {', '.join(f'{label}.{name}' for label, names in copies for name in names)}.",
+                f"secrets: {', '.join(f'{label}.{name}' for label, names in omit.items() for name in names)}.",
                 hint=f"Leave them out: 'omit_fields': {omit}, or 'exclude' the models.",
                 id="publisher.W008",
             )
 
 
-def _copy_leaving(rule: Rule, rules: tuple[Rule, ...], label: str) -> tuple[str, list[str]] | None:
-    """Of such a model, where it is installed and the rule takes it: its label, and the fields that leave."""
-    try:
-        model = apps.get_model(label)
-    except LookupError:
-        return None
-    if not any(_deciding(rules, name, label.lower()) is rule for name in ABOUT_ROWS):
-        return None
-    columns = columns_under(rule, model)
-    hidden = {columns.names[index] for index, _ in columns.hidden}
-    names = [name for name in COPIES[label] if name in columns.names and name not in hidden]
-    return (label, names) if names else None
+def _copies_leaving(rule: Rule, rules: tuple[Rule, ...], label: str) -> Iterator[tuple[str, list[str]]]:
+    """Where such a model is installed: its label, and the fields that leave. Else its proxies and children, likewise.
+
+    What is said of the model holds for those as well.
+    """
+    for model in _with_what_extends_it(label):
+        if any(_deciding(rules, name, model._meta.label_lower) is rule for name in ABOUT_ROWS):
+            columns = columns_under(rule, model)
+            hidden = {columns.names[index] for index, _ in columns.hidden}
+            if names := [name for name in COPIES[label] if name in columns.names and name not in hidden]:
+                yield model._meta.label, names
+                if model._meta.label == label:
+                    return
 
 
 def _user_models() -> list[type[Model]]:
-    """The model, then its children, which have its fields, and its proxies."""
+    return _with_what_extends_it(settings.AUTH_USER_MODEL)
+
+
+def _with_what_extends_it(label: str) -> list[type[Model]]:
+    """The model, then its children, which have its fields, and its proxies; none where it is not installed."""
     try:
-        user = apps.get_model(settings.AUTH_USER_MODEL)
+        found = apps.get_model(label)
     except (LookupError, ValueError):
         return []
-    return [user, *(model for model in apps.get_models() if issubclass(model, user) and model is not user)]
+    return [found, *(model for model in apps.get_models() if issubclass(model, found) and model is not found)]
 
 
 def _deciding_about(user: type[Model], rules: tuple[Rule, ...]) -> list[Rule | None]:

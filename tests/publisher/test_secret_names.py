@@ -69,7 +69,7 @@ NAMES = {
         "privateKey signing_key account_key ssh_key passphrase pass_phrase passWord userPassword db_passwd "
         "smtp_pass pwd OTPSecret secret1 client.secret sentry_dsn connection_string presigned_url magic_link "
         "seed_phrase basic_auth auth_header authorizationCode bearer sessionid tls_key ssl_key rsa_key aes_key "
-        "FERNET_KEY pgp_key gpg_key stream_key psk creds aws_creds",
+        "FERNET_KEY pgp_key gpg_key stream_key psk creds aws_creds certificate_key",
         "public_key foreign_key primary_key sort_key cache_key object_key partition_key max_tokens "
         "prompt_tokens total_tokens completion_tokens token_count tokenizer access_token_expires_at "
         "expires_in token_limit prompt_tokens_details completion_tokens_details accepted_prediction_tokens "
@@ -111,6 +111,7 @@ def test_name_is_harmless(name):
         ("Token", "key"), ("AuthToken", "digest"), ("EmailConfirmation", "key"), ("Invitation", "key"),
         ("Authenticator", "data"), ("TOTPDevice", "key"), ("HOTPDevice", "key"), ("EmailDevice", "key"),
         ("PhoneDevice", "key"), ("APIKey", "key"), ("EmailVerification", "code"), ("RecoveryCode", "value"),
+        ("GCMDevice", "registration_id"), ("WebPushDevice", "registration_id"),
     ],
 )  # fmt: skip
 def test_column_is_a_secret_by_its_model(model, column):
@@ -122,6 +123,7 @@ def test_column_is_a_secret_by_its_model(model, column):
     [
         ("Setting", "key"), ("CountryCode", "code"), ("DeviceReading", "value"), ("Device", "data"),
         ("Token", "created"), ("Currency", "code"), ("Constance", "value"), ("Session", "expire_date"),
+        ("Conference", "registration_id"),
     ],
 )  # fmt: skip
 def test_column_is_harmless_when_its_model_is_there_for_something_else(model, column):

@@ -692,10 +692,31 @@ def test_w008_when_a_rule_forwards_what_apps_keep_whole_as_text(settings, monkey
     assert not warned(settings, "django.contrib.auth.signals.user_logged_in", id="publisher.W008")
     for more in (
         {"omit_fields": {"foo.Article": ["title"]}},
-        {"exclude": ["foo.Article"]},
+        {"exclude": ["foo.*Article", "foo.Note"]},
         {"redact": {"title": "mask"}},
     ):
         assert not warned(settings, {**rule, **more}, id="publisher.W008")
+
+
+PROXY_AND_CHILD = ["kinds.ProxyOfEverything", "kinds.Child"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "found"),
+    [
+        ({"senders": ["kinds.*"]}, ["kinds.Everything"]),
+        ({"senders": ["kinds.ProxyOfEverything"]}, ["kinds.ProxyOfEverything"]),
+        ({"senders": ["kinds.*"], "exclude": ["kinds.Everything", "kinds.G*"]}, PROXY_AND_CHILD),
+        ({"senders": ["kinds.*"], "omit_fields": {"kinds.Everything": ["text"]}}, []),
+    ],
+    ids=repr,
+)
+def test_w008_when_a_rule_forwards_what_extends_such_a_model(settings, monkeypatch, rule, found):
+    """As django-q2 deletes a Success, which is a proxy of its Task."""
+    monkeypatch.setattr("publisher.checks.exposure.COPIES", {"kinds.Everything": ("text",)})
+    warnings = warned(settings, {"signal": SAVE, **rule}, id="publisher.W008")
+    said = [warning.msg.partition("secrets: ")[2] for warning in warnings]
+    assert said == ([f"{', '.join(f'{label}.text' for label in found)}."] if found else [])
 
 
 @pytest.mark.parametrize("value", [5, "", "kwargs[order]", ["order"]], ids=repr)
