@@ -14,7 +14,7 @@ from publisher.catalogue.sending import sent_kwargs
 from publisher.catalogue.signals import KnownSignal, catalogue
 from publisher.checks.bulk import tells
 from publisher.events.dispatch import sender_label
-from publisher.offload.stand_in import StandIn
+from publisher.offload.stand_in import stand_in_of
 from publisher.profile import last_times
 from publisher.receivers import rules_by_signal, senders_of
 from publisher.rules import Rule, may_decide
@@ -100,8 +100,8 @@ def receivers_of(signal: Signal, where: str) -> Iterator[str]:
 def ordered_of(signal: Signal) -> Iterator[str]:
     """Of those that are offloaded, those whose events are handled one after the other."""
     for entry in entries(signal):
-        if isinstance(entry.held, StandIn) and entry.held.offloaded.entry.ordered and entry.receiver is not None:
-            yield path_of(entry.receiver)
+        if (stand_in := stand_in_of(entry.held)) is not None and stand_in.offloaded.entry.ordered:
+            yield path_of(entry.held)
 
 
 def is_sent_by(model: type[Model], known: KnownSignal) -> bool:

@@ -10,7 +10,7 @@ from asgiref.sync import iscoroutinefunction
 
 from publisher.catalogue.entries import Entry, Receiver, dereferenced, path_of, replace
 from publisher.catalogue.signals import KnownSignal, catalogue
-from publisher.offload.stand_in import StandIn
+from publisher.offload.stand_in import stand_in_of
 
 IN_PROCESS, OFFLOADED, FORWARDED = "in process", "offloaded", "forwarded"
 
@@ -82,6 +82,6 @@ class Stopwatch:
 
 
 def runs(entry: Entry) -> str:
-    if isinstance(entry.held, StandIn):
+    if stand_in_of(entry.held):
         return OFFLOADED
     return FORWARDED if entry.is_the_bridges else IN_PROCESS

@@ -41,7 +41,7 @@ class Newcomer:
         self._receiver: Callable[..., None] | None = None
 
     # Everything by name, since a signal's kwargs may be called anything: `self` too.
-    def __call__(self, /, **named: Any) -> None:
+    def receive(self, /, **named: Any) -> None:
         self._introduce()
         # Django does not call it for what was being sent already when it was connected.
         if self._receiver is not None:
@@ -103,7 +103,7 @@ def _meet(signal: Signal) -> None:
 
     # Reentrant, so that one receiver can take the place of another while nobody looks.
     signal.lock = RLock()  # type: ignore[assignment]
-    signal.connect(Newcomer(signal, place), weak=False, dispatch_uid=NEWCOMER)
+    signal.connect(Newcomer(signal, place).receive, weak=False, dispatch_uid=NEWCOMER)
     _met.add(signal)
 
 

@@ -15,7 +15,7 @@ from publisher.catalogue.signals import KnownSignal, catalogue
 from publisher.checks.subjects import known_kwargs
 from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
 from publisher.offload.offload import models_of
-from publisher.offload.stand_in import StandIn
+from publisher.offload.stand_in import stand_in_of
 from publisher.receivers import rules_by_signal, senders_of
 from publisher.rules import Rule
 from publisher.tables import how_to_migrate, is_told_to_migrate, is_up_to_date
@@ -133,5 +133,5 @@ def offloaded_senders() -> Iterator[type[Model] | None]:
     # To look through all signals takes longer than all other checks.
     for known in catalogue() if conf.offload() else ():
         for entry in entries(known.signal):
-            if isinstance(entry.held, StandIn):
+            if stand_in_of(entry.held):
                 yield from models_of(entry) if isinstance(known.signal, ModelSignal) else (None,)

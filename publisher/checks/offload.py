@@ -14,7 +14,7 @@ from publisher.hints import near
 from publisher.offload.offload import all_offloaded
 from publisher.offload.offloaded import BrokenModule, Offloaded, can_be_offloaded, is_lambda, means, object_at, unbound
 from publisher.offload.reading import REQUEST, findings_of
-from publisher.offload.stand_in import StandIn
+from publisher.offload.stand_in import stand_in_of
 from publisher.offload.surroundings import surroundings_of
 from publisher.offload_entry import OPTIONS, OffloadEntry, offload_entry_from
 from publisher.redaction import action_of
@@ -57,7 +57,7 @@ def connected_receivers() -> Iterator[Connected]:
     """Those of every signal, without the bridge's own."""
     for known in catalogue():
         for entry in entries(known.signal):
-            stand_in = entry.held if isinstance(entry.held, StandIn) else None
+            stand_in = stand_in_of(entry.held)
             receiver = stand_in.receiver if stand_in else entry.receiver
             if receiver is not None and not entry.is_the_bridges:
                 offloaded = stand_in.offloaded if stand_in else None

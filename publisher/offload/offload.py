@@ -28,7 +28,7 @@ from publisher.offload.offloaded import (
     stays_here,
     unbound,
 )
-from publisher.offload.stand_in import StandIn
+from publisher.offload.stand_in import StandIn, function_of, stand_in_of
 from publisher.offload_entry import OffloadEntry
 from publisher.receivers import SAVE_SIGNALS
 from publisher.rules import OWN_APPS
@@ -62,7 +62,7 @@ def disconnect() -> None:
     """The receivers back in their places."""
     global _entries
     for signal in _signals.values():
-        replace(signal, lambda entry: entry.held.held if isinstance(entry.held, StandIn) else None)
+        replace(signal, _held_before)
     _entries = ()
     _targets.clear()
     _offloaded.clear()
@@ -96,12 +96,18 @@ def take(signal: Signal, known: KnownSignal | None = None) -> None:
     _signals[id(signal)] = signal
     if signal in SAVE_SIGNALS:
         for entry in entries(signal):
-            if isinstance(entry.held, StandIn):
+            if stand_in_of(entry.held):
                 _make_atomic(entry)
 
 
 def _is_collected(entry: Entry) -> bool:
-    return isinstance(entry.held, StandIn) and entry.held.receiver is None
+    stand_in = stand_in_of(entry.held)
+    return stand_in is not None and stand_in.receiver is None
+
+
+def _held_before(entry: Entry) -> Any:
+    stand_in = stand_in_of(entry.held)
+    return stand_in and stand_in.held
 
 
 def all_offloaded() -> tuple[Offloaded, ...]:
@@ -109,12 +115,12 @@ def all_offloaded() -> tuple[Offloaded, ...]:
     return tuple(_offloaded.values())
 
 
-def _stand_in(known: KnownSignal | None, entry: Entry) -> StandIn | None:
+def _stand_in(known: KnownSignal | None, entry: Entry) -> Receiver | None:
     receiver = entry.receiver
-    if receiver is None or entry.is_the_bridges or isinstance(receiver, StandIn):
+    if receiver is None or entry.is_the_bridges or stand_in_of(receiver) or (named := _named(receiver)) is None:
         return None
-    named = _named(receiver)
-    return None if named is None else StandIn(_known_as(*named, receiver, entry.held), entry.held, receiver, known)
+    stand_in = StandIn(_known_as(*named, receiver, entry.held), entry.held, known)
+    return function_of(stand_in, receiver)
 
 
 def _named(receiver: Receiver) -> tuple[str, OffloadEntry] | None:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import FunctionType
 from typing import Any
 
 from django.db import connections
@@ -31,14 +32,12 @@ _running: ContextVar[frozenset[tuple[str, str]]] = ContextVar("running", default
 class StandIn:
     """`held` is what Django held of the receiver: itself or a weak reference, which keeps its meaning here."""
 
-    def __init__(self, offloaded: Offloaded, held: Any, receiver: Receiver, known: KnownSignal | None = None) -> None:
+    def __init__(self, offloaded: Offloaded, held: Any, known: KnownSignal | None = None) -> None:
         self.offloaded = offloaded
         self.held = held
         self._rule = rule()
         self._known = known
         self._is_known = known is not None
-        self.__module__ = receiver.__module__
-        self.__qualname__ = path_of(receiver).removeprefix(f"{receiver.__module__}.")
 
     @property
     def receiver(self) -> Receiver | None:
@@ -90,6 +89,27 @@ class StandIn:
             if self._known is None:
                 logger.warning("not offloaded receiver=%s: its signal has no name", self.offloaded.name)
         return self._known
+
+
+def function_of(stand_in: StandIn, receiver: Receiver) -> Receiver:
+    """What is connected: a function with the receiver's names, since tools that list receivers expect one.
+
+    https://github.com/django-extensions/django-extensions/blob/4.1/django_extensions/management/commands/list_signals.py
+    """
+
+    def forward(**named: Any) -> Any:
+        return stand_in(**named)
+
+    forward.__module__ = receiver.__module__
+    forward.__qualname__ = path_of(receiver).removeprefix(f"{receiver.__module__}.")
+    forward.__name__ = forward.__qualname__.rpartition(".")[2]
+    vars(forward)["stand_in"] = stand_in
+    return forward
+
+
+def stand_in_of(held: object) -> StandIn | None:
+    """The one that a signal calls by what it holds; None where that is no stand-in's function."""
+    return vars(held).get("stand_in") if isinstance(held, FunctionType) else None
 
 
 def rule() -> Rule:

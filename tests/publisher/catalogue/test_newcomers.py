@@ -1,5 +1,6 @@
 """Signals that are made after the rules were connected."""
 
+import inspect
 import logging
 import sys
 import time
@@ -125,6 +126,18 @@ def test_answer_is_none_when_a_newcomer_is_sent(module):
     with forwarding("*"):
         made = module("from django.dispatch import Signal\nmade = Signal()").made
         assert {answer for _, answer in made.send_robust(sender=None)} == {None}
+
+
+def test_receiver_of_a_newcomer_can_be_looked_into_before_and_after_it_is_sent(module):
+    """As by `list_signals` of django-extensions, and by whatever else lists receivers."""
+    with forwarding("*"):
+        made = module("from django.dispatch import Signal\nmade = Signal()").made
+        for name in ("receive", "forward"):
+            ((_, receiver, *_),) = made.receivers
+            assert inspect.getsource(receiver).lstrip().startswith(f"def {name}(")
+            assert (receiver.__name__, receiver.__module__.partition(".")[0]) == (name, "publisher")
+            assert inspect.getsourcefile(receiver)
+            made.send(sender=None)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import inspect
 import json
 
 import pytest
@@ -23,7 +24,7 @@ from publisher.listing import at_a_glance, listed_signals
 from publisher.models import OutboxEvent
 from publisher.offload import offload
 from publisher.offload.offloaded import Offloaded
-from publisher.offload.stand_in import StandIn, running
+from publisher.offload.stand_in import running, stand_in_of
 from publisher.offload_entry import OffloadEntry
 from publisher.outbox.writing import OutboxNotWritten, pending
 from publisher.wire.event import decode_event
@@ -154,7 +155,7 @@ def test_receivers_of_objects_that_come_and_go_are_each_taken():
             del notes
             gc.collect()
         assert len(written()) == 10
-        assert sum(isinstance(row[1], StandIn) for row in done.receivers) == 1
+        assert sum(stand_in_of(row[1]) is not None for row in done.receivers) == 1
 
 
 @pytest.mark.django_db
@@ -348,10 +349,23 @@ def test_globs_leave_lambdas_django_and_the_bridge_alone():
         assert {each.path for each in offload.all_offloaded()} == {"django.contrib.auth.models.update_last_login"}
 
 
+def test_what_is_called_instead_of_a_receiver_can_be_looked_into_as_a_function():
+    """As by `list_signals` of django-extensions, and by whatever else lists receivers."""
+    listener = Notes()
+    for receiver in (note, listener.take, listener):
+        done.connect(receiver)
+    with offloading(f"{HERE}.*"):
+        found = [receiver for _, receiver, *_ in done.receivers if inspect.getsource(receiver)]
+        assert [receiver.__name__ for receiver in found] == ["note", "take", "Notes"]
+        assert [receiver.__qualname__ for receiver in found] == ["note", "Notes.take", "Notes"]
+        assert {receiver.__module__ for receiver in found} == {HERE}
+        assert all(inspect.getsourcefile(receiver) for receiver in found)
+
+
 def test_signal_per_row_read_keeps_its_receivers():
     post_init.connect(note, sender=User)
     with offloading(f"{HERE}.note"):
-        assert not any(isinstance(row[1], StandIn) for row in post_init.receivers)
+        assert not any(stand_in_of(row[1]) for row in post_init.receivers)
 
 
 @pytest.mark.parametrize("name", ["a.b", "é" * 60, "x" * 100, "x" * 101, "x" * 300])
