@@ -164,8 +164,10 @@ class ParkedQuerySet(models.QuerySet[Any]):
         first, last = self.aggregate(first=models.Min("id"), last=models.Max("id")).values()
         # Beyond all that are there: each moves to where none is, whichever moves first.
         lower: int = (last or 0) - min(0, line, first or 0) + 1
+        told = "the outbox's ids began anew database=%s: %d parked events have lower ones now"
         count = self.update(id=F("id") - lower)
-        logger.warning("the outbox's ids began anew database=%s: %d parked events have lower ones now", self.db, count)
+        # Not where something else was the matter: then it is rolled back.
+        transaction.on_commit(lambda: logger.warning(told, self.db, count), using=self.db)
         return lower
 
     def in_shards(self, shards: Shards) -> "ParkedQuerySet":

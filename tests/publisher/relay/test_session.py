@@ -176,9 +176,10 @@ def test_line_goes_on_and_keeps_its_order_when_its_ids_begin_anew_while_events_a
     env = {"TEST_UNROUTABLE": "keep"}
     for some in ("abc", "def"):
         stage.python(SAVE.format(titles=some), **env)
-        stage.manage("relay", "--once", **env)
+        said = stage.manage("relay", "--once", **env).stderr
         stage.database.rows("ALTER SEQUENCE publisher_outboxevent_id_seq RESTART")
     assert kept(stage) == 6
+    assert said.count("the outbox's ids began anew database=default: 3 parked events have lower ones now") == 1
     queues.bind("q", "#")
     stage.python(SAVE.format(titles="g"), **env)
     relay = stage.start("relay", **env)
@@ -361,6 +362,21 @@ def test_event_of_a_row_waits_for_the_one_before_until_its_key_is_known_to_lead_
     assert kept.sent(after_seconds=3) == [1]
     kept.says(_1="confirmed")
     assert kept.sent() == [2, 4]
+
+
+@pytest.mark.django_db
+def test_event_is_tried_under_a_lower_id_when_its_own_was_given_again_and_is_on_its_way(monkeypatch):
+    kept = Kept(monkeypatch, "a", "a")
+    kept.sent()
+    kept.says(_1="unroutable")
+    kept.sent()
+    OutboxEvent.objects.create(id=1, message_id=3, type="t", routing_key="k2", partitionkey="b", slot=1, body=b"{}")
+    assert kept.sent() == [3]
+    assert kept.sent(after_seconds=3) == [1]
+    kept.says(_1="confirmed", _3="confirmed")
+    assert kept.sent() == [2]
+    kept.says(_2="confirmed")
+    assert (OutboxEvent.objects.count(), ParkedEvent.objects.count()) == (0, 0)
 
 
 @pytest.mark.django_db
