@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Event as Flag
 
 from msgspec.structs import replace
@@ -38,7 +38,6 @@ logger = logging.getLogger("consumers.worker")
 POLL_SECONDS = 1.0
 BATCH_POLL_SECONDS = 0.05
 CHECK_SECONDS = 1.0
-LEAVE_SECONDS = 2.0
 
 
 class Session:
@@ -57,7 +56,7 @@ class Session:
         self.pool = pool
         self.subscriptions = subscriptions
         self._on_turn = on_turn
-        self._outlet = Outlet(outward, conf.exchange())
+        self.outlet = Outlet(outward, conf.exchange())
         self._finished: list[int] = []
         self._checked_at = time.monotonic()
         self._held = Held()
@@ -68,8 +67,8 @@ class Session:
         self._begun = 0
         self._is_ending = False
         # What goes back as new once no more is taken: it would come here at once, and count as given out before.
-        self._given_back: list[tuple[Delivery, str]] = []
-        # Tags of what was given back while its handler runs: what becomes of that is nobody's business any more.
+        self.given_back: list[tuple[Delivery, str]] = []
+        # Tags of what goes back while its handler runs.
         self._left_behind: set[int] = set()
         self._has_batches = any(subscription.handler.batch for subscription in subscriptions.values())
         self.intake = Intake(inward, self._arrived)
@@ -82,53 +81,38 @@ class Session:
     def serve(self, stop: Flag, until_empty: bool) -> None:
         """Until `stop`, or until the queues are empty."""
         while not stop.is_set():
-            self._turn(self._poll_seconds())
+            self.turn(self._poll_seconds())
             if until_empty and self._is_empty():
                 return
 
-    def drain(self, grace_seconds: float) -> None:
-        """Take no more, give back what was not begun, finish what was.
-
-        Not so the ordered queues: another process would take what comes behind, while one runs here or is on its way
-        back. They stay ours, and go over with all that is unacknowledged, in its order, when the connection ends.
-        """
+    def take_no_more(self) -> None:
+        """For good, but of the ordered queues."""
         self._is_ending = True
         self.intake.cancel(queue for queue, each in self.subscriptions.items() if not each.handler.ordered)
-        for delivery, key in self._given_back:
-            self._outlet.put_anew(delivery, key)
+
+    def not_begun(self) -> list[Job]:
+        """Those that no thread will begin any more. Not of the ordered queues."""
         cleared = (job for subscription in self.subscriptions.values() for job in subscription.clear())
-        not_begun = [*self._taken_back(), *self._held, *self._solitary.clear(), *cleared]
-        free = (job for job in not_begun if not job.handling.handler.ordered)
-        self.intake.give_back(delivery.tag for job in free for delivery in job.deliveries)
-        deadline = time.monotonic() + grace_seconds
-        while (self._begun or self._awaited or self._outlet.in_flight) and time.monotonic() < deadline:
-            self._turn(0.1)
-        if left := self._begun + len(self._awaited):
-            logger.warning("%d handlers did not end within %g seconds", left, grace_seconds)
-            self._leave_behind()
-        self.intake.wait_for_acks()
+        return _free([*self._taken_back(), *self._held, *self._solitary.clear(), *cleared])
 
-    def _leave_behind(self) -> None:
-        """What runs goes back as what nobody had: it is not to blame for the end of this process, which comes now.
+    @property
+    def left(self) -> int:
+        """How many jobs have not ended here."""
+        return self._begun + len(self._awaited)
 
-        Not of the ordered queues, where each has its place.
-        """
+    def leave(self) -> list[Job]:
+        """Those that run, and what becomes of them is not looked at any more. Not of the ordered queues."""
         running = (job for job in self.pool.running() if job.deliveries[0].intake is self.intake)
         # What runs since an earlier connection has come again with this one.
         come_again = (job for jobs in self._awaited.values() for job in jobs)
-        for job in (*running, *come_again):
-            if not job.handling.handler.ordered:
-                self._left_behind.update(delivery.tag for delivery in job.deliveries)
-                for delivery, of_it in zip(job.deliveries, job.received, strict=True):
-                    self._outlet.put_anew(delivery, of_it.routing_key)
+        left = _free([*running, *come_again])
+        self._left_behind.update(delivery.tag for job in left for delivery in job.deliveries)
         self._awaited.clear()
-        deadline = time.monotonic() + LEAVE_SECONDS
-        while self._outlet.in_flight and time.monotonic() < deadline:
-            self._turn(0.1)
+        return left
 
-    def _turn(self, seconds: float) -> None:
+    def turn(self, seconds: float) -> None:
         self.inward.poll(seconds)
-        for way in self._outlet.check():
+        for way in self.outlet.check():
             self._reject(way)
         self.intake.check()
         now = time.monotonic()
@@ -155,7 +139,7 @@ class Session:
             return
         event = received_of(delivery)
         if event.due_at and not is_due(event.due_at, time.time()):
-            self._outlet.wait(delivery, event.due_at - time.time(), {})
+            self.outlet.wait(delivery, event.due_at - time.time(), {})
             return
         job = self.subscriptions[delivery.queue].arrived(delivery, event)
         if job is None:
@@ -198,7 +182,7 @@ class Session:
             for delivery, of_it, result in zip(job.deliveries, job.received, results, strict=True):
                 if delivery.tag not in self._left_behind:
                     self._became(job, delivery, of_it, result)
-        for way in self._outlet.confirmed(now):
+        for way in self.outlet.confirmed(now):
             self._finished.append(way.delivery.tag)
             if way.job is not None:
                 self._left(way.job)
@@ -227,13 +211,13 @@ class Session:
         elif subscription.handler.ordered and isinstance(result, Failed | GivenBack):
             self._hold_for_next_attempt(job, result)
         elif isinstance(result, Failed):
-            self._outlet.wait(delivery, result.after, retry_headers(of_it, result.after), job)
+            self.outlet.wait(delivery, result.after, retry_headers(of_it, result.after), job)
         elif isinstance(result, Dead):
-            self._outlet.bury(delivery, result.headers, job)
+            self.outlet.bury(delivery, result.headers, job)
         elif self._is_ending:
-            self._outlet.put_anew(delivery, of_it.routing_key)
+            self.outlet.put_anew(delivery, of_it.routing_key)
         else:
-            self._given_back.append((delivery, of_it.routing_key))
+            self.given_back.append((delivery, of_it.routing_key))
 
     def _reject(self, way: Way) -> None:
         """It cannot be published any more, but its queue's own dead-lettering takes it."""
@@ -280,7 +264,7 @@ class Session:
                 self._begin(following)
 
     def _begin_due(self, now: float) -> None:
-        self._outlet.offer_again(now)
+        self.outlet.offer_again(now)
         for job in self._held.released(now):
             self._begin(job)
         if (solitary := self._solitary.due(now, is_idle=not self._begun)) is not None:
@@ -313,3 +297,8 @@ class Session:
     def _is_empty(self) -> bool:
         # In this order: what comes while the broker counts is unacknowledged after that.
         return not any(self.inward.count_messages(queue) for queue in self.subscriptions) and not self.intake.unacked
+
+
+def _free(jobs: Iterable[Job]) -> list[Job]:
+    """Of ordered queues each has its place, and leaves it with the connection."""
+    return [job for job in jobs if not job.handling.handler.ordered]

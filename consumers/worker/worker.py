@@ -14,6 +14,7 @@ from consumers.handling.handling import Handling
 from consumers.inbox import prune
 from consumers.registry import Handler
 from consumers.worker.answering import Answering
+from consumers.worker.drain import drain
 from consumers.worker.options import LEAST_PER_THREAD, Settings, prefetch
 from consumers.worker.pool import Pool
 from consumers.worker.session import CHECK_SECONDS, Session
@@ -124,7 +125,7 @@ class Worker:
                 logger.info("consuming queues=%s", ",".join(self.subscriptions))
                 session.serve(self.stop, self.settings.until_empty)
                 self._draining_since = time.monotonic()
-                session.drain(self.settings.grace_seconds)
+                drain(session, self.settings.grace_seconds)
                 return True
 
     @property

@@ -11,6 +11,7 @@ from consumers.bindings import queue_of, topology_of
 from consumers.handler import Handler
 from consumers.handling.handling import Handling
 from consumers.handling.patience import GivingBack
+from consumers.worker.drain import drain
 from consumers.worker.pool import Pool
 from consumers.worker.session import Session
 from consumers.worker.subscription import Subscription
@@ -45,16 +46,16 @@ def test_dead_letter_is_there_once_when_it_is_confirmed_while_the_session_stops_
 
     with session_of(fails, bridge) as session:
         queues.event("t.h", {})
-        while not session._outlet.in_flight:
-            session._turn(0.1)
+        while not session.outlet.in_flight:
+            session.turn(0.1)
         cancel = session.intake.cancel
 
         def cancel_slowly(queues):
             cancel(queues)
-            session.inward.wait_for(lambda: not session._outlet._sender.in_flight)
+            session.inward.wait_for(lambda: not session.outlet._sender.in_flight)
 
         session.intake.cancel = cancel_slowly
-        session.drain(5)
+        drain(session, 5)
     assert (queues.count("h"), queues.count("h.dead")) == (0, 1)
 
 
@@ -69,8 +70,8 @@ def test_event_that_goes_back_as_new_does_not_come_to_the_same_process_before_th
         queues.event("t.h", {})
         until = time.monotonic() + 2
         while time.monotonic() < until:
-            session._turn(0.1)
-        session.drain(5)
+            session.turn(0.1)
+        drain(session, 5)
     assert len(calls) == 1
     eventually(lambda: queues.count("h") == 1)
     method, *_ = queues.channel.basic_get(queues.name("h"))
