@@ -21,10 +21,6 @@ from publisher.wire.errors import BrokerRefused, BrokerUnavailable
 
 LIST = "admin:consumers_deadletter_changelist"
 COLUMNS = ("Event", "Handler", "Subject", "Reason", "Text", "Attempts", "Last failed at")
-WHY_THEY_STAY = (
-    "the broker did not take them for their handler's queue, or they are larger than it takes now. "
-    "`manage.py topology --check` says what is missing."
-)
 # Why a page cannot be shown, or a letter not be moved.
 TROUBLE = (BrokerUnavailable, BrokerRefused, HandlersNotImportable, UnknownHandler)
 
@@ -105,7 +101,7 @@ class DeadLetterAdmin(LookOnly):
             return
         self.message_user(request, f"{replayed.confirmed} replayed.", messages.SUCCESS)
         if replayed.stay:
-            self.message_user(request, f"{replayed.stay} stay: {WHY_THEY_STAY}", messages.WARNING)
+            self.message_user(request, replayed.stay, messages.WARNING)
 
     def _allowed(self, request: HttpRequest) -> dict[str, str]:
         """What may be done to letters by whoever asks, and in words."""

@@ -1,7 +1,7 @@
 """Dead letters: what handlers gave up on, to be looked at, replayed or discarded, each by itself."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import inf
@@ -186,6 +186,15 @@ class Letters:
             self.reasons[letter.reason] += 1
             if self._wanted.takes(letter):
                 yield letter, delivery
+
+
+def why_they_stay(letters: Collection[DeadLetter]) -> str:
+    """What to say of those that a replay left where they are."""
+    whose = " and of ".join(sorted({letter.handler for letter in letters}))
+    return (
+        f"{len(letters)} stay: the broker did not take them for the queue of {whose}, or they are larger than it takes "
+        "now. `manage.py topology --check` says what is missing."
+    )
 
 
 def as_new(delivery: Delivery, exchange: str, queue: str) -> Message:

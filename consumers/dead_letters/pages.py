@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from urllib.parse import parse_qs, urlencode
 
-from consumers.dead_letters.letters import DeadLetter, Letters, Wanted, owners_of, routing_key_of
+from consumers.dead_letters.letters import DeadLetter, Letters, Wanted, owners_of, routing_key_of, why_they_stay
 from publisher import conf
 from publisher.wire.connection import Connection
 from publisher.wire.sender import Outcome
@@ -45,10 +45,10 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """How many the broker took for their handlers, and how many stay where they were."""
+    """How many the broker took for their handlers, and what to say of the others; empty where there are none."""
 
     confirmed: int
-    stay: int
+    stay: str
 
 
 def name_from(text: str) -> Name:
@@ -81,12 +81,12 @@ def opened(name: Name) -> Opened | None:
 
 def replay(names: Iterable[Name]) -> Replayed:
     """To their handlers again, as new."""
-    outcomes: list[Outcome] = []
+    outcomes: list[tuple[DeadLetter, Outcome]] = []
     with _connected() as connection:
         for handler, ids in _by_handler(names).items():
-            outcomes += [outcome for _, outcome in _letters(connection, handler, ids).replay()]
-    confirmed = outcomes.count(Outcome.CONFIRMED)
-    return Replayed(confirmed=confirmed, stay=len(outcomes) - confirmed)
+            outcomes += _letters(connection, handler, ids).replay()
+    stay = [letter for letter, outcome in outcomes if outcome is not Outcome.CONFIRMED]
+    return Replayed(confirmed=len(outcomes) - len(stay), stay=why_they_stay(stay) if stay else "")
 
 
 def discard(names: Iterable[Name]) -> int:

@@ -12,7 +12,15 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils.dateparse import parse_datetime, parse_duration
 
-from consumers.dead_letters.letters import DeadLetter, Letters, Owner, Wanted, owners_of, routing_key_of
+from consumers.dead_letters.letters import (
+    DeadLetter,
+    Letters,
+    Owner,
+    Wanted,
+    owners_of,
+    routing_key_of,
+    why_they_stay,
+)
 from consumers.dead_letters.rehearsal import Rehearsal, rehearse
 from consumers.dead_letters.rows import groups_of, line_of
 from consumers.exceptions import HandlersNotImportable, InboxAway, LettersOfSeveral, UnknownHandler
@@ -184,11 +192,7 @@ class Command(BridgeCommand):
         stay = [letter for letter, outcome in outcomes if outcome is not Outcome.CONFIRMED]
         self._tell_done("replayed", [letter.id for letter, outcome in outcomes if outcome is Outcome.CONFIRMED], format)
         if stay:
-            text = (
-                f"{len(stay)} stay: the broker did not take them for the queue of {stay[0].handler}, or they are "
-                "larger than it takes now."
-            )
-            raise CommandError(f"{text} `manage.py topology --check` says what is missing.", returncode=1)
+            raise CommandError(why_they_stay(stay), returncode=1)
         return {letter.id for letter, _ in outcomes}
 
     def _discard(self, letters: Letters, format: str) -> set[str]:

@@ -175,6 +175,13 @@ def test_replay_leaves_a_letter_where_it_is_when_its_handlers_queue_is_gone(buri
     assert sorted(ids(command, "--handler", "index")) == ["i1", "i2", "i3"]
 
 
+def test_replay_says_of_each_handler_that_its_letters_stay(buried, command, declared):
+    for handler in ("index", "log"):
+        declared.delete(handler)
+    with pytest.raises(CommandError, match="5 stay: the broker did not take them for the queue of index and of log, "):
+        command("replay", "--all")
+
+
 def test_discard_removes_what_is_named_and_nothing_else(buried, command, declared):
     assert command("discard", "i1", "l2") == "2 discarded.\n"
     assert sorted(ids(command)) == ["i2", "i3", "l1"]
