@@ -44,6 +44,11 @@ class Handling:
         self._once = Once(self.call, subscription, stop=stop, has_database=has_database)
         self._starts = self._once.starts
 
+    @property
+    def sets_apart(self) -> bool:
+        """Whether whatever was given out before is kept away from others: called alone, or in no batch."""
+        return bool(self.handler.batch) or (self._has_database and self._starts.are_all_dangerous)
+
     def __call__(self, received: Received) -> Result:
         """Raises nothing: what the handler raises is decided upon."""
         result = self.beside_others(received)

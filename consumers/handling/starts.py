@@ -5,6 +5,9 @@ from consumers.querysets import AttemptQuerySet, attempts
 from publisher.atomicity import commit_each_statement
 from publisher.wire.event import Event
 
+# Of the one before, nothing but that there was one is known.
+FIRST_NOTED = 2
+
 
 class Starts:
     """Of one subscription's events. Needs a database."""
@@ -14,12 +17,18 @@ class Starts:
         self._using = using
         self._patience = patience
         # Nobody knows of the first one: there is another, which is noted, however few attempts there are.
-        self.most = max(most, 2)
+        self.most = max(most, FIRST_NOTED)
+
+    @property
+    def are_all_dangerous(self) -> bool:
+        """Whether the first one that is noted is the last there is."""
+        return self.most == FIRST_NOTED
 
     def are_dangerous(self, event: Event) -> bool:
         """Most that come again are innocent: one that did not end the first start that was noted is begun alone."""
-        unended = self._patience.keep_trying(self._attempts.unended, self._subscription, event)
-        return 2 + unended >= min(3, self.most)
+        if self.are_all_dangerous:
+            return True
+        return self._patience.keep_trying(self._attempts.unended, self._subscription, event) > 0
 
     def begin(self, event: Event) -> int:
         """How many there were with this one, and the first, when it was no suspect."""

@@ -2,7 +2,9 @@
 
 import logging
 import time
+from collections.abc import Callable, Iterable
 
+from consumers.worker.pool import Job
 from consumers.worker.session import Session
 
 logger = logging.getLogger("consumers.worker")
@@ -19,14 +21,37 @@ def drain(session: Session, grace_seconds: float) -> None:
     session.take_no_more()
     for delivery, key in session.given_back:
         session.outlet.put_anew(delivery, key)
-    session.intake.give_back(delivery.tag for job in session.not_begun() for delivery in job.deliveries)
-    deadline = time.monotonic() + grace_seconds
-    while (session.left or session.outlet.in_flight) and time.monotonic() < deadline:
-        session.turn(0.1)
+    _give_back(session, session.not_begun())
+    _turn(session, grace_seconds, lambda: session.left or session.outlet.in_flight)
     if left := session.left:
         logger.warning("%d handlers did not end within %g seconds", left, grace_seconds)
         _leave_behind(session)
+    # What is on its way would be there twice.
+    _turn(session, LEAVE_SECONDS, lambda: session.outlet.in_flight)
     session.intake.wait_for_acks()
+
+
+def _turn(session: Session, seconds: float, is_needed: Callable[[], int]) -> None:
+    deadline = time.monotonic() + seconds
+    while is_needed() and time.monotonic() < deadline:
+        session.turn(0.1)
+
+
+def _give_back(session: Session, jobs: Iterable[Job]) -> None:
+    """As given out before, in its place; but as new, behind the others, where a handler sets apart what comes again.
+
+    What came again already may have ended a process, and what cannot be read would lose the reason: that goes back as
+    it is.
+    """
+    tags: list[int] = []
+    for job in jobs:
+        for delivery, of_it in zip(job.deliveries, job.received, strict=True):
+            is_plain = not of_it.is_suspect and not of_it.flaw
+            if is_plain and job.handling.sets_apart and not session.outlet.is_blocked:
+                session.outlet.put_anew(delivery, of_it.routing_key)
+            else:
+                tags.append(delivery.tag)
+    session.intake.give_back(tags)
 
 
 def _leave_behind(session: Session) -> None:
@@ -34,6 +59,3 @@ def _leave_behind(session: Session) -> None:
     for job in session.leave():
         for delivery, of_it in zip(job.deliveries, job.received, strict=True):
             session.outlet.put_anew(delivery, of_it.routing_key)
-    deadline = time.monotonic() + LEAVE_SECONDS
-    while session.outlet.in_flight and time.monotonic() < deadline:
-        session.turn(0.1)

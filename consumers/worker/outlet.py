@@ -26,11 +26,15 @@ LONGEST_PAUSE_SECONDS = 30.0
 
 
 class Way(Struct, frozen=True):
-    """A message that replaces a delivery. `job` is what ends with it, if anything does."""
+    """A message that replaces a delivery. `job` is what ends with it, if anything does.
+
+    `is_as_new`: it goes to the queue that it came from.
+    """
 
     delivery: Delivery
     message: Message
     job: Job | None = None
+    is_as_new: bool = False
     refusals: int = 0
 
 
@@ -47,6 +51,11 @@ class Outlet:
         self._numbers = count()
 
     @property
+    def is_blocked(self) -> bool:
+        """Whether an alarm of the broker keeps it from taking anything."""
+        return self._connection.blocked
+
+    @property
     def in_flight(self) -> int:
         """Those that `confirmed` has told nothing of yet."""
         return sum(len(sender.in_flight) + len(sender.settled) for sender in self._senders)
@@ -57,18 +66,20 @@ class Outlet:
 
     def wait(self, delivery: Delivery, seconds: float, headers: dict[str, Any], job: Job | None = None) -> None:
         """Into the queue that its wait begins in; its routing key there is the way back."""
-        self._send(delivery, retry_exchange(self._exchange, tier_for(seconds)), delivery.queue, headers, job)
+        exchange = retry_exchange(self._exchange, tier_for(seconds))
+        self._send(Way(delivery, republished(delivery, exchange, delivery.queue, headers), job))
 
     def bury(self, delivery: Delivery, headers: dict[str, Any], job: Job) -> None:
         """To the dead letters of its queue."""
-        self._send(delivery, dead_exchange(self._exchange), dead_queue(delivery.queue), headers, job)
+        exchange = dead_exchange(self._exchange)
+        self._send(Way(delivery, republished(delivery, exchange, dead_queue(delivery.queue), headers), job))
 
     def put_anew(self, delivery: Delivery, routing_key: str) -> None:
         """As one that nobody had: what comes again may have ended its process, and counts as begun."""
-        self._send(delivery, return_exchange(self._exchange), delivery.queue, {ROUTING_KEY: routing_key}, None)
+        exchange, headers = return_exchange(self._exchange), {ROUTING_KEY: routing_key}
+        self._send(Way(delivery, republished(delivery, exchange, delivery.queue, headers), is_as_new=True))
 
-    def _send(self, delivery: Delivery, exchange: str, key: str, headers: dict[str, Any], job: Job | None) -> None:
-        way = Way(delivery, republished(delivery, exchange, key, headers), job)
+    def _send(self, way: Way) -> None:
         self._sender.send(way, way.message)
 
     def check(self) -> list[Way]:

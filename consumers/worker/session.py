@@ -68,6 +68,8 @@ class Session:
         self._is_ending = False
         # What goes back as new once no more is taken: it would come here at once, and count as given out before.
         self.given_back: list[tuple[Delivery, str]] = []
+        # What was on its way when no more was to be taken.
+        self._late: list[Job] = []
         # Tags of what goes back while its handler runs.
         self._left_behind: set[int] = set()
         self._has_batches = any(subscription.handler.batch for subscription in subscriptions.values())
@@ -93,7 +95,7 @@ class Session:
     def not_begun(self) -> list[Job]:
         """Those that no thread will begin any more. Not of the ordered queues."""
         cleared = (job for subscription in self.subscriptions.values() for job in subscription.clear())
-        return _free([*self._taken_back(), *self._held, *self._solitary.clear(), *cleared])
+        return _free([*self._taken_back(), *self._held, *self._solitary.clear(), *cleared, *self._late])
 
     @property
     def left(self) -> int:
@@ -132,12 +134,10 @@ class Session:
         return min(POLL_SECONDS, max(0.0, next_at - time.monotonic()))
 
     def _arrived(self, delivery: Delivery) -> None:
-        if self._is_ending:
-            # Of an ordered queue it goes back with the others.
-            if not self.subscriptions[delivery.queue].handler.ordered:
-                self.intake.give_back([delivery.tag])
-            return
         event = received_of(delivery)
+        if self._is_ending:
+            self._late.append(Job(self.subscriptions[delivery.queue].handling, [delivery], [event]))
+            return
         if event.due_at and not is_due(event.due_at, time.time()):
             self.outlet.wait(delivery, event.due_at - time.time(), {})
             return
@@ -221,6 +221,10 @@ class Session:
 
     def _reject(self, way: Way) -> None:
         """It cannot be published any more, but its queue's own dead-lettering takes it."""
+        if way.is_as_new:
+            # What nobody had goes back all the same.
+            self.intake.give_back([way.delivery.tag])
+            return
         id, size = printable(letter_id(way.delivery.properties, way.delivery.body)), len(way.message.body)
         logger.error("rejected event=%s queue=%s: its %d bytes are more than the broker takes", id, way.delivery.queue,
                      size)  # fmt: skip

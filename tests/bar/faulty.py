@@ -132,6 +132,12 @@ def stuck(event: Event):
     time.sleep(60)
 
 
+@subscribe("t.once", retry=Backoff(delays=()))
+def once(event: Event):
+    time.sleep(0.02)
+    see("once", event.data["n"])
+
+
 @subscribe("t.reject")
 def rejected(event: Event):
     raise Reject("not for me")

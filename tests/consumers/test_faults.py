@@ -273,6 +273,23 @@ def test_dead_letter_of_an_ordered_handler_lets_its_key_go_on(faulty, queues):
     assert letters(faulty, "ordered")[0]["attempts"] == 3
 
 
+@pytest.mark.parametrize("handler", ["once", "together"])
+def test_deploy_costs_nothing_when_whatever_comes_again_would_be_handled_apart(faulty, queues, handler):
+    key, name = {"once": ("t.once", "once"), "together": ("t.batch", "batch")}[handler]
+    for n in range(120):
+        queues.event(key, {"n": n})
+    first = faulty.consume(handler, "--threads", "1", "--prefetch", "120")
+    eventually(lambda: texts(faulty, name))
+    first.terminate()
+    assert first.wait(20) == 0
+    assert len(texts(faulty, name)) < 120
+    second = faulty.consume(handler, "--threads", "1")
+    eventually(lambda: len(texts(faulty, name)) >= 120)
+    assert sorted(map(int, texts(faulty, name))) == list(range(120))
+    assert "alone" not in second.log.read_text()
+    assert "batch 1" not in faulty.notes()
+
+
 @ENGINES
 def test_batch_is_handled_together_and_its_bad_events_by_themselves(faulty, queues):
     faulty.declare("together")
