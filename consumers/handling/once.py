@@ -195,8 +195,10 @@ class Once:
         try:
             with effect(self._using):
                 yield rows
-                # Where the answer to a COMMIT is lost, what became of it is known to the rows alone: they stay.
-                rows.clear()
+                # Where the answer to a COMMIT is lost, what became of it is known to the rows alone: they stay. There
+                # is none where the handler has left a block open.
+                if not connections[self._using].savepoint_ids:
+                    rows.clear()
         except BaseException:
             if rows and connections[self._using].vendor == "mysql":
                 # Where the database is away, it has rolled back as a rule.

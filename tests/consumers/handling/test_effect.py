@@ -237,6 +237,27 @@ def test_event_was_not_handled_when_its_handler_failed_after_a_statement_that_co
     assert tried(stage, code) == "builtins.LookupError 0 0"
 
 
+COMMITTING, LEFT_OPEN = 'connection.cursor().execute("TRUNCATE TABLE foo_draft")', "transaction.atomic().__enter__()"
+
+
+@pytest.mark.parametrize("engine", ["mariadb"])
+@pytest.mark.parametrize(
+    ("first", "then", "exception"),
+    [
+        (COMMITTING, LEFT_OPEN, "consumers.exceptions.HandlerRolledBack"),
+        # The savepoint is gone with the transaction.
+        (LEFT_OPEN, COMMITTING, "django.db.utils.OperationalError"),
+    ],
+)
+def test_event_was_not_handled_when_its_handler_left_a_block_open_beside_a_statement_that_commits(
+    stage, first, then, exception
+):
+    code = f"""
+    {first}
+    {then}"""
+    assert tried(stage, code) == f"{exception} 0 0"
+
+
 @pytest.mark.parametrize("engine", ["mariadb"])
 def test_row_of_another_process_stays_when_a_handler_failed(stage):
     """A copy may have been handled there in the moment between."""
