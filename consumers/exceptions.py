@@ -78,7 +78,7 @@ class ReceiverGone(ConsumersError):
 
 
 class NotRehearsable(ConsumersError):
-    """On this database the statement commits what was written before it: the rehearsal ends here, and undoes that."""
+    """On this database the statement ends the transaction: the rehearsal ends before it, and undoes the rest."""
 
 
 class TooManyHops(ConsumersError):

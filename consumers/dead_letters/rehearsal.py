@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, connections, router, transaction
 
 from consumers.bindings import queue_of
-from consumers.dead_letters.statements import commits, is_read, is_write
+from consumers.dead_letters.statements import ends_transaction, is_read, is_write
 from consumers.exceptions import BatchFailed, InboxAway, NotRehearsable
 from consumers.handling.calling import Call
 from consumers.handling.effect import check_committable
@@ -28,10 +28,15 @@ from publisher.wire.event import decode_event
 
 NAME = re.compile(r"""["`](\w+)["`]""")
 TEXT_CHARACTERS = 300
+ROLLED_BACK = "Rolled back."
 WARNING = (
-    "Rolled back. Effects outside the databases (mail, HTTP calls, files, other brokers) are not undone, nor is what "
+    "Effects outside the databases (mail, HTTP calls, files, other brokers) are not undone, nor is what "
     "the handler wrote in another thread (asyncio.to_thread), which is committed; what waits for the commit "
     "(on_commit) was not done."
+)
+COMMITTED = (
+    "NOT ROLLED BACK on {}: the handler, or what it called, has ended the transaction there. What it wrote may stay: "
+    "look before anything is replayed."
 )
 WITHOUT_INBOX = (
     "The handler has inbox=False: outside of a rehearsal it runs in no transaction, and what it wrote before it failed "
@@ -52,7 +57,7 @@ class Statement:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal:
     """What a handler would do. `exception` is empty when it would succeed. `was_handled`: by what its inbox says the
-    event was handled before, so that it would not be called.
+    event was handled before, so that it would not be called. `committed`: the databases whose transaction was over.
     """
 
     id: str
@@ -63,7 +68,8 @@ class Rehearsal:
     traceback: str = ""
     reads: int = 0
     writes: tuple[Statement, ...] = ()
-    warning: str = WARNING
+    committed: tuple[str, ...] = ()
+    warning: str = f"{ROLLED_BACK} {WARNING}"
 
 
 def rehearse(handler: Handler, letter: str, body: bytes, routing_key: str) -> Rehearsal:
@@ -88,16 +94,18 @@ def rehearse(handler: Handler, letter: str, body: bytes, routing_key: str) -> Re
         traceback="".join(format_tb(error.__traceback__)) if error else "",
         reads=record.reads,
         writes=tuple(record.writes),
-        warning=" ".join(_warnings(handler, record.unreached)),
+        committed=tuple(record.committed),
+        warning=" ".join(_warnings(handler, record)),
     )
 
 
-def _warnings(handler: Handler, unreached: Sequence[str]) -> Iterator[str]:
+def _warnings(handler: Handler, record: "_Record") -> Iterator[str]:
+    yield COMMITTED.format(", ".join(record.committed)) if record.committed else ROLLED_BACK
     yield WARNING
     if not handler.inbox:
         yield WITHOUT_INBOX
-    if unreached:
-        yield f"Not reached: {', '.join(unreached)}."
+    if record.unreached:
+        yield f"Not reached: {', '.join(record.unreached)}."
 
 
 def _was_handled(handler: Handler, body: bytes, routing_key: str) -> bool:
@@ -132,10 +140,11 @@ class _Record:
         self.reads = 0
         self.writes: list[Statement] = []
         self.unreached: list[str] = []
+        self.committed: list[str] = []
 
     def wrapper(self, alias: str) -> Any:
         def wrapper(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
-            if commits(sql, connections[alias].vendor):
+            if ends_transaction(sql, connections[alias].vendor):
                 raise NotRehearsable(NotRehearsable.__doc__)
             result = execute(sql, params, many, context)
             if is_write(sql):
@@ -157,6 +166,7 @@ def _recorded(*, may_be_durable: bool) -> Iterator[_Record]:
     `may_be_durable`: the handler runs in no transaction otherwise, so its `atomic(durable=True)` is the outermost one.
     """
     record = _Record()
+    savepoints: dict[str, Any] = {}
     with ExitStack() as stack:
         for alias in connections:
             connection: Any = connections[alias]
@@ -165,13 +175,26 @@ def _recorded(*, may_be_durable: bool) -> Iterator[_Record]:
             wrapper = record.wrapper(alias)
             try:
                 stack.enter_context(_block(alias, may_be_durable=may_be_durable))
+                savepoints[alias] = connection.savepoint()
             except (Error, ImproperlyConfigured) as exc:
                 record.unreached.append(alias)
                 wrapper = _raising(exc)
             stack.enter_context(connection.execute_wrapper(wrapper))
         yield record
-        for alias in set(connections).difference(record.unreached):
+        for alias, savepoint in savepoints.items():
+            if _is_over(alias, savepoint):
+                record.committed.append(alias)
             transaction.set_rollback(True, using=alias)
+
+
+def _is_over(alias: str, savepoint: Any) -> bool:
+    """Whether the transaction that this was set in has ended: it is gone then."""
+    try:
+        transaction.savepoint_rollback(savepoint, using=alias)
+    except Error:
+        # One that was closed has rolled back.
+        return not connections[alias].closed_in_transaction
+    return False
 
 
 def _block(alias: str, *, may_be_durable: bool) -> Any:

@@ -8,9 +8,14 @@ WRITE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 READ = re.compile(r"\s*(?:SELECT|WITH)\b", re.IGNORECASE)
+ENDS = re.compile(
+    r"\s*(?:COMMIT|END|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!\s+(?:(?:WORK|TRANSACTION)\s+)?TO\b))\b",
+    re.IGNORECASE,
+)
 # https://dev.mysql.com/doc/refman/8.4/en/implicit-commit.html
 COMMITS = re.compile(
-    r"\s*(?:ALTER|CREATE(?!\s+TEMPORARY)|DROP(?!\s+TEMPORARY)|RENAME|TRUNCATE|GRANT|REVOKE|LOCK|ANALYZE|OPTIMIZE|REPAIR)\b",
+    r"\s*(?:ALTER|CREATE(?!\s+TEMPORARY)|DROP(?!\s+TEMPORARY)|RENAME|TRUNCATE|GRANT|REVOKE|LOCK|ANALYZE|OPTIMIZE|REPAIR"
+    r"|BEGIN|START\s+TRANSACTION|SET\s+AUTOCOMMIT)\b",
     re.IGNORECASE,
 )
 
@@ -23,6 +28,6 @@ def is_read(sql: str) -> bool:
     return not is_write(sql) and READ.match(sql) is not None
 
 
-def commits(sql: str, vendor: str) -> bool:
-    """Whether it cannot be rolled back, nor what was written before it."""
-    return vendor == "mysql" and COMMITS.match(sql) is not None
+def ends_transaction(sql: str, vendor: str) -> bool:
+    """Whether what was written before it cannot be rolled back any more, or what comes after it."""
+    return ENDS.match(sql) is not None or (vendor == "mysql" and COMMITS.match(sql) is not None)

@@ -222,8 +222,20 @@ class Command(BridgeCommand):
             rehearsals.append(rehearsal)
             if format != "json":
                 self._tell(rehearsal, traceback=traceback)
+            if rehearsal.committed:
+                # So may the next one.
+                break
         if format == "json":
             self.stdout.write(json.dumps([asdict(rehearsal) for rehearsal in rehearsals], indent=2))
+        self._end(rehearsals, traceback=traceback)
+        return found
+
+    def _end(self, rehearsals: Sequence[Rehearsal], *, traceback: bool) -> None:
+        """Raises CommandError unless all went well."""
+        for rehearsal in rehearsals:
+            if rehearsal.committed:
+                text = f"{rehearsal.id}: {rehearsal.handler} may have committed what it wrote. No more was rehearsed."
+                raise CommandError(text, returncode=1)
         if failing := sum(bool(rehearsal.exception) for rehearsal in rehearsals):
             text = f"{failing} of {len(rehearsals)} would fail again."
             if traceback:
@@ -231,7 +243,6 @@ class Command(BridgeCommand):
                 self.stderr.write(text)
                 sys.exit(1)
             raise CommandError(text, returncode=1)
-        return found
 
     def _tell(self, rehearsal: Rehearsal, *, traceback: bool) -> None:
         if rehearsal.was_handled:

@@ -30,6 +30,7 @@ from tests.bar.models import Seen
 from tests.consumers.dead_letters.moments import MINUTES_AGO
 from tests.foo.models import Article
 from tests.foo.signals import article_flagged
+from tests.queues import Queues
 from tests.stage import eventually
 
 
@@ -711,10 +712,7 @@ def test_letters_of_a_script_are_shown_replayed_and_discarded_by_its_handlers_na
         declared.delete(name)
 
 
-@pytest.mark.parametrize("engine", ["mariadb", "postgres"])
-def test_rehearsal_leaves_nothing_when_the_handler_empties_a_table(stage, engine):
-    """On MySQL that would commit what it wrote before."""
-    code = """
+REHEARSED = """
 from django.db import connection
 from consumers import subscribe
 from consumers.registry import handlers
@@ -725,14 +723,57 @@ from tests.foo.models import Draft, Tag
 @subscribe("x.#")
 def handler(event):
     Draft.objects.create(text="before")
-    connection.cursor().execute("TRUNCATE TABLE foo_draft")
+    {ends}
+    Draft.objects.create(text="after")
 
 Tag.objects.create(name="a")
-event = new_event(source="/x", type="t", subject=None, partitionkey="p", data={})
+event = new_event(source="/x", type="t", subject=None, partitionkey="p", data={{}})
 handler = next(handler for handler in handlers() if handler.path.endswith(".handler"))
 rehearsal = rehearse(handler, "1", encode_event(event), "x.y")
-print(rehearsal.exception.partition(":")[0], Draft.objects.count())
+print(rehearsal.exception.partition(":")[0] or "none", Draft.objects.count(), rehearsal.warning)
 """
-    told = stage.python(code).split()
-    assert told[-1] == "0"
-    assert (told[0] == "consumers.exceptions.NotRehearsable") == (engine == "mariadb")
+NOT_REHEARSABLE = "consumers.exceptions.NotRehearsable 0 Rolled back. "
+
+
+@pytest.mark.parametrize("engine", ["mariadb", "postgres"])
+def test_rehearsal_leaves_nothing_when_the_handler_empties_a_table(stage, engine):
+    """On MySQL that would commit what it wrote before."""
+    told = stage.python(REHEARSED.format(ends='connection.cursor().execute("TRUNCATE TABLE foo_draft")'))
+    assert told.startswith(NOT_REHEARSABLE if engine == "mariadb" else "none 0 Rolled back. ")
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "mariadb", "postgres"])
+@pytest.mark.parametrize("statement", ["COMMIT", " rollback;"])
+def test_rehearsal_leaves_nothing_when_the_handler_would_end_the_transaction(stage, statement):
+    told = stage.python(REHEARSED.format(ends=f"connection.cursor().execute({statement!r})"))
+    assert told.startswith(NOT_REHEARSABLE)
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "mariadb", "postgres"])
+@pytest.mark.parametrize("ends", ["connection.connection.commit()", 'connection.connection.cursor().execute("COMMIT")'])
+def test_rehearsal_says_what_stays_when_the_handler_commits_behind_djangos_back(stage, ends):
+    told = stage.python(REHEARSED.format(ends=ends))
+    assert told.partition(" ")[2].partition(" ")[0] in ("1", "2")
+    assert "NOT ROLLED BACK on default: " in told
+    assert told.count("Rolled back.") == 0
+
+
+def test_rehearsal_ends_with_the_letter_whose_handler_committed(bury, stage):
+    code = """
+from django.db import connection
+from consumers import subscribe
+from tests.foo.models import Draft
+
+@subscribe("t.commits")
+def commits(event):
+    Draft.objects.create(text="a")
+    connection.connection.commit()
+"""
+    (stage.folder / "committing.py").write_text(code)
+    stage.env |= {"TEST_HANDLERS": "committing", "PYTHONPATH": str(stage.folder)}
+    stage.manage("topology", "--declare")
+    for number in range(2):
+        bury("commits", f"c{number}", key="t.commits", body=Queues.body({}, id=f"c{number}"))
+    told = stage.manage("deadletters", "replay", "--all", "--rehearse", check=False)
+    assert (told.returncode, told.stdout.count("NOT ROLLED BACK"), "Traceback" in told.stderr) == (1, 1, False)
+    assert "committed" in told.stderr

@@ -2,7 +2,7 @@
 
 import pytest
 
-from consumers.dead_letters.statements import commits, is_write
+from consumers.dead_letters.statements import ends_transaction, is_write
 
 
 @pytest.mark.parametrize(
@@ -34,5 +34,32 @@ def test_statement_writes(sql, writes):
     ],
 )
 def test_statement_commits_what_was_before_it(sql, is_over):
-    assert commits(sql, "mysql") == is_over
-    assert not commits(sql, "postgresql")
+    assert ends_transaction(sql, "mysql") == is_over
+    assert not ends_transaction(sql, "postgresql")
+
+
+@pytest.mark.parametrize(
+    ("sql", "is_over"),
+    [
+        ("COMMIT", True),
+        (" commit work;", True),
+        ("END TRANSACTION", True),
+        ("ROLLBACK", True),
+        ("ROLLBACK AND CHAIN", True),
+        ("ABORT", True),
+        ("PREPARE TRANSACTION 'a'", True),
+        ('ROLLBACK TO SAVEPOINT "s1"', False),
+        ("ROLLBACK TRANSACTION TO s1", False),
+        ('RELEASE SAVEPOINT "s1"', False),
+        ("PREPARE a AS SELECT 1", False),
+        ("COMMENT ON TABLE a IS 'b'", False),
+    ],
+)
+def test_statement_ends_the_transaction(sql, is_over):
+    assert ends_transaction(sql, "postgresql") == is_over
+
+
+@pytest.mark.parametrize("sql", ["BEGIN", "start transaction", "SET autocommit = 1"])
+def test_statement_begins_another_transaction_and_so_ends_this_one(sql):
+    assert ends_transaction(sql, "mysql")
+    assert not ends_transaction(sql, "postgresql")
