@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from threading import Event as Flag
 
 from django.utils import autoreload
 
+from consumers.worker.leaving import end_within
 from publisher.wire.lifecycle import stopping_on_signals
 
 CHANGED = 3  # the exit code of Django's reloader
@@ -56,6 +58,7 @@ def _changed(stop: Flag) -> bool:
 def _watch(work: Callable[[Flag], None], grace_seconds: float) -> int:
     """In the child: the work in a thread, and Django's reloader, which ends the process when a file changes."""
     stop = Flag()
+    known = threading.enumerate()
     workers: list[threading.Thread] = []
 
     def run() -> None:
@@ -63,14 +66,22 @@ def _watch(work: Callable[[Flag], None], grace_seconds: float) -> int:
         work(stop)
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # Whatever escapes from here ends the process so.
+    code = 1
     try:
         autoreload.start_django(autoreload.get_reloader(), run)
     except KeyboardInterrupt:
-        pass
+        code = 0
+    except SystemExit as end:
+        code = CHANGED if end.code == CHANGED else 0
+    else:
+        code = 0
     finally:
         # Ctrl-C reaches parent and child, and the parent passes it on.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         stop.set()
+        deadline = time.monotonic() + grace_seconds
         for worker in workers:
             worker.join(grace_seconds)
-    return 0
+        end_within(max(1.0, deadline - time.monotonic()), known, code)
+    return code

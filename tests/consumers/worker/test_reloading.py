@@ -11,6 +11,7 @@ from tests.stage import eventually
 
 HANDLERS = """
 import time
+from concurrent.futures import ThreadPoolExecutor
 from consumers import subscribe
 from tests.bar.consumers import see
 
@@ -19,6 +20,8 @@ def reloaded(event):
     if event.data["n"] == "endless":
         print("endless begins", flush=True)
         time.sleep(60)
+    if event.data["n"] == "lingers":
+        ThreadPoolExecutor().submit(time.sleep, 60)
     see({text!r}, event.data["n"])
 """
 
@@ -38,7 +41,7 @@ def reloading(stage):
 
     stage.change = change
     (stage.folder / "reloaded_handlers.py").write_text(HANDLERS.format(text="first"))
-    stage.worker = stage.start("consume", "reloaded", "--reload")
+    stage.worker = stage.start("consume", "reloaded", "--reload", "--grace", "2")
     eventually(lambda: "consuming" in stage.worker.log.read_text())
     return stage
 
@@ -64,6 +67,16 @@ def test_second_signal_leaves_no_child_whose_handler_runs(reloading, queues):
     reloading.worker.send_signal(signal.SIGTERM)
     assert reloading.worker.wait(5) == 128 + signal.SIGTERM
     child.wait(5)
+
+
+def test_thread_that_a_handler_started_keeps_neither_a_change_nor_the_end_waiting(reloading, queues):
+    queues.event("t.reloaded", {"n": "lingers"})
+    eventually(lambda: reloading.seen("first"))
+    reloading.change(HANDLERS.format(text="second"), lambda: "without threads" in reloading.worker.log.read_text())
+    queues.event("t.reloaded", {"n": "lingers"})
+    eventually(lambda: reloading.seen("second"))
+    reloading.worker.send_signal(signal.SIGTERM)
+    assert reloading.worker.wait(10) == 0
 
 
 @pytest.mark.parametrize(
