@@ -149,13 +149,13 @@ def test_suspect_that_was_not_begun_is_a_suspect_still(bridge, queues, options):
 def test_what_cannot_be_read_has_its_reason_still_when_it_was_not_begun(bridge, queues):
     with busy_session(bridge["BROKER_URL"], batch=2) as (session, _):
         in_ages = Raw(table(struct.pack(">3sQ", b"\x01aT", 2**62)))
-        queues.channel.basic_publish(queues.exchange, "t.h", b"{}", in_ages, mandatory=True)
+        queues.channel.basic_publish(queues.exchange, "t.h", queues.body({}, id="e"), in_ages, mandatory=True)
         take(session, 1)
         drain(session, 0)
     with busy_session(bridge["BROKER_URL"], batch=2) as (session, _):
-        take(session, 1)
-        ((again,),) = (job.received for job in session.not_begun())
-    assert again.flaw
+        eventually(lambda: session.turn(0.1) or queues.count("h.dead"))
+    (letter,) = queues.take("h.dead")
+    assert letter.headers["x-reason"] == "malformed"
 
 
 @APART
