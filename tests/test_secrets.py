@@ -68,7 +68,7 @@ def switched_off(monkeypatch):
 
 def clear():
     models = encoders.models
-    cached = (redaction.action_of, columns.columns_of, events._paths, models.key_action, models.secret_columns)
+    cached = (redaction.action_of, columns.columns_of, events._paths, models.key_action, models.hidden_columns)
     for function in cached:
         function.cache_clear()
 
