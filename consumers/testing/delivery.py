@@ -86,7 +86,7 @@ def deliver_batch(
     """
     wanted = handler_of(handler)
     handling = (_WatchedAsked if wanted.ask else _Watched)(wanted)
-    events = [_addressed(wanted, event) for event in events]
+    events = [addressed(wanted, event) for event in events]
     for event in events:
         _check_bound(handling.handler, event)
     received = [
@@ -154,7 +154,7 @@ def handler_of(wanted: AnyHandler) -> Handler:
     raise UnknownHandler(f"{wanted!r} is no handler: decorate it with @receiver or @subscribe, or name it in OFFLOAD.")
 
 
-def _addressed(handler: Handler, event: Event) -> Event:
+def addressed(handler: Handler, event: Event) -> Event:
     """As the stand-in of an offloaded receiver would have sent it: straight to its queue."""
     if not isinstance(handler.function, Runner) or event.routing_key.startswith(QUEUE_MARK):
         return event

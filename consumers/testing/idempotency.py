@@ -3,19 +3,23 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 from django.apps import apps
 from django.db import connections, models, router, transaction
 
+from consumers.coroutines import callable_of
 from consumers.dead_letters.statements import is_write
 from consumers.models import InboxEvent
 from consumers.registry import Handler
-from consumers.testing.delivery import AnyHandler, deliver_batch, handler_of
+from consumers.testing.delivery import AnyHandler, addressed, deliver_batch, handler_of
 from publisher.rules import OWN_APPS
 from publisher.wire.event import Event
 
 SHOWN_ROWS = 5
+# In the place of a write's number: the handler has returned.
+BEFORE_COMMIT = -1
 
 
 class ProcessDied(BaseException):
@@ -28,7 +32,8 @@ def assert_idempotent(
     state: Callable[[], Any] | None = None,
     reset: Callable[[], object] = lambda: None,
 ) -> None:
-    """The effect is the same when events come twice, in another order, or after their process died at any write.
+    """The effect is the same when events come twice, in another order, or after their process died at any write, or
+    just before the commit.
 
     Everything runs in transactions that are rolled back, on all databases. The effect is what the handler's database
     holds, but for ids and times that it makes up; or what `state()` answers, for effects elsewhere, with `reset()`
@@ -46,6 +51,9 @@ def assert_idempotent(
         for write in range(1, count + 1):
             title = f"the process dies after write {write} of {count} of delivery {number + 1}, which comes again"
             trial.check(expected, title, once, dies_at=(number, write))
+        if trial.handler.inbox:
+            title = f"the process dies before the commit of delivery {number + 1}, which comes again"
+            trial.check(expected, title, once, dies_at=(number, BEFORE_COMMIT))
 
 
 def _ways(events: Sequence[Event], *, is_ordered: bool) -> Iterator[tuple[str, list[Event]]]:
@@ -66,7 +74,8 @@ class _Trial:
 
     def deliveries(self, events: Sequence[Event]) -> list[list[Event]]:
         """What is delivered together: a batch handler gets a list."""
-        return [list(events)] if self.handler.batch else [[event] for event in events]
+        events = [addressed(self.handler, event) for event in events]
+        return [events] if self.handler.batch else [[event] for event in events]
 
     def check(self, expected: Any, title: str, deliveries: Sequence[list[Event]], **death: Any) -> None:
         found, _ = self.run(title, deliveries, **death)
@@ -98,9 +107,21 @@ class _Trial:
 
     def _deliver(self, events: list[Event], *, dies_after: int = 0) -> int:
         """How many writes there were."""
+        handler = _dying(self.handler) if dies_after == BEFORE_COMMIT else self.handler
         with _writes(self.using, dies_after) as count:
-            deliver_batch(self.handler, events)
+            deliver_batch(handler, events)
         return count()
+
+
+def _dying(handler: Handler) -> Handler:
+    """The same, whose process dies once its function has returned."""
+    call = callable_of(handler.function, handler.hard_seconds)
+
+    def function(*args: Any, **kwargs: Any) -> None:
+        call(*args, **kwargs)
+        raise ProcessDied
+
+    return replace(handler, function=function)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The assertion holds for handlers that may be called twice, and finds those that may not."""
 
 import pytest
+from django.core import mail
 from django.db import transaction
 
 from consumers import receiver, registry, subscribe
@@ -181,6 +182,48 @@ def test_inbox_does_not_keep_mail_from_being_sent_twice_when_the_process_dies():
 
     with pytest.raises(AssertionError, match="dies after write 2 of 2 of delivery 1"):
         assert_idempotent(sends, *events(1), state=lambda: list(sent), reset=sent.clear)
+
+
+def sends_alone(n, **kwargs):
+    mail.send_mail("sent", n, None, ["ada@example.com"])
+
+
+def sends_last(n, **kwargs):
+    add(n)
+    sends_alone(n)
+
+
+async def sends_async(n, **kwargs):
+    sends_alone(n)
+
+
+@pytest.mark.parametrize("function", [sends_alone, sends_last, sends_async])
+def test_mail_that_no_write_follows_is_found_when_the_process_dies_before_the_commit(function):
+    receiver(article_flagged)(function)
+    with pytest.raises(AssertionError, match=r"before the commit of delivery 1, .*\n  it is      2\n  instead of 1"):
+        assert_idempotent(function, *events(1), state=lambda: len(mail.outbox), reset=mail.outbox.clear)
+
+
+def test_batch_that_sends_is_found_when_the_process_dies_before_the_commit():
+    @subscribe("foo.#", batch=10)
+    def together(events):
+        sends_alone(", ".join(event.id for event in events))
+
+    with pytest.raises(AssertionError, match=r"dies before the commit of delivery 1, "):
+        assert_idempotent(together, *events(2), state=lambda: len(mail.outbox), reset=mail.outbox.clear)
+
+
+def welcome(sender, n, **kwargs):
+    add(n)
+
+
+def test_offloaded_receiver_is_idempotent(settings):
+    settings.SIGNAL_BRIDGE = {"FORWARD": [], "OFFLOAD": [f"{__name__}.welcome"]}
+    article_flagged.connect(welcome)
+    try:
+        assert_idempotent(welcome, *events())
+    finally:
+        article_flagged.disconnect(welcome)
 
 
 def test_batch_handler_gets_its_events_together():
