@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Collection, Iterator
+from difflib import get_close_matches
 from importlib import import_module
 from inspect import iscoroutinefunction
 from typing import Any
@@ -27,6 +28,9 @@ from publisher.checks.offload import connected_receivers
 from publisher.checks.subjects import is_about_nothing, known_kwargs
 from publisher.raised import why_not_imported
 from publisher.wire.routing import QUEUE_MARK
+
+# How alike the words of a label are to those that may have been meant: of 1.
+ALIKE = 0.82
 
 
 def check_handlers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
@@ -109,7 +113,9 @@ def _check_signals(handler: Handler) -> Iterator[CheckMessage]:
 
 
 def _check_sender(handler: Handler) -> Iterator[CheckMessage]:
-    """A label of an app that is installed here is a model's, or misspelt; any other is of another service's model."""
+    """A label of an app that is installed here is a model's, or misspelt, as is one that is nearly a model's here. Any
+    other is of another service's model.
+    """
     senders = [sender for signal, sender in handler.triggers if isinstance(signal, ModelSignal)]
     for label in dict.fromkeys(sender for sender in senders if isinstance(sender, str)):
         if "." not in label:
@@ -119,9 +125,28 @@ def _check_sender(handler: Handler) -> Iterator[CheckMessage]:
             labels = [model._meta.label for model in apps.get_models(include_auto_created=True, include_swapped=True)]
             what, hint = missing_model(label, labels)
             yield Warning(f"{handler.path}: {what}.", hint=hint, id="consumers.W002")
+        elif (meant := _meant_by(label)) is not None:
+            what = f"{handler.path}: no app that is installed here has a model {label!r}"
+            hint = f"Did you mean {meant!r}? Leave it be where another service sends it."
+            yield Warning(f"{what}.", hint=hint, id="consumers.W002")
         elif (swapped := _swapped_for(label)) is not None:
             what = f"{handler.path}: {label!r} was swapped, so that nothing is sent of it."
             yield Warning(what, hint=f"Write {swapped!r}.", id="consumers.W002")
+
+
+def _meant_by(label: str) -> str | None:
+    """The model here whose label is nearly this one, of an app that is not installed. Both words are to be alike: other
+    services, too, have models called User.
+    """
+    app, _, name = label.lower().partition(".")
+    labels = {config.label.lower(): config for config in apps.get_app_configs()}
+    if app in labels:
+        return None
+    for near in get_close_matches(app, labels, cutoff=ALIKE):
+        models = {model._meta.model_name or "": model for model in labels[near].get_models(include_swapped=True)}
+        for found in get_close_matches(name, models, n=1, cutoff=ALIKE):
+            return models[found]._meta.label
+    return None
 
 
 def _swapped_for(label: str) -> str | None:

@@ -2,15 +2,18 @@
 
 from collections.abc import Iterator
 
+from django.apps import apps
 from django.core.checks import CheckMessage, Warning
 from django.db.models.signals import ModelSignal
 
 from consumers.bindings import is_forwarded, rules_about, sender_name
 from consumers.discovery import handler_modules
-from consumers.handler import Handler
+from consumers.handler import Handler, Trigger
 from consumers.instances import model_named
 from publisher import conf
 from publisher.catalogue.signals import known_as
+from publisher.raised import LIBRARIES
+from publisher.rules import OWN_APPS
 
 
 def check_asked_alone(handler: Handler) -> Iterator[CheckMessage]:
@@ -26,17 +29,35 @@ def check_asked_alone(handler: Handler) -> Iterator[CheckMessage]:
 
 
 def check_forwarded(handler: Handler) -> Iterator[CheckMessage]:
-    """Of models of this project. Without rules it sends nothing, and what comes is another service's.
+    """Of models and signals of this project. Without rules it sends nothing, and what comes is another service's.
 
     Not of handlers that only happen to be imported, as examples are.
     """
-    if handler.function.__module__ not in handler_modules():
+    if handler.function.__module__ not in handler_modules() or not conf.rules():
         return
-    senders = [sender_name(sender) for signal, sender in handler.triggers if isinstance(signal, ModelSignal)]
-    labels = [label for label in senders if label is not None and model_named(label) is not None]
-    if labels and len(labels) == len(handler.triggers) and conf.rules() and not is_forwarded(handler):
+    hints = [_hint(trigger, is_asked=handler.ask) for trigger in handler.triggers]
+    if hints and None not in hints and not is_forwarded(handler):
         yield Warning(
             f"{handler.path} is never called, unless another service sends its events: no rule here takes them.",
-            hint=f"Let a rule of FORWARD take its signal, with {labels[0]!r} among its senders.",
+            hint=hints[0],
             id="consumers.W009",
         )
+
+
+def _hint(trigger: Trigger, *, is_asked: bool) -> str | None:
+    """What a rule for it would say; None where it is not for this project alone to send it."""
+    if isinstance(trigger.signal, ModelSignal):
+        label = sender_name(trigger.sender)
+        is_here = label is not None and model_named(label) is not None
+        return f"Let a rule of FORWARD take its signal, with {label!r} among its senders." if is_here else None
+    known = known_as(trigger.signal)
+    if known is None or is_asked or not _is_of_this_project(known.module):
+        return None
+    senders = "" if trigger.sender is None else ", of its sender"
+    return f"Let a rule of FORWARD take {known.name!r}{senders}."
+
+
+def _is_of_this_project(module: str) -> bool:
+    """An app's, and not installed from elsewhere: a package's signals are sent by other services that have it, too."""
+    config = apps.get_containing_app_config(module)
+    return config is not None and config.label not in OWN_APPS and not config.path.startswith(LIBRARIES)

@@ -121,6 +121,26 @@ def test_w002_when_an_app_of_this_project_has_no_such_model(check, signals):
 
 
 @pytest.mark.usefixtures("module")
+@pytest.mark.parametrize(
+    ("label", "meant"),
+    [("foos.Article", "foo.Article"), ("kind.ticket", "kinds.Ticket"), ("blogs.Comments", "blog.Comment")],
+)
+def test_w002_when_a_label_is_nearly_that_of_a_model_here(check, label, meant):
+    handled(label)
+    (warning,) = check([])
+    assert (warning.id, warning.is_serious()) == ("consumers.W002", False)
+    assert f"no app that is installed here has a model {label!r}" in warning.msg
+    assert f"Did you mean {meant!r}?" in warning.hint
+
+
+@pytest.mark.usefixtures("module")
+@pytest.mark.parametrize("label", ["shop.Order", "shop.Article", "accounts.User", "foos.Invoice", "weblog.Post", "x."])
+def test_nothing_is_told_of_a_model_of_another_service(check, label):
+    handled(label)
+    assert check([]) == []
+
+
+@pytest.mark.usefixtures("module")
 def test_w002_when_an_app_of_this_project_has_no_models_yet(check):
     handled("messages.Message")
     (warning,) = check([])

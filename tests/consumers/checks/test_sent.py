@@ -1,11 +1,16 @@
 """W008 and W009: handlers that wait for what is never sent to them."""
 
 import pytest
+from django.apps import apps
+from django.contrib.auth.signals import user_logged_in
+from django.core.signals import setting_changed
 from django.db.models.signals import post_save, pre_save
 
 from consumers import receiver, registry, subscribe
 from consumers.checks.handlers import check_handlers
 from consumers.registry import handlers
+from publisher.raised import LIBRARIES
+from publisher.signals import queryset_updated
 from tests.foo.models import Article, Tag
 from tests.foo.signals import article_flagged, article_published
 
@@ -58,9 +63,38 @@ def test_w009_when_no_rule_takes_a_model_of_this_project(told, sender):
     assert id == "consumers.W009"
 
 
+def test_w009_when_no_rule_takes_a_signal_of_this_project(told):
+    ((id, message, hint),) = told(receiver(article_flagged), forward=[SAVES])
+    assert id == "consumers.W009"
+    assert "no rule here takes them" in message
+    assert hint == "Let a rule of FORWARD take 'tests.foo.signals.article_flagged'."
+
+
+def test_w009_when_no_rule_takes_the_sender_of_a_signal_of_this_project(told):
+    forward = [{"signal": "tests.foo.signals.article_flagged", "senders": ["foo.Article"]}]
+    ((id, _, hint),) = told(receiver(article_flagged, sender=Tag), forward=forward)
+    assert (id, hint) == (
+        "consumers.W009", "Let a rule of FORWARD take 'tests.foo.signals.article_flagged', of its sender.",
+    )  # fmt: skip
+
+
+def test_nothing_is_told_of_a_signal_whose_package_is_installed_from_elsewhere(told, monkeypatch):
+    monkeypatch.setattr(apps.get_app_config("foo"), "path", f"{LIBRARIES[1]}/foo")
+    assert told(receiver(article_flagged), forward=[SAVES]) == []
+
+
 @pytest.mark.parametrize(
     ("decorators", "forward"),
     [
+        ([receiver(article_flagged)], []),
+        ([receiver(article_flagged)], ["tests.foo.signals.article_*"]),
+        ([receiver(article_flagged, sender=Tag)], ["tests.foo.*"]),
+        ([receiver([article_flagged, article_published])], ["tests.foo.signals.article_published"]),
+        ([receiver([article_flagged, user_logged_in])], [SAVES]),
+        ([receiver(article_flagged, ask=True)], [SAVES]),
+        ([receiver(user_logged_in)], [SAVES]),
+        ([receiver(queryset_updated, sender="shop.Order")], [SAVES]),
+        ([receiver(setting_changed)], [SAVES]),
         ([receiver(post_save, sender=Article)], [SAVES]),
         ([receiver(post_save, sender=[Article, Tag])], [SAVES]),
         ([receiver(post_save)], [SAVES]),
