@@ -58,7 +58,7 @@ def receiver(
     options, are one handler. `weak` and `dispatch_uid` may stay where Django's decorator had them: a handler is held,
     and is connected once. Raises HandlerNameTaken.
     """
-    _check_options(options)
+    _check_options(receiver, options)
     signals = tuple(signal) if isinstance(signal, list | tuple) else (signal,)
     if not signals:
         raise TypeError("@receiver names no signal: write @receiver(post_save)")
@@ -89,7 +89,7 @@ def subscribe(
     Several decorators over one function, with the same options, are one handler. With `batch`, it gets a list
     of up to so many, or of those that came within `batch_seconds`.
     """
-    _check_options(options)
+    _check_options(subscribe, options)
     if not patterns:
         raise TypeError('@subscribe names no pattern: write @subscribe("auth.#"), or "#" for all events')
     if not all(isinstance(pattern, str) for pattern in patterns):
@@ -130,12 +130,15 @@ def _told(value: object) -> str:
     return repr(value) if not value or isinstance(value, str | list | tuple) else f"a {type(value).__qualname__}"
 
 
-def _check_options(options: Mapping[str, object]) -> None:
+def _check_options(decorator: Callable[..., Any], options: Mapping[str, object]) -> None:
     """Raises TypeError, where Python's own would name a class that nobody knows."""
+    parameters = inspect.signature(decorator).parameters.values()
+    known = [*(each.name for each in parameters if each.kind is each.KEYWORD_ONLY), *Options.__annotations__]
     for name in options:
-        if name not in Options.__annotations__:
-            only = " only @subscribe takes events in batches;" if name.startswith("batch") else ""
-            raise TypeError(f"there is no option {name!r}:{only} {near(name, Options.__annotations__)}")
+        if name not in known:
+            is_of_batches = name.startswith("batch") and decorator is receiver
+            what = "Only @subscribe takes events in batches." if is_of_batches else near(name, known)
+            raise TypeError(f"@{decorator.__name__} has no option {name!r}. {what}")
 
 
 def _check_function(function: Callable[..., Any]) -> None:

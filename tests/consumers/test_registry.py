@@ -203,11 +203,15 @@ def test_handler_is_refused_when_its_retry_is_no_policy():
         (lambda: receiver(print), "signals are django.dispatch.Signal"),
         (lambda: receiver("django.db.models.signals.post_save"), "signals are django.dispatch.Signal"),
         (lambda: receiver([]), "names no signal"),
-        (lambda: receiver(post_save, batch=5), "only @subscribe takes events in batches"),
-        (lambda: receiver(post_save, inboxes=False), r"no option 'inboxes'.* Did you mean 'inbox'"),
+        (lambda: receiver(post_save, batch=5), r"no option 'batch'\. Only @subscribe takes events in batches\.$"),
+        (lambda: receiver(post_save, inboxes=False), r"@receiver has no option 'inboxes'\. Did you mean 'inbox'"),
+        (lambda: receiver(post_save, senders="blog.Comment"), r"no option 'senders'\. Did you mean 'sender'"),
+        (lambda: receiver(post_save, q=1), r"'q'\. There are: sender, instance, ask, .*, name, retry, inbox, "),
+        (lambda: subscribe("#", batch_size=5), r"@subscribe has no option 'batch_size'\. Did you mean 'batch"),
+        (lambda: subscribe("#", q=1), r"'q'\. There are: batch, batch_seconds, name, retry, "),
         (lambda: subscribe("#", sender="blog.Comment"), "no option 'sender'"),
     ],
-    ids=range(9),
+    ids=range(13),
 )
 def test_decorator_is_refused_at_once_when_it_does_not_say_of_what(decorate, told):
     with pytest.raises(TypeError, match=told):
