@@ -16,9 +16,9 @@ logger = logging.getLogger("consumers.worker")
 
 
 def tell(exc: BaseException, received: Received, handler: str, *, is_dead: bool) -> None:
-    """In the handler's thread, after its transaction. A Retry is no failure. Raises nothing."""
+    """In the handler's thread, after its transaction. A Retry is no failure, but for the last one. Raises nothing."""
     path = conf.on_failure()
-    if path is None or isinstance(exc, Retry):
+    if path is None or (isinstance(exc, Retry) and not is_dead):
         return
     # The handler's call is over: its hard limit is not for what is told of it.
     clock.stop()

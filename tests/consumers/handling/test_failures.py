@@ -61,6 +61,11 @@ def test_project_is_not_told_of_what_comes_later_as_its_handler_asked():
     assert told == []
 
 
+def test_project_is_told_when_no_attempt_is_left_to_the_handler_that_asked_for_one():
+    handling(error := Retry("not now"))(Received(body=foreign(), routing_key="a", attempt=2))
+    assert [(exception, context["is_dead"]) for exception, context in told] == [(error, True)]
+
+
 def test_event_is_none_when_it_cannot_be_decoded():
     handling(OSError())(Received(body=b"{", routing_key="a"))
     ((_, context),) = told
