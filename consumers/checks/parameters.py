@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from django.core.checks import CheckMessage, Warning
 from django.dispatch import Signal
 
-from consumers.bindings import known_signal, rules_about
+from consumers.bindings import known_signal, rules_about, sender_name
 from consumers.exceptions import NamelessSignal
+from consumers.instances import model_named
 from consumers.registry import Handler
 from publisher import conf
 from publisher.catalogue.signals import KnownSignal
 from publisher.checks.keys import SENT_WITH
 from publisher.redaction import action_of
-from publisher.rules import Rule
+from publisher.rules import Rule, may_decide
 
 # What each handler gets beside the kwargs of its signal.
 GIVEN = frozenset(("sender", "signal", "event"))
@@ -25,7 +26,7 @@ def check_parameters(handler: Handler) -> Iterator[CheckMessage]:
         return
     for name in _needed(handler):
         for signal in handler.signals:
-            if (fault := _fault(name, signal)) is not None:
+            if (fault := _fault(name, signal, handler)) is not None:
                 reason, hint = fault
                 yield Warning(f"{handler.path} asks for {name!r}{reason}.", hint=hint, id="consumers.W005")
                 break
@@ -38,7 +39,7 @@ def _needed(handler: Handler) -> list[str]:
     return [each.name for each in parameters if each.kind in kinds and each.default is each.empty]
 
 
-def _fault(name: str, signal: Signal) -> tuple[str, str] | None:
+def _fault(name: str, signal: Signal, handler: Handler) -> tuple[str, str] | None:
     """Why it is never given, and what to do; None where it is, or nobody can tell."""
     if name in GIVEN:
         return None
@@ -51,13 +52,28 @@ def _fault(name: str, signal: Signal) -> tuple[str, str] | None:
         hint = f'Take it out of the parameters, or write "redact": {{"{name}": "keep"}} into the rule.'
         return ", which sounds like a secret, or REDACT names, and does not leave", hint
     sent = SENT_WITH.get(known.name)
-    if sent is None or name in sent or _may_be_changes(name, known, rules):
+    if sent is None or name in sent:
         return None
     if name == CHANGES and "created" in sent:
-        return f", which no rule adds to {known.word}", 'Write "changes": True into the rule, or changes=None here.'
+        return _fault_of_changes(known, _deciding(signal, rules, handler))
     return f", which {known.word} is not sent with", f"It is sent with {', '.join(sorted(sent))}."
 
 
-def _may_be_changes(name: str, known: KnownSignal, rules: list[Rule]) -> bool:
-    """Whose rules are another service's may say `changes` there."""
-    return name == CHANGES and "created" in SENT_WITH[known.name] and (not rules or any(rule.changes for rule in rules))
+def _deciding(signal: Signal, rules: list[Rule], handler: Handler) -> list[Rule]:
+    """Those that the events of this signal go by that come to the handler. What another service's models send goes by
+    that one's rules.
+    """
+    labels = [sender_name(trigger.sender) for trigger in handler.triggers if trigger.signal is signal]
+    here = [label for label in labels if label is None or model_named(label) is not None]
+    deciding = [rule for label in here for rule in may_decide(rules, label)]
+    return [rule for rule in deciding if (rule.delivery == "ask") is handler.ask]
+
+
+def _fault_of_changes(known: KnownSignal, rules: list[Rule]) -> tuple[str, str] | None:
+    """Where there are no rules, those of another service may say `changes`."""
+    if all(rule.changes for rule in rules):
+        return None
+    if not any(rule.changes for rule in rules):
+        return f", which no rule adds to {known.word}", 'Write "changes": True into the rule, or changes=None here.'
+    hint = 'Write "changes": True into each rule, or changes=None here.'
+    return f", which not every rule adds that brings {known.word} here", hint

@@ -9,6 +9,7 @@ from consumers.checks.parameters import check_parameters
 from consumers.handler import Handler, triggers_of
 from publisher.signals import queryset_updated
 from tests.consumers.test_registry import with_client
+from tests.foo.models import Article, Tag
 from tests.foo.signals import user_login
 
 SAVES = "django.db.models.signals.*"
@@ -16,9 +17,9 @@ SAVES = "django.db.models.signals.*"
 
 @pytest.fixture
 def told(settings):
-    def told(function, *signals, forward=(SAVES,), redact=None):
+    def told(function, *signals, forward=(SAVES,), redact=None, sender=None, **more):
         settings.SIGNAL_BRIDGE = {"FORWARD": list(forward), "REDACT": redact or {}}
-        handler = Handler(name="h", function=function, triggers=triggers_of(signals))
+        handler = Handler(name="h", function=function, triggers=triggers_of(signals, (sender,)), **more)
         return [
             (message.id, message.msg.partition(" asks for ")[2], message.hint) for message in check_parameters(handler)
         ]
@@ -46,6 +47,36 @@ def test_changes_are_sent_where_a_rule_says_so(told):
     assert told(handle, post_save, forward=[]) == [], "another service may send it"
     ((_, message, _),) = told(handle, post_delete)
     assert message == "'changes', which post_delete is not sent with."
+
+
+def audit(sender, instance, changes, **kwargs): ...
+
+
+DRAFTS = {"signal": SAVES, "senders": ["foo.Article"], "when": "shop.rules.is_draft", "routing_key": "drafts"}
+CHANGED = {"signal": SAVES, "changes": True}
+
+
+def test_changes_that_one_of_the_rules_that_bring_an_event_does_not_add(told):
+    for sender in (None, Article, "foo.article"):
+        ((id, message, hint),) = told(audit, post_save, forward=[DRAFTS, CHANGED], sender=sender)
+        assert (id, message) == ("consumers.W005", "'changes', which not every rule adds that brings post_save here.")
+        assert hint == 'Write "changes": True into each rule, or changes=None here.'
+
+
+@pytest.mark.parametrize(
+    ("forward", "sender", "ask"),
+    [
+        ([DRAFTS, CHANGED], Tag, False),
+        ([{**DRAFTS, "changes": True}, CHANGED], Article, False),
+        ([CHANGED, DRAFTS], Article, False),
+        ([{**DRAFTS, "delivery": "ask"}, CHANGED], Article, False),
+        ([DRAFTS, {**CHANGED, "delivery": "ask"}], Article, True),
+        ([SAVES], "shop.Order", False),
+        ([DRAFTS], Tag, False),
+    ],
+)
+def test_nothing_is_told_of_changes_where_each_rule_that_brings_an_event_adds_them(told, forward, sender, ask):
+    assert told(audit, post_save, forward=forward, sender=sender, ask=ask) == []
 
 
 def test_parameter_that_does_not_leave(told):
