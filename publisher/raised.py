@@ -18,17 +18,17 @@ def where(exc: BaseException) -> str:
     """
     frames = traceback.extract_tb(exc.__traceback__)
     own = [frame for frame in frames if not frame.filename.startswith(LIBRARIES)] or frames
-    return _place(own[-1]) if own else ""
+    return place_in(own[-1].filename, own[-1].lineno) if own else ""
 
 
 def why_not_imported(exc: Exception) -> str:
     """What a module raised, and where; without the place for one that is not there, or says it itself."""
     frames = traceback.extract_tb(exc.__traceback__)
     own = [frame for frame in frames if not frame.filename.startswith((*LIBRARIES, *BRIDGE, NO_FILE))]
-    place = f" ({_place(own[-1])})" if own and not isinstance(exc, SyntaxError) else ""
+    place = f" ({place_in(own[-1].filename, own[-1].lineno)})" if own and not isinstance(exc, SyntaxError) else ""
     return f"{type(exc).__name__}: {exc}{place}"
 
 
-def _place(frame: traceback.FrameSummary) -> str:
+def place_in(filename: str, line: int | None) -> str:
     # Each app has a consumers.py.
-    return f"{'/'.join(frame.filename.split('/')[-2:])}:{frame.lineno}"
+    return f"{'/'.join(filename.split('/')[-2:])}:{line}"

@@ -15,12 +15,12 @@ from consumers.dead_letters.statements import ends_transaction, is_read, is_writ
 from consumers.exceptions import BatchFailed, InboxAway, NotRehearsable
 from consumers.handling.calling import Call
 from consumers.handling.effect import check_committable
+from consumers.handling.places import place_of
 from consumers.handling.processing import Untraced
 from consumers.handling.results import name_of, text_of
 from consumers.models import InboxEvent
 from consumers.querysets import inbox
 from consumers.registry import Handler
-from publisher.raised import where
 from publisher.redaction import is_secret
 from publisher.tables import has_table
 from publisher.wire.errors import MalformedEvent
@@ -90,7 +90,7 @@ def rehearse(handler: Handler, letter: str, body: bytes, routing_key: str) -> Re
         id=letter,
         handler=handler.name,
         exception=f"{name_of(error)}: {text_of(error)}" if error else "",
-        where=where(error) if error else "",
+        where=place_of(error, handler.function) if error else "",
         traceback="".join(format_tb(error.__traceback__)) if error else "",
         reads=record.reads,
         writes=tuple(record.writes),

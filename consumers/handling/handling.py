@@ -11,6 +11,7 @@ from consumers.handling.calling import Call
 from consumers.handling.failures import tell
 from consumers.handling.once import HandledByAnother, Once
 from consumers.handling.patience import GivingBack
+from consumers.handling.places import place_of
 from consumers.handling.received import Received, event_of
 from consumers.handling.results import (
     CRASHED,
@@ -26,7 +27,6 @@ from consumers.handling.results import (
 )
 from consumers.registry import Handler
 from consumers.retry import Bury, decide, said_by
-from publisher.raised import where
 from publisher.wire.event import Event
 
 # Before an event of a batch that failed as a whole is tried by itself, where no attempt was to follow.
@@ -138,15 +138,17 @@ class Handling:
     def _decided(self, exc: BaseException, received: Received) -> Result:
         exc = said_by(exc)
         decision = decide(received.attempt, exc, self.handler.retry)
+        place = place_of(exc, self.handler.function)
         if isinstance(decision, Bury):
-            return dead(decision.reason, exc, received, self.handler.name)
-        return Failed(received=received, after=decision.after, exception=name_of(exc), where=where(exc))
+            return dead(decision.reason, exc, received, self.handler.name, place=place)
+        return Failed(received=received, after=decision.after, exception=name_of(exc), where=place)
 
     def _failed_with_others(self, exc: BaseException, received: Received) -> Result:
         """It may have been another one of the batch: none is given up before it was tried by itself."""
         result = self._decided(exc, received)
         if isinstance(result, Dead) and not isinstance(exc, OnCommitFailed):
-            result = Failed(received=received, after=ALONE_SECONDS, exception=name_of(exc), where=where(exc))
+            place = place_of(exc, self.handler.function)
+            result = Failed(received=received, after=ALONE_SECONDS, exception=name_of(exc), where=place)
         return self._told(exc, received, result)
 
     def _handle(self, event: Event, began: datetime, *, is_counted: bool = False) -> Handled:

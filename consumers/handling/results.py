@@ -101,14 +101,16 @@ def is_a_failure(result: Result) -> bool:
     return isinstance(result, Failed) or (isinstance(result, Dead) and result.reason not in OF_THE_EVENT)
 
 
-def dead(reason: str, exc: BaseException | None, received: Received, handler: str) -> Dead:
-    """The history that a dead letter carries. The text is cut: it may hold what the handler worked on."""
+def dead(reason: str, exc: BaseException, received: Received, handler: str, *, place: str = "") -> Dead:
+    """The history that a dead letter carries. The text is cut: it may hold what the handler worked on. `place` is
+    where it came from, if not from where the exception says.
+    """
     now = datetime.now(UTC).isoformat()
     headers = {
         REASON: reason,
-        EXCEPTION: _header(name_of(exc)) if exc else "",
-        TEXT: text_of(exc) if exc else "",
-        WHERE: _header(where(exc)) if exc else "",
+        EXCEPTION: _header(name_of(exc)),
+        TEXT: text_of(exc),
+        WHERE: _header(place or where(exc)),
         ATTEMPTS_MADE: received.attempt,
         FIRST_FAILED_AT: received.first_failed_at or now,
         LAST_FAILED_AT: now,

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from consumers.handling.handling import Handling
+from consumers.handling.places import place_of
 from consumers.handling.received import Received, event_of
 from consumers.handling.results import Answered, Result, name_of
-from publisher.raised import where
 from publisher.wire.asking import failure
 from publisher.wire.codec import Encoding
 from publisher.wire.glance import origin_of
@@ -49,7 +49,7 @@ class Asked(Handling):
             origin = origin_of(received.body, printable(event.id) if event else None)
             with originating(origin):
                 logger.error("ask failed event=%s%s handler=%s: %s (%s)", origin.causationid, told(origin),
-                             self.handler.name, name_of(exc), where(exc))  # fmt: skip
+                             self.handler.name, name_of(exc), place_of(exc, self.handler.function))  # fmt: skip
             return self.failed(exc, received)
 
     def _decided(self, exc: BaseException, received: Received) -> Result:

@@ -14,7 +14,7 @@ from django.db.models.signals import post_save
 from msgspec.structs import replace
 from pika import BasicProperties
 
-from consumers import BatchFailed, Event, current_event, registry, subscribe
+from consumers import BatchFailed, Event, current_event, receiver, registry, subscribe
 from consumers.bindings import topology_of
 from consumers.dead_letters.letters import Letters
 from consumers.dead_letters.rehearsal import rehearse
@@ -434,6 +434,14 @@ def test_rehearsal_shows_what_the_handler_raises_and_undoes_what_it_wrote(own_re
     assert rehearsal.where.startswith("dead_letters/test_letters.py:")
     assert len(rehearsal.writes) == 1
     assert not Seen.objects.exists()
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_rehearsal_names_the_handler_when_it_cannot_be_called_so(own_registry):
+    @receiver(article_flagged)
+    def asks(sender, changes, **kwargs): ...
+
+    assert rehearsed(asks).where == f"dead_letters/test_letters.py:{asks.__code__.co_firstlineno}"
 
 
 @pytest.mark.django_db(databases=["default", "other"])

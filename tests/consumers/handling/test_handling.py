@@ -1,6 +1,7 @@
 """One delivery to one handler: called as a receiver is, or a dead letter with the reason."""
 
 import json
+from functools import wraps
 from threading import Event as Flag
 
 import pytest
@@ -17,6 +18,7 @@ from consumers.handling.results import AtAnother, Dead, Failed, Handled, is_a_fa
 from consumers.models import InboxEvent
 from consumers.querysets import inbox
 from consumers.retry import Backoff
+from consumers.worker.asked import Asked
 from publisher.catalogue.signals import named
 from publisher.events.dispatch import encoded_event
 from publisher.rules import Rule
@@ -200,6 +202,49 @@ def test_place_that_is_told_is_the_handlers_own_when_a_library_raised():
     handle, _ = handling(user_login, function=lambda **kwargs: json.loads("{"), retry=Backoff(delays=(5.0,)))
     result = handle(body(None), "")
     assert result.where.startswith("handling/test_handling.py:")
+
+
+def asks_for_changes(sender, instance, changes, **kwargs): ...
+
+
+async def asks_for_changes_async(sender, instance, changes, **kwargs): ...
+
+
+@wraps(asks_for_changes)
+def wrapped(**kwargs):
+    asks_for_changes(**kwargs)
+
+
+@pytest.mark.parametrize("function", [asks_for_changes, asks_for_changes_async])
+@pytest.mark.parametrize("delays", [(), (5.0,)], ids=["dead", "failed"])
+def test_place_that_is_told_is_the_handler_when_it_cannot_be_called_so(function, delays):
+    handle, _ = handling(user_login, function=function, retry=Backoff(delays=delays))
+    result = handle(body(None), "")
+    place = result.where if delays else result.headers["x-where"]
+    assert place == f"handling/test_handling.py:{function.__code__.co_firstlineno}"
+
+
+def test_place_that_is_told_is_the_handler_when_a_batch_cannot_be_called_so():
+    def no_batch(): ...
+
+    handler = Handler(name="handle", function=no_batch, patterns=("#",), batch=2, retry=Backoff(delays=()))
+    handle = Handling(handler, "blog.handle", stop=Flag(), has_database=False)
+    results = handle.together([Received(body=foreign(id=id), routing_key="a") for id in ("1", "2")])
+    place = f"handling/test_handling.py:{no_batch.__code__.co_firstlineno}"
+    assert [result.where for result in results] == [place, place]
+
+
+def test_place_that_is_told_is_the_handler_when_it_cannot_be_asked_so(caplog):
+    handler = Handler(name="h", function=asks_for_changes, triggers=triggers_of((user_login,)), ask=True)
+    Asked(handler, "blog.h", stop=Flag(), has_database=False)(Received(body=body(None), routing_key=""))
+    assert f"TypeError (handling/test_handling.py:{asks_for_changes.__code__.co_firstlineno})" in caplog.text
+
+
+def test_place_that_is_told_is_the_line_that_calls_when_the_handlers_own_decorator_cannot():
+    handle, _ = handling(user_login, function=wrapped)
+    assert (
+        handle(body(None), "").headers["x-where"] == f"handling/test_handling.py:{wrapped.__code__.co_firstlineno + 2}"
+    )
 
 
 def test_event_waits_for_another_attempt_when_the_policy_has_one():
