@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from decimal import Decimal
+from threading import Lock
 
 from consumers import receiver, subscribe
 from tests.away.signals import order_will_be_placed
@@ -15,7 +16,11 @@ def note(text):
         file.write(f"{text}\n")
 
 
-@receiver(order_will_be_placed, ask=True)
+AT_ONCE = Lock()
+calls = []
+
+
+@receiver(order_will_be_placed, ask=True, concurrency=int(os.environ.get("TEST_CONCURRENCY", "0")) or None)
 def may_place(sender, order, **kwargs):
     note(f"asked {order}")
     match order:
@@ -33,6 +38,13 @@ def may_place(sender, order, **kwargs):
             time.sleep(8)
         case "rather slow":
             time.sleep(2.5)
+            return True
+        case "counted":
+            with AT_ONCE:
+                calls.append(order)
+                note(f"{len(calls)} at once")
+            time.sleep(0.3)
+            calls.pop()
             return True
         case "huge":
             return "x" * 100_000

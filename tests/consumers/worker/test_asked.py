@@ -114,6 +114,14 @@ def test_default_is_given_when_the_time_is_over(asking):
     worker.kill()
 
 
+def test_handler_is_asked_no_more_questions_at_once_than_its_concurrency(asking):
+    asking.env["TEST_CONCURRENCY"] = "2"
+    asking.answer("--threads", "4")
+    answers, counted = asking.ask(*["counted"] * 8, timeout=20, at_once=8)
+    assert ([answer for answer, _ in answers], counted) == ([True] * 8, {"answered": 8})
+    assert {note for note in asking.notes() if note.endswith("at once")} == {"1 at once", "2 at once"}
+
+
 def test_old_question_is_not_asked_any_more(asking):
     worker = asking.answer()
     worker.send_signal(signal.SIGSTOP)
