@@ -5,6 +5,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPException
+from urllib.error import HTTPError, URLError
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import Request, urlopen
 
@@ -20,6 +21,9 @@ LEFT_OVER = "left over"
 FILLS = ", bound, and nobody takes them"
 API_SECONDS = 5
 TAG = "give the broker's user the tag 'management'"
+# How RabbitMQ's words begin when the user may not.
+REFUSED = "ACCESS_REFUSED"
+UNAUTHORIZED, FORBIDDEN = 401, 403
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +37,12 @@ class Compared:
 
 
 def differs(row: Compared) -> bool:
-    return row.state not in (PRESENT, MISSING, UNKNOWN, LEFT_OVER)
+    return not is_refused(row) and row.state not in (PRESENT, MISSING, UNKNOWN, LEFT_OVER)
+
+
+def is_refused(row: Compared) -> bool:
+    """Whether it is there, and the user may not ask how."""
+    return row.state.startswith(REFUSED)
 
 
 def compared(topology: Topology, connection: Connection, found: set[Binding] | None) -> list[Compared]:
@@ -112,9 +121,16 @@ def bindings_on_broker() -> set[Binding]:
             rows = json.load(answer)
     except (OSError, HTTPException, ValueError) as exc:
         # The URL may hold a password.
-        host, said = request.host.rpartition("@")[2], printable(exc) or type(exc).__name__
-        raise BindingsUnknown(f"MANAGEMENT_URL at {host}: {said}; {TAG}") from exc
+        raise BindingsUnknown(f"MANAGEMENT_URL at {request.host.rpartition('@')[2]}: {_said(exc)}") from exc
     return {Binding(exchange=row["source"], queue=row["destination"], key=row["routing_key"]) for row in rows}
+
+
+def _said(exc: BaseException) -> str:
+    if isinstance(exc, HTTPError):
+        hint = f"; {TAG}" if exc.code in (UNAUTHORIZED, FORBIDDEN) else ""
+        return f"it answers {exc.code} {printable(exc.reason)}{hint}"
+    cause = exc.reason if isinstance(exc, URLError) else exc
+    return printable(getattr(cause, "strerror", None) or cause) or type(cause).__name__
 
 
 def _api_request() -> Request:

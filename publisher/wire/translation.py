@@ -22,11 +22,12 @@ SUPPOSED_REFUSALS = (ProbableAccessDeniedError, ProbableAuthenticationError)
 CLOSED_BY_BROKER = re.compile(rf"{ConnectionClosedByBroker.__name__}: \((\d+)\)")
 # Reply codes that a person must mend: access refused, locked, precondition failed, not allowed.
 REFUSAL_CODES = frozenset((403, 405, 406, 530))
+PERMISSIONS_HINT = "`rabbitmqctl set_permissions` grants it: docs/operations.md has what each process needs"
 # By what RabbitMQ says: of what is there with other arguments, and of a permission that is not.
 HINTS = {
     "inequivalent arg": "; it was declared otherwise, under another EXCHANGE, with or without `ordered` or `ask`, or "
     "by another version: go back to that, or let that empty it, and delete it",
-    "refused for user": "; `rabbitmqctl set_permissions` grants it: docs/operations.md has what each process needs",
+    "refused for user": f"; {PERMISSIONS_HINT}",
 }
 # What is at the port, if it is no broker that speaks AMQP as it is spoken to.
 STRANGERS = {

@@ -1,11 +1,14 @@
 """What `manage.py topology --check` could not look at is told, not taken for right."""
 
 import json
+import re
 import socket
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import StringIO
 from threading import Thread
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import pika
 import pytest
@@ -18,9 +21,15 @@ from consumers.registry import Handler
 from consumers.retiring import is_for
 from publisher.wire.connection import Connection
 from publisher.wire.topology import subscription
-from tests.stage import eventually
+from tests.stage import ROOT, eventually
 
 HINT = "set MANAGEMENT_URL, and give the broker's user the tag 'management'.\n"
+
+
+@pytest.fixture
+def names(names):
+    """Named apart, so that a permission to the service's queues is none to the exchanges."""
+    return {**names, "SERVICE": f"{names['SERVICE']}-shop"}
 
 
 @pytest.fixture
@@ -29,9 +38,9 @@ def topology(settings, bridge):
 
     def run(*arguments, console=None):
         settings.SIGNAL_BRIDGE = {**bridge, "MANAGEMENT_URL": console}
-        err = StringIO()
-        call_command("topology", *arguments, stdout=out, stderr=err)
-        return err.getvalue()
+        run.err = StringIO()
+        call_command("topology", *arguments, stdout=out, stderr=run.err)
+        return run.err.getvalue()
 
     settings.SIGNAL_BRIDGE = bridge
     call_command("topology", "--declare", stdout=StringIO())
@@ -69,6 +78,22 @@ def closed_port():
         return server.getsockname()[1]
 
 
+@contextmanager
+def answering(text):
+    """The port of a server that answers the first that comes with this."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            with server.accept()[0] as client:
+                client.recv(4096)
+                client.sendall(text)
+
+        thread = Thread(target=answer)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join()
+
+
 def test_bindings_are_not_checked_when_there_is_no_console(topology):
     said = topology("--check")
     assert said.partition(" ")[0].isdigit()
@@ -91,27 +116,89 @@ def test_advice_is_to_declare_what_is_missing_and_to_delete_what_differs(topolog
     queues.channel.queue_delete(dead)
 
 
-def test_bindings_are_not_checked_when_the_console_does_not_answer(topology):
-    port = closed_port()
-    said = topology("--check", console=f"http://127.0.0.1:{port}/")
-    assert f"MANAGEMENT_URL at 127.0.0.1:{port}: " in said
-    assert "refused" in said
+@pytest.fixture
+def consuming_user(broker, bridge, names):
+    """`add` makes the user that runs the consumers, with what the documentation gives it and what it calls `more`."""
+    if broker.ctl is None:
+        pytest.skip("somebody else's broker: no users are added there")
+    user, url = names["SERVICE"], urlsplit(bridge["BROKER_URL"])
+    page = (ROOT / "docs/operations.md").read_text()
+    documented = re.search(r"-p bridge shop-consume \\\s+'(.*?)' \\\s+'(.*?)' \\\s+'(.*?)'\s", page).groups()
+
+    mine = [text.replace("signals", names["EXCHANGE"]).replace("shop", names["SERVICE"]) for text in documented]
+
+    def add(more=""):
+        configure, write, read = mine
+        configure, read = (text.replace("(dead|return)", f"(dead|return{more})") for text in (configure, read))
+        broker.ctl("add_user", user, "password")
+        broker.ctl("set_permissions", user, configure, write, read)
+        bridge["BROKER_URL"] = f"{url.scheme}://{user}:password@{url.hostname}:{url.port}{url.path}"
+
+    yield add
+    bridge["BROKER_URL"] = url.geturl()
+    broker.ctl("delete_user", user)
+
+
+@pytest.fixture
+def asked(topology, bridge, monkeypatch):
+    """A handler that is asked, beside the others; `--declare` was run with it."""
+    monkeypatch.setattr(registry, "_handlers", dict(registry._handlers))
+
+    @receiver(post_save, sender="foo.Article", ask=True)
+    def asked(sender, **kwargs):
+        raise AssertionError
+
+    topology("--declare")
+    topology.out.truncate(0), topology.out.seek(0)
+    yield
+    with Connection(bridge["BROKER_URL"], "test") as connection:
+        channel = connection.open_channel()
+        channel.queue_delete(f"{bridge['SERVICE']}.asked")
+        channel.exchange_delete(f"{bridge['EXCHANGE']}.ask")
+        channel.close()
+        connection.wait_for(lambda: channel.is_closed)
+
+
+def test_advice_is_a_permission_when_the_broker_does_not_let_the_user_look(topology, asked, consuming_user):
+    consuming_user()
+    with pytest.raises(CommandError, match=r"^1 of \d+ .*not let this user compare: `rabbitmqctl set_perm") as caught:
+        topology("--check")
+    assert "deleted" not in str(caught.value)
+
+
+def test_topology_needs_no_more_permissions_than_the_documentation_gives_the_consumers(topology, asked, consuming_user):
+    consuming_user(more="|ask")
+    topology("--declare")
+    assert "ACCESS_REFUSED" not in topology("--check") + topology.out.getvalue()
+
+
+def test_check_fails_when_there_is_a_console_and_it_does_not_answer(topology):
+    url = f"127.0.0.1:{closed_port()}"
+    with pytest.raises(CommandError, match=r"^MANAGEMENT_URL is set, but does not tell what is bound.$"):
+        topology("--check", console=f"http://{url}/")
+    assert topology.err.getvalue().endswith(f" left over: MANAGEMENT_URL at {url}: Connection refused.\n")
+    assert topology(console=f"http://{url}/") == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (b"401 Unauthorized", "it answers 401 Unauthorized; give the broker's user the tag 'management'"),
+        (b"403 Forbidden", "it answers 403 Forbidden; give the broker's user the tag 'management'"),
+        (b"404 Not Found", "it answers 404 Not Found"),
+    ],
+)
+def test_advice_is_a_tag_only_when_the_console_lets_the_user_not_in(topology, status, said):
+    with answering(b"HTTP/1.1 %s\r\nContent-Length: 0\r\n\r\n" % status) as port, pytest.raises(CommandError):
+        topology("--check", console=f"http://127.0.0.1:{port}/")
+    assert topology.err.getvalue().endswith(f"MANAGEMENT_URL at 127.0.0.1:{port}: {said}.\n")
 
 
 def test_bindings_are_not_checked_when_the_console_is_behind_tls(topology):
     """What a port of TLS says to plain HTTP."""
-    alert = bytes.fromhex("15 03 01 00 02 02 46")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def answer():
-            with server.accept()[0] as client:
-                client.sendall(alert)
-
-        answering = Thread(target=answer)
-        answering.start()
-        said = topology("--check", console=f"http://127.0.0.1:{server.getsockname()[1]}/")
-        answering.join()
-    assert "bindings were not checked, nor what is left over: MANAGEMENT_URL at 127.0.0.1:" in said
+    with answering(bytes.fromhex("15 03 01 00 02 02 46")) as port, pytest.raises(CommandError):
+        topology("--check", console=f"http://127.0.0.1:{port}/")
+    assert "bindings were not checked, nor what is left over: MANAGEMENT_URL at 127.0.0.1:" in topology.err.getvalue()
 
 
 def test_nothing_is_said_of_bindings_when_nobody_asked_for_a_check(topology):

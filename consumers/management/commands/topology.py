@@ -8,7 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from consumers.bindings import topology_of
 from consumers.discovery import chosen, discover
-from consumers.drift import LEFT_OVER, UNKNOWN, Compared, bindings_on_broker, compared, differs
+from consumers.drift import LEFT_OVER, UNKNOWN, Compared, bindings_on_broker, compared, differs, is_refused
 from consumers.exceptions import BindingsUnknown, HandlersNotImportable, NotRetirable, UnknownHandler
 from consumers.registry import Handler
 from consumers.retiring import check_is_bound, check_retirable, check_takes_over, cut_off, hand_over
@@ -21,6 +21,7 @@ from publisher.wire.errors import BrokerRefused, BrokerUnavailable
 from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
 from publisher.wire.printable import printable
 from publisher.wire.topology import Binding, events_exchange
+from publisher.wire.translation import PERMISSIONS_HINT
 
 LEFT_OVER_HINT = (
     "left over under this service's name: `manage.py topology --retire QUEUE --into HANDLER` moves what is in such a "
@@ -105,14 +106,16 @@ class Command(BridgeCommand):
         # What was declared just now is there, whether it can be seen or not.
         rows = compared(topology, connection, set(topology.bindings) if declare and found is None else found)
         show(rows, format, title=f"Topology of {conf.service()!r}", stdout=self.stdout)
-        drifted = [row for row in rows if row.state == MISSING or differs(row)]
         unknown = [row for row in rows if row.state == UNKNOWN]
         if left_over := [row for row in rows if row.state == LEFT_OVER]:
             self.stderr.write(f"{len(left_over)} {LEFT_OVER_HINT}")
         if check and unknown:
             self.stderr.write(f"{len(unknown)} bindings were not checked, nor what is left over: {reason}.")
-        if check and drifted:
-            raise CommandError(" ".join((f"{len(drifted)} of {len(rows)} differ.", *_advice(drifted))))
+        problems = list(_problems(rows))
+        if unknown and conf.management_url():
+            problems.append("MANAGEMENT_URL is set, but does not tell what is bound.")
+        if check and problems:
+            raise CommandError(" ".join(problems))
 
     def _found(self) -> tuple[set[Binding] | None, str]:
         try:
@@ -128,8 +131,14 @@ def queue_name(text: str) -> str:
     return short_text(text)
 
 
-def _advice(drifted: list[Compared]) -> Iterator[str]:
-    if any(row.state == MISSING for row in drifted):
+def _problems(rows: list[Compared]) -> Iterator[str]:
+    missing = [row for row in rows if row.state == MISSING]
+    unlike = [row for row in rows if differs(row)]
+    if missing or unlike:
+        yield f"{len(missing) + len(unlike)} of {len(rows)} differ."
+    if missing:
         yield "`manage.py topology --declare` makes what is missing."
-    if any(differs(row) for row in drifted):
+    if unlike:
         yield "What is there otherwise has to be deleted first, once the old code has emptied it."
+    if refused := sum(map(is_refused, rows)):
+        yield f"{refused} of {len(rows)} the broker does not let this user compare: {PERMISSIONS_HINT}."
