@@ -128,6 +128,13 @@ def eventually(is_so, seconds: float = WAIT_SECONDS):
     return answer
 
 
+def tell_twice(process: subprocess.Popen) -> None:
+    """As GNU timeout does, which signals a process and then its group."""
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.003)
+    process.send_signal(signal.SIGTERM)
+
+
 class Pauses(threading.Event):
     """Takes down how long it was to be waited for, and does not wait."""
 

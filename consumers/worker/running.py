@@ -10,7 +10,7 @@ from consumers.exceptions import NamelessSignal
 from consumers.registry import Handler
 from consumers.worker.leaving import end_within
 from consumers.worker.options import settings_from
-from consumers.worker.supervisor import SAME_WISH_SECONDS, Child, kill, supervise, supervised_by
+from consumers.worker.supervisor import Child, kill, supervise, supervised_by
 from consumers.worker.worker import Worker
 from publisher.alive import cannot_touch
 from publisher.incidental import own_work
@@ -27,8 +27,7 @@ def run_worker(handlers: Sequence[Handler], options: Namespace, *, has_database:
         return EXIT_USAGE
     stop, supervisor = Flag(), supervised_by()
     children: list[Child] = []
-    patience = 0.0 if supervisor is None else SAME_WISH_SECONDS
-    with stopping_on_signals(stop, same_wish_seconds=patience, at_once=lambda: kill(children)):
+    with stopping_on_signals(stop, at_once=lambda: kill(children)):
         if options.processes > 1 and supervisor is None:
             until_empty, grace = options.until_empty, options.grace
             return supervise(options.processes, stop, children, until_empty=until_empty, grace_seconds=grace)

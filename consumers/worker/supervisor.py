@@ -15,8 +15,6 @@ logger = logging.getLogger(__name__)
 
 # An option would not do: a script may name its options itself, and its children would supervise in their turn.
 SUPERVISOR = "SIGNAL_BRIDGE_SUPERVISOR"
-# A child hears of the end from its supervisor, and before that, perhaps, from the terminal or systemd, which tell all.
-SAME_WISH_SECONDS = 2.0
 CHECK_SECONDS = 0.2
 SHORTEST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0

@@ -27,6 +27,8 @@ from publisher.wire.loop import Loop
 logger = logging.getLogger(__name__)
 
 LONGEST_PAUSE_SECONDS = 4.0
+# Who tells a process to end may tell it twice: GNU timeout itself and as one of its group, a supervisor after Ctrl-C.
+SAME_WISH_SECONDS = 2.0
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
@@ -70,11 +72,11 @@ def _set_when_told(stop: Flag, told: SimpleQueue[bool]) -> None:
 
 @contextmanager
 def stopping_on_signals(
-    stop: Flag, *, same_wish_seconds: float = 0.0, at_once: Callable[[], None] = lambda: None
+    stop: Flag, *, same_wish_seconds: float = SAME_WISH_SECONDS, at_once: Callable[[], None] = lambda: None
 ) -> Iterator[None]:
     """SIGTERM and SIGINT set `stop`, for an orderly end; a second one ends the process at once, after `at_once`.
 
-    One within `same_wish_seconds` of the first says the same again, where several pass on what one person wished.
+    One within `same_wish_seconds` of the first says the same again, also where it comes after the `with`.
 
     A thread sets it: the main one may be in the middle of `stop.wait()`, with the lock in hand that `set()` takes.
     """
@@ -96,6 +98,8 @@ def stopping_on_signals(
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        # A process that was told is at its end, and may be told the same again until then.
+        if patient_until is None:
+            for number, handler in before.items():
+                signal.signal(number, handler)
         told.put(False)

@@ -1,7 +1,6 @@
 """Rows that are there already, brought to one handler that came later."""
 
 import json
-import signal
 from threading import Event as Flag
 from uuid import UUID
 
@@ -19,7 +18,7 @@ from publisher.models import OutboxEvent
 from publisher.wire.errors import BrokerUnavailable
 from publisher.wire.routing import OneQueue
 from tests.foo.models import Article
-from tests.stage import eventually
+from tests.stage import eventually, tell_twice
 
 MADE = (
     "from tests.foo.models import Article\nArticle.objects.bulk_create(Article(title=str(n)) for n in range({count}))"
@@ -87,7 +86,7 @@ def test_it_waits_for_the_relay_ends_when_asked_to_and_goes_on_where_it_was(stag
     stage.python(MADE.format(count=3000))
     backfill = stage.start("backfill", "foo.Article", "--to", "index")
     eventually(lambda: stage.outbox() >= backfilling.MOST_WAITING)
-    backfill.send_signal(signal.SIGTERM)
+    tell_twice(backfill)
     assert backfill.wait(10) == 0
     said = backfill.log.read_text()
     waiting, last = stage.outbox(), said.rpartition(" ")[2].strip()

@@ -40,7 +40,8 @@ class ListedHandler:
 class Command(LongCommand):
     help = (
         "Runs the handlers found in each app's consumers.py and in the modules of HANDLERS: all, or those named. "
-        "SIGTERM or Ctrl-C ends it after the handlers that run have ended; a second one ends it at once."
+        "SIGTERM or Ctrl-C ends it after the handlers that run have ended; a second one, two seconds later, ends it at "
+        "once."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

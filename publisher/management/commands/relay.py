@@ -21,7 +21,7 @@ class Command(LongCommand):
     help = (
         "Moves events from the outbox of one database to the exchange, and deletes each once the broker confirmed it. "
         "Another relay of the same database stands by. SIGTERM or Ctrl-C ends it once what is on its way is "
-        "confirmed, or after a few seconds; the same again ends it at once."
+        "confirmed, or after a few seconds; the same again, two seconds later, ends it at once."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
+from publisher.wire.lifecycle import SAME_WISH_SECONDS
 from tests.stage import eventually
 
 HANDLERS = """
@@ -41,7 +42,7 @@ def reloading(stage):
 
     stage.change = change
     (stage.folder / "reloaded_handlers.py").write_text(HANDLERS.format(text="first"))
-    stage.worker = stage.start("consume", "reloaded", "--reload", "--grace", "2")
+    stage.worker = stage.start("consume", "reloaded", "--reload", "--grace", "4")
     eventually(lambda: "consuming" in stage.worker.log.read_text())
     return stage
 
@@ -63,7 +64,7 @@ def test_second_signal_leaves_no_child_whose_handler_runs(reloading, queues):
     eventually(lambda: "endless begins" in reloading.worker.log.read_text())
     (child,) = psutil.Process(reloading.worker.pid).children()
     reloading.worker.send_signal(signal.SIGTERM)
-    time.sleep(0.5)  # the handler goes on within its grace
+    time.sleep(SAME_WISH_SECONDS + 0.2)  # the handler goes on within its grace
     reloading.worker.send_signal(signal.SIGTERM)
     assert reloading.worker.wait(5) == 128 + signal.SIGTERM
     child.wait(5)

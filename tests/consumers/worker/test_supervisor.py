@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from consumers.worker.supervisor import Child
+from publisher.wire.lifecycle import SAME_WISH_SECONDS
 from tests.stage import ROOT, eventually
 
 # The children are in its group, as below a terminal.
@@ -59,7 +60,7 @@ def test_children_end_at_once_with_their_supervisor_at_a_second_signal(stage, qu
     eventually(lambda: notes.exists() and notes.read_text().count("free") == 2)
     pids = children(supervisor.pid)
     supervisor.terminate()
-    time.sleep(0.5)
+    time.sleep(SAME_WISH_SECONDS + 0.2)
     supervisor.terminate()
     assert supervisor.wait(5) == 128 + signal.SIGTERM
     eventually(lambda: not any(map(is_running, pids)), seconds=5)
