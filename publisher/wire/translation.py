@@ -29,10 +29,14 @@ HINTS = {
     "by another version: go back to that, or let that empty it, and delete it",
     "refused for user": f"; {PERMISSIONS_HINT}",
 }
+ENDED = "it ended the connection: it starts or ends, or that is no port of AMQP, usually 5672"
 # What is at the port, if it is no broker that speaks AMQP as it is spoken to.
 STRANGERS = {
     "WRONG_VERSION_NUMBER": "it speaks no TLS: write amqp://, or the port of TLS, usually 5671",
-    "Transport indicated EOF": "it ended the connection: it starts or ends, or that is no port of AMQP, usually 5672",
+    "Transport indicated EOF": ENDED,
+    # What a broker that ends leaves in the socket's buffer unread.
+    "Connection reset by peer": ENDED,
+    "Broken pipe": ENDED,
 }
 # Of a user or a vhost that has as many connections as it may have: one of them will end.
 LIMITED = "connection limit"

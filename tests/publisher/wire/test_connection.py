@@ -1,6 +1,7 @@
 """A connection to a real broker, and to what is none."""
 
 import socket
+import struct
 import threading
 import time
 from urllib.parse import urlsplit
@@ -136,6 +137,27 @@ def test_broker_is_unavailable_and_refuses_nobody_when_it_ends_while_a_connectio
         thread = threading.Thread(target=greet)
         thread.start()
         with pytest.raises(BrokerUnavailable):
+            Connection(f"amqp://127.0.0.1:{server.getsockname()[1]}/%2F", "test")
+        thread.join(5)
+
+
+@pytest.mark.parametrize("said", [(), GREETING[:1], GREETING], ids=["nothing", "start", "tune"])
+def test_broker_ended_the_connection_in_whatever_way_the_socket_tells(said):
+    """It resets what it did not read, as a broker that is killed does."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet():
+            client, _ = server.accept()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with client:
+                client.recv(1000)
+                for method in said:
+                    client.sendall(frame.Method(0, method).marshal())
+                    client.recv(1000)
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        with pytest.raises(BrokerUnavailable, match="vhost=/ is not there: it ended the connection: it starts or ends"):
             Connection(f"amqp://127.0.0.1:{server.getsockname()[1]}/%2F", "test")
         thread.join(5)
 
