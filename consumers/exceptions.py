@@ -39,7 +39,7 @@ class BindingsUnknown(ConsumersError):
 
 
 class NotRetirable(ConsumersError):
-    """The queue is not left over, or cannot be taken over by that handler; the message says why."""
+    """The queue is not left over, cannot be taken over by that handler, or is not empty; the message says why."""
 
 
 class HandlersNotImportable(ConsumersError):

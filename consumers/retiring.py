@@ -18,6 +18,8 @@ from publisher.wire.sender import Outcome
 from publisher.wire.shelf import Shelf
 from publisher.wire.topology import Binding, dead_exchange, dead_queue, return_exchange
 
+NOT_THERE = "There is no queue {}. `manage.py topology` shows what is left over."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandedOver:
@@ -31,17 +33,55 @@ class HandedOver:
 
 def check_retirable(queue: str, handlers: Sequence[Handler], connection: Connection) -> None:
     """Raises NotRetirable for a queue that is none of this service's, is in use, or is not there."""
-    if not queue.startswith(f"{conf.service()}."):
-        raise NotRetirable(f"{queue} is no queue of the service {conf.service()!r}.")
-    if any(queue == asked.name for asked in topology_of(handlers).queues):
-        raise NotRetirable(f"{queue} is asked for by a handler in the code: rename or delete that one first.")
+    _check_is_left(queue, asked_by(handlers))
     consumers = connection.count_consumers(queue)
     has_dead_queue = connection.count_messages(dead_queue(queue)) is not None
     whose = queue.removesuffix(dead_queue(""))
     if whose != queue and not has_dead_queue:
         raise NotRetirable(f"{queue} holds the dead letters of {whose}: retire that one, and they go along.")
     if consumers is None and not has_dead_queue:
-        raise NotRetirable(f"There is no queue {queue}. `manage.py topology` shows what is left over.")
+        raise NotRetirable(NOT_THERE.format(queue))
+    _check_is_idle(queue, consumers)
+
+
+def deletable(queues: Sequence[str], handlers: Sequence[Handler], connection: Connection) -> list[str]:
+    """These queues and those of their dead letters, as far as they are there.
+
+    Raises NotRetirable if one of them is none of this service's, is in use, or has something in it.
+    """
+    asked = asked_by(handlers)
+    found: list[str] = []
+    for queue in queues:
+        _check_is_left(queue, asked)
+        whose = queue.removesuffix(dead_queue(""))
+        if whose not in asked.union(queues) and connection.count_messages(whose) is not None:
+            raise NotRetirable(f"{queue} holds the dead letters of {whose}: delete that one, and it goes along.")
+        there = [each for each in (queue, dead_queue(queue)) if connection.count_messages(each) is not None]
+        if not there:
+            raise NotRetirable(NOT_THERE.format(queue))
+        for each in there:
+            _check_is_idle(each, connection.count_consumers(each))
+            if count := connection.count_messages(each):
+                raise NotRetirable(
+                    f"{each} is not empty, it has {count} in it: `manage.py topology --retire {whose} --into HANDLER` "
+                    "moves that; what nobody needs can be purged in the console."
+                )
+        found += there
+    return list(dict.fromkeys(found))
+
+
+def asked_by(handlers: Sequence[Handler]) -> set[str]:
+    return {queue.name for queue in topology_of(handlers).queues}
+
+
+def _check_is_left(queue: str, asked: Collection[str]) -> None:
+    if not queue.startswith(f"{conf.service()}."):
+        raise NotRetirable(f"{queue} is no queue of the service {conf.service()!r}.")
+    if queue in asked:
+        raise NotRetirable(f"{queue} is asked for by a handler in the code: rename or delete that one first.")
+
+
+def _check_is_idle(queue: str, consumers: int | None) -> None:
     if consumers:
         raise NotRetirable(f"{queue} has {consumers} at work on it: stop the old code first, it would bind it again.")
 

@@ -195,6 +195,12 @@ class Connection:
             self._ask(channel.queue_unbind, binding.queue, binding.exchange, binding.key)
         channel.close()
 
+    def delete_queue(self, queue: str) -> None:
+        """With what is in it. One that is not there is no error."""
+        channel = self.open_channel()
+        self._ask(channel.queue_delete, queue)
+        channel.close()
+
     def delete_unused(self, queue: str) -> bool:
         """Deletes a queue, with what is in it; False where somebody takes from it."""
         # Asked first: with `if_unused`, the broker deletes no quorum queues.

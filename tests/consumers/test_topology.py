@@ -220,7 +220,13 @@ def test_queues_and_keys_that_nobody_asks_for_are_left_over(topology, console, q
     queues.channel.queue_declare("elsewhere")
     queues.channel.queue_bind("elsewhere", queues.exchange, "#")
     topology.out.truncate(0), topology.out.seek(0)
-    assert topology("--check", "--format", "json", console=console).startswith("2 left over under")
+    said = topology("--check", "--format", "json", console=console)
+    assert said.startswith("2 left over under")
+    assert ("--retire QUEUE" in said, "--delete QUEUE" in said, "A key that was taken out" in said) == (
+        True,
+        True,
+        True,
+    )
     left_over = [row for row in json.loads(topology.out.getvalue()) if row["state"] == "left over"]
     assert left_over == [
         {"kind": "queue", "name": queues.name("renamed"), "detail": f"1 message{FILLS}", "state": "left over"},
@@ -251,8 +257,14 @@ def test_left_over_queue_may_be_of_a_service_whose_name_begins_alike(topology, c
     queues.bind("eu.index", "#")
     topology("--format", "json", console=console)
     left_over = [row for row in json.loads(topology.out.getvalue()) if row["state"] == "left over"]
+    assert "A key that was taken out" not in topology.err.getvalue()
     assert [row["detail"] for row in left_over] == [f"0 messages{FILLS}; unless there is a service {queues.service}.eu"]
     queues.delete("eu.index")
+
+
+def idle(queues, queue):
+    """Whoever took one message counts as a consumer for a moment."""
+    eventually(lambda: queues.channel.queue_declare(queue, passive=True).method.consumer_count == 0)
 
 
 def handed_over(topology):
@@ -290,8 +302,7 @@ def test_event_between_two_attempts_comes_back_to_a_retired_queue_and_is_moved_t
     topology, console, queues, renamed
 ):
     queues.take("renamed")
-    # Whoever took one message counts as a consumer for a moment.
-    eventually(lambda: queues.channel.queue_declare(renamed, passive=True).method.consumer_count == 0)
+    idle(queues, renamed)
     assert "In it: 0" in topology("--retire", renamed, console=console)
     queues.channel.basic_publish(
         f"{queues.exchange}.return", renamed, b"back",
@@ -306,6 +317,8 @@ def test_no_queue_is_retired_that_is_not_left_over(topology, console, queues, re
     for arguments, code, said in (
         (["--into", "log"], 2, "--into goes with --retire"),
         (["--retire", renamed, "--check"], 2, "no other option"),
+        (["--retire", renamed, "--delete", renamed], 2, "no other option"),
+        (["--delete", renamed, "--declare"], 2, "no other option"),
         (["--retire", renamed, "--into", "lgo"], 2, "There is no handler 'lgo'"),
         (["--retire", ""], 1, "it is the name of a queue, not ''"),
         (["--retire", f"{renamed}{'x' * 255}"], 1, "AMQP's short strings hold 255 bytes"),
@@ -330,6 +343,69 @@ def test_queue_is_not_retired_while_the_old_code_takes_from_it(topology, console
         topology("--retire", renamed, console=console)
     queues.channel.cancel()
     assert tag
+
+
+def test_left_over_queues_are_deleted_with_those_of_their_dead_letters(topology, queues, renamed, bridge):
+    with Connection(bridge["BROKER_URL"], "test") as connection:
+        connection.declare(subscription(queues.exchange, queues.name("gone"), ["#"]))
+    queues.delete("gone")
+    queues.take("renamed"), queues.take("renamed.dead")
+    idle(queues, renamed), idle(queues, f"{renamed}.dead")
+    topology.out.truncate(0), topology.out.seek(0)
+    dead = queues.name("gone.dead")
+    topology("--delete", renamed, f"{renamed}.dead", dead)
+    assert topology.out.getvalue() == f"Deleted {renamed}.\nDeleted {renamed}.dead.\nDeleted {dead}.\n"
+    with pytest.raises(CommandError, match=f"There is no queue {renamed}") as caught:
+        topology("--delete", renamed)
+    assert caught.value.returncode == 1
+
+
+def test_no_queue_is_deleted_while_one_of_them_must_stay(topology, queues, renamed):
+    queues.bind("empty", "#")
+    for queue, said in (
+        ("elsewhere.renamed", "no queue of the service"),
+        (queues.name("log"), "asked for by a handler in the code"),
+        (queues.name("log.dead"), "asked for by a handler in the code"),
+        (queues.name("never"), "There is no queue"),
+        (f"{renamed}.dead", f"holds the dead letters of {renamed}: delete that one"),
+        (renamed, rf"{renamed} is not empty, it has 2 in it: .*--retire {renamed} --into HANDLER"),
+    ):
+        with pytest.raises(CommandError, match=said) as caught:
+            topology("--delete", queues.name("empty"), queue)
+        assert caught.value.returncode == 1
+    queues.take("renamed")
+    idle(queues, renamed)
+    with pytest.raises(CommandError, match=rf"{renamed}\.dead is not empty, it has 1 in it: .*--retire {renamed} "):
+        topology("--delete", queues.name("empty"), renamed)
+    assert queues.count("empty") == queues.count("renamed") == 0
+    assert [letter.body for letter in queues.take("renamed.dead")] == [b"letter"]
+    queues.delete("empty")
+
+
+def test_queue_is_not_deleted_while_the_old_code_takes_from_it(topology, queues, renamed):
+    queues.take("renamed"), queues.take("renamed.dead")
+    idle(queues, renamed), idle(queues, f"{renamed}.dead")
+    queues.channel.basic_consume(renamed, lambda *_: None)
+    with pytest.raises(CommandError, match="1 at work on it: stop the old code first"):
+        topology("--delete", renamed)
+    queues.channel.cancel()
+    assert queues.count("renamed") == 0
+
+
+def test_dead_letters_of_before_a_handler_was_asked_can_be_deleted(topology, asked, queues):
+    queues.channel.queue_declare(queues.name("asked.dead"))
+    topology("--delete", queues.name("asked.dead"))
+    assert topology.out.getvalue() == f"Deleted {queues.name('asked.dead')}.\n"
+
+
+def test_missing_permission_to_delete_is_told(topology, queues, consuming_user, broker):
+    queues.bind("empty", "#")
+    consuming_user()
+    broker.ctl("set_permissions", queues.service, "^$", ".*", ".*")
+    with pytest.raises(CommandError, match=r"access to queue .* `rabbitmqctl set_permissions` grants it") as caught:
+        topology("--delete", queues.name("empty"))
+    assert caught.value.returncode == 78
+    queues.delete("empty")
 
 
 @pytest.mark.parametrize(("options", "said"), [({"ordered": True}, "older events"), ({"ask": True}, "is asked")])

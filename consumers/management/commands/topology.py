@@ -11,7 +11,7 @@ from consumers.discovery import chosen, discover
 from consumers.drift import LEFT_OVER, UNKNOWN, Compared, bindings_on_broker, compared, differs, is_refused
 from consumers.exceptions import BindingsUnknown, HandlersNotImportable, NotRetirable, UnknownHandler
 from consumers.registry import Handler
-from consumers.retiring import check_is_bound, check_retirable, check_takes_over, cut_off, hand_over
+from consumers.retiring import check_is_bound, check_retirable, check_takes_over, cut_off, deletable, hand_over
 from consumers.short_text import short_text
 from publisher import conf
 from publisher.commands import BridgeCommand
@@ -23,13 +23,14 @@ from publisher.wire.printable import printable
 from publisher.wire.topology import Binding, events_exchange
 from publisher.wire.translation import PERMISSIONS_HINT
 
-LEFT_OVER_HINT = (
-    "left over under this service's name: `manage.py topology --retire QUEUE --into HANDLER` moves what is in such a "
-    "queue, and no more comes to it; unbind such a key in the console."
-)
+LEFT_OVER_HINTS = {
+    "queue": "`manage.py topology --retire QUEUE --into HANDLER` moves what is in such a queue, and no more comes to "
+    "it; `--delete QUEUE` deletes one that is empty.",
+    "binding": "A key that was taken out of the code stays bound: unbind it in the console.",
+}
 RETIRED_HINT = (
     "What is between two attempts still comes back to it: run this again after the longest of its delays. Then, empty, "
-    "it can be deleted in the console."
+    "it can be deleted: `manage.py topology --delete QUEUE`."
 )
 
 
@@ -37,7 +38,8 @@ class Command(BridgeCommand):
     help = (
         "The exchange, queues and bindings that this project's handlers need, whether the broker has them, and what is "
         "left over of others. Bindings are read through the console's API: set MANAGEMENT_URL for it. `--retire` is "
-        "for the queue of a handler that was renamed or deleted: it is unbound, and `--into` moves its events."
+        "for the queue of a handler that was renamed or deleted: it is unbound, and `--into` moves its events; "
+        "`--delete` takes it away."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -49,17 +51,26 @@ class Command(BridgeCommand):
         parser.add_argument(
             "--into", metavar="HANDLER", help="with --retire: this handler gets its events and its dead letters"
         )
+        parser.add_argument(
+            "--delete", type=queue_name, nargs="+", metavar="QUEUE",
+            help="delete queues that are left over, with those of their dead letters: if they are empty, and nobody "
+            "takes from them",
+        )  # fmt: skip
         add_format(parser)
 
     def handle(self, *args: Any, declare: bool, check: bool, format: str, **options: Any) -> None:
-        queue, into = options["retire"], options["into"]
-        if (into and not queue) or (queue and (declare or check)):
-            raise CommandError("--into goes with --retire, and --retire with no other option.", returncode=EXIT_USAGE)
+        queue, into, delete = options["retire"], options["into"], options["delete"]
+        if (into and not queue) or sum(map(bool, (queue, delete, declare or check))) > 1:
+            raise CommandError(
+                "--into goes with --retire; --retire and --delete go with no other option.", returncode=EXIT_USAGE
+            )
         try:
             handlers = discover()
             with Connection(conf.broker_url(), "topology") as connection:
                 if queue:
                     self._retire(queue, chosen(handlers, [into])[0] if into else None, handlers, connection, format)
+                elif delete:
+                    self._delete(delete, handlers, connection)
                 else:
                     self._show(handlers, connection, declare=declare, check=check, format=format)
         except UnknownHandler as exc:
@@ -96,6 +107,12 @@ class Command(BridgeCommand):
                 "`manage.py consume --list` shows its keys, `manage.py topology --check` what is missing."
             )
 
+    def _delete(self, queues: Sequence[str], handlers: Sequence[Handler], connection: Connection) -> None:
+        # Looked at first: on condition that they are empty the broker deletes no quorum queues.
+        for queue in deletable(queues, handlers, connection):
+            connection.delete_queue(queue)
+            self.stdout.write(printable(f"Deleted {queue}."))
+
     def _show(
         self, handlers: Sequence[Handler], connection: Connection, *, declare: bool, check: bool, format: str
     ) -> None:
@@ -108,7 +125,9 @@ class Command(BridgeCommand):
         show(rows, format, title=f"Topology of {conf.service()!r}", stdout=self.stdout)
         unknown = [row for row in rows if row.state == UNKNOWN]
         if left_over := [row for row in rows if row.state == LEFT_OVER]:
-            self.stderr.write(f"{len(left_over)} {LEFT_OVER_HINT}")
+            kinds = dict.fromkeys(row.kind for row in left_over)
+            hints = (LEFT_OVER_HINTS[kind] for kind in kinds)
+            self.stderr.write(" ".join((f"{len(left_over)} left over under this service's name.", *hints)))
         if check and unknown:
             self.stderr.write(f"{len(unknown)} bindings were not checked, nor what is left over: {reason}.")
         problems = list(_problems(rows))
