@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from threading import Event as Flag
 from typing import Any
 
-from django.db import transaction
+from django.db import Error, InterfaceError, OperationalError, connections, transaction
 from django.db.models import Model, QuerySet
 from django.db.models.signals import post_save
 
@@ -22,12 +22,15 @@ from publisher.forwarding import is_wanted
 from publisher.outbox.querysets import outbox
 from publisher.outbox.writing import record
 from publisher.rules import Rule
+from publisher.wire.pause import Pause
 from publisher.wire.routing import OneQueue
 
 PAGE_ROWS = 500
 # No more wait at a time: what is written meanwhile is behind them.
 MOST_WAITING = 2_000
 LOOK_SECONDS = 0.1
+# A lock, a deadlock, a connection that was lost: with its pauses that is some eight seconds at most.
+TRIES = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,25 +64,62 @@ class Backfill:
         """How many rows there are."""
         return self._behind(self._after).count()
 
-    def run(self, stop: Flag, wait: Callable[[int], object] = lambda waiting: None) -> Iterator[Done]:
-        """Page by page, until `stop` is set. `wait` is called with how many events wait, while the relay catches up."""
+    def run(
+        self,
+        stop: Flag,
+        wait: Callable[[int], object] = lambda waiting: None,
+        again: Callable[[Error], object] = lambda trouble: None,
+    ) -> Iterator[Done]:
+        """Page by page, until `stop` is set. `wait` is called with how many events wait, while the relay catches up.
+
+        A page that the database failed at is tried a few times; `again` is called with its trouble before each.
+        """
         done = Done(pk=self._after, written=0, left_out=0)
         while not stop.is_set():
             if (waiting := self._waiting()) >= MOST_WAITING:
                 wait(waiting)
                 stop.wait(LOOK_SECONDS)
                 continue
-            with transaction.atomic(using=self._using):
-                page = list(self._behind(done.pk).select_for_update()[:PAGE_ROWS])
-                written = sum(map(self._write, page))
-            if not page:
+            page = self._patiently(done, stop, again)
+            if page is None:
                 return
-            done = Done(
-                pk=page[-1].pk,
-                written=done.written + written,
-                left_out=done.left_out + len(page) - written,
-            )
+            done = page
             yield done
+
+    def _patiently(self, done: Done, stop: Flag, again: Callable[[Error], object]) -> Done | None:
+        pause = Pause(stop)
+        for _ in range(TRIES - 1):
+            try:
+                return self._next_page(done)
+            except (OperationalError, InterfaceError) as exc:
+                if stop.is_set():
+                    raise
+                again(exc)
+                connections[self._using].close()
+                pause.wait()
+        return self._next_page(done)
+
+    def _next_page(self, done: Done) -> Done | None:
+        """How far it is with it; None when there is no row any more."""
+        with transaction.atomic(using=self._using):
+            self._lock()
+            page = list(self._behind(done.pk).select_for_update()[:PAGE_ROWS])
+            written = sum(map(self._write, page))
+        if not page:
+            return None
+        return Done(
+            pk=page[-1].pk,
+            written=done.written + written,
+            left_out=done.left_out + len(page) - written,
+        )
+
+    def _lock(self) -> None:
+        """SQLite, which locks no row, waits for its lock as long as nothing was read: so the first is a write, of none.
+
+        https://www.sqlite.org/lang_transaction.html
+        """
+        if connections[self._using].vendor == "sqlite":
+            outbox(self._using).filter(pk=0).update(type="")
 
     def _waiting(self) -> int:
         return outbox(self._using).all()[:MOST_WAITING].count()

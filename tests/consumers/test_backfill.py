@@ -1,12 +1,15 @@
 """Rows that are there already, brought to one handler that came later."""
 
 import json
+import signal
+import sqlite3
+from contextlib import closing, suppress
 from threading import Event as Flag
 from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, models
+from django.db import OperationalError, connection, connections, models
 from django.test.utils import isolate_apps
 
 from consumers import backfill as backfilling
@@ -122,9 +125,9 @@ def backfill(bridge, monkeypatch):
     monkeypatch.setattr(backfilling, "PAGE_ROWS", 2)
     (handler,) = chosen(discover(), ["index"])
 
-    def make(rows=None, after=None, queue="blog.index", handler=handler):
+    def make(rows=None, after=None, queue="blog.index", handler=handler, using="default"):
         owner = Owner(name="index", queue=queue, handler=handler)
-        return Backfill(Article.objects.all() if rows is None else rows, owner, "default", after)
+        return Backfill(Article.objects.all() if rows is None else rows, owner, using, after)
 
     return make
 
@@ -295,3 +298,74 @@ def test_rows_of_a_composite_key_are_gone_through_from_where_it_was(backfill, se
     finally:
         with connection.schema_editor() as editor:
             editor.delete_model(Seat)
+
+
+class Trouble:
+    """Fails as many INSERTs into the outbox as it is told to."""
+
+    def __init__(self, times):
+        self.left = times
+
+    def __call__(self, execute, sql, params, many, context):
+        if self.left and sql.startswith("INSERT INTO") and "outboxevent" in sql:
+            self.left -= 1
+            raise OperationalError("deadlock detected")
+        return execute(sql, params, many, context)
+
+
+def test_page_is_tried_again_when_the_database_failed_at_it(articles, backfill, monkeypatch):
+    monkeypatch.setattr("publisher.wire.pause.FIRST_PAUSE_SECONDS", 0.001)
+    again = []
+    with connection.execute_wrapper(Trouble(times=2)):
+        pages = list(backfill().run(Flag(), again=again.append))
+    assert [page.written for page in pages] == [2, 4, 5]
+    assert [title for _, _, title in written()] == list("abcde")
+    assert len(again) == 2
+
+
+def test_trouble_that_does_not_pass_is_told_once_and_how_to_go_on(articles, declared, monkeypatch, capsys):
+    monkeypatch.setattr("publisher.wire.pause.FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(backfilling, "PAGE_ROWS", 2)
+    with (
+        connection.execute_wrapper(Trouble(times=1000)),
+        pytest.raises(CommandError, match=r"deadlock detected\) 0 events for index. To go on: --after 0$"),
+    ):
+        call_command("backfill", "foo.Article", "--to", "index", "--after", "0")
+    said = capsys.readouterr().err
+    assert said.count("A page is tried again: ") == 1
+    assert "deadlock detected" in said
+
+
+@pytest.fixture
+def deferred(tmp_path, django_db_blocker):
+    """The alias of an SQLite file without `transaction_mode`, with an outbox and an article."""
+    settings = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "deferred.sqlite3")}
+    settings["OPTIONS"] = {"init_command": "PRAGMA journal_mode=WAL"}
+    connections.databases["deferred"] = connections.configure_settings({"default": {}, "deferred": settings})[
+        "deferred"
+    ]
+    with django_db_blocker.unblock():
+        with connections["deferred"].schema_editor() as editor:
+            for model in (OutboxEvent, Article):
+                editor.create_model(model)
+        Article.objects.using("deferred").bulk_create([Article(title="a")])
+        yield "deferred"
+        connections["deferred"].close()
+    del connections["deferred"], connections.databases["deferred"]
+
+
+def is_let_alone(sender, instance, **kwargs):
+    """Writes to the file by another connection, between what the page reads and what it writes."""
+    path = connections["deferred"].settings_dict["NAME"]
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other, suppress(sqlite3.OperationalError):
+        other.execute("UPDATE foo_article SET title = 'b'")
+    return True
+
+
+def test_nobody_writes_within_a_page_on_sqlite(backfill, deferred, settings):
+    rule = {"signal": "django.db.models.signals.post_save", "when": "tests.consumers.test_backfill.is_let_alone"}
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "FORWARD": [rule]}
+    again = []
+    (*_, last) = backfill(using=deferred).run(Flag(), again=again.append)
+    assert (last.written, again) == (1, [])
+    assert [title_in(row.body) for row in OutboxEvent.objects.using(deferred)] == ["a"]

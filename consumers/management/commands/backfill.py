@@ -133,7 +133,7 @@ class Command(BridgeCommand):
                 Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as bar,
             ):
                 task = bar.add_task(f"{backfill.model._meta.label} to {to}", total=backfill.count())
-                for done in backfill.run(stop, impatience.wait):
+                for done in backfill.run(stop, impatience.wait, impatience.again):
                     bar.update(task, completed=done.written + done.left_out)
                     impatience.over()
         except (DatabaseTrouble, EncoderFailed, NotEncodable) as exc:
@@ -142,11 +142,12 @@ class Command(BridgeCommand):
 
 
 class Impatience:
-    """Asks after the relay, when it has long taken nothing."""
+    """Asks after the relay, when it has long taken nothing, and tells each trouble with the database once."""
 
     def __init__(self, stderr: OutputWrapper) -> None:
         self._stderr = stderr
         self._since: float | None = None
+        self._told: set[str] = set()
 
     def over(self) -> None:
         self._since = None
@@ -157,6 +158,11 @@ class Impatience:
         if now - self._since > PATIENCE_SECONDS:
             self._stderr.write(f"{waiting:,} events wait in the outbox: is `manage.py relay` at work?")
             self._since = now
+
+    def again(self, trouble: DatabaseTrouble) -> None:
+        if (text := printable(trouble)) not in self._told:
+            self._told.add(text)
+            self._stderr.write(f"A page is tried again: {text}")
 
 
 def problem_with(owner: Owner, *, is_there: bool) -> str | None:
