@@ -19,6 +19,7 @@ CHECKS = {
     Tags.models: ("publisher.checks.databases.check_routers",),
     Tags.database: ("publisher.checks.databases.check_outbox_migrated",),
 }
+DEPLOY_CHECKS = {Tags.compatibility: ("publisher.checks.databases.check_sqlite",)}
 OFFLOAD = "publisher.offload.offload"
 
 
@@ -35,6 +36,7 @@ class PublisherConfig(AppConfig):
 
         when_needed("publisher.encoders.discovery.load_encoders")
         register_checks(CHECKS)
+        register_checks(DEPLOY_CHECKS, deploy=True)
         # Not now: the apps that follow may make signals, and connect receivers, in their own `ready()`.
         when_ready(receivers.connect)
         if conf.offload():

@@ -23,10 +23,10 @@ class LazyChecks:
         return [message for path in self.paths for message in import_string(path)(app_configs, **kwargs)]
 
 
-def register_checks(checks: Mapping[str, tuple[str, ...]]) -> None:
-    """By tag, the dotted paths of the checks that have it."""
+def register_checks(checks: Mapping[str, tuple[str, ...]], *, deploy: bool = False) -> None:
+    """By tag, the dotted paths of the checks that have it; with `deploy`, of those for `check --deploy` alone."""
     for tag, paths in checks.items():
-        register(LazyChecks(*paths), tag)
+        register(LazyChecks(*paths), tag, deploy=deploy)
 
 
 def when_ready(function: Callable[[], None]) -> None:

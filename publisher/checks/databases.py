@@ -1,6 +1,6 @@
 """System checks of the databases: the outbox must be where the writes are, or nothing can be kept."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.apps import apps
@@ -73,6 +73,25 @@ def check_outbox_migrated(
         if alias in (databases or ()) and not has_outbox(alias)
     ]
     return [*missing, *doubtful]
+
+
+def check_sqlite(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
+    """An SQLite file with an outbox has more than one writer: `manage.py check --deploy`."""
+    return [
+        Warning(
+            f"Events are written to {alias!r}, an SQLite file, without OPTIONS that make a writer wait for the others.",
+            hint='Give it "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20}, else a transaction that reads '
+            'before it writes may end with "database is locked".',
+            id="publisher.W013",
+        )
+        for alias in written_aliases()
+        if connections[alias].vendor == "sqlite" and not waits_for_writers(connections[alias].settings_dict["OPTIONS"])
+    ]
+
+
+def waits_for_writers(options: Mapping[str, Any]) -> bool:
+    """Whether a transaction begins as one that writes. https://docs.djangoproject.com/en/5.2/ref/databases/"""
+    return str(options.get("transaction_mode")).upper() in ("IMMEDIATE", "EXCLUSIVE")
 
 
 def has_outbox(alias: str) -> bool:

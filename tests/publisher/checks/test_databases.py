@@ -2,6 +2,7 @@
 
 import pytest
 from django.core.checks import run_checks
+from django.db import connections
 from django.db.models.signals import post_save
 from django.utils.module_loading import import_string
 
@@ -149,3 +150,24 @@ def connected(settings):
     settings.SIGNAL_BRIDGE = {}
     for signal in signals:
         signal.disconnect(send, sender=Tag if signal is post_save else None)
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({}, ["publisher.W013"]),
+        ({"transaction_mode": "DEFERRED"}, ["publisher.W013"]),
+        ({"transaction_mode": "immediate"}, []),
+        ({"transaction_mode": "EXCLUSIVE"}, []),
+    ],
+    ids=str,
+)
+def test_sqlite_is_warned_of_at_a_deploy_when_its_writers_do_not_wait(settings, monkeypatch, options, found):
+    settings.DATABASE_ROUTERS = [f"{__name__}.WritesElsewhere"]
+    monkeypatch.setitem(connections["other"].settings_dict, "OPTIONS", options)
+
+    def those_found(**kwargs):
+        return [message.id for message in run_checks(**kwargs) if message.id == "publisher.W013"]
+
+    assert those_found(include_deployment_checks=True) == found
+    assert those_found() == []
