@@ -91,3 +91,6 @@ class RelayLease(models.Model):
 
     def __str__(self) -> str:
         return f"shard {self.shard} of {self.shards}: {self.holder or 'free'}"
+
+
+OUTBOX = (OutboxEvent, ParkedEvent, UnroutableKey, RelayLease)

@@ -50,9 +50,14 @@ def trouble_with(models: Iterable[type[Model]], using: str) -> str | None:
     try:
         with connections[using].cursor() as cursor:
             cursor.execute("SELECT 1")
-        behind = next((model for model in models if not is_up_to_date(model, using)), None)
+        return not_migrated(models, using)
     except Error as exc:
         return " ".join(str(exc).split())
+
+
+def not_migrated(models: Iterable[type[Model]], using: str) -> str | None:
+    """Which of these tables is missing, or a column of it, and what to do; None when all are there."""
+    behind = next((model for model in models if not is_up_to_date(model, using)), None)
     if behind is None:
         return None
     return f"the table {behind._meta.db_table} is not migrated; run: {how_to_migrate(behind, using)}"

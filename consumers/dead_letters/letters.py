@@ -25,6 +25,7 @@ from consumers.headers import (
 )
 from consumers.registry import Handler
 from publisher import conf
+from publisher.hints import close_to, near
 from publisher.wire.connection import Connection
 from publisher.wire.frames import Message
 from publisher.wire.glance import subject_of
@@ -95,19 +96,23 @@ def owners_of(names: Sequence[str], connection: Connection) -> tuple[Owner, ...]
     if not names:
         return tuple(known)
     by_name = {**{each.queue: each for each in known}, **{each.name: each for each in known}}
-    owners = [by_name.get(name) or _stranger(name, connection) for name in names]
+    owners = [by_name.get(name) or _stranger(name, by_name, connection) for name in names]
     # One may be named twice.
     return tuple({owner.queue: owner for owner in owners}.values())
 
 
-def _stranger(name: str, connection: Connection) -> Owner:
+def _stranger(name: str, known: Mapping[str, Owner], connection: Connection) -> Owner:
     queues = [queue for queue in (f"{conf.service()}.{name}", name) if len(dead_queue(queue).encode()) <= NAME_BYTES]
     for queue in queues:
         if connection.count_messages(dead_queue(queue)) is not None:
             return Owner(name=name, queue=queue)
+    # A dot says that a queue is meant, of others.
+    names = [owner.name for owner in known.values()]
+    if "." not in name and close_to(name, names):
+        raise UnknownHandler(f"There is no handler {name!r} in the code. {near(name, names)}")
     raise UnknownHandler(
-        f"There is no handler {name!r} in the code, and no queue {' or '.join(map(dead_queue, queues))}. Those of a "
-        "script with a SERVICE of its own are named by their queue, SERVICE.NAME; `manage.py consume --list` lists the "
+        f"There is no handler {name!r} in the code, and none whose queue is {' or '.join(queues)}. Those of a script "
+        "with a SERVICE of its own are named by their queue, SERVICE.NAME; `manage.py consume --list` lists the "
         "handlers in the code."
     )
 

@@ -13,14 +13,12 @@ from publisher import conf
 from publisher.catalogue.entries import entries
 from publisher.catalogue.signals import KnownSignal, catalogue
 from publisher.checks.subjects import known_kwargs
-from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
+from publisher.models import OUTBOX, OutboxEvent
 from publisher.offload.offload import models_of
 from publisher.offload.stand_in import stand_in_of
 from publisher.receivers import rules_by_signal, senders_of
 from publisher.rules import Rule
 from publisher.tables import how_to_migrate, is_told_to_migrate, is_up_to_date
-
-OUTBOX = (OutboxEvent, ParkedEvent, UnroutableKey, RelayLease)
 
 
 def check_routers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:

@@ -17,7 +17,9 @@ from msgspec import Struct
 from publisher.atomicity import is_open, is_open_already
 from publisher.error_codes import has_code
 from publisher.events.rows import Row
+from publisher.models import OutboxEvent
 from publisher.outbox import migrating, statement
+from publisher.tables import how_to_migrate
 
 # A table or a column that is not there, or is from before: what SQLite says, and the codes of PostgreSQL and MySQL.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -30,7 +32,7 @@ class OutboxNotWritten(DatabaseError):
 
 
 class OutboxNotMigrated(OutboxNotWritten):
-    """The event could not be written, so its transaction must not commit. Is the outbox migrated on this alias?"""
+    """The event could not be written, so its transaction must not commit: the outbox is not migrated on this alias."""
 
 
 class OutboxUnavailable(OutboxNotWritten, OperationalError):
@@ -230,7 +232,7 @@ def insert(connection: BaseDatabaseWrapper, events: Sequence[Pending]) -> None:
     except Exception as exc:
         # A DatabaseError, whatever it was: Django rolls back for no other error of `commit`.
         error = _error_for(exc)
-        raise error(f"{error.__doc__} ({connection.alias}: {exc})") from exc
+        raise error(_told(error, connection.alias, exc)) from exc
 
 
 def _error_for(exc: Exception) -> type[OutboxNotWritten]:
@@ -238,6 +240,11 @@ def _error_for(exc: Exception) -> type[OutboxNotWritten]:
         return OutboxNotMigrated
     # A connection lost, a lock, a deadlock: it passes. Consumers, and projects, wait and try again.
     return OutboxUnavailable if isinstance(exc, OperationalError | InterfaceError) else OutboxNotWritten
+
+
+def _told(error: type[OutboxNotWritten], using: str, exc: Exception) -> str:
+    text = f"{error.__doc__} ({using}: {exc})"
+    return f"{text} Run: {how_to_migrate(OutboxEvent, using)}" if error is OutboxNotMigrated else text
 
 
 def _is_missing(exc: Exception) -> bool:

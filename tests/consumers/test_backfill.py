@@ -20,6 +20,7 @@ from consumers.management.commands.backfill import Impatience, key_from, key_tex
 from publisher.models import OutboxEvent
 from publisher.wire.errors import BrokerUnavailable
 from publisher.wire.routing import OneQueue
+from tests.databases import without_table
 from tests.foo.models import Article
 from tests.stage import eventually, tell_twice
 
@@ -227,6 +228,7 @@ def declared(bridge, queues):
         (["foo.Article", "--to", "index", "--where", "title"], "it is FIELD=VALUE", 1),
         (["foo.Article", "--to", "index", "--where", "pk__in=1,2"], "pk__in takes JSON, as in pk__in=[1,2]", 1),
         (["foo.Article", "--to", "nobody"], "There is no handler 'nobody' in the code", 2),
+        (["foo.Article", "--to", "indx"], "There is no handler 'indx' in the code. Did you mean 'index'?", 2),
         (["foo.Article", "--to", "index", "--where", "titel=x"], "--where: Cannot resolve keyword 'titel'", 2),
         (["foo.Article", "--to", "index", "--where", "pk=x"], "--where: Field 'id' expected a number", 2),
         (["foo.Article", "--to", "index", "--after", "x"], "--after: ", 2),
@@ -259,6 +261,20 @@ def test_rows_are_those_of_every_lookup(articles, declared, where, titles):
 def test_queue_that_is_not_there_is_told(bridge, queues):
     with pytest.raises(CommandError, match=r"There is no queue .*\.index yet: `manage.py topology --declare`"):
         call_command("backfill", "foo.Article", "--to", "index")
+
+
+def test_outbox_that_is_not_migrated_is_told_and_how_it_is(declared, transactional_db):
+    with without_table(OutboxEvent), pytest.raises(CommandError) as caught:
+        call_command("backfill", "foo.Article", "--to", "index")
+    assert str(caught.value) == (
+        "The outbox of 'default': the table publisher_outboxevent is not migrated; "
+        "run: manage.py migrate publisher --database default"
+    )
+
+
+def test_one_event_is_one(articles, declared, capsys):
+    call_command("backfill", "foo.Article", "--to", "index", "--where", "title=a")
+    assert capsys.readouterr().out == "1 event for index.\n"
 
 
 def test_broker_that_is_away_is_told(bridge, settings):

@@ -5,11 +5,14 @@ import os
 import signal
 import socket
 from io import StringIO
+from unittest.mock import Mock
 
 import django
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 
+from publisher.management.commands.relay import why_never_empty
 from tests.stage import eventually, manage
 
 STARTING = """
@@ -179,6 +182,22 @@ def test_relay_that_is_told_to_end_while_it_starts_ends_with_0(stage, number):
 
 def test_relay_once_ends_with_0_when_the_outbox_is_empty(stage):
     assert stage.manage("relay", "--once").returncode == 0
+
+
+@pytest.mark.parametrize("table", ["outboxevent", "relaylease"])
+def test_relay_once_ends_with_78_and_says_what_to_do_when_the_outbox_is_not_migrated(stage, table):
+    stage.database.rows(f"DROP TABLE publisher_{table}")
+    ended = stage.manage("relay", "--once", check=False)
+    assert ended.returncode == 78
+    assert ended.stderr.endswith(
+        f"The outbox of 'default': the table publisher_{table} is not migrated; "
+        "run: manage.py migrate publisher --database default\n"
+    )
+
+
+def test_relay_once_waits_for_a_database_that_is_away(monkeypatch):
+    monkeypatch.setattr("publisher.tables.is_up_to_date", Mock(side_effect=OperationalError("away")))
+    assert why_never_empty("default") is None
 
 
 def test_exit_code_is_0_when_terminated_while_the_broker_is_away(stage):

@@ -24,6 +24,8 @@ from consumers.management.commands.deadletters import owner_name
 from publisher import conf
 from publisher.commands import BridgeCommand
 from publisher.hints import near
+from publisher.models import OutboxEvent
+from publisher.tables import trouble_with
 from publisher.terminal import alias
 from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable, EncoderFailed, NotEncodable
@@ -89,6 +91,8 @@ class Command(BridgeCommand):
                 f"post_save of {model._meta.label} is not forwarded: a rule of FORWARD has to say what leaves.",
                 returncode=EXIT_USAGE,
             )
+        if trouble := trouble_with((OutboxEvent,), using):
+            raise CommandError(f"The outbox of {using!r}: {trouble}", returncode=1)
         self._run(backfill, Done(pk=after, written=0, left_out=0), to)
 
     def _rows(self, model: type[Model], lookups: list[dict[str, Any]]) -> QuerySet[Any]:
@@ -176,8 +180,12 @@ def problem_with(owner: Owner, *, is_there: bool) -> str | None:
 
 
 def told(done: Done, to: str) -> str:
-    left_out = f", {done.left_out:,} rows left out: their rule's `when`, or their key, is not for it"
-    return f"{done.written:,} events for {to}{left_out if done.left_out else ''}."
+    left_out = f", {counted(done.left_out, 'row')} left out: their rule's `when`, or their key, is not for it"
+    return f"{counted(done.written, 'event')} for {to}{left_out if done.left_out else ''}."
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def go_on(done: Done) -> str:

@@ -5,12 +5,15 @@ from threading import Event as Flag
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.db import Error as DatabaseTrouble
 
 from publisher.alive import cannot_touch, problem_with
 from publisher.commands import LongCommand
 from publisher.incidental import own_work
+from publisher.models import OUTBOX
 from publisher.relay.measures import measure_relay
 from publisher.relay.relay import Relay
+from publisher.tables import not_migrated
 from publisher.terminal import add_database
 from publisher.wire.errors import BrokerRefused
 from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
@@ -42,6 +45,8 @@ class Command(LongCommand):
             return
         if problem := cannot_touch(alive_file):
             raise CommandError(problem, returncode=EXIT_USAGE)
+        if once and (problem := why_never_empty(database)):
+            raise CommandError(problem, returncode=EXIT_CONFIG)
         log_to_stderr()
         stop = Flag()
         with stopping_on_signals(stop), own_work():
@@ -58,3 +63,12 @@ class Command(LongCommand):
         if problem := problem_with(alive_file, "relay"):
             raise CommandError(problem)
         self.stdout.write("The relay is alive.")
+
+
+def why_never_empty(using: str) -> str | None:
+    """Why an outbox would be waited for that is not there. A database that is away is waited for."""
+    try:
+        problem = not_migrated(OUTBOX, using)
+    except DatabaseTrouble:
+        return None
+    return f"The outbox of {using!r}: {problem}" if problem else None
