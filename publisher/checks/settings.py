@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 
 from publisher import conf
-from publisher.checks.ask import TIMEOUT_HINT
+from publisher.checks.ask import TIMEOUT_HINT, check_keys_of_ask
 from publisher.checks.exposure import check_copies, check_user_model
 from publisher.checks.order import check_order
 from publisher.checks.rules import RULE_CHECKS
@@ -189,6 +189,7 @@ def _check_rules(entries: object) -> Iterator[CheckMessage]:
         rules[where] = rule
         for check in RULE_CHECKS:
             yield from check(rule, where)
+        yield from check_keys_of_ask(entry, rule, where)
     yield from check_order(rules)
 
 

@@ -31,6 +31,8 @@ def test_nothing_is_wrong_when_the_rule_is_right(check, more):
         ({"delivery": "ask", "timeout": None}, "publisher.E040", "None"),
         ({"delivery": "ask", "timeout": True}, "publisher.E040", "True"),
         ({"timeout": 2}, "publisher.E041", "without an ask"),
+        ({"timeout": 1}, "publisher.E041", "without an ask"),
+        ({"on_timeout": None}, "publisher.E041", "without an ask"),
         ({"on_timeout": False}, "publisher.E041", "without an ask"),
         ({"delivery": "direct", "timeout": 2}, "publisher.E041", "without an ask"),
         ({"delivery": "ask", "unroutable": "keep"}, "publisher.E042", "kept"),
