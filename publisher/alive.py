@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import suppress
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ def problem_with(path: Path, what: str) -> str | None:
     try:
         age = time.time() - path.stat().st_mtime
     except FileNotFoundError as exc:
-        return f"{path}: {exc.strerror}: no {what} with --alive-file has begun"
+        return f"{path}: {exc.strerror}: no {what} with --alive-file has begun, or it ended"
     except OSError as exc:
         return f"{path}: {exc.strerror}: it cannot be told whether the {what} turns"
     return f"{path} was touched {age:.0f} seconds ago: the {what} is stuck" if age > ALIVE_SECONDS else None
@@ -57,3 +58,10 @@ def cannot_touch(path: Path | None) -> str | None:
     except OSError as exc:
         return f"--alive-file {path}: {exc.strerror}"
     return None
+
+
+def take_away(path: Path | None) -> None:
+    """At an end: a file that is young would say that the process turns. One that holds anything is no such file."""
+    with suppress(OSError):
+        if path is not None and path.is_file() and not path.stat().st_size:
+            path.unlink()

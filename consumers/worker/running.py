@@ -12,7 +12,7 @@ from consumers.worker.leaving import end_within
 from consumers.worker.options import settings_from
 from consumers.worker.supervisor import Child, kill, supervise, supervised_by
 from consumers.worker.worker import Worker
-from publisher.alive import cannot_touch
+from publisher.alive import cannot_touch, take_away
 from publisher.incidental import own_work
 from publisher.wire.errors import BrokerRefused
 from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
@@ -30,7 +30,10 @@ def run_worker(handlers: Sequence[Handler], options: Namespace, *, has_database:
     with stopping_on_signals(stop, at_once=lambda: kill(children)):
         if options.processes > 1 and supervisor is None:
             until_empty, grace = options.until_empty, options.grace
-            return supervise(options.processes, stop, children, until_empty=until_empty, grace_seconds=grace)
+            try:
+                return supervise(options.processes, stop, children, until_empty=until_empty, grace_seconds=grace)
+            finally:
+                take_away(options.alive_file)
         return work(handlers, options, stop, has_database=has_database, supervisor=supervisor, ends_process=True)
 
 
@@ -56,6 +59,8 @@ def work(
         sys.stderr.write(f"{exc}\n")
         code = EXIT_CONFIG
     finally:
+        if supervisor is None:  # others touch the same file
+            take_away(options.alive_file)
         if ends_process and worker is not None:
             end_within(worker.grace_left(), known, code)
     return code

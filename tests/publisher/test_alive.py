@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from publisher.alive import AliveFile, problem_with
+from publisher.alive import AliveFile, problem_with, take_away
 from tests.stage import eventually
 
 
@@ -33,6 +33,16 @@ def test_check_says_what_is_wrong_when_the_file_cannot_be_looked_at(tmp_path):
     said = problem_with(file / "below", "relay")
     assert "Not a directory" in said
     assert "begun" not in said
+
+
+def test_file_is_taken_away_and_nothing_else_is(tmp_path):
+    empty, full, device = tmp_path / "empty", tmp_path / "full", tmp_path / "device"
+    empty.touch()
+    full.write_text("x")
+    device.symlink_to("/dev/null")
+    for path in (None, empty, full, device, tmp_path, tmp_path / "missing", full / "below"):
+        take_away(path)
+    assert sorted(tmp_path.iterdir()) == [device, full]
 
 
 @pytest.mark.parametrize("command", [["relay"], ["consume", "index"]], ids=lambda command: command[0])

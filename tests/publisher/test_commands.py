@@ -236,6 +236,8 @@ def test_relay_touches_its_file_while_it_turns_and_a_check_tells_when_it_does_no
     assert stage.manage(*asked).stdout == "The relay is alive.\n"
     relay.send_signal(signal.SIGTERM)
     assert relay.wait(10) == 0
+    assert "has begun, or it ended" in stage.manage(*asked, check=False).stderr
+    file.touch()
     os.utime(file, (0, 0))
     assert "the relay is stuck" in stage.manage(*asked, check=False).stderr
 

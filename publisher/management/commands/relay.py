@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import Error as DatabaseTrouble
 
-from publisher.alive import cannot_touch, problem_with
+from publisher.alive import cannot_touch, problem_with, take_away
 from publisher.commands import LongCommand
 from publisher.incidental import own_work
 from publisher.models import OUTBOX
@@ -56,6 +56,8 @@ class Command(LongCommand):
                 relay.run(once=once)
             except BrokerRefused as exc:
                 raise CommandError(str(exc), returncode=EXIT_CONFIG) from exc
+            finally:
+                take_away(alive_file)
 
     def _check(self, alive_file: Path | None) -> None:
         if alive_file is None:

@@ -3,6 +3,7 @@
 import os
 import time
 
+import psutil
 import pytest
 from django.core.management import CommandError, call_command
 
@@ -95,3 +96,24 @@ def test_worker_is_alive_while_it_waits_for_the_broker(stage, alive_file):
     eventually(lambda: "waiting for the broker" in worker.log.read_text())
     first = eventually(lambda: alive_file.exists() and alive_file.stat().st_mtime_ns)
     eventually(lambda: alive_file.stat().st_mtime_ns > first)
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_nobody_is_alive_any_more_as_soon_as_the_worker_has_ended(stage, alive_file, processes):
+    worker = stage.start("consume", "index", "--processes", processes, "--alive-file", str(alive_file))
+    eventually(lambda: worker.log.read_text().count("consuming") == int(processes))
+    assert alive_file.exists()
+    worker.terminate()
+    assert worker.wait(20) == 0
+    with pytest.raises(CommandError, match="no worker with --alive-file has begun, or it ended"):
+        check(alive_file)
+
+
+def test_file_stays_when_one_of_several_processes_ends(stage, alive_file):
+    worker = stage.start("consume", "index", "--processes", "2", "--alive-file", str(alive_file))
+    eventually(lambda: worker.log.read_text().count("consuming") == 2)
+    same = alive_file.with_name("same")
+    os.link(alive_file, same)
+    psutil.Process(worker.pid).children()[0].terminate()
+    eventually(lambda: worker.log.read_text().count("consuming") == 3)
+    assert alive_file.samefile(same)
