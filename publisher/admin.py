@@ -17,6 +17,8 @@ from django.utils.safestring import SafeString
 
 from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
 
+SHOWN_CHARACTERS = 20_000
+
 
 class LookOnly(admin.ModelAdmin):  # type: ignore[type-arg]
     """Rows that the processes write, and nobody else; seen by whoever may view the model."""
@@ -94,6 +96,14 @@ def _has(request: HttpRequest, verb: str) -> bool:
 
 
 def readable(body: bytes) -> str:
+    """No more of it than a page can show."""
+    text = _text_of(body)
+    if len(text) <= SHOWN_CHARACTERS:
+        return text
+    return f"{text[:SHOWN_CHARACTERS]}\n… the first {SHOWN_CHARACTERS:,} characters of an event of {len(body):,} bytes"
+
+
+def _text_of(body: bytes) -> str:
     try:
         return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):

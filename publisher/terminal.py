@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 PIPE_COLUMNS = 160
+IDS = frozenset(("id", "event"))
 
 
 def add_format(parser: ArgumentParser) -> None:
@@ -63,7 +64,7 @@ def show(rows: Sequence[Any], format: str, *, title: str, stdout: OutputWrapper)
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
     for column in fields(rows[0]):
         # An id is there to be copied.
-        table.add_column(column.name.replace("_", " "), overflow="fold", no_wrap=column.name == "id")
+        table.add_column(column.name.replace("_", " "), overflow="fold", no_wrap=column.name in IDS)
     for row in rows:
         table.add_row(*(_cell(getattr(row, column.name)) for column in fields(row)))
     Console(file=stdout, width=None if stdout.isatty() else PIPE_COLUMNS).print(table)  # type: ignore[arg-type]

@@ -93,6 +93,16 @@ def test_payload_is_shown_as_bytes_when_it_cannot_be_read(admin_client, rows, bo
     assert shown in admin_client.get(url(OutboxEvent, "change", 9)).content.decode()
 
 
+@pytest.mark.parametrize(
+    "body", [b'{"text": "%s"}' % (b"x" * 100_000), b"\xff" + b"x" * 100_000], ids=["json", "bytes"]
+)
+def test_payload_is_shown_as_far_as_a_page_goes_and_how_large_it_is(admin_client, rows, body):
+    ParkedEvent.objects.update(body=body)
+    page = admin_client.get(url(ParkedEvent, "change", 1)).content.decode()
+    assert 19_900 < page.count("x") < 20_200
+    assert f"… the first 20,000 characters of an event of {len(body):,} bytes" in page
+
+
 def act(client, action, *ids):
     return client.post(url(ParkedEvent, "changelist"), {"action": action, "_selected_action": ids}, follow=True)
 

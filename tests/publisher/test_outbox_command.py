@@ -245,3 +245,15 @@ def test_age_of_an_event_that_was_put_back_counts_from_then():
     OutboxEvent.objects.filter(id=2).update(put_back_at=None)
     with pytest.raises(CommandError, match=r"waited for \d{8,} seconds"):
         outbox("--max-age", "60")
+
+
+def test_events_id_is_on_one_line_whatever_the_reason(monkeypatch):
+    monkeypatch.setattr("publisher.terminal.PIPE_COLUMNS", 150)
+    id = "01a20cc4-0540-72a7-acf6-bc9ea8964f7e"
+    reason = (
+        "the broker closed the connection over it: " + "PRECONDITION_FAILED - message is larger than it may be " * 4
+    )
+    ParkedEvent.objects.update(message_id=id, routing_key="db.post_save.orders.order", reason=reason)
+    said = outbox()
+    assert said.count(id) == 2
+    assert max(map(len, said.splitlines())) <= 150
