@@ -1,7 +1,6 @@
 """Rows that are there already, brought to one handler that came later."""
 
 import json
-import signal
 import sqlite3
 from contextlib import closing, suppress
 from threading import Event as Flag
