@@ -1,13 +1,12 @@
 """What the bridge's commands have in common: their exit codes, and an end that may come before the beginning."""
 
 import signal
-import sys
-from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand, SystemCheckError
 
 from publisher.wire.exit_codes import EXIT_CONFIG
+from publisher.wire.stopping import STOPPING, end_before_it_begins
 
 
 class BridgeCommand(BaseCommand):
@@ -25,10 +24,6 @@ class LongCommand(BridgeCommand):
     """Runs until it is told to end, and ends with 0 also where that is told before it runs."""
 
     def run_from_argv(self, argv: list[str]) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _end)
+        for number in STOPPING:
+            signal.signal(number, end_before_it_begins)
         super().run_from_argv(argv)
-
-
-def _end(number: int, frame: FrameType | None) -> None:
-    sys.exit(0)

@@ -19,6 +19,13 @@ class LazyChecks:
     def __init__(self, *paths: str) -> None:
         self.paths = paths
 
+    def __eq__(self, other: object) -> bool:
+        """Apps that are set up anew, as by tests with other INSTALLED_APPS, register the same checks again."""
+        return isinstance(other, LazyChecks) and self.paths == other.paths
+
+    def __hash__(self) -> int:
+        return hash(self.paths)
+
     def __call__(self, app_configs: object, **kwargs: Any) -> list[CheckMessage]:
         return [message for path in self.paths for message in import_string(path)(app_configs, **kwargs)]
 

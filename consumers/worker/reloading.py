@@ -12,7 +12,7 @@ from threading import Event as Flag
 from django.utils import autoreload
 
 from consumers.worker.leaving import end_within
-from publisher.wire.lifecycle import stopping_on_signals
+from publisher.wire.stopping import stopping_on_signals
 
 CHANGED = 3  # the exit code of Django's reloader
 POLL_SECONDS = 0.1

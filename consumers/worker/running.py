@@ -16,7 +16,8 @@ from publisher.alive import cannot_touch, take_away
 from publisher.incidental import own_work
 from publisher.wire.errors import BrokerRefused
 from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
-from publisher.wire.lifecycle import log_to_stderr, stopping_on_signals
+from publisher.wire.lifecycle import log_to_stderr
+from publisher.wire.stopping import stopping_on_signals
 
 
 def run_worker(handlers: Sequence[Handler], options: Namespace, *, has_database: bool = True) -> int:

@@ -276,6 +276,7 @@ def test_dead_letter_of_an_ordered_handler_lets_its_key_go_on(faulty, queues):
 @pytest.mark.parametrize("handler", ["once", "together"])
 def test_deploy_costs_nothing_when_whatever_comes_again_would_be_handled_apart(faulty, queues, handler):
     key, name = {"once": ("t.once", "once"), "together": ("t.batch", "batch")}[handler]
+    faulty.declare(handler)
     for n in range(120):
         queues.event(key, {"n": n})
     first = faulty.consume(handler, "--threads", "1", "--prefetch", "120")

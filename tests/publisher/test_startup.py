@@ -2,7 +2,12 @@
 
 from types import SimpleNamespace
 
+from django.core.checks import Tags, register
+from django.core.checks.registry import registry
+
 from publisher import startup
+from publisher.apps import CHECKS
+from publisher.startup import LazyChecks
 
 
 class Sealed:
@@ -25,3 +30,9 @@ def test_what_waits_is_called_in_order_when_the_apps_are_ready(monkeypatch):
     apps.ready_event.set()
     assert called == [(1, True), (2, True)]
     assert apps.ready_event is event
+
+
+def test_checks_that_are_registered_again_are_run_once():
+    paths = CHECKS[Tags.models]
+    register(LazyChecks(*paths), Tags.models)
+    assert [getattr(check, "paths", ()) for check in registry.registered_checks].count(paths) == 1

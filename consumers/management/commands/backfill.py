@@ -30,8 +30,8 @@ from publisher.terminal import alias
 from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable, EncoderFailed, NotEncodable
 from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
-from publisher.wire.lifecycle import stopping_on_signals
 from publisher.wire.printable import printable
+from publisher.wire.stopping import stopping_on_signals
 
 PATIENCE_SECONDS = 10.0
 # Lookups whose value is a list, or true or false: a text would be taken letter by letter.

@@ -17,8 +17,8 @@ from publisher.terminal import positive
 from publisher.wire.errors import BrokerRefused, MalformedEvent
 from publisher.wire.event import Event, decode_event, encode_event
 from publisher.wire.exit_codes import EXIT_CONFIG
-from publisher.wire.lifecycle import stopping_on_signals
 from publisher.wire.printable import printable
+from publisher.wire.stopping import stopping_on_signals
 
 
 class Command(LongCommand):

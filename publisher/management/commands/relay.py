@@ -17,7 +17,8 @@ from publisher.tables import not_migrated
 from publisher.terminal import add_database
 from publisher.wire.errors import BrokerRefused
 from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
-from publisher.wire.lifecycle import log_to_stderr, stopping_on_signals
+from publisher.wire.lifecycle import log_to_stderr
+from publisher.wire.stopping import stopping_on_signals
 
 
 class Command(LongCommand):

@@ -7,7 +7,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from publisher.wire.lifecycle import SAME_WISH_SECONDS
+from publisher.wire.stopping import SAME_WISH_SECONDS
 from tests.stage import eventually
 
 HANDLERS = """

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from consumers.worker.supervisor import Child
-from publisher.wire.lifecycle import SAME_WISH_SECONDS
+from publisher.wire.stopping import SAME_WISH_SECONDS
 from tests.stage import ROOT, eventually
 
 # The children are in its group, as below a terminal.

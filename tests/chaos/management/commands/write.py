@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from publisher.wire.lifecycle import stopping_on_signals
+from publisher.wire.stopping import stopping_on_signals
 from tests.chaos.journal import Journal
 from tests.chaos.writer import Writer
 

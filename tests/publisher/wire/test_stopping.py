@@ -12,7 +12,7 @@ from tests.stage import ROOT
 PROCESS = """
 import sys, time
 from threading import Event as Flag
-from publisher.wire.lifecycle import stopping_on_signals
+from publisher.wire.stopping import stopping_on_signals
 
 stop = Flag()
 with stopping_on_signals(stop, same_wish_seconds=float(sys.argv[1])):
@@ -79,3 +79,45 @@ def test_process_ends_when_the_signal_comes_in_the_middle_of_a_wait():
         finally:
             process.kill()
             process.communicate()
+
+
+def test_process_ends_in_good_order_when_it_is_told_again_in_its_last_moments():
+    """Python gives signals their default action back before it takes its modules apart."""
+    late = """
+import os, signal
+
+class Late:
+    def __del__(self, kill=os.kill, pid=os.getpid(), number=signal.SIGTERM):
+        kill(pid, number)
+
+late = Late()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{late}{PROCESS}", "30", "0"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "waits\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(5) == 0
+    process.stdout.close()
+
+
+def test_process_ends_when_it_was_told_in_a_callback_before_it_began():
+    """What is raised there is ignored."""
+    before = """
+import os, signal
+from publisher.wire.stopping import end_before_it_begins
+
+signal.signal(signal.SIGTERM, end_before_it_begins)
+
+class Told:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+Told()
+print("goes on", flush=True)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{before}{PROCESS}", "0", "0"], cwd=ROOT, capture_output=True, text=True, timeout=10
+    )
+    assert (done.returncode, done.stdout) == (0, "goes on\nwaits\nstops\n")
+    assert "SystemExit" in done.stderr
