@@ -16,14 +16,15 @@ from types import FrameType
 SAME_WISH_SECONDS = 2.0
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
-_was_told = Flag()
+# Signals that came before: no flag, whose lock a second one would find in the first one's hand.
+_told_before: list[int] = []
 
 
 def end_before_it_begins(number: int, frame: FrameType | None) -> None:
     """A signal's handler until `stopping_on_signals` has its own, which heeds it where the exit is lost: in a callback,
     Python ignores what is raised.
     """
-    _was_told.set()
+    _told_before.append(number)
     sys.exit(0)
 
 
@@ -62,8 +63,8 @@ def stopping_on_signals(
             os._exit(128 + number)
 
     before = {number: signal.signal(number, on_signal) for number in STOPPING}
-    if _was_told.is_set():
-        stop.set()
+    if _told_before:
+        on_signal(_told_before[0], None)
     try:
         yield
     finally:

@@ -101,9 +101,7 @@ late = Late()
     process.stdout.close()
 
 
-def test_process_ends_when_it_was_told_in_a_callback_before_it_began():
-    """What is raised there is ignored."""
-    before = """
+TOLD_IN_A_CALLBACK = """
 import os, signal
 from publisher.wire.stopping import end_before_it_begins
 
@@ -116,8 +114,18 @@ class Told:
 Told()
 print("goes on", flush=True)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", f"{before}{PROCESS}", "0", "0"], cwd=ROOT, capture_output=True, text=True, timeout=10
-    )
+
+
+def test_process_ends_when_it_was_told_in_a_callback_before_it_began():
+    """What is raised there is ignored."""
+    code = f"{TOLD_IN_A_CALLBACK}{PROCESS}"
+    done = subprocess.run([sys.executable, "-c", code, "0", "0"], cwd=ROOT, capture_output=True, text=True, timeout=10)
     assert (done.returncode, done.stdout) == (0, "goes on\nwaits\nstops\n")
     assert "SystemExit" in done.stderr
+
+
+def test_second_signal_says_the_same_again_when_the_first_one_came_before_it_began():
+    again = "    os.kill(os.getpid(), signal.SIGTERM)\n"
+    code = f"{TOLD_IN_A_CALLBACK}{PROCESS}{again}"
+    done = subprocess.run([sys.executable, "-c", code, "30", "0"], cwd=ROOT, capture_output=True, text=True, timeout=10)
+    assert (done.returncode, done.stdout) == (0, "goes on\nwaits\nstops\n")
