@@ -19,7 +19,7 @@ from publisher import conf
 from publisher.events.dispatch import Encoded, encoded_event
 from publisher.events.rows import row_of
 from publisher.forwarding import is_wanted
-from publisher.outbox.querysets import outbox
+from publisher.outbox.waiting import outbox
 from publisher.outbox.writing import record
 from publisher.rules import Rule
 from publisher.wire.pause import Pause

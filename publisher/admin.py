@@ -68,11 +68,11 @@ class ParkedEventAdmin(WithPayload):
     @admin.action(description="Put back into the outbox", permissions=["retry"])
     def retry(self, request: HttpRequest, rows: QuerySet[ParkedEvent]) -> None:
         # Imported now: the admin is imported by every process of a site.
-        from publisher.outbox.querysets import outbox, parked
+        from publisher.outbox.parked import parked
 
         # They were looked at where rows are read, which may be a replica.
         using = router.db_for_write(ParkedEvent)
-        count = parked(using).filter(pk__in=rows.using(using).values("pk")).put_back(outbox(using))
+        count = parked(using).filter(pk__in=rows.using(using).values("pk")).put_back()
         self.message_user(request, f"{count} put back into the outbox.", messages.SUCCESS)
 
     @admin.action(description="Discard for good", permissions=["discard"])

@@ -12,7 +12,8 @@ from django.db.models.functions import Length
 
 from publisher.models import OutboxEvent, RelayLease, UnroutableKey
 from publisher.outbox.brief import briefly
-from publisher.outbox.querysets import leases, parked
+from publisher.outbox.leases import leases
+from publisher.outbox.parked import parked
 from publisher.wire.event import milliseconds_of
 
 # Of the first so many events it is looked whether they are those of another alias.

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from publisher.outbox.ranges import literals
+from publisher.outbox.sql import literals
 
 
 class Shards(NamedTuple):

@@ -4,8 +4,9 @@ import logging
 import time
 
 from publisher import counters
-from publisher.outbox.querysets import OutboxQuerySet, ParkedQuerySet, WaitingRow, outbox, parked
+from publisher.outbox.parked import ParkedQuerySet, parked
 from publisher.outbox.shards import Shards
+from publisher.outbox.waiting import WaitingRow, outbox
 from publisher.wire.glance import told_of
 
 logger = logging.getLogger("publisher.relay")
@@ -69,12 +70,12 @@ class Astray:
         next_ones = ([each for each in waiting if each[0] > self._probed_id] or waiting)[:MOST_PROBES]
         self._probed_id = max(next_ones, default=(0, ""))[0]
         self._probes.update((key, number) for number, key in next_ones)
-        self._parked.filter(id__in=[number for number, _ in next_ones]).put_back(self._outbox)
+        self._parked.filter(id__in=[number for number, _ in next_ones]).put_back()
 
     def _still_out(self) -> dict[str, int]:
         """The events that were put back to try their keys, and are in line still: later ones of their keys wait."""
         if self._probes:
-            there = set(self._outbox.filter(id__in=self._probes.values()).values_list("id", flat=True))
+            there = set(outbox(self._using).filter(id__in=self._probes.values()).values_list("id", flat=True))
             self._probes = {key: number for key, number in self._probes.items() if number in there}
         return self._probes
 
@@ -87,13 +88,9 @@ class Astray:
         """It reached a queue: what was kept under its key goes out."""
         self.end_probe(row)
         self._oldest.pop(row.routing_key, None)
-        count = self._parked.under(row.routing_key).put_back(self._outbox)
+        count = self._parked.under(row.routing_key).put_back()
         logger.info("bound again key=%s: %d kept events go out", row.routing_key, count + 1)
 
     @property
     def _parked(self) -> ParkedQuerySet:
         return parked(self._using).in_shards(self._shards).kept()
-
-    @property
-    def _outbox(self) -> OutboxQuerySet:
-        return outbox(self._using)

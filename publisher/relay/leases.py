@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Collection
 
 from publisher.models import RelayLease
-from publisher.outbox.querysets import LeaseQuerySet, leases
+from publisher.outbox.leases import LeaseQuerySet, leases
 from publisher.outbox.shards import Shards
 
 LEASE_SECONDS = 6.0

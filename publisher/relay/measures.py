@@ -7,7 +7,8 @@ from django.db import connections
 
 from publisher import conf
 from publisher.outbox.ledger import oldest_seconds
-from publisher.outbox.querysets import outbox, parked
+from publisher.outbox.parked import parked
+from publisher.outbox.waiting import outbox
 from publisher.wire.metrics import Gauge, instruments
 from publisher.wire.sender import Outcome
 

@@ -15,7 +15,7 @@ from publisher import conf
 from publisher.alive import AliveFile
 from publisher.atomicity import commit_each_statement
 from publisher.outbox.postgres import read_committed
-from publisher.outbox.querysets import WaitingRow, outbox
+from publisher.outbox.waiting import WaitingRow, outbox
 from publisher.relay.care import Care
 from publisher.relay.leases import STANDBY_SECONDS, Leases
 from publisher.relay.patience import Patience

@@ -8,14 +8,9 @@ from math import inf
 
 from publisher import conf, counters
 from publisher.models import ParkedEvent
-from publisher.outbox.querysets import (
-    Batch,
-    OutboxQuerySet,
-    WaitingRow,
-    outbox,
-    parked,
-    unroutable_keys,
-)
+from publisher.outbox.parked import parked
+from publisher.outbox.unroutable import unroutable_keys
+from publisher.outbox.waiting import Batch, OutboxQuerySet, WaitingRow, outbox
 from publisher.relay.astray import NO_QUEUE, Astray
 from publisher.relay.care import Care
 from publisher.relay.leases import Leases
@@ -240,7 +235,7 @@ class Session:
         self._done.append(row.id)
 
     def _park(self, ids: list[int], kind: str, reason: str) -> None:
-        self._outbox.park(parked(self._using), ids, kind, reason)
+        parked(self._using).park(ids, kind, reason)
 
     @property
     def _is_time_to_delete(self) -> bool:

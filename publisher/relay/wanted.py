@@ -3,7 +3,7 @@
 import logging
 
 from publisher import subscriptions
-from publisher.outbox.querysets import WaitingRow
+from publisher.outbox.waiting import WaitingRow
 from publisher.raised import why_not_imported
 from publisher.wire.routing import matches
 

@@ -11,8 +11,8 @@ from django.db import connections
 from django.utils.timezone import now
 
 from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
-from publisher.outbox.querysets import outbox as queryset
-from publisher.outbox.querysets import parked, unroutable_keys
+from publisher.outbox.parked import parked
+from publisher.outbox.unroutable import unroutable_keys
 from tests.databases import without_table
 from tests.leasing import held
 
@@ -125,7 +125,7 @@ def test_usage_is_wrong_when_what_is_said_does_not_belong_together(arguments, sa
 
 
 def test_event_that_gave_way_is_named_by_its_lower_id():
-    parked("default").give_way(queryset("default"))
+    parked("default").give_way()
     least = min(ids())
     assert outbox("retry", str(least)) == "1 put back into the outbox.\n"
     assert least not in ids()
@@ -237,7 +237,7 @@ def test_events_that_wait_for_too_long_end_it_with_one(using):
 def test_age_of_an_event_that_was_put_back_counts_from_then():
     long_ago = "01900000-0000-7000-8000-000000000000"
     ParkedEvent.objects.update(message_id=long_ago)
-    parked("default").put_back(queryset("default"))
+    parked("default").put_back()
     outbox("--max-age", "60")
     OutboxEvent.objects.filter(id=2).update(put_back_at=now() - timedelta(seconds=100))
     with pytest.raises(CommandError, match=r"waited for 10\d seconds"):

@@ -3,7 +3,7 @@
 LATER = (
     "pika", "msgspec", "uuid_utils", "tenacity", "rich", "publisher.events.dispatch", "publisher.outbox.writing",
     "publisher.encoders", "publisher.checks.settings", "publisher.direct", "publisher.offload.offload",
-    "publisher.offload_entry", "publisher.outbox.querysets", "publisher.catalogue.sources", "publisher.forwarding",
+    "publisher.offload_entry", "publisher.outbox.waiting", "publisher.catalogue.sources", "publisher.forwarding",
     "publisher.incidental", "publisher.counters", "publisher.wire.routing", "consumers.querysets",
     "consumers.registry",
 )  # fmt: skip

@@ -13,7 +13,8 @@ from publisher.atomicity import commit_each_statement
 from publisher.commands import BridgeCommand
 from publisher.models import OutboxEvent
 from publisher.outbox.ledger import Ledger, ledger
-from publisher.outbox.querysets import ParkedQuerySet, outbox, parked, unroutable_keys
+from publisher.outbox.parked import ParkedQuerySet, parked
+from publisher.outbox.unroutable import unroutable_keys
 from publisher.tables import migration_hint
 from publisher.terminal import add_database, add_format, in_any_order, positive, show
 from publisher.wire.exit_codes import EXIT_USAGE
@@ -74,7 +75,7 @@ class Command(BridgeCommand):
         if missing := set(id) - set(rows.values_list("id", flat=True)):
             raise CommandError(f"Not parked: {', '.join(map(str, sorted(missing)))}.", returncode=1)
         if action == "retry":
-            self._retry(rows, database)
+            self._retry(rows)
         elif id or self._is_meant(rows, interactive=options["interactive"]):
             self._discard(rows, all, database)
         else:
@@ -84,8 +85,8 @@ class Command(BridgeCommand):
         count = rows.count() if asks(interactive=interactive) else 0
         return not count or is_agreed(count, "parked event", self.stderr)
 
-    def _retry(self, rows: ParkedQuerySet, database: str) -> None:
-        count = rows.put_back(outbox(database))
+    def _retry(self, rows: ParkedQuerySet) -> None:
+        count = rows.put_back()
         self.stdout.write(f"{count} put back into the outbox.")
 
     def _discard(self, rows: ParkedQuerySet, all: bool, database: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from publisher.models import OutboxEvent, ParkedEvent, RelayLease
 from publisher.outbox.digests import digest_of
-from publisher.outbox.querysets import OutboxQuerySet
+from publisher.outbox.waiting import OutboxQuerySet
 from publisher.relay.care import Care
 from publisher.relay.leases import LEASE_SECONDS
 from publisher.relay.nacked import CAREFUL_SECONDS, LONGEST_SECONDS, MOST_WAITING, Nacked

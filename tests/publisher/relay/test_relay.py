@@ -13,7 +13,7 @@ import pytest
 from django.db import transaction
 
 from publisher.models import OutboxEvent, UnroutableKey
-from publisher.outbox.querysets import leases
+from publisher.outbox.leases import leases
 from publisher.relay.leases import LEASE_SECONDS
 from publisher.relay.relay import Relay
 from publisher.wire.errors import BrokerRefused, BrokerUnavailable

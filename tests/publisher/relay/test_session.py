@@ -11,7 +11,7 @@ import pytest
 from consumers.bindings import keys_of
 from consumers.discovery import all_patterns, discover
 from publisher.models import OutboxEvent, ParkedEvent
-from publisher.outbox.querysets import ParkedQuerySet
+from publisher.outbox.parked import ParkedQuerySet
 from publisher.relay.care import Care
 from publisher.relay.session import Session
 from publisher.wire.sender import Outcome
@@ -326,7 +326,7 @@ class Kept:
 
 FROM_BEFORE = """
 from publisher.models import ParkedEvent
-from publisher.outbox.querysets import parked
+from publisher.outbox.parked import parked
 from publisher.relay.leases import Leases
 from publisher.relay.session import Session
 from tests.publisher.relay.test_nacked import Silent

@@ -1,13 +1,30 @@
-"""Ids in SQL, as ranges of the index where they lie close together."""
+"""SQL that finds rows by their ids: where ids are consecutive, as ranges of the index."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
-# More runs than this are cheaper to list.
+from django.db import connections, models
+
+Item = TypeVar("Item")
+# More ranges than this take longer than a list of ids.
 MOST_RUNS = 20
 
 
+def table(queryset: "models.QuerySet[Any]") -> str:
+    """The quoted name of the queryset's table."""
+    return connections[queryset.db].ops.quote_name(queryset.model._meta.db_table)
+
+
+def chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """`itertools.batched`, which Python 3.11 does not have."""
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
 def first_rows(columns: str, name: str, besides: Collection[int], most: int, condition: str) -> str:
-    """The first rows but these: between them by ranges of the index, which `NOT IN` would walk through."""
+    """Selects the first rows by id, without the ids in `besides`.
+
+    It reads the gaps between those ids, each a range of the index; `NOT IN` would walk over all rows that are left out.
+    """
     found = runs(besides)
     if len(found) > MOST_RUNS:
         where = " AND ".join(filter(None, [f"id NOT IN ({literals(besides)})", condition]))
@@ -23,6 +40,7 @@ def first_rows(columns: str, name: str, besides: Collection[int], most: int, con
 
 
 def among(ids: Collection[int]) -> str:
+    """The condition that a row has one of these ids."""
     found = runs(ids)
     if len(found) > MOST_RUNS:
         return f"id IN ({literals(ids)})"
@@ -30,10 +48,10 @@ def among(ids: Collection[int]) -> str:
 
 
 def deletion(name: str, ids: Collection[int], vendor: str) -> str:
-    """Deletes these rows, and waits for no other: there may be one beside them whose transaction has yet to commit.
+    """Deletes these rows without waiting for the lock of any other row, which a writer may hold until it commits.
 
-    MySQL and MariaDB lock each row that they look at, also the one after a range, at which they see that it is over: a
-    limit ends the search before that, and a join looks up each id by itself.
+    MySQL and MariaDB lock every row that they look at, also the one after a range, where they see that the range has
+    ended. A LIMIT ends the search before that row; a join looks up each id by itself.
     https://dev.mysql.com/doc/refman/8.4/en/innodb-locks-set.html
     """
     if vendor != "mysql":
@@ -42,7 +60,7 @@ def deletion(name: str, ids: Collection[int], vendor: str) -> str:
 
 
 def selection(columns: str, name: str, ids: Collection[int], vendor: str) -> str:
-    """Reads these rows for an INSERT, which locks them at some isolation levels, and waits for no other either."""
+    """Reads these rows for an INSERT, which locks them at some isolation levels: so, as `deletion`, no others."""
     if vendor != "mysql":
         return f"SELECT {columns} FROM {name} WHERE id IN ({literals(ids)})"
     rows = f"{name} {limit}" if (limit := _limited(ids)) else _looked_up(name, ids)
@@ -50,7 +68,7 @@ def selection(columns: str, name: str, ids: Collection[int], vendor: str) -> str
 
 
 def _limited(ids: Collection[int]) -> str:
-    """Where they are one run; empty where not."""
+    """The WHERE and LIMIT of ids that are one run; empty for others."""
     return f"WHERE {among(ids)} ORDER BY id LIMIT {len(set(ids))}" if len(runs(ids)) == 1 else ""
 
 
@@ -60,12 +78,12 @@ def _looked_up(name: str, ids: Collection[int]) -> str:
 
 
 def literals(ids: Iterable[int]) -> str:
-    # Thousands of parameters would cost more than the rows: integers need no quoting.
+    # Not as parameters: thousands of them would cost more than the rows. Integers need no quoting.
     return ",".join(map(str, map(int, ids)))
 
 
 def runs(ids: Collection[int]) -> list[tuple[int, int]]:
-    """Ids as runs of consecutive ones: no id that is not among them lies within one.
+    """The ids as (first, last) of each run of consecutive ones.
 
     >>> runs([7, 1, 2, 3, 8, 12])
     [(1, 3), (7, 8), (12, 12)]
