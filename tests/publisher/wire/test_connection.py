@@ -74,7 +74,7 @@ def test_close_does_nothing_when_closed_before(broker_url):
 
 
 def test_broker_that_never_greets_is_given_up_and_its_socket_closed(monkeypatch):
-    monkeypatch.setattr("publisher.wire.connection.OPEN_SECONDS", 0.5)
+    monkeypatch.setattr("publisher.wire.connecting.OPEN_SECONDS", 0.5)
     loop = Loop()
     with socket.create_server(("127.0.0.1", 0)) as server:
         with pytest.raises(BrokerUnavailable, match=r"no answer from .* within 0\.5 seconds"):
@@ -186,7 +186,7 @@ def test_connection_is_to_the_first_host_that_answers(broker_url):
 
 
 def test_host_that_says_nothing_has_its_share_of_the_time(broker_url, monkeypatch):
-    monkeypatch.setattr("publisher.wire.connection.OPEN_SECONDS", 2.0)
+    monkeypatch.setattr("publisher.wire.connecting.OPEN_SECONDS", 2.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url, began = (
             with_hosts(broker_url, f"127.0.0.1:{silent.getsockname()[1]}", host_of(broker_url)),
