@@ -9,7 +9,7 @@ from django.dispatch import Signal
 
 from consumers.module_runs import ModuleRun
 from consumers.retry import Backoff
-from publisher.rules import is_count
+from publisher.rule_entry import is_count
 from publisher.wire.routing import KEY_BYTES
 
 Instance = Literal["sent", "fresh"]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
-from publisher.rules import UNROUTABLES, Redact, Rule, redact_from, rules_from
+from publisher.rule_entry import UNROUTABLES, redact_from, rules_from
+from publisher.rules import Redact, Rule
 
 if TYPE_CHECKING:
     from publisher.offload_entry import OffloadEntry

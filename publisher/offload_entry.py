@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from publisher.rules import WrongValue, is_count, is_flag, is_glob, is_positive
+from publisher.rule_entry import WrongValue, is_count, is_flag, is_positive
+from publisher.rules import is_glob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

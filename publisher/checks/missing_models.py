@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from django.apps import AppConfig, apps
 
 from publisher.hints import close_to, near
-from publisher.rules import OWN_APPS, AnyCase, is_glob
+from publisher.rule_entry import AnyCase
+from publisher.rules import OWN_APPS, is_glob
 
 LABEL_HINT = "Write a model's label, as 'blog.Comment', or 'blog.*' for those of an app."
 

@@ -18,7 +18,8 @@ from publisher.offload.stand_in import stand_in_of
 from publisher.offload.surroundings import surroundings_of
 from publisher.offload_entry import OPTIONS, OffloadEntry, offload_entry_from
 from publisher.redaction import action_of
-from publisher.rules import Redact, WrongValue, is_glob, redact_from
+from publisher.rule_entry import WrongValue, redact_from
+from publisher.rules import Redact, is_glob
 
 HINT = (
     "Make it a list of receivers' dotted paths, globs over them, or dicts as {'receiver': 'shop.receivers.send', "

@@ -18,17 +18,8 @@ from publisher.encoders.discovery import load_encoders
 from publisher.events.rows import SLOTS
 from publisher.hints import near
 from publisher.raised import why_not_imported
-from publisher.rules import (
-    DELIVERIES,
-    KEYS,
-    UNROUTABLES,
-    Rule,
-    WrongValue,
-    is_flag,
-    is_positive,
-    redact_from,
-    rule_from,
-)
+from publisher.rule_entry import DELIVERIES, KEYS, UNROUTABLES, WrongValue, is_flag, is_positive, redact_from, rule_from
+from publisher.rules import Rule
 from publisher.wire.url_flaws import NO_URL, URL_HINT, flaw_of
 
 DICT_HINT = "Write a dict, as SIGNAL_BRIDGE = {'SERVICE': 'shop', 'FORWARD': [...]}; docs/settings.md has its keys."

@@ -24,7 +24,7 @@ from publisher.encoders.changes import Changes
 from publisher.encoders.columns import columns_of
 from publisher.events.dispatch import encoded_event
 from publisher.redaction import is_secret_column, redacted
-from publisher.rules import redact_from, rule_from
+from publisher.rule_entry import redact_from, rule_from
 from publisher.wire.errors import RedactedValue
 from publisher.wire.event import decode_event, encode_event
 from publisher.wire.redacted import Redacted

@@ -2,7 +2,8 @@
 
 import pytest
 
-from publisher.rules import Rule, first_match, may_decide, rule_from, rules_from
+from publisher.rule_entry import rule_from, rules_from
+from publisher.rules import Rule, first_match, may_decide
 
 SAVE = "django.db.models.signals.post_save"
 

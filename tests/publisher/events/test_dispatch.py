@@ -21,7 +21,8 @@ from publisher.catalogue.signals import named
 from publisher.events.about import about_of
 from publisher.events.dispatch import encoded_event, sender_label
 from publisher.redaction import redacted
-from publisher.rules import Rule, rule_from
+from publisher.rule_entry import rule_from
+from publisher.rules import Rule
 from publisher.testing import forwarded_events
 from publisher.wire.codec import encodes
 from publisher.wire.errors import EncoderFailed, NotEncodable

@@ -22,7 +22,7 @@ from publisher.events.dispatch import Source, encoded_from
 from publisher.events.snapshots import template_of
 from publisher.outbox.writing import OutboxNotWritten, pending
 from publisher.redaction import STARS
-from publisher.rules import rule_from
+from publisher.rule_entry import rule_from
 from publisher.wire.event import decode_event, moment_of
 from publisher.wire.origin import originating
 from tests.foo.models import Tag
