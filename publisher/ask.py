@@ -140,7 +140,7 @@ class Line:
 
     def _talk(self) -> None:
         # Not at the top: a web process that asks nothing does not import pika.
-        from publisher.ask_line import talk
+        from publisher.ask_thread import talk
 
         talk(self)
 

@@ -118,7 +118,7 @@ class Buffer:
 
     def _publish(self) -> None:
         # Not at the top: a web process that sends nothing directly does not import pika.
-        from publisher.outlet import publish
+        from publisher.direct_thread import publish
 
         publish(self)
 

@@ -35,7 +35,7 @@ def connect() -> None:
     rules = conf.rules()
     if any(rule.delivery == "direct" for rule in rules):
         # It imports pika, which is better done now than in a request, or half done when the process forks.
-        import_module("publisher.outlet")
+        import_module("publisher.direct_thread")
     taken = rules_by_signal(rules)
     if any(rule.changes for rule in rules):
         track_changes(taken)

@@ -10,8 +10,8 @@ import pytest
 from django.db import connections, transaction
 
 from publisher import counters, direct
+from publisher.direct_thread import publish
 from publisher.models import OutboxEvent
-from publisher.outlet import publish
 from publisher.wire.errors import MessageRefused
 from publisher.wire.loop import Loop
 from publisher.wire.origin import Origin, originating
@@ -240,8 +240,8 @@ def test_event_that_the_broker_refuses_is_dropped_alone_where_it_can_be_told(
     undisturbed, settings, monkeypatch, reason, published, dropped
 ):
     sender = from_a_broker_that_says(reason)
-    monkeypatch.setattr("publisher.outlet.Sender", sender)
-    monkeypatch.setattr("publisher.outlet.connect_patiently", lambda *args, **named: MagicMock())
+    monkeypatch.setattr("publisher.direct_thread.Sender", sender)
+    monkeypatch.setattr("publisher.direct_thread.connect_patiently", lambda *args, **named: MagicMock())
     undisturbed.most = 10
     for number in [*"123", "bad", *"456"]:
         bad = number == "bad"
@@ -354,8 +354,8 @@ def test_direct_delivery_goes_on_after_an_error_that_nobody_foresaw(flagged, que
         return Loop()
 
     direct._forget()
-    monkeypatch.setattr("publisher.outlet.Loop", loop)
-    monkeypatch.setattr("publisher.outlet.IDLE_SECONDS", 0.05)
+    monkeypatch.setattr("publisher.direct_thread.Loop", loop)
+    monkeypatch.setattr("publisher.direct_thread.IDLE_SECONDS", 0.05)
     flagged(1)
     eventually(lambda: queues.count("q") == 1)
     assert "direct delivery failed" in caplog.text
