@@ -24,35 +24,44 @@ from publisher.wire.errors import EncoderFailed, NotEncodable
 logger = logging.getLogger(__name__)
 
 MOST_KINDS = 4096
-# Of the events of one sender under one rule, and how those look that need not be encoded at once.
+# How the events of one sender are made under one rule. Without a template, each is encoded at once.
 Way = tuple[Source, Template | None]
 
 
-def forwarder(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., Any]:
-    """Forwards a dispatch. It takes everything by name, since a signal's kwargs may be called anything."""
+class Ways:
+    """The rules of one signal that take a sender, each with what its events have in common; remembered by class."""
 
-    service = conf.service()
-    ways: dict[type | None, tuple[Way, ...]] = {}
-    # To any other signal, `raw` means what it likes.
-    may_be_fixture = isinstance(known.signal, ModelSignal)
+    def __init__(self, known: KnownSignal, rules: tuple[Rule, ...]) -> None:
+        self._known = known
+        self._rules = rules
+        self._service = conf.service()
+        self._by_kind: dict[type | None, tuple[Way, ...]] = {}
 
-    def ways_of(sender: object) -> tuple[Way, ...]:
-        label = sender_label(sender)
-        is_text = isinstance(sender, str)
-        sources = [Source(known, sender, rule, service) for rule in rules if rule.takes_sender(label, is_text=is_text)]
+    def of(self, sender: object) -> tuple[Way, ...]:
+        kind = sender if sender is None or isinstance(sender, type) else sender.__class__
+        found = self._by_kind.get(kind)
+        if found is None:
+            found = self._made(sender)
+            # Bounded, since a project may make classes in its requests.
+            if len(self._by_kind) >= MOST_KINDS:
+                self._by_kind.clear()
+            # All texts are of one class, and not all are taken by the same rules.
+            if not isinstance(sender, str):
+                self._by_kind[kind] = found
+        return found
+
+    def _made(self, sender: object) -> tuple[Way, ...]:
+        label, is_text = sender_label(sender), isinstance(sender, str)
+        rules = [rule for rule in self._rules if rule.takes_sender(label, is_text=is_text)]
+        sources = [Source(self._known, sender, rule, self._service) for rule in rules]
         return tuple((source, template_of(source, sender)) for source in sources)
 
-    def ways_for(sender: object) -> tuple[Way, ...]:
-        kind = sender if sender is None or isinstance(sender, type) else sender.__class__
-        candidates = ways.get(kind)
-        if candidates is None:
-            candidates = ways_of(sender)
-            # Of texts there may be any number, and of classes that are made in requests.
-            if len(ways) >= MOST_KINDS:
-                ways.clear()
-            if not isinstance(sender, str):
-                ways[kind] = candidates
-        return candidates
+
+def forwarder(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., Any]:
+    """The function that is called with each dispatch of the signal. All by name: a kwarg may be called anything."""
+    ways = Ways(known, rules)
+    # Other signals than those of models may have a kwarg `raw` that means something else.
+    may_be_fixture = isinstance(known.signal, ModelSignal)
 
     def forward(**named: Any) -> Any:
         del named["signal"]
@@ -60,9 +69,9 @@ def forwarder(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., Any]
         if may_be_fixture and named.get("raw") is True and not conf.forwards_raw():
             return None
         try:
-            candidates = ways_for(sender)
+            candidates = ways.of(sender)
         except Exception as exc:
-            # A lazy object that cannot be had, a class that cannot be hashed.
+            # The sender is a lazy object that cannot be evaluated, or of a class that cannot be hashed.
             if any(rule.fails_sender for rule in rules):
                 forbid_commit(exc, alias_of(None, named))
                 raise
@@ -82,14 +91,16 @@ def forwarder(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., Any]
         return None
 
     if known.signal is m2m_changed:
-        return but_fixtures(forward)
+        return without_fixtures(forward)
     if is_incidental(known):
         return harmless(known, forward, is_strict=any(rule.strict for rule in rules))
     return forward
 
 
-def but_fixtures(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """Of relations Django says `raw` from 6.1 on; before, what is sent while a fixture is saved is taken for it."""
+def without_fixtures(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """Leaves out the `m2m_changed` of fixtures. Before Django 6.1 it has no `raw`: then what is sent while a fixture
+    is loaded counts as the fixture's.
+    """
 
     def forward_others(**named: Any) -> Any:
         is_fixture = "raw" not in named and is_loading()
@@ -99,7 +110,7 @@ def but_fixtures(forward: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def delivered(source: Source, sender: object, kwargs: dict[str, Any]) -> Any:
-    """What the sender gets to see of it: nothing, or an answer."""
+    """Encode the event and send it the way its rule says. Answers the sender: None, but for the delivery "ask"."""
     rule = source.rule
     if rule.changes:
         kwargs = with_changes(kwargs)
@@ -110,7 +121,7 @@ def delivered(source: Source, sender: object, kwargs: dict[str, Any]) -> Any:
 
 
 def written(source: Source, template: Template, sender: object, kwargs: dict[str, Any]) -> None:
-    """To the outbox, and not encoded before where that makes no difference."""
+    """Write the event to the outbox: as a snapshot that is encoded just before COMMIT where the template allows it."""
     using, rule = alias_of(sender, kwargs), source.rule
     snapshot = template.snapshot(kwargs)
     if snapshot is not None:
@@ -121,21 +132,21 @@ def written(source: Source, template: Template, sender: object, kwargs: dict[str
 
 
 def with_changes(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The kwargs of a `post_save`, and what was changed."""
+    """The kwargs of a `post_save`, with `changes` added where they are known."""
     instance = kwargs.get("instance")
     changed = changes_of(instance, kwargs.get("update_fields")) if isinstance(instance, Model) else None
     return kwargs if changed is None else {**kwargs, "changes": changed}
 
 
 def encoded_or_counted(source: Source, sender: object, kwargs: Mapping[str, Any]) -> Encoded | None:
-    """None for what cannot be encoded, which is counted and logged; where the rule is strict, the sender is told."""
+    """None for an event that cannot be encoded, which is counted and logged. Where the rule is strict, this raises."""
     try:
         return encoded_from(source, sender, kwargs)
     except Exception as exc:
         if source.rule.fails_sender:
             raise
         if counters.is_news(number := counters.count(counters.ENCODER_FAILED, source.name)):
-            # What somebody else's error says may be a value.
+            # Only the class of other errors: their text may hold a value that must not be logged.
             error = exc if isinstance(exc, EncoderFailed | NotEncodable) else type(exc).__name__
             logger.error("event not sent, %d of this signal so far: %s", number, error)
         return None
@@ -156,7 +167,7 @@ def record_row(row: Callable[[], Row], type: str, using: str) -> None:
 
 
 def is_forbidden_by_a_test(exc: BaseException | None) -> bool:
-    """Whether the database was refused to a test that said it would not use it, by Django or by pytest-django."""
+    """Whether Django or pytest-django refused the database to a test that is not marked to use it."""
     while exc is not None:
         refused = type(exc).__name__ == "DatabaseOperationForbidden"
         if refused or (type(exc) is RuntimeError and "Database access not allowed" in str(exc)):
@@ -171,7 +182,7 @@ def to_broker(encoded: Encoded, rule: Rule, using: str) -> None:
 
 
 def to_handler(encoded: Encoded, rule: Rule, using: str) -> Any:
-    """The one delivery that answers its sender, and does not wait for the transaction: its answer may decide it."""
+    """Ask a handler, now: its answer may decide whether the transaction commits. The only delivery with an answer."""
     event = encoded.event
     return ask.ask(
         event.id, event.type, encoded.routing_key, encoded.body, seconds=rule.timeout, default=rule.on_timeout
@@ -184,7 +195,7 @@ DELIVERIES: Mapping[str, Callable[[Encoded, Rule, str], Any]] = {
 
 
 def is_wanted(rule: Rule, sender: object, kwargs: Mapping[str, Any]) -> bool:
-    """What the rule's predicate says. One that fails forwards, unless the rule is strict: rather one event too many."""
+    """What the rule's `when` says. If it raises, the event is forwarded: one too many is better than one too few."""
     try:
         return bool(import_string(rule.when or "")(sender=sender, **kwargs))
     except Exception as exc:
@@ -195,12 +206,12 @@ def is_wanted(rule: Rule, sender: object, kwargs: Mapping[str, Any]) -> bool:
 
 
 def alias_of(sender: object, kwargs: Mapping[str, Any]) -> str:
-    """The database of the write that the signal tells of; where it cannot be told, the one the outbox is in."""
+    """The database that the signal's write was made to, so that its event goes there too; else the default one."""
     using = kwargs.get("using")
     if isinstance(using, str) and using in connections.settings:
         return using
     for candidate in (kwargs.get("instance"), sender):
         if isinstance(candidate, Model) and isinstance(candidate._state.db, str):
-            # Not where it was read from: that may be a replica. A lazy object has the class of what it stands for.
+            # Not `_state.db`, which may be a replica that it was read from. `__class__` sees through lazy objects.
             return router.db_for_write(candidate.__class__, instance=candidate)
     return DEFAULT_DB_ALIAS
