@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from django.apps import apps
 from django.db.models import Model
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
 from django.dispatch import Signal
@@ -17,6 +16,7 @@ from publisher.events.dispatch import sender_label
 from publisher.offload.stand_in import stand_in_of
 from publisher.profile import last_times
 from publisher.receivers import rules_by_signal, senders_of
+from publisher.relations import is_through
 from publisher.rules import Rule, may_decide
 from publisher.stopwatch import IN_PROCESS, OFFLOADED, runs
 from publisher.wire.routing import routing_key
@@ -107,16 +107,10 @@ def ordered_of(signal: Signal) -> Iterator[str]:
 def is_sent_by(model: type[Model], known: KnownSignal) -> bool:
     """Whether there is anything that sends it. Of the rows behind a many-to-many relation, m2m_changed alone tells."""
     if known.signal is m2m_changed:
-        return model in throughs()
+        return is_through(model)
     if known.module == signals.__name__:
         return tells(model)
     return not model._meta.auto_created or known.signal not in WRITES
-
-
-def throughs() -> set[object]:
-    """The models that many-to-many relations have their rows in."""
-    fields = (field for model in apps.get_models() for field in model._meta.local_many_to_many)
-    return {getattr(field.remote_field, "through", None) for field in fields}
 
 
 def keys_of(known: KnownSignal, rules: tuple[Rule, ...]) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from itertools import chain, islice, repeat
-from typing import Any
 
 from django.apps import apps
 from django.conf import settings
@@ -15,6 +14,7 @@ from publisher.catalogue.sending import user_kwargs
 from publisher.catalogue.signals import taken_by
 from publisher.encoders.models import columns_under, labels_of
 from publisher.encoders.users import advice, undecided
+from publisher.relations import throughs_of
 from publisher.rules import Rule, first_match
 
 # By name: to look for all signals would make each command slower to start.
@@ -79,7 +79,7 @@ def _copies_leaving(rule: Rule, rules: tuple[Rule, ...], label: str) -> Iterator
     for model in _with_what_extends_it(label):
         if any(_deciding(rules, name, model._meta.label_lower) is rule for name in ABOUT_ROWS):
             columns = columns_under(rule, model)
-            hidden = {columns.names[index] for index, _ in columns.hidden}
+            hidden = columns.actions()
             if names := [name for name in COPIES[label] if name in columns.names and name not in hidden]:
                 yield model._meta.label, names
                 if model._meta.label == label:
@@ -101,9 +101,8 @@ def _with_what_extends_it(label: str) -> list[type[Model]]:
 
 def _deciding_about(user: type[Model], rules: tuple[Rule, ...]) -> list[Rule | None]:
     """The rules for what is about a user: its own signals, and those of its many-to-many relations."""
-    related: list[Any] = [relation.remote_field for relation in user._meta.many_to_many]
     own = [_deciding(rules, name, user._meta.label_lower) for name in ABOUT_USERS]
-    return [*own, *(_deciding(rules, RELATED, each.through._meta.label_lower) for each in related)]
+    return [*own, *(_deciding(rules, RELATED, through._meta.label_lower) for through in throughs_of(user))]
 
 
 def _users(rule: Rule, before: tuple[Rule, ...]) -> Iterator[str]:
@@ -132,7 +131,7 @@ def _deciding(rules: tuple[Rule, ...], signal: str, label: str) -> Rule | None:
 def leaving(user: type[Model], rule: Rule) -> list[str]:
     """The fields that leave, with what is done to them first."""
     columns = columns_under(rule, user)
-    hidden = {columns.names[index]: action for index, action in columns.hidden}
+    hidden = columns.actions()
     return [f"{name} ({hidden[name]})" if name in hidden else name for name in columns.names]
 
 

@@ -5,11 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
-from typing import Any
 
 from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning
-from django.db.models import Model
 from django.db.models.signals import ModelSignal, m2m_changed, post_save
 from django.utils.module_loading import import_string
 
@@ -21,6 +19,7 @@ from publisher.checks.keys import check_routing_key
 from publisher.checks.missing_models import missing_model
 from publisher.checks.subjects import check_kwargs_of_key, check_subject
 from publisher.hints import MOST_HINTS, near
+from publisher.relations import is_through, throughs_of
 from publisher.rules import SENDERS_UNLESS_NAMED, UNLESS_NAMED, Rule, is_glob
 from publisher.wire.routing import class_label, text_label
 
@@ -80,8 +79,8 @@ def _check_takes_somebody(rule: Rule, where: str) -> Iterator[CheckMessage]:
     is_of_relations = found == [m2m_changed]
     models = apps.get_models(include_auto_created=True)
     named = [model for model in models if any(fnmatchcase(model._meta.label_lower, each) for each in rule.senders)]
-    through = [relation for model in named for relation in _relations_of(model)]
-    senders = [model for model in named if not is_of_relations or _is_of_a_relation(model)]
+    through = [relation for model in named for relation in throughs_of(model)]
+    senders = [model for model in named if not is_of_relations or is_through(model)]
     if not named or any(rule.takes_sender(model._meta.label_lower) for model in senders):
         return
     hint = "'exclude' takes out all that 'senders' names."
@@ -89,16 +88,6 @@ def _check_takes_somebody(rule: Rule, where: str) -> Iterator[CheckMessage]:
         labels = " or ".join(repr(model._meta.label) for model in through[:MOST_HINTS]) or "the model of a relation"
         hint = f"It is sent by the model of the relation: {labels}."
     yield Warning(f"{where}: {rule.signal!r} is sent by none of 'senders'.", hint=hint, id="publisher.W007")
-
-
-def _relations_of(model: type[Model]) -> list[type[Model]]:
-    """The models that its many-to-many relations go through."""
-    relations: list[Any] = [field.remote_field for field in model._meta.local_many_to_many]
-    return [relation.through for relation in relations]
-
-
-def _is_of_a_relation(model: type[Model]) -> bool:
-    return any(model in _relations_of(each) for each in apps.get_models())
 
 
 def _may_be_class(pattern: str) -> bool:

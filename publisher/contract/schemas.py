@@ -176,7 +176,7 @@ def _old_and_new(columns: Columns) -> Schema:
 
 
 def _value(columns: Columns, name: str) -> Schema:
-    hidden = {columns.names[index]: action for index, action in columns.hidden}
+    hidden = columns.actions()
     if name in hidden:
         return _redacted(hidden[name])
     if name in {value_name for _, value_name in columns.named_values}:

@@ -47,7 +47,7 @@ def leaving(
 ) -> Iterator[tuple[str, "Field[Any, Any]", str | None]]:
     """Of these fields those that may leave, with what is done to the value; the others are noted as dropped."""
     columns = columns_under(rule_of(encoding), model)
-    actions = {columns.names[index]: action for index, action in columns.hidden}
+    actions = columns.actions()
     for name in names:
         if name in columns.dropped:
             encoding.types[f"{path}.{name}"] = DROPPED

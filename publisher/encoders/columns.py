@@ -119,6 +119,10 @@ class Columns:
             fields[name] = fields[name].name
         return fields
 
+    def actions(self) -> dict[str, str]:
+        """By name what is done to the columns that leave masked or hashed."""
+        return {self.names[index]: action for index, action in self.hidden}
+
     def field(self, name: str) -> "Field[Any, Any]":
         return self._fields[name]
 
@@ -134,7 +138,7 @@ class Columns:
         encoding.types.update((f"{path}.fields.{name}", DROPPED) for name in self.dropped)
         encoding.types[f"{path}.fields"] = PARTIAL
         encoding.types.update(self._hidden_tags(path))
-        hidden = {self.names[index]: action for index, action in self.hidden}
+        hidden = self.actions()
         fields = {}
         for name, attname in zip(self.names, self.attnames, strict=True):
             if attname not in values:
@@ -152,7 +156,7 @@ class Columns:
         return fields
 
     def _hidden_tags(self, path: str) -> dict[str, str]:
-        return {f"{path}.fields.{self.names[index]}": TAGS[action] for index, action in self.hidden}
+        return {f"{path}.fields.{name}": TAGS[action] for name, action in self.actions().items()}
 
     def _shape(self, path: str, row: list[Any]) -> Shape:
         named = [(name, f"{path}.fields.{name}", type(value)) for name, value in zip(self.names, row, strict=True)]
