@@ -1,1 +1,1 @@
-"""Signals out: rules, encoding, the outbox and the relay."""
+"""Sends signals out of the process: the rules, the encoders, the outbox and the relay."""

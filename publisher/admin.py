@@ -1,6 +1,6 @@
-"""The outbox's tables, to be looked at; parked events can be sent again or discarded, as by `manage.py outbox`.
+"""Shows the outbox's tables. Parked events can be sent again or discarded, as with `manage.py outbox`.
 
-Only those of the default database: `manage.py outbox --database ALIAS` has the others.
+The admin shows the default database only; `manage.py outbox --database ALIAS` shows the others.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SHOWN_CHARACTERS = 20_000
 
 
 class LookOnly(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Rows that the processes write, and nobody else; seen by whoever may view the model."""
+    """Read-only, since the bridge's processes write these rows. Whoever may view the model sees them."""
 
     list_per_page = 50
     show_full_result_count = False
@@ -38,7 +38,7 @@ class LookOnly(admin.ModelAdmin):  # type: ignore[type-arg]
 
 class WithPayload(LookOnly):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        # A list shows no payloads, which may be large; the page of one row fetches its own.
+        # The list shows no payloads, which may be large. The page of a single row fetches its own.
         return super().get_queryset(request).defer("body")
 
     @admin.display(description="payload")
@@ -67,10 +67,10 @@ class ParkedEventAdmin(WithPayload):
 
     @admin.action(description="Put back into the outbox", permissions=["retry"])
     def retry(self, request: HttpRequest, rows: QuerySet[ParkedEvent]) -> None:
-        # Imported now: the admin is imported by every process of a site.
+        # Not at the top: every process of a site imports the admin, and few of them need this.
         from publisher.outbox.parked import parked
 
-        # They were looked at where rows are read, which may be a replica.
+        # `rows` come from the database for reads, which may be a replica.
         using = router.db_for_write(ParkedEvent)
         count = parked(using).filter(pk__in=rows.using(using).values("pk")).put_back()
         self.message_user(request, f"{count} put back into the outbox.", messages.SUCCESS)
@@ -96,7 +96,7 @@ def _has(request: HttpRequest, verb: str) -> bool:
 
 
 def readable(body: bytes) -> str:
-    """No more of it than a page can show."""
+    """An event's body as indented JSON, cut to what a page can show."""
     text = _text_of(body)
     if len(text) <= SHOWN_CHARACTERS:
         return text

@@ -1,4 +1,4 @@
-"""Whether what cannot be undone is meant: asked on a terminal, as Django's `flush` does."""
+"""Asks for confirmation before a command does what cannot be undone, as Django's `flush` does."""
 
 import sys
 from argparse import ArgumentParser
@@ -12,17 +12,17 @@ def add_no_input(parser: ArgumentParser) -> None:
         "--noinput",
         action="store_false",
         dest="interactive",
-        help="ask nothing; nothing is asked anyway where the input is no terminal",
+        help="do not ask for confirmation (without a terminal, nothing is asked anyway)",
     )
 
 
 def asks(*, interactive: bool) -> bool:
-    """A script that reads no answer has decided."""
+    """Whether there is somebody to ask: a script cannot answer, and is taken to mean what it says."""
     return interactive and sys.stdin is not None and sys.stdin.isatty()
 
 
 def is_agreed(count: int, kind: str, stderr: OutputWrapper) -> bool:
-    """Asks it once. The question is on stderr: stdout is for what is done."""
+    """Ask once, on stderr: stdout is for the results."""
     stderr.write(f"Discard {count} {kind}{'' if count == 1 else 's'} for good? [y/N] ", str, ending="")
     stderr.flush()
     try:

@@ -1,4 +1,4 @@
-"""The file that a process touches as long as it turns: what an orchestrator looks at."""
+"""The `--alive-file` that a process touches while it works, so that an orchestrator can tell whether it hangs."""
 
 import logging
 import time
@@ -7,15 +7,16 @@ from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
-# It is touched every second; while the broker is waited for, once an attempt, which may take 19.
+# When the process counts as stuck. The file is touched every second; while the process tries to connect to the broker,
+# once for each attempt, which may take 19 seconds.
 ALIVE_SECONDS = 60.0
 TOUCH_SECONDS = 1.0
 
 
 class AliveFile:
-    """Touched at most once a second, however often it is asked for. Without a path there is none.
+    """`touch` may be called at any rate: the file is touched once a second. Without a path, nothing is.
 
-    Where it cannot be touched any more, that is logged, once: whoever looks at it will say that the process is stuck.
+    A failure is logged once: whoever checks the file will take the process for stuck.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -40,7 +41,10 @@ class AliveFile:
 
 
 def problem_with(path: Path, what: str) -> str | None:
-    """Why the process that touches this file does not turn. It looks at nothing that a restart would not mend."""
+    """Why the process that touches this file seems to hang; None if it does not.
+
+    The broker and the database are not looked at: a restart would not bring them back.
+    """
     try:
         age = time.time() - path.stat().st_mtime
     except FileNotFoundError as exc:
@@ -51,7 +55,7 @@ def problem_with(path: Path, what: str) -> str | None:
 
 
 def cannot_touch(path: Path | None) -> str | None:
-    """Asked before anything begins: a process that cannot touch its file would end at its first turn."""
+    """Why the file cannot be touched, to be told before the process starts; None if it can."""
     try:
         if path is not None:
             path.touch()
@@ -61,7 +65,10 @@ def cannot_touch(path: Path | None) -> str | None:
 
 
 def take_away(path: Path | None) -> None:
-    """At an end: a file that is young would say that the process turns. One that holds anything is no such file."""
+    """Delete the file when the process ends, or it would count as alive for another minute.
+
+    Not a file with content: the path may be a mistake.
+    """
     with suppress(OSError):
         if path is not None and path.is_file() and not path.stat().st_size:
             path.unlink()

@@ -29,7 +29,7 @@ class PublisherConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # No more than a process needs that forwards nothing: the rest is imported with the first event, or check.
+        # Only what a process needs that forwards nothing. The rest is imported with the first event or check.
         from publisher import conf, receivers
         from publisher.startup import register_checks, when_ready
         from publisher.wire.late import when_needed
@@ -37,7 +37,7 @@ class PublisherConfig(AppConfig):
         when_needed("publisher.encoders.discovery.load_encoders")
         register_checks(CHECKS)
         register_checks(DEPLOY_CHECKS, deploy=True)
-        # Not now: the apps that follow may make signals, and connect receivers, in their own `ready()`.
+        # Not yet: later apps may define signals and connect receivers in their own `ready()`.
         when_ready(receivers.connect)
         if conf.offload():
             when_ready(import_module(OFFLOAD).connect)
@@ -45,7 +45,7 @@ class PublisherConfig(AppConfig):
 
 
 def reconnect(*, setting: str, **kwargs: Any) -> None:
-    """Rules are read when they are used: `override_settings` takes effect at once."""
+    """Connect anew when the setting changes, so that `override_settings` takes effect at once."""
     from publisher import conf, receivers
 
     if setting == "SIGNAL_BRIDGE":

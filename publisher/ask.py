@@ -1,7 +1,7 @@
-"""`delivery: "ask"`: the sender waits for a handler's answer, for so long and no longer.
+"""`delivery: "ask"`: the sender waits for a handler's answer, for a limited time.
 
-One connection per process, with a thread of its own, both made when the first question comes, in the process that it
-comes in (so after any fork). Threads share it: each leaves its question there and waits for its own answer.
+A process has one connection for questions, in a thread of its own (`ask_thread.py`). Both start with the first
+question, so after any fork. A thread that asks leaves its question there and waits for the answer.
 """
 
 import atexit
@@ -24,12 +24,12 @@ logger = logging.getLogger(__name__)
 
 END_SECONDS = 2.0
 ANSWERED, LATE, AWAY, UNROUTABLE, FAILED, PAUSED = "answered", "late", "away", "unroutable", "failed", "paused"
-# Those that tell that asking again at once is of no use.
+# Outcomes after which other questions are likely to fail too.
 BLOWING = frozenset((LATE, AWAY))
 
 
 class Asked(NamedTuple):
-    """A question on its way: what the line needs of it, and where its sender waits."""
+    """A question on its way, with the slot in which its sender waits."""
 
     id: str
     type: str
@@ -40,7 +40,7 @@ class Asked(NamedTuple):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """What a handler sends back; `error` is why it has no answer."""
+    """What a handler sends back: its answer, or in `error` why there is none."""
 
     answer: Any = None
     types: dict[str, str] = {}
@@ -48,7 +48,7 @@ class Reply(msgspec.Struct, frozen=True):
 
     @property
     def value(self) -> Any:
-        """The answer in its types. A decoder may raise anything, given what it was not made for."""
+        """The decoded answer. May raise anything, since a decoder may."""
         return codec.decode(self.answer, self.types, "answer")
 
 
@@ -56,12 +56,12 @@ _replies = msgspec.json.Decoder(Reply)
 
 
 def reply_in(body: bytes) -> Reply:
-    """Raises ValueError where the body is none."""
+    """Raises ValueError where the body is no reply."""
     return _replies.decode(body)
 
 
 class Slot:
-    """Where one thread waits. A lock is the quickest thing that can be waited for with a limit."""
+    """Where a thread waits for its answer. It waits for a lock, the fastest thing that has a timeout."""
 
     __slots__ = ("_lock", "outcome", "value")
 
@@ -72,8 +72,8 @@ class Slot:
         self._lock.acquire()
 
     def fill(self, outcome: str, value: Any = None) -> None:
-        """From the line's thread; each is filled once, since it is taken out of `pending` for it."""
-        # In this order: whoever gave up waiting just now may look meanwhile.
+        """Called by the line's thread, once: it takes the slot out of `pending` first."""
+        # The value first: the waiting thread may time out just now, and then looks at the outcome without the lock.
         self.value = value
         self.outcome = outcome
         self._lock.release()
@@ -83,7 +83,7 @@ class Slot:
 
 
 class Line:
-    """Between the threads that ask and the one that talks to the broker."""
+    """The queue between the threads that ask and the thread that talks to the broker."""
 
     def __init__(self) -> None:
         self.waiting: deque[Asked] = deque()
@@ -96,7 +96,7 @@ class Line:
         self._thread.start()
 
     def ask(self, asked: Asked, seconds: float) -> None:
-        """Returns when the slot is filled, or the time is over."""
+        """Returns when the slot is filled, or after `seconds`."""
         self.pending[asked.id] = asked.slot
         self.waiting.append(asked)
         self.wake()
@@ -104,13 +104,13 @@ class Line:
         self.pending.pop(asked.id, None)
 
     def settle(self, id: str, outcome: str, value: Any = None) -> None:
-        """An answer that comes too late finds nobody, and is dropped."""
+        """Give a waiting thread its outcome. An answer that comes too late finds no slot and is dropped."""
         slot = self.pending.pop(id, None)
         if slot is not None:
             slot.fill(outcome, value)
 
     def settle_all(self, outcome: str) -> None:
-        """Nobody of those who wait will be answered."""
+        """Give all waiting threads this outcome: they will get no answers."""
         self.waiting.clear()
         for id in list(self.pending):
             self.settle(id, outcome)
@@ -129,7 +129,7 @@ class Line:
         self.settle(id, FAILED)
 
     def doubt(self) -> None:
-        """The connection may be dead, and nobody has said so: where the broker does not answer, another is made."""
+        """Have the connection tested, since it may be dead without having been closed."""
         self.is_doubtful = True
         self.wake()
 
@@ -139,14 +139,14 @@ class Line:
         self._thread.join(END_SECONDS)
 
     def _talk(self) -> None:
-        # Not at the top: a web process that asks nothing does not import pika.
+        # Not at the top: a web process that never asks does not import pika.
         from publisher.ask_thread import talk
 
         talk(self)
 
 
 class Desk:
-    """What a process knows of its questions: the line, what became of them, and which are not worth asking now."""
+    """The questions of one process: its line, and for each signal a fuse that stops asking while nobody answers."""
 
     def __init__(self) -> None:
         self._line: Line | None = None
@@ -190,7 +190,7 @@ class Desk:
             return self._line
 
     def _default(self, type: str, outcome: str, default: Any) -> Any:
-        """It is said so, though not each time."""
+        """The default, logged now and then with the reason."""
         if counters.is_news(number := counters.count(counters.ASKED + outcome, type)):
             logger.warning("no answer signal=%s reason=%s, answered with on_timeout (%d so far)", type, outcome, number)
         return default
@@ -201,7 +201,7 @@ _desk = Desk()
 
 @contextmanager
 def at_desk(desk: Desk) -> Iterator[None]:
-    """Questions of this process are asked there meanwhile."""
+    """Have this desk handle all questions of the process inside the block."""
     global _desk
     before, _desk = _desk, desk
     try:
@@ -215,7 +215,7 @@ def ask(id: str, type: str, routing_key: str, body: bytes, *, seconds: float, de
 
 
 def _forget() -> None:
-    """In a forked child: the thread stayed behind, and the connection is the parent's."""
+    """Start anew in a forked child, which has a copy of the parent's connection, but not its thread."""
     global _desk
     abandoned, _desk = _desk, Desk()
     if abandoned._line is not None:

@@ -1,4 +1,4 @@
-"""The thread behind asking: connects when there is a question, and again only when there is another."""
+"""The thread that sends questions and gets answers. It connects when there is a question to send."""
 
 import logging
 from contextlib import closing
@@ -14,12 +14,12 @@ from publisher.wire.topology import ask_exchange, asking
 logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 5.0
-# So long a broker may take to give a sign of life. Questions wait meanwhile.
+# How long the broker may take to prove that it is alive. Questions wait meanwhile.
 ALIVE_SECONDS = 0.5
 
 
 def talk(line: Line) -> None:
-    """Runs until the line is closed."""
+    """Serve the line until it is closed."""
     with closing(Loop()) as loop:
         while not line.stop.is_set():
             line.news.wait()
@@ -32,11 +32,11 @@ def talk(line: Line) -> None:
             except (BrokerUnavailable, BrokerRefused) as exc:
                 logger.warning("nobody can be asked: %s", exc)
             except Exception:
-                # Without this thread, every question would wait for its whole time.
+                # The thread must go on: without it, every question would time out.
                 logger.exception("asking failed")
             finally:
                 line.wake = line.news.set
-                # What was asked over that connection can have no answer any more.
+                # Answers come over the connection that asked, which is gone.
                 line.settle_all(AWAY)
 
 

@@ -19,11 +19,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
 _made_atomic: dict[type[Model], Any] = {}
-# What `DeserializedObject.save` was, while it is another.
+# The original `DeserializedObject.save`, while it is replaced.
 _save_loaded: list[Any] = []
 _is_loading: ContextVar[bool] = ContextVar("signal_bridge_is_loading", default=False)
 _INHERITED = object()
-# What a receiver may have done to the transaction of a save, and what to do about it.
+# How a receiver can make a save's transaction roll back without an exception: what it did, and what to do about it.
 CAUGHT = (
     "caught an error of the database",
     "Wrap what may fail in the receiver in transaction.atomic().",
@@ -32,27 +32,27 @@ CLOSED = (
     "closed the connection to the database",
     "Leave it open in receivers: connections.close_all() belongs into transaction.on_commit().",
 )
-# Saves within a transaction are many: one for all of them.
+# One object for all saves that are in a transaction already.
 _NOTHING = nullcontext()
 
 
 def in_transaction(using: str) -> AbstractContextManager[None]:
-    """One of its own where none is open. Inside one nothing changes: not even what an exception does to it."""
+    """Open a transaction, unless one is open: then this does nothing, also for an exception."""
     return _NOTHING if is_open(connections[using]) else transaction.atomic(using=using)
 
 
 def is_open(connection: BaseDatabaseWrapper) -> bool:
-    """Whether a transaction is. Connects to a database that was not asked for anything yet."""
+    """Whether a transaction is open. May connect to the database to find out."""
     return connection.in_atomic_block or not connection.get_autocommit()
 
 
 def is_open_already(connection: BaseDatabaseWrapper) -> bool:
-    """The same without connecting, where no connection is there: what needs no database must not wait for one."""
+    """The same, without connecting: for what does not need the database and must not wait for it."""
     return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
 
 
 def commit_each_statement(using: str) -> None:
-    """In a process of the bridge's own, also where DATABASES says `"AUTOCOMMIT": False`."""
+    """Turn autocommit on, in the bridge's own processes, even where DATABASES has `"AUTOCOMMIT": False`."""
     connection = connections[using]
     if not connection.in_atomic_block and not connection.get_autocommit():
         connection.set_autocommit(True)
@@ -81,7 +81,10 @@ def make_saves_atomic(model: type[Model]) -> None:
 
 @contextmanager
 def _own_transaction(using: str, model: type[Model]) -> Iterator[None]:
-    """Raises TransactionManagementError for what Django, in a block that is not its caller's, rolls back in silence."""
+    """A transaction around a save. Raises TransactionManagementError where Django would roll it back silently.
+
+    The caller has not opened this transaction, and would believe that the row was saved.
+    """
     with transaction.atomic(using=using):
         yield
         if transaction.get_rollback(using=using):
@@ -93,9 +96,9 @@ def _own_transaction(using: str, model: type[Model]) -> Iterator[None]:
 
 
 def watch_loading() -> None:
-    """The same around the save of a deserialized object, as of a fixture: it calls what `Model` has, not its model.
+    """Do the same for objects that are loaded from fixtures: their save calls `Model.save_base`, not their own model's.
 
-    Meanwhile `is_loading()` is true.
+    `is_loading()` is true during such a save.
 
     https://github.com/django/django/blob/5.2/django/core/serializers/base.py `DeserializedObject.save`
     """
@@ -120,7 +123,7 @@ def watch_loading() -> None:
 
 
 def is_loading() -> bool:
-    """Whether a deserialized object is being saved."""
+    """Whether an object from a fixture is being saved."""
     return _is_loading.get()
 
 

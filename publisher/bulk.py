@@ -1,6 +1,6 @@
 """A manager whose `bulk_create`, `bulk_update`, `update` and `delete` send signals too: see `publisher.signals`.
 
-Where nobody listens for the model, each method is Django's own and costs what it did.
+Where a signal has no receiver for the model, the method is Django's own and costs the same.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ class Keys(list[Any]):
 
 
 class Values(dict[str, Any]):
-    """What `update()` was given for the fields of `model`, by their names. A value may be an expression."""
+    """The arguments of an `update()` of `model`, by field name. A value may be an expression."""
 
     def __init__(self, model: type[Model], given: Mapping[str, Any]) -> None:
         meta = model._meta
@@ -35,9 +35,10 @@ class Values(dict[str, Any]):
 
 
 class SignalQuerySet(models.QuerySet[Any]):
-    """Sends a signal for each write that Django sends none of, in its transaction."""
+    """Sends a signal, in the write's transaction, for each write that Django sends none for."""
 
-    # Within a write that tells of itself, Django calls `update` and `_raw_delete` on querysets made of this one.
+    # Whether this queryset is inside a write that sends a signal. There Django calls `update` and `_raw_delete` on its
+    # clones, which must not send another one.
     _is_telling = False
 
     def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
@@ -48,7 +49,7 @@ class SignalQuerySet(models.QuerySet[Any]):
         with self._writing() as using:
             made = super().bulk_create(given, *args, **kwargs)
             conflicts = _conflicts(*args, **kwargs)
-            # An object that named its key may have changed a row with another one, or none.
+            # With conflicts, an object that had a key may have changed a row with another key, or no row at all.
             is_known = conflicts is None or (conflicts == "update" and not had_keys)
             keys = [each.pk for each in made] if is_known and all(map(_has_key, made)) else None
             self._tell(bulk_created, keys, len(made), using, conflicts=conflicts)
@@ -56,7 +57,7 @@ class SignalQuerySet(models.QuerySet[Any]):
 
     def bulk_update(self, objs: Iterable[Any], fields: Iterable[str], *args: Any, **kwargs: Any) -> int:
         if not bulk_updated.has_listeners(self.model):
-            # Else its batches would be told of as updates, with all their values.
+            # So that its batches are not sent as updates, with all their values.
             with self._writing():
                 return super().bulk_update(objs, fields, *args, **kwargs)
         given, names = tuple(objs), list(fields)
@@ -83,11 +84,11 @@ class SignalQuerySet(models.QuerySet[Any]):
             self._tell(queryset_deleted, keys, by_model.get(self.model._meta.label, 0), using)
         return deleted, by_model
 
-    # As Django's own: `Model.objects.delete()` must not be there.
+    # As in Django: the manager must not have `delete()`.
     delete.queryset_only = True  # type: ignore[attr-defined]
 
     def _raw_delete(self, using: str | None) -> int:
-        """Rows that Django deletes without loading them, as it does those that refer to deleted ones."""
+        """Deletes rows without loading them; Django does so for rows that refer to deleted ones, where it can."""
         if not self._tells(queryset_deleted):
             return super()._raw_delete(using)
         alias = using or self.db
@@ -103,13 +104,13 @@ class SignalQuerySet(models.QuerySet[Any]):
         return clone
 
     def _tells(self, signal: Signal) -> bool:
-        """What Django refuses of a slice or a union, it refuses before anything is read."""
+        """Whether to send this signal. Not for a slice or a union, which Django refuses to update or delete."""
         is_refused = self.query.is_sliced or self.query.combinator
         return not self._is_telling and not is_refused and signal.has_listeners(self.model)
 
     @contextmanager
     def _writing(self) -> Iterator[str]:
-        """In one transaction, on the alias that is yielded."""
+        """A transaction on the database to write to, whose alias is yielded."""
         self._for_write = True
         before, self._is_telling = self._is_telling, True
         try:
@@ -119,7 +120,7 @@ class SignalQuerySet(models.QuerySet[Any]):
             self._is_telling = before
 
     def _first_keys(self, using: str) -> list[Any]:
-        """One more than are told, which says that there are more."""
+        """The first keys, one more than are sent: so it is known whether there are more."""
         return list(self._chain().using(using).order_by().values_list("pk", flat=True)[: MOST_KEYS + 1])  # type: ignore[attr-defined]
 
     def _tell(self, signal: Signal, keys: Sequence[Any] | None, count: int, using: str, **more: Any) -> None:
@@ -131,7 +132,7 @@ class SignalQuerySet(models.QuerySet[Any]):
 
 
 def _has_key(instance: Model) -> bool:
-    # A composite key is a tuple, of None until they are known.
+    # A composite key is a tuple, with None for each part that is not known yet.
     key = instance.pk
     return None not in key if isinstance(key, tuple) else key is not None
 
@@ -139,7 +140,7 @@ def _has_key(instance: Model) -> bool:
 def _conflicts(
     batch_size: int | None = None, ignore_conflicts: bool = False, update_conflicts: bool = False, *_: Any, **__: Any
 ) -> str | None:
-    """What becomes of conflicts, by the arguments of `bulk_create`."""
+    """What `bulk_create` does on a conflict, by its arguments."""
     return "ignore" if ignore_conflicts else "update" if update_conflicts else None
 
 

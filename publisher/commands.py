@@ -1,4 +1,4 @@
-"""What the bridge's commands have in common: their exit codes, and an end that may come before the beginning."""
+"""Base classes of the bridge's commands."""
 
 import signal
 from typing import Any
@@ -10,7 +10,7 @@ from publisher.wire.stopping import STOPPING, end_before_it_begins
 
 
 class BridgeCommand(BaseCommand):
-    """Ends with 78 where a system check fails: settings that a supervisor need not try again."""
+    """Ends with 78 where a system check fails: a supervisor need not restart it until the settings are corrected."""
 
     def check(self, *args: Any, **kwargs: Any) -> None:
         try:
@@ -21,7 +21,7 @@ class BridgeCommand(BaseCommand):
 
 
 class LongCommand(BridgeCommand):
-    """Runs until it is told to end, and ends with 0 also where that is told before it runs."""
+    """Runs until it gets SIGTERM or SIGINT, and ends with 0, also when the signal comes while Django still starts."""
 
     def run_from_argv(self, argv: list[str]) -> None:
         for number in STOPPING:

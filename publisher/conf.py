@@ -33,7 +33,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 def given() -> dict[str, Any]:
-    """The dict as the project wrote it; empty when it is missing or no dict (the checks tell)."""
+    """The dict as the project wrote it. Empty when it is missing or no dict, which a system check reports."""
     value = getattr(settings, "SIGNAL_BRIDGE", None)
     return value if isinstance(value, dict) else {}
 
@@ -51,7 +51,7 @@ def exchange() -> str:
 
 
 def service() -> str:
-    """Names this service's queues, and the source of its events."""
+    """The name that this service's queues begin with, and the source of its events."""
     return str(setting("SERVICE"))
 
 
@@ -61,78 +61,78 @@ def source() -> str:
 
 
 def rules() -> tuple[Rule, ...]:
-    """The entries of FORWARD that can be read, in order; the checks name those that cannot."""
+    """The entries of FORWARD, in order. A system check reports those that cannot be read."""
     return rules_from(setting("FORWARD"), redact=redact(), strict=is_strict(), unroutable=unroutable())
 
 
 def redact() -> Redact:
-    """What becomes of values by their names, in all rules; where it cannot be read (a check tells), all is dropped."""
+    """What becomes of values because of their names, in all rules. While REDACT cannot be read, all are dropped."""
     try:
         return redact_from(setting("REDACT"))
     except (TypeError, ValueError):
-        # Not nothing: what it meant to hide would leave.
+        # A system check reports it. Until then, what it was meant to hide must not leave.
         return ALL_DROPPED
 
 
 def is_redact_read() -> bool:
-    """Whether REDACT can be read: until then, that all is dropped tells nothing of a name."""
+    """Whether REDACT can be read. If not, everything is dropped, which says nothing about a particular name."""
     return redact() is not ALL_DROPPED
 
 
 def offload() -> tuple[OffloadEntry, ...]:
-    """The entries of OFFLOAD that can be read, in order; the checks name those that cannot."""
+    """The entries of OFFLOAD, in order. A system check reports those that cannot be read."""
     entries = setting("OFFLOAD")
     if not entries:
         return ()
-    # A site without any starts sooner.
+    # Not at the top: a site without OFFLOAD starts sooner without it.
     from publisher.offload_entry import offload_entries_from
 
     return offload_entries_from(entries)
 
 
 def is_strict() -> bool:
-    """Whether what cannot be encoded is an error, in the rules that do not say so themselves."""
+    """Whether an event that cannot be made is an error, for rules without `strict`."""
     return setting("STRICT") is True
 
 
 def unroutable() -> str | None:
-    """What becomes of an event that no queue is bound for, where its rule does not say; None leaves it to the relay."""
+    """What becomes of an event that no queue is bound for, for rules without `unroutable`. None: the relay decides."""
     value = setting("UNROUTABLE")
     return value if value in UNROUTABLES else None
 
 
 def shards() -> int:
-    """Into how many parts, by hash of the partitionkey, the outbox is divided among relays."""
+    """Into how many parts the outbox is divided among relays, by a hash of the partitionkey."""
     return int(setting("SHARDS"))
 
 
 def forwards_raw() -> bool:
-    """Whether what fixtures load (`raw=True`) is forwarded."""
+    """Whether signals that are sent while a fixture is loaded (`raw=True`) are forwarded."""
     return bool(setting("FORWARD_RAW"))
 
 
 def inbox_days() -> float:
-    """How long handled events are remembered, to be known when they come again."""
+    """For how many days the ids of handled events are kept, to recognise an event that is delivered again."""
     return float(setting("INBOX_DAYS"))
 
 
 def max_hops() -> int:
-    """After how many events that caused each other the next one is a dead letter: it goes in a circle."""
+    """How many events may cause each other in a row. The next one is a dead letter: handlers go in a circle."""
     return int(setting("MAX_HOPS"))
 
 
 def management_url() -> str:
-    """Where RabbitMQ's console is, for what AMQP cannot tell; empty when it is not given."""
+    """The URL of RabbitMQ's management API, which knows more than AMQP can ask for; empty when it is not given."""
     return str(setting("MANAGEMENT_URL") or "")
 
 
 def on_failure() -> str | None:
-    """The dotted path of a function that is told what handlers raise."""
+    """The dotted path of a function that is called when a handler fails."""
     path = setting("ON_FAILURE")
     return str(path) if path else None
 
 
 def handler_modules() -> tuple[str, ...]:
-    """Modules with handlers, beside the `consumers.py` of each installed app; none where it is no list."""
+    """Modules with handlers, in addition to the `consumers.py` of each installed app."""
     names = setting("HANDLERS")
     return tuple(names) if isinstance(names, list | tuple) else ()

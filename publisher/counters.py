@@ -1,4 +1,4 @@
-"""What this process counted since it began: what was not forwarded as it was, and what was asked."""
+"""Counts, since the process started, what could not be forwarded as it was, and what became of questions."""
 
 from collections import Counter
 from threading import Lock
@@ -8,12 +8,12 @@ ENCODER_FAILED = "encoder failed"
 KEY_NOT_FORMED = "key not formed"
 NOT_WRITTEN = "not written"
 NOT_OFFLOADED = "not offloaded"
-# By its routing key: of what is delivered directly, and in a relay, of what it dropped.
+# Counted by routing key: events that are delivered directly; in a relay, events that it dropped.
 UNROUTABLE = "unroutable"
-# What became of a question is said beside it: "asked: late".
+# The outcome follows: "asked: late".
 ASKED = "asked: "
 
-# Keys that are made of values are without end: beyond so many, all are counted together.
+# Routing keys may be made of values, so their number is unlimited: beyond this many, the others share one count.
 MOST = 10_000
 OTHERS = "others"
 
@@ -22,7 +22,7 @@ _lock = Lock()
 
 
 def count(what: str, about: str) -> int:
-    """One more; how many there are now. `about` is a type's dotted path, a signal's, or a key."""
+    """Count one more, and return the new count. `about` is the dotted path of a type or a signal, or a routing key."""
     with _lock:
         is_room = len(_counts) < MOST or (what, about) in _counts
         counted = (what, about if is_room else OTHERS)
@@ -31,7 +31,7 @@ def count(what: str, about: str) -> int:
 
 
 def counts() -> dict[tuple[str, str], int]:
-    """By what was counted, and about what: for a project's own metrics."""
+    """All counts, by (what, about): for a project's own metrics."""
     with _lock:
         return dict(_counts)
 
@@ -42,7 +42,7 @@ def reset() -> None:
 
 
 def is_news(number: int) -> bool:
-    """Whether to log it: the first time, and at 10, 100, 1000 and so on.
+    """Whether to log a count: 1, 10, 100, 1000 and so on.
 
     >>> [number for number in range(1, 101) if is_news(number)]
     [1, 10, 100]

@@ -1,7 +1,7 @@
 """`delivery: "direct"`: from the web process to the broker, at most once, and never in the request's way.
 
-Events wait in a bounded buffer for one background thread, which is started when the first comes, in the process that it
-comes in (so after any fork). What does not fit, or is left when the process ends, is dropped, counted and logged.
+Events wait in a bounded buffer for one background thread (`direct_thread.py`). It starts with the first event, so after
+any fork. Events that do not fit, or are left when the process ends, are dropped, counted and logged.
 """
 
 import atexit
@@ -24,7 +24,7 @@ END_SECONDS = 2.0
 
 
 class DirectEvent(NamedTuple):
-    """What is published of an event that never was in an outbox."""
+    """What is published of an event that is not in an outbox."""
 
     message_id: str
     type: str
@@ -33,7 +33,7 @@ class DirectEvent(NamedTuple):
 
 
 class Buffer:
-    """Between the threads that send signals and the one that publishes. `in_flight` is the latter's to set."""
+    """The queue between the threads that send signals and the one that publishes, which also sets `in_flight`."""
 
     def __init__(self, most: int = BUFFER_EVENTS, most_bytes: int = BUFFER_BYTES) -> None:
         self.most = most
@@ -50,7 +50,7 @@ class Buffer:
         self._start()
 
     def _start(self) -> None:
-        """With the next event, where there is no room for a thread now. What waits, waits for that."""
+        """Start the thread. Where none can be started now, the next event tries again, and the events wait."""
         thread = threading.Thread(target=self._publish, name="signal-bridge-direct", daemon=True)
         try:
             thread.start()
@@ -74,7 +74,7 @@ class Buffer:
             self.news.set()
 
     def _why_not(self, size: int) -> str | None:
-        """Why an event of so many bytes has no place here."""
+        """Why an event of this many bytes must be dropped; None if there is room for it."""
         if self.stop.is_set():
             return "the process has ended its direct delivery"
         if size > self.most_bytes:
@@ -86,27 +86,27 @@ class Buffer:
         return None
 
     def take(self) -> DirectEvent:
-        """The one that has waited longest. Raises IndexError when none waits."""
+        """Remove and return the event that has waited longest. Raises IndexError when none waits."""
         with self._lock:
             event = self.waiting.popleft()
             self._bytes -= len(event.body)
             return event
 
     def put_back(self, events: Sequence[DirectEvent]) -> None:
-        """First in line again, in their order, and whether or not there is room."""
+        """Put these events back at the front, in their order, even where the buffer is full."""
         with self._lock:
             self.waiting.extendleft(reversed(events))
             self._bytes += sum(len(event.body) for event in events)
 
     def drop(self, count: int, reason: str, *, last: bool = False) -> None:
-        """Count them, and say so, though not for each."""
+        """Count dropped events, and log that now and then."""
         self.dropped += count
         if last or time.monotonic() - self._logged_at > LOG_SECONDS:
             self._logged_at = time.monotonic()
             logger.warning("direct events dropped=%d so far: %s", self.dropped, reason)
 
     def close(self) -> None:
-        """Publish what is left, as far as two seconds allow."""
+        """Publish what is left, for at most two seconds."""
         with self._lock:
             self.stop.set()
         self.news.set()
@@ -117,7 +117,7 @@ class Buffer:
             self.drop(left, "the process ended", last=True)
 
     def _publish(self) -> None:
-        # Not at the top: a web process that sends nothing directly does not import pika.
+        # Not at the top: a web process that delivers nothing directly does not import pika.
         from publisher.direct_thread import publish
 
         publish(self)
@@ -128,12 +128,12 @@ _lock = threading.Lock()
 
 
 def send(event: DirectEvent, using: str) -> None:
-    """Publish once the transaction on `using` committed, or now when there is none."""
+    """Publish when the transaction on `using` commits, or now when there is none."""
     after_commit(lambda: buffer().put(event), using)
 
 
 def buffer() -> Buffer:
-    """This process's own, with its thread."""
+    """The buffer of this process, with its thread."""
     global _buffer
     with _lock:
         if _buffer is None:
@@ -143,7 +143,7 @@ def buffer() -> Buffer:
 
 
 def _forget() -> None:
-    """In a forked child: the thread stayed behind, and what waited there is the parent's to send."""
+    """Start anew in a forked child: it does not have the thread, and the parent sends the events that waited."""
     global _buffer, _lock
     if _buffer is not None:
         atexit.unregister(_buffer.close)

@@ -1,4 +1,4 @@
-"""The thread behind direct delivery: from the buffer to the exchange, with confirms."""
+"""The thread behind direct delivery: it publishes what is in the buffer, with confirms."""
 
 import logging
 from contextlib import closing
@@ -20,13 +20,13 @@ BUSY_SECONDS = 0.05
 
 
 def publish(buffer: Buffer) -> None:
-    """Runs until the buffer is closed and empty. What was in flight when the broker went away is dropped."""
+    """Publish until the buffer is closed and empty. Events in flight are dropped when the broker goes away."""
     while True:
         try:
             with closing(Loop()) as loop:
                 return _publish(buffer, loop)
         except Exception as exc:
-            # Without this thread, nothing would be delivered directly any more.
+            # The thread must go on: without it, nothing would be delivered directly any more.
             logger.exception("direct delivery failed")
             _drop_in_flight(buffer, exc)
             if buffer.stop.wait(IDLE_SECONDS):
@@ -63,7 +63,7 @@ def _drop_in_flight(buffer: Buffer, reason: Exception) -> None:
 
 
 def _serve(buffer: Buffer, sender: Sender[DirectEvent]) -> None:
-    """Until all is done, or the broker refuses an event and closes the channel."""
+    """Publish until the buffer is closed and empty, or until the broker refuses an event and closes the channel."""
     try:
         while not (_is_over(buffer) and not sender.in_flight):
             while buffer.waiting and sender.has_room and sender.is_open:
@@ -91,7 +91,10 @@ def _hear(buffer: Buffer, sender: Sender[DirectEvent]) -> None:
 
 
 def _blame(buffer: Buffer, refused: MessageRefused) -> None:
-    """Drop the one, where it can be told: those before it were published, and those after it not even looked at."""
+    """Drop the event that the broker refused, and put back those after it, which the broker did not look at.
+
+    Those before it were published. Where it is unknown which one it was, all are dropped.
+    """
     events: list[DirectEvent] = list(refused.tokens)
     reason = str(refused)
     accused = [at for at, event in enumerate(events) if is_to_blame(reason, event.routing_key, event.body)]
@@ -102,7 +105,7 @@ def _blame(buffer: Buffer, refused: MessageRefused) -> None:
 
 
 def _settle(buffer: Buffer, sender: Sender[DirectEvent]) -> None:
-    """Count what reached no queue, and say so."""
+    """Count and log events that were refused, or that reached no queue."""
     while sender.settled:
         event, outcome = sender.settled.popleft()
         if outcome is Outcome.NACKED:
@@ -115,7 +118,7 @@ def _settle(buffer: Buffer, sender: Sender[DirectEvent]) -> None:
 
 def _wait(buffer: Buffer, sender: Sender[DirectEvent]) -> None:
     if not sender.in_flight and not buffer.waiting:
-        # In between, heartbeats are answered.
+        # The connection is polled in between, to answer heartbeats.
         buffer.news.wait(IDLE_SECONDS)
         buffer.news.clear()
         sender.poll(0)

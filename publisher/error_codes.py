@@ -1,10 +1,10 @@
-"""What a database calls its errors, whatever the driver: Django hands on the text, and the driver's own as cause."""
+"""Recognises a database's errors by their codes. Django's exceptions have the driver's own exception as cause."""
 
 from collections.abc import Container
 
 
 def has_code(exc: BaseException, codes: Container[object]) -> bool:
-    """Whether it is one of these: SQLSTATEs of PostgreSQL, by psycopg or psycopg2, and numbers of MySQL."""
+    """Whether the error has one of these codes: SQLSTATEs (psycopg 3 or 2), or MySQL's numbers."""
     cause = exc.__cause__
     found = (getattr(cause, "sqlstate", None), getattr(cause, "pgcode", None), *exc.args[:1])
     return any(code is not None and code in codes for code in found)

@@ -1,4 +1,4 @@
-"""A pytest plugin, found by itself where the distribution is installed: the fixture `forwarded`."""
+"""A pytest plugin with the fixture `forwarded`. pytest finds it where the distribution is installed."""
 
 from typing import TYPE_CHECKING
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def forwarded(request: pytest.FixtureRequest) -> "Forwarded":
-    """What the test has forwarded so far: called, it answers a list of events; `forwarded(using="other")` another
-    database's.
+    """`forwarded()` returns the events that the test has forwarded so far; `forwarded(using="other")` those of another
+    database.
 
-    With pytest-django the test may use the database then, as `@pytest.mark.django_db` says where it is there.
+    With pytest-django, the fixture lets the test use the database, as `@pytest.mark.django_db` does.
     """
     if request.config.pluginmanager.hasplugin("django"):
         request.getfixturevalue("db")

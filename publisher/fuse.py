@@ -1,4 +1,4 @@
-"""A circuit breaker for questions: where nobody answers, waiting each time would slow every request."""
+"""A circuit breaker for questions: while nobody answers, requests do not wait for each question to time out."""
 
 BLOWS_AFTER = 5
 SHORTEST_PAUSE_SECONDS = 1.0
@@ -6,7 +6,7 @@ LONGEST_PAUSE_SECONDS = 30.0
 
 
 class Fuse:
-    """Of one signal. Times are `time.monotonic()`; used under its owner's lock."""
+    """The circuit breaker of one signal. Times are `time.monotonic()`. Its owner holds a lock for each call."""
 
     def __init__(self) -> None:
         self._mend()
@@ -22,7 +22,7 @@ class Fuse:
         return self._blown_until is not None
 
     def allows(self, now: float) -> bool:
-        """Whether to ask. After a pause one question is let through; the others wait for what becomes of it."""
+        """Whether to ask. After a pause one question is let through; the others pause on until its outcome is known."""
         if self._blown_until is None:
             return True
         if now < self._blown_until:
@@ -32,7 +32,7 @@ class Fuse:
         return True
 
     def record(self, is_answered: bool, now: float) -> bool:
-        """Whether this failure blew it. Those of questions that were under way then say nothing new."""
+        """Note an outcome. Whether this failure blew the fuse: not one of a question that was sent before it blew."""
         if is_answered:
             self._mend()
             return False

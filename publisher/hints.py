@@ -1,17 +1,17 @@
-"""What was probably meant by a name that there is not."""
+"""Finds what was probably meant by a name that does not exist."""
 
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
 MOST_HINTS = 3
 MOST_LISTED = 16
-# How alike a name is that may have been meant, and how much less than the most alike one: of 1.
+# How alike a name must be to be suggested, from 0 to 1, and how much less alike than the best one it may be.
 ALIKE = 0.55
 WORSE = 0.15
 
 
 def near(word: str, known: Iterable[object], otherwise: str = "`manage.py signals` lists what there is.") -> str:
-    """A hint: what was probably meant, else all there is when that is short."""
+    """A hint: the names that were probably meant; else all known names if there are few; else `otherwise`."""
     names = [str(name) for name in known]
     matches = close_to(word, names)
     if matches:
@@ -21,7 +21,7 @@ def near(word: str, known: Iterable[object], otherwise: str = "`manage.py signal
 
 
 def close_to(word: str, names: list[str]) -> list[str]:
-    """Whatever their case, the most alike first."""
+    """The names that are like the word, whatever their case; the most alike first."""
     by_lower = {name.lower(): name for name in reversed(names)}
     likeness = {name: _likeness(word.lower(), name) for name in reversed(by_lower)}
     bar = max(ALIKE, max(likeness.values(), default=0) - WORSE)
@@ -30,7 +30,7 @@ def close_to(word: str, names: list[str]) -> list[str]:
 
 
 def _likeness(word: str, name: str) -> float:
-    """From 0 to 1. The last word counts as much as all: a dotted path is often right but for its beginning."""
+    """From 0 to 1. The last word counts as much as the whole path, whose beginning is often what is wrong."""
     word, name = word.removesuffix(".*"), name.removesuffix(".*")
     return (_ratio(word, name) + _ratio(word.rpartition(".")[2], name.rpartition(".")[2])) / 2
 

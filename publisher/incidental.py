@@ -1,7 +1,7 @@
-"""Signals that tell of no write: of requests, connections, settings, templates, migrations, rows read.
+"""Signals that are not about a write, but about requests, connections, settings, templates, migrations or rows read.
 
-They are sent at any time, also when there is no outbox yet, when a test may not use the database, or while the bridge
-itself is at work. What cannot be forwarded then is counted; whoever sent the signal goes on.
+They may be sent when there is no outbox yet, when a test may not use the database, or while the bridge itself works.
+An event that cannot be written then is counted, and the sender of the signal does not notice.
 """
 
 import logging
@@ -50,9 +50,9 @@ def is_incidental(known: KnownSignal) -> bool:
 
 
 def harmless(known: KnownSignal, forward: Receiver, *, is_strict: bool) -> Receiver:
-    """The receiver, so that nobody notices when it cannot do its work, and its own work does not call it again.
+    """Wraps a receiver so that the sender does not notice its errors, and it does not call itself in a circle.
 
-    Where a rule is strict, what fails is told, but for the database.
+    With `is_strict`, errors are raised, except those of the database.
     """
 
     def forward_harmlessly(**named: Any) -> Any:
@@ -74,8 +74,8 @@ def harmless(known: KnownSignal, forward: Receiver, *, is_strict: bool) -> Recei
 
 @contextmanager
 def _leaving_no_connection() -> Iterator[None]:
-    """Closes what was opened meanwhile. Under ASGI `got_request_exception` is sent in threads of a pool, where nobody
-    closes a connection at the end of a request, or looks whether it still works.
+    """Closes the database connections that were opened in the block. Under ASGI, `got_request_exception` is sent in
+    threads of a pool, where Django does not close connections when a request ends.
 
     https://github.com/django/django/blob/5.2/django/core/handlers/exception.py `convert_exception_to_response`
     """
@@ -89,15 +89,16 @@ def _leaving_no_connection() -> Iterator[None]:
 
 
 def not_written(signal: str, exc: BaseException) -> None:
-    """Count an event that could not be written, and say so now and then."""
+    """Count an event that could not be written, and log that now and then."""
     if counters.is_news(number := counters.count(counters.NOT_WRITTEN, signal)):
         logger.warning("not forwarded signal=%s error=%s, %d so far", signal, type(exc).__name__, number)
 
 
 def is_own_work(signal: str, named: dict[str, Any]) -> bool:
-    """Whether it tells of what the bridge does: its connections where it relays and consumes, its own setting.
+    """Whether the signal is about the bridge's own connections, in a relay or a consumer, or about its own setting.
 
-    Or of a connection to no database, as to one that is made, or dropped now: to write would hold that open.
+    Also where the connection is to no particular database, as while one is created or dropped: to write an event would
+    hold that database open.
     """
     if signal == CONNECTION_CREATED:
         return _works > 0 or getattr(named.get("connection"), "alias", None) == NO_DB_ALIAS
@@ -106,7 +107,7 @@ def is_own_work(signal: str, named: dict[str, Any]) -> bool:
 
 @contextmanager
 def own_work() -> Iterator[None]:
-    """While this process relays or consumes."""
+    """Marks the connections that are opened in the block as the bridge's own: in a relay or a consumer."""
     global _works
     with _lock:
         _works += 1
@@ -118,7 +119,7 @@ def own_work() -> Iterator[None]:
 
 
 def _enter(name: str) -> bool:
-    """Whether this thread is not at it already: to write an event opens a connection, to encode it may read a row."""
+    """Whether this thread is not forwarding this signal already: to write its event may send it again."""
     sending: set[str] | None = getattr(_local, "sending", None)
     if sending is None:
         sending = _local.sending = set()

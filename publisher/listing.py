@@ -1,4 +1,4 @@
-"""The catalogue as rows to show: each signal with its receivers, where they run, and the keys it is forwarded under."""
+"""The rows of `manage.py signals`: each signal with its receivers, where they run, and its routing keys."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ WRITES = (pre_save, post_save, pre_delete, post_delete)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedSignal:
-    """One row of `manage.py signals`: `receivers` run in process, `took_ms` is of the last profile, each call.
+    """One row of `manage.py signals --format json`.
 
-    `ordered` are those of the offloaded ones that get their events one after the other. `kwargs` is what it is sent
-    with, where the source tells.
+    `kwargs` is what the signal is sent with, as far as the source tells. `receivers` run in process; of those that are
+    `offloaded`, the `ordered` ones get one event after the other. `took_ms` is the time of a call in the last profile.
     """
 
     signal: str
@@ -44,7 +44,7 @@ class ListedSignal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Glance:
-    """The same for people: the signal, below it what it is sent with."""
+    """One row of the table for people: the signal with its kwargs, and the rest in columns."""
 
     signal: tuple[str, ...]
     in_process: tuple[str, ...]
@@ -75,7 +75,7 @@ def _listed(known: KnownSignal, rules: tuple[Rule, ...], times: Mapping[tuple[st
 
 
 def at_a_glance(signal: ListedSignal) -> Glance:
-    """With its time beside each receiver that was profiled; Django's own housekeeping is counted, unless it was."""
+    """The row for people: receivers with their times. Django's own are only counted, unless they were profiled."""
 
     def timed(path: str) -> str:
         return f"{path}  {signal.took_ms[path]:g} ms" if path in signal.took_ms else path
@@ -91,21 +91,21 @@ def at_a_glance(signal: ListedSignal) -> Glance:
 
 
 def receivers_of(signal: Signal, where: str) -> Iterator[str]:
-    """Those that run in process, or those that are offloaded, by their dotted path."""
+    """The dotted paths of the receivers that run in process, or of those that are offloaded."""
     for entry in entries(signal):
         if (receiver := entry.receiver) is not None and runs(entry) == where:
             yield path_of(receiver)
 
 
 def ordered_of(signal: Signal) -> Iterator[str]:
-    """Of those that are offloaded, those whose events are handled one after the other."""
+    """The dotted paths of the offloaded receivers that get one event after the other."""
     for entry in entries(signal):
         if (stand_in := stand_in_of(entry.held)) is not None and stand_in.offloaded.entry.ordered:
             yield path_of(entry.held)
 
 
 def is_sent_by(model: type[Model], known: KnownSignal) -> bool:
-    """Whether there is anything that sends it. Of the rows behind a many-to-many relation, m2m_changed alone tells."""
+    """Whether this model sends the signal. The model of a relation, if Django made it, only sends `m2m_changed`."""
     if known.signal is m2m_changed:
         return is_through(model)
     if known.module == signals.__name__:
@@ -114,7 +114,7 @@ def is_sent_by(model: type[Model], known: KnownSignal) -> bool:
 
 
 def keys_of(known: KnownSignal, rules: tuple[Rule, ...]) -> tuple[str, ...]:
-    """The routing keys this signal goes out under: of each model, or a pattern where any sender may send."""
+    """The routing keys of the signal's events: one for each model, or a pattern where any sender may send it."""
     keys: dict[str, None] = {}
     for sender in senders_of(known, rules) if rules else ():
         if sender is not None and not is_sent_by(sender, known):

@@ -1,4 +1,4 @@
-"""Writes of forwarded models on paths that sent nothing: recorded when asked for, listed by `signals --missed`."""
+"""Records writes of forwarded models that sent no signal, as `QuerySet.update()`; `signals --missed` lists them."""
 
 import json
 import logging
@@ -28,16 +28,16 @@ HOW = (
     f"Nothing was recorded ({RECORD} is not here). Run `manage.py signals --missed -- test`, add "
     "'publisher.missed.MissedWritesMiddleware' to MIDDLEWARE, or run code within publisher.missed.recording()."
 )
-# By method: the signal that a save or a deletion of the row would have sent, and the one that a SignalManager sends.
+# By method: the signal that saving or deleting each row would have sent, and the one that a SignalManager sends.
 WRITES = {
     "bulk_create": (post_save, bulk_created),
     "bulk_update": (post_save, bulk_updated),
     "update": (post_save, queryset_updated),
     "_raw_delete": (post_delete, queryset_deleted),
 }
-# The caller is the first that is none of these.
+# Going outwards from the write, the first module that is none of these has called it.
 INNER = ("django.", "publisher.", "asgiref.", "contextlib.", "functools.", "concurrent.", "threading.")
-# It runs in another thread, or in a loop, which know nothing of the caller.
+# The write runs in another thread or in an event loop, whose frames do not lead to the caller.
 ASYNC = "async code, the line is not known"
 
 _within = local()
@@ -45,7 +45,7 @@ _within = local()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missed:
-    """`unsent` is the signal that the write did not send; `where` is the line of code that called the method."""
+    """Writes by one line of code, `where`, that called `method`. `unsent` is the signal that they did not send."""
 
     model: str
     method: str
@@ -57,7 +57,7 @@ class Missed:
 
 @contextmanager
 def recording() -> Iterator[None]:
-    """Of all writes of this process, to the file, until the block ends."""
+    """Record all writes of this process to the file, until the block ends."""
     originals = start()
     try:
         yield
@@ -67,7 +67,7 @@ def recording() -> Iterator[None]:
 
 
 def start() -> dict[str, Any]:
-    """Record from now on; the methods as they were."""
+    """Record from now on. Returns the original methods."""
     originals = {name: getattr(QuerySet, name) for name in WRITES}
     for name, original in originals.items():
         setattr(QuerySet, name, _recorded(name, original))
@@ -75,7 +75,7 @@ def start() -> dict[str, Any]:
 
 
 class MissedWritesMiddleware:
-    """Has the process record from its first request on. For development: it looks at each write's callers."""
+    """Records the writes of this process. For development: finding the caller makes each write slower."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -87,7 +87,7 @@ class MissedWritesMiddleware:
 
 
 def missed() -> list[Missed]:
-    """What was recorded, most writes first; empty when nothing was."""
+    """What was recorded, most writes first."""
     found: dict[tuple[str, ...], list[int]] = {}
     for line in RECORD.read_text().splitlines() if RECORD.exists() else ():
         row = json.loads(line)
@@ -123,7 +123,7 @@ def _recorded(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
 def _is_missed(queryset: "QuerySet[Any]", name: str) -> bool:
     unsent, told = WRITES[name]
     is_told = isinstance(queryset, SignalQuerySet) and told.has_listeners(queryset.model)
-    # Rows of a many-to-many relation: m2m_changed tells of them, and a save of one that Django made would send nothing.
+    # `m2m_changed` is sent for the rows of a many-to-many relation.
     return not (is_told or queryset.model._meta.auto_created or _is_of_a_relation()) and is_connected(
         unsent, queryset.model
     )
@@ -136,17 +136,17 @@ def _note(model: type[Model], name: str, rows: int) -> None:
         with RECORD.open("a") as file:
             file.write(json.dumps(asdict(row)) + "\n")
     except OSError as exc:
-        # The write is done: whoever made it is not to suffer.
+        # The write itself was successful: its caller must not fail for this.
         logger.warning("missed write not recorded model=%s where=%s error=%s", row.model, row.where, exc)
 
 
 def _is_of_a_relation() -> bool:
-    """Whether it is part of `add()`, `set()`, `remove()` or `clear()` of a many-to-many relation."""
+    """Whether the write is part of `add()`, `set()`, `remove()` or `clear()` of a many-to-many relation."""
     return any("ManyRelatedManager" in frame.f_code.co_qualname for frame in _inner_frames())
 
 
 def _caller() -> str:
-    """`file:line`, relative to the current directory where it is below it."""
+    """`file:line`, relative to the current directory if the file is below it."""
     last = None
     for last in _inner_frames():
         if _module(last).startswith("asgiref."):
@@ -159,7 +159,7 @@ def _caller() -> str:
 
 
 def _inner_frames() -> Iterator[FrameType]:
-    """From the write outwards, up to who called for it."""
+    """The frames from the write outwards, up to the code that called it."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and _module(frame).startswith(INNER):
         yield frame

@@ -1,4 +1,4 @@
-"""The outbox and what belongs to it, each on the database of the writes that its events tell of."""
+"""The outbox and its companions. Events are on the database whose writes they are about, so each may have these."""
 
 from django.db import models
 
@@ -6,16 +6,16 @@ from publisher.utc import UtcNow
 
 
 class Waiting(models.Model):
-    """The columns of an event that waits, in the bytes that go on the wire."""
+    """An event that waits. `body` has the bytes that will be published."""
 
     id = models.BigAutoField(primary_key=True)
     message_id = models.CharField(max_length=36)
     type = models.TextField()
     routing_key = models.TextField()
     partitionkey = models.TextField()
-    # A hash of the partitionkey: shards divide the slots among them.
+    # A hash of the partitionkey. Each shard of the outbox has some of the slots.
     slot = models.SmallIntegerField()
-    # Where nobody says: kept if this project has a handler for it.
+    # Whether to keep the event while no queue is bound for it; None: if this project has a handler for it.
     keep_unroutable = models.BooleanField(null=True)
     body = models.BinaryField()
 
@@ -30,7 +30,7 @@ class Waiting(models.Model):
 class OutboxEvent(Waiting):
     """An event on its way. The relay deletes it once the broker confirmed it."""
 
-    # Out of the line and in it again since then: it waits no longer than that.
+    # When it was put back after having been parked: its age counts from then.
     put_back_at = models.DateTimeField(null=True)
 
     class Meta(Waiting.Meta):
@@ -38,9 +38,9 @@ class OutboxEvent(Waiting):
 
 
 class ParkedEvent(Waiting):
-    """An event out of the line, under the id it had there: the broker will not take it, or no queue is bound yet.
+    """An event that left the outbox: the broker refuses it, or no queue is bound for it yet.
 
-    A lower id, once those of the line began anew: before what has come since then.
+    It keeps its outbox id, to be put back in order. It gets a lower id if the outbox's ids start again.
     """
 
     class Kind(models.TextChoices):
@@ -50,7 +50,7 @@ class ParkedEvent(Waiting):
     id = models.BigIntegerField(primary_key=True)
     kind = models.CharField(max_length=10, choices=Kind)
     reason = models.TextField()
-    # Of the routing key: where many are kept, the first of each is found by an index.
+    # A hash of the routing key, so that an index finds the oldest event under each key.
     digest = models.CharField(max_length=64, db_default="")
     parked_at = models.DateTimeField(db_default=UtcNow())
 
@@ -62,7 +62,7 @@ class ParkedEvent(Waiting):
 class UnroutableKey(models.Model):
     """How many events under a routing key were dropped because no queue was bound."""
 
-    # A hash of the key: MySQL cannot index a text of 255 characters of four bytes each in every version.
+    # A hash of the routing key, which is too long for an index of some versions of MySQL.
     digest = models.CharField(max_length=64, primary_key=True)
     routing_key = models.TextField()
     count = models.BigIntegerField(default=0)
@@ -76,12 +76,12 @@ class UnroutableKey(models.Model):
 
 
 class RelayLease(models.Model):
-    """Which relay has a shard of the outbox, until when by the database's own clock."""
+    """Which relay has a shard of the outbox, and until when by the database's own clock."""
 
     shard = models.IntegerField(primary_key=True)
     shards = models.IntegerField(default=1)
     holder = models.CharField(max_length=200, default="")
-    # Another relay without a shard, which waits for this one.
+    # A relay without a shard, which asks for this one.
     claimant = models.CharField(max_length=200, default="")
     expires_at = models.DateTimeField(db_default=UtcNow())
     rate = models.FloatField(default=0.0)

@@ -10,9 +10,9 @@ from publisher.rules import is_glob
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OffloadEntry:
-    """`receiver` is a dotted path, or a glob over dotted paths. The rest is what a handler takes; None is its default.
+    """`receiver` is a dotted path, or a glob over dotted paths. The others are a handler's options; None: its default.
 
-    `retry` is how many seconds to wait before each further attempt.
+    `retry` has the seconds to wait before each further attempt.
     """
 
     receiver: str
@@ -32,7 +32,7 @@ class OffloadEntry:
 
 
 def offload_entry_from(entry: object) -> OffloadEntry:
-    """Raises ValueError or TypeError for what is no entry."""
+    """Raises ValueError or TypeError for an entry that is wrong."""
     if isinstance(entry, str):
         return OffloadEntry(receiver=entry)
     if not isinstance(entry, Mapping):
@@ -51,7 +51,7 @@ def offload_entry_from(entry: object) -> OffloadEntry:
 
 
 def offload_entries_from(entries: object) -> tuple[OffloadEntry, ...]:
-    """Those that can be read; a bad one takes no receiver, and is a system-check error."""
+    """The entries that can be read. A wrong one takes no receiver, and is a system-check error."""
     found = []
     for entry in entries if isinstance(entries, list | tuple) else ():
         try:

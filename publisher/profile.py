@@ -1,4 +1,4 @@
-"""Which receivers make requests slow: requests are made to this project, and each receiver that they reach is timed."""
+"""Finds the receivers that make requests slow: makes requests to this project, and times each receiver."""
 
 import json
 import time
@@ -15,14 +15,14 @@ from django.urls import get_resolver
 
 from publisher.stopwatch import FORWARDED, IN_PROCESS, Key, Stopwatch
 
-# Beside manage.py, as coverage keeps its data: the plain listing shows the times from it.
+# In the current directory, as coverage keeps its data. `manage.py signals` shows the times from it.
 LAST = Path(".signals-profile.json")
 WORTH_PERCENT = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """One request; `receivers_ms` is the part of it that was spent in receivers."""
+    """One request. `receivers_ms` is the part of `ms` that was spent in receivers."""
 
     url: str
     status: int
@@ -32,7 +32,7 @@ class Visit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """What one receiver of one signal took, with what it sent itself. `percent` is of all requests' time."""
+    """The time of one receiver of one signal, including the signals that it sends. `percent` is of all requests."""
 
     receiver: str
     signal: str
@@ -45,14 +45,14 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """Receivers are in the order of what they took, most first."""
+    """The requests, and the receivers that they reached, the slowest first."""
 
     requests: tuple[Visit, ...]
     receivers: tuple[Timing, ...]
 
     @property
     def slowest(self) -> str:
-        """The receiver in process that took most, where that is worth a line of settings; else empty."""
+        """The slowest receiver in process, if it takes enough to be worth a line in OFFLOAD; else empty."""
         is_worth = (each for each in self.receivers if each.runs == IN_PROCESS and each.percent >= WORTH_PERCENT)
         return next((each.receiver for each in is_worth), "")
 
@@ -62,7 +62,7 @@ def profiled(urls: Sequence[str], *, repeat: int, data: Mapping[str, str] | None
     client = Client(raise_request_exception=False)
     if user is not None:
         client.force_login(user)
-    # So that the first request is charged for its receivers, not for imports.
+    # Imported now, so that the first request does not include the time for that.
     _ = get_resolver().url_patterns
     client.handler.load_middleware()
     watch = Stopwatch()
@@ -89,7 +89,7 @@ def _visit(client: Client, url: str, data: Mapping[str, str] | None, watch: Stop
 
 
 def _host() -> str:
-    """One that ALLOWED_HOSTS takes."""
+    """A host that ALLOWED_HOSTS accepts."""
     named = (host.lstrip(".") for host in settings.ALLOWED_HOSTS if host != "*")
     return next(named, "localhost")
 
@@ -108,12 +108,12 @@ def _timing(key: Key, seconds: Sequence[float], whole_ms: float) -> Timing:
 
 
 def remember(profile: Profile) -> None:
-    """For the plain listing. Raises OSError where the current directory cannot be written to."""
+    """Save the times for `manage.py signals`. Raises OSError where the current directory is not writable."""
     LAST.write_text(json.dumps(asdict(profile)))
 
 
 def last_times() -> dict[tuple[str, str], float]:
-    """Milliseconds a call, by receiver and signal, of the last profile; empty when there is none."""
+    """Milliseconds per call in the last profile, by receiver and signal; empty when there is none."""
     with suppress(OSError, ValueError, LookupError, TypeError):
         rows = json.loads(LAST.read_text())["receivers"]
         return {(row["receiver"], row["signal"]): float(row["ms_each"]) for row in rows}

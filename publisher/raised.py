@@ -1,4 +1,4 @@
-"""Where an exception came from: a file and a line, without the values that were there."""
+"""Where an exception was raised: file and line, without any values."""
 
 import os
 import sysconfig
@@ -12,17 +12,14 @@ NO_FILE = "<"
 
 
 def where(exc: BaseException) -> str:
-    """`folder/file.py:line`: the last of the project's own that it came from.
-
-    Empty for an exception that was never raised.
-    """
+    """`folder/file.py:line` of the innermost frame in the project's own code. Empty for one that was never raised."""
     frames = traceback.extract_tb(exc.__traceback__)
     own = [frame for frame in frames if not frame.filename.startswith(LIBRARIES)] or frames
     return place_in(own[-1].filename, own[-1].lineno) if own else ""
 
 
 def why_not_imported(exc: Exception) -> str:
-    """What a module raised, and where; without the place for one that is not there, or says it itself."""
+    """Why a module cannot be imported: what it raised, and where, unless the error says so itself."""
     frames = traceback.extract_tb(exc.__traceback__)
     own = [frame for frame in frames if not frame.filename.startswith((*LIBRARIES, *BRIDGE, NO_FILE))]
     place = f" ({place_in(own[-1].filename, own[-1].lineno)})" if own and not isinstance(exc, SyntaxError) else ""
@@ -30,5 +27,5 @@ def why_not_imported(exc: Exception) -> str:
 
 
 def place_in(filename: str, line: int | None) -> str:
-    # Each app has a consumers.py.
+    # With the folder, since each app has a `consumers.py`.
     return f"{'/'.join(filename.split('/')[-2:])}:{line}"

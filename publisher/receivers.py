@@ -17,38 +17,39 @@ from publisher import atomicity, conf
 from publisher.catalogue.signals import UID, KnownSignal, taken_by
 from publisher.rules import Rule, first_match, is_glob
 
-# Imported where a rule asks for it: a small project starts sooner.
+# Imported only if a rule needs it, so that a project without such rules starts sooner.
 CHANGES = "publisher.changes.tracking"
 NEWCOMERS = "publisher.catalogue.newcomers"
 SAVE_SIGNALS = (pre_save, post_save)
 OF_ROWS = (*SAVE_SIGNALS, pre_delete, post_delete)
-# Of which the bridge hears before others. A receiver may save the row once more, whose event must not come first; or
-# raise, and whoever saved may catch that and commit. And one closes the connections that a request leaves behind.
+# The bridge's receiver is called before the others of these signals. Another one may save the row again, and the event
+# of that save must come second; or it may raise, and the caller may catch that and commit. Of `request_finished`, one
+# closes the database connections.
 HEARD_FIRST = (post_save, post_delete, m2m_changed, request_finished)
 
 _connected: list[tuple[Signal, object, str]] = []
 
 
 def connect() -> None:
-    """Connect what the rules of now ask for, and disconnect what those of before did."""
+    """Connect what the current rules ask for, instead of what was connected before."""
     disconnect()
     rules = conf.rules()
     if any(rule.delivery == "direct" for rule in rules):
-        # It imports pika, which is better done now than in a request, or half done when the process forks.
+        # It imports pika: now, since in a request that would take long, and a fork might interrupt it.
         import_module("publisher.direct_thread")
     taken = rules_by_signal(rules)
     if any(rule.changes for rule in rules):
         track_changes(taken)
     for known, its_rules in taken:
         connect_signal(known, its_rules)
-    # Django's own signals are all there from the start.
+    # All of Django's own signals exist already.
     globs = tuple(rule.signal for rule in rules if is_glob(rule.signal) and not rule.signal.startswith("django."))
     if globs:
         import_module(NEWCOMERS).watch(lambda known: welcome(known, rules), globs)
 
 
 def track_changes(taken: list[tuple[KnownSignal, tuple[Rule, ...]]]) -> None:
-    """Before saves are made atomic: what was there before is read inside the transaction."""
+    """Have saves remember the old values. Before saves are made atomic, so that these are read in the transaction."""
     track = import_module(CHANGES).track
     for known, rules in taken:
         if known.signal is post_save:
@@ -57,7 +58,7 @@ def track_changes(taken: list[tuple[KnownSignal, tuple[Rule, ...]]]) -> None:
 
 
 def connect_signal(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., None]:
-    """Connect to those who send it, and answer the receiver."""
+    """Connect a receiver to the signal's senders, and return it."""
     forward = forwarder(known, rules)
     uid = UID + known.name
     for sender in senders_of(known, rules):
@@ -73,8 +74,9 @@ def connect_signal(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[...,
 
 
 def _are_atomic(model: type[Model], signal: Signal, rules: tuple[Rule, ...]) -> bool:
-    """Whether a save and its events are to be one. What is delivered directly, or asked, after a save needs no more
-    than that the row is there; before it, that it will be.
+    """Whether a save and its events must be one transaction.
+
+    Not for questions, nor for direct events after a save, since the row is there by then.
     """
     its_rules = [rule for rule in rules if rule.takes_sender(model._meta.label_lower)]
     return any(
@@ -84,14 +86,14 @@ def _are_atomic(model: type[Model], signal: Signal, rules: tuple[Rule, ...]) -> 
 
 
 def _call_first(signal: Signal, uid: str) -> None:
-    """What is connected under this id, before the others."""
+    """Have the receiver that is connected under this id called before the others."""
     with signal.lock:
         signal.receivers.sort(key=lambda entry: entry[0][0] != uid)
         signal.sender_receivers_cache.clear()
 
 
 def welcome(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., None] | None:
-    """Connect a signal that was made later. Its receiver; None where no rule takes it, or it is connected already."""
+    """Connect a signal that was defined later. None where no rule takes it, or it is connected already."""
     its_rules = tuple(rule for rule in rules if is_glob(rule.signal) and rule.takes_signal(known.name))
     if not its_rules or any(signal is known.signal for signal, _, _ in _connected):
         return None
@@ -110,12 +112,12 @@ def disconnect() -> None:
 
 
 def is_connected(signal: Signal, sender: object) -> bool:
-    """Whether what this sender sends is forwarded."""
+    """Whether this signal is forwarded when this sender sends it."""
     return any(known is signal and one in (None, sender) for known, one, _ in _connected)
 
 
 def rules_by_signal(rules: tuple[Rule, ...]) -> list[tuple[KnownSignal, tuple[Rule, ...]]]:
-    """Each signal that some rule takes, with those rules in their order."""
+    """Each signal that rules take, with those rules in their order."""
     taken: dict[int, tuple[KnownSignal, list[Rule]]] = {}
     for rule in rules:
         for known in taken_by(rule):
@@ -124,11 +126,11 @@ def rules_by_signal(rules: tuple[Rule, ...]) -> list[tuple[KnownSignal, tuple[Ru
 
 
 def senders_of(known: KnownSignal, rules: tuple[Rule, ...]) -> Iterator[type[Model] | None]:
-    """The senders to connect to: of a model signal the models that a rule takes, else whoever sends.
+    """The senders to connect to: for a signal of models, the models that a rule takes; else None, for any sender.
 
-    Django deletes rows without loading them only where a model's delete signals have no receiver at all,
-    so a receiver for every sender would slow the deletion of models that nobody forwards. Those that Django makes for
-    relations are never the senders of these signals.
+    Not None for models too: Django deletes rows without loading them only if a model's delete signals have no receiver,
+    so deleting models that are not forwarded would become slow. Models that Django made for relations are left out,
+    since they send none of the signals about rows.
     """
     if not isinstance(known.signal, ModelSignal):
         yield None
@@ -141,7 +143,7 @@ def senders_of(known: KnownSignal, rules: tuple[Rule, ...]) -> Iterator[type[Mod
 
 
 def forwarder(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., Any]:
-    """The receiver. What it needs is imported with the first event: a small project starts in half the time of that."""
+    """The receiver. It imports what it needs with the first event, so that a process without events starts sooner."""
     made: list[Callable[..., Any]] = []
 
     def forward(**named: Any) -> Any:

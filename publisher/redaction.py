@@ -1,4 +1,4 @@
-"""What must not leave as it is: names that sound like secrets, and what REDACT and a rule's `redact` name."""
+"""Decides by its name what becomes of a value: secrets are dropped, and REDACT and a rule's `redact` decide first."""
 
 from datetime import date, time, timedelta
 from fnmatch import fnmatchcase
@@ -16,7 +16,7 @@ TAGS = {"mask": MASKED, "hash": HASHED}
 STARS = "***"
 HASH_CHARACTERS = 32
 
-# Values that are never secrets, whatever they are called: whether there is one, and since when or for how long.
+# Values that are never secrets, whatever their name: `has_password`, `token_expires_at`, `session_lifetime`.
 HARMLESS_TYPES = (bool, date, time, timedelta)
 
 
@@ -32,7 +32,7 @@ def is_secret(name: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def is_secret_column(model: type[Model], name: str) -> bool:
-    """The same of a model's field: the `key` of an AuthToken is one, that of a Setting is not."""
+    """The same for a model's field, whose name counts too: the `key` of an AuthToken, but not of a Setting."""
     columns = (field.name for field in model._meta.concrete_fields)
     return (
         is_secret(name)
@@ -44,34 +44,34 @@ def is_secret_column(model: type[Model], name: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def named_action(name: str, redact: Redact) -> str | None:
-    """What `redact` says of a name; None when it says nothing."""
+    """The action that `redact` has for this name; None when it has none."""
     lower = name.lower()
     return next((action for glob, action in redact if fnmatchcase(lower, glob)), None)
 
 
 @lru_cache(maxsize=4096)
 def action_of(name: str, redact: Redact) -> str:
-    """What becomes of a kwarg, of a dict's key or of an object's attribute, as far as its name tells."""
+    """What becomes of a kwarg, a dict's key or an object's attribute of this name."""
     return named_action(name, redact) or ("drop" if is_secret(name) else "keep")
 
 
 def action_on(name: str, value: object, redact: Redact) -> str:
-    """The same of this value: `password_changed=True` is no secret, unless it was named as one."""
+    """The same, considering the value: `password_changed=True` is no secret, unless `redact` names it."""
     action = action_of(name, redact)
-    # By its type alone: a lazy object would be evaluated to tell its class.
+    # `type()`, not `isinstance()`, which would evaluate a lazy object.
     is_kept = action == "drop" and issubclass(type(value), HARMLESS_TYPES) and named_action(name, redact) is None
     return "keep" if is_kept else action
 
 
 def redacted(action: str, value: object) -> str | None:
-    """What leaves instead of a value: `mask` shows that it is there, `hash` whether it is the same as another."""
+    """What is sent instead of a value. `mask` shows that there is one; `hash` shows which values are equal."""
     if value is None:
         return None
     return _hashed(value) if action == "hash" else _masked(value)
 
 
 def _is_textual_key(model: type[Model], name: str) -> bool:
-    """That of an API key has its prefix and its hash, for one."""
+    """Whether this is a primary key of text that may contain a secret: djangorestframework-api-key's has the hash."""
     pk = model._meta.pk
     return name == pk.name and isinstance(pk, CharField | TextField) and is_keyed(model.__name__)
 
@@ -85,6 +85,6 @@ def _masked(value: object) -> str:
 
 
 def _hashed(value: Any) -> str:
-    # With the project's key: that of an e-mail address alone could be found by trying.
+    # With SECRET_KEY: who tries all likely e-mail addresses could else find the one with this hash.
     text = str(value).encode(errors="backslashreplace")
     return salted_hmac("publisher.redaction", text, algorithm="sha256").hexdigest()[:HASH_CHARACTERS]

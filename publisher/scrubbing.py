@@ -1,27 +1,27 @@
-"""Text that somebody wrote for people, without what it calls a secret: messages, reprs, what a database quotes."""
+"""Removes secrets from text that was written for people: error messages, reprs, what a database quotes of a row."""
 
 import re
 from typing import Any
 
 from publisher.redaction import STARS, is_secret
 
-# Nobody's name is longer, and what is asked for is remembered.
+# Longer words are cut before `is_secret` is asked, which caches them.
 NAME_CHARACTERS = 100
 WORD = re.compile(r"[\w-]+")
 
-# All of these look at each character a bounded number of times, whatever the text: hence the possessive `++` and `*+`.
+# The possessive `++` and `*+` keep the time of these linear, whatever the text.
 # A name and what stands before its value: `password=`, `'token': `, `headers["Cookie"] = `, `(token)=`.
 NAMED = re.compile(r"""(?<![\w-])(?P<name>[\w-]++)[\\"')\]]{0,4}+\s*+[=:]{1,2}+>?\s*+""")
 # PostgreSQL's `Key (user_id, lower(token))=(1, x) already exists.` Its values are not quoted: they end with the line.
 KEYED = re.compile(r"(?P<before>\bKey \((?P<name>(?:(?!\bKey \()[^=\n])*+)=)\((?:.*\)|.*)")
-# PostgreSQL's of a row that it refuses, and MySQL's of a key that is there already: values, and of what is not said.
+# What PostgreSQL says of a row that it refuses, and MySQL of a duplicate key: values without the columns' names.
 ROW = re.compile(r"(?P<name>Failing row contains )\((?:.*?\)\.(?=\n|\\n|$)|.*)", re.DOTALL)
 ENTRY = re.compile(r"(?P<name>Duplicate entry )'(?:.*?'(?= for key )|.*)", re.DOTALL)
 SCHEME = re.compile(r"\b(?P<name>(?:Bearer|Basic|Token|Digest)\s+)[\w.~+/=-]{6,}")
 HEADER = re.compile(r"""(?P<name>(?:authorization|cookie)\s*+:\s*+)[^\r\n"']++""", re.IGNORECASE)
 USERINFO = re.compile(r"(?P<name>://[^/\s:@]*:)[^/\s@]+(?=@)")
 
-# What a value is made of. Quoted text is one piece, up to the end of a text that was cut inside it.
+# The pieces of a value. Quoted text is one piece, up to the end of the text if the closing quote was cut off.
 PIECE = re.compile(
     r"""(?P<opening>[(\[{<])|(?P<closing>[)\]}>])|(?P<end>[\s,;&]+)"""
     r"""|(?P<quote>\\{0,3}["'])(?:(?!(?P=quote))(?:\\.|[^\\]))*+(?P=quote)?|[^\s,;&()\[\]{}<>"']+""",
@@ -31,7 +31,7 @@ CLOSED_BY = {"(": ")", "[": "]", "{": "}", "<": ">"}
 
 
 def scrubbed(text: str) -> str:
-    """A repr or a message without what it calls a password, a token or the like.
+    """The text with `***` for what it names as a password, a token or the like.
 
     >>> scrubbed("<Login user='ada' password='x'>")
     "<Login user='ada' password=***>"
@@ -43,7 +43,7 @@ def scrubbed(text: str) -> str:
 
 
 def scrubbed_all(plain: Any) -> Any:
-    """The same of all text in plain JSON: a setting may hold `redis://:password@host`."""
+    """The same for all text in plain JSON: a setting may be `redis://:password@host`."""
     if isinstance(plain, str):
         return scrubbed(plain)
     if isinstance(plain, dict):
@@ -58,12 +58,12 @@ def _without(text: str, *patterns: re.Pattern[str]) -> str:
 
 
 def _without_quoted(found: re.Match[str]) -> str:
-    """Without what PostgreSQL quotes of a row, where one of the columns is a secret."""
+    """Drop the values that PostgreSQL quotes of a row if one of the columns is a secret."""
     return f"{found['before']}{STARS}" if _has_secret(found["name"]) else found[0]
 
 
 def _without_values(text: str) -> str:
-    """Without each value that stands after the name of a secret."""
+    """Drop each value that follows the name of a secret."""
     kept, at = [], 0
     for found in NAMED.finditer(text):
         if found.start() >= at and _has_secret(found["name"]):
@@ -78,7 +78,7 @@ def _has_secret(names: str) -> bool:
 
 
 def _end_of_value(text: str, start: int) -> int:
-    """Where white space, a comma or the like ends it, or a bracket that it did not open; the end of what was cut."""
+    """Where the value ends: at white space, a comma or the like, a bracket that it did not open, or with the text."""
     open_until: list[str] = []
     for piece in PIECE.finditer(text, start):
         if piece.lastgroup == "opening":

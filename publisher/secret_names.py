@@ -1,19 +1,19 @@
-"""Names that sound like secrets: which words they have, and which say that it is only something about a secret.
+"""Which names sound like secrets, and which only like something about a secret: `password`, `password_changed_at`.
 
-A name is looked at word by word: `apiKey`, `API-Key` and `api.key` are `api_key`. When in doubt it is a secret.
+Names are compared as words: `apiKey`, `API-Key` and `api.key` are all `api_key`. In doubt, a name is a secret.
 """
 
 import re
 from collections.abc import Collection, Iterable
 from typing import Any
 
-# Wherever they are in a name.
+# Secret wherever they occur in a name.
 ANYWHERE = (
     "pass_?word", "passwd", "pass_?phrase", "pass_?code", "pass_?key", "credential", "csrf", "xsrf",
     "token(?!izer|ization)", "secrets?(?=_|[0-9]|$)", "session_?(?:key|id|data|hash)",
     "(?:api|private|secret|access|signing|encryption)_?key",
 )  # fmt: skip
-# As words of their own.
+# Secret as whole words.
 WORDS = (
     "otp", "[th]otp", "pin", "pw", "pwd", "salt", "signatures?", "bearer", "jwt", "cvv", "cvc", "cookies?", "nonce",
     "verifier", "dsn", "connection_string", "p256dh", "private_id", "hashed_?key", "key_?hash", "code_challenge",
@@ -21,7 +21,7 @@ WORDS = (
     "seed_?phrase",
     "auth_?(?:header|data|hash|value|string)", "(?:basic|http|proxy)_?auth",
 )  # fmt: skip
-# A key, a code or a link that stands for somebody who shows it: `activation_key`, `backup_codes`, `invite_url`.
+# Keys, codes and links that give access to whoever has them: `activation_key`, `backup_codes`, `invite_url`.
 BY_KIND = {
     "keys?": (
         "account", "activation", "aes", "app", "auth", "certificate", "client", "confirm", "confirmation", "crypto",
@@ -39,24 +39,25 @@ BY_KIND = {
         "activate", "activation", "confirm", "confirmation", "invite", "invitation", "magic", "presigned",
         "provisioning", "recovery", "reset", "signed", "unlock", "verify", "verification",
     ),
-    # Of what is logged in to: user and password are in it.
+    # URLs that contain a user and a password.
     "ur[il]s?": (
         "amqp", "broker", "cache", "connection", "database", "db", "mongo(?:db)?", "mysql", "postgres(?:ql)?",
         "rabbitmq", "redis",
     ),
 }  # fmt: skip
-# The last word, or what is named by the one after it: an `authorization_grant_type` is none.
+# Secret as the last words only: an `authorization_grant_type` is none.
 LAST = ("authorization(?:_?(?:codes?|headers?|values?|keys?|data|response|url))?", "pass")
+# Secret as the whole name only.
 WHOLE = ("auth",)
 
-# What a password, a token or the like has, and not what it is.
+# Last words of names that are about a secret: `password_changed_at`, `token_type`.
 ABOUT = (
     "age", "algorithm", "at", "attempts", "backends?", "consent", "counts?", "date", "days", "domain", "enabled",
     "expires", "expires_in", "expiration", "expiry", "hashers", "hours", "length", "lifetime", "limit", "method",
     "minutes", "on", "policy", "quota", "required", "samesite", "scopes?", "seconds", "size", "status", "time",
     "timeout", "ttl", "types?", "type_hint", "usage", "validators", "version", "(?:cookie|header|field|param)_name",
 )  # fmt: skip
-# What a language model has read and written, and what a card's issuer said of its code.
+# Counts of a language model's tokens, and the result of checking a card's code.
 OTHERWISE = (
     "(?:.*_)?(?:(?:max|min)(?:_new)?|num|total|prompt|completion|input|output|cached|reasoning|prediction|audio)_tokens"
     "(?:_details)?", "(?:.*_)?tokens_used", "(?:.*_)?cv[cv]_check",
@@ -80,22 +81,22 @@ SECRET = re.compile(
 )
 HARMLESS = re.compile(_any([rf".*_{_any(ABOUT)}", *OTHERWISE]))
 
-# A model of such a name exists for the sake of a secret, however the column is called that holds it.
+# Models that exist to hold a secret, which may be in a column with a harmless name: one of BEARERS.
 SECRET_MODEL = re.compile(
     r"(?:^|_)(?:tokens?|sessions?|secrets?|credentials?|api_?keys?|confirmations?|verifications?|activations?|"
     r"invit(?:e|ation)s?|otp|[th]otp|nonces?|authenticators?|recovery|magic_links?|"
     r"(?:backup|login|scratch|security|sms)_codes?)(?:_|$)"
 )
 BEARERS = frozenset(("key", "value", "code", "data", "hash", "digest", "seed"))
-# A code beside one of these is good for once.
+# A column `code` next to one of these is a one-time code.
 OF_ONCE = frozenset(("verified", "is_verified", "expires", "expires_at", "expired_at", "expiry", "expiration"))
-# A second factor's key is the seed of its codes; a phone's registration ID is what others call its token.
+# The key of a second factor's device generates its codes; a phone's registration ID is a token.
 DEVICE_MODEL = re.compile(r"(?:^|_)device$")
 DEVICE_BEARERS = frozenset(("key", "seed", "registration_id"))
-# Where the textual primary key has the secret in it.
+# Models whose primary key, if it is text, contains the secret.
 KEYED_MODEL = re.compile(r"(?:^|_)(?:tokens?|secrets?|credentials?|api_?keys?)$")
 
-# What names something, and what may be its value.
+# Fields that may hold the name of something, and fields that may hold its value: `setting` and `value`.
 NAMES = frozenset(("setting", "name", "key", "field", "field_name", "option", "variable", "attribute"))
 VALUES = re.compile(r"(?:.*_)?(?:value|old|new|before|after|previous|current|default)s?")
 
@@ -123,7 +124,7 @@ def sounds_secret(name: str) -> bool:
 
 
 def holds_secret(model: str, column: str) -> bool:
-    """Whether a column is one by the name of its model, though its own is harmless."""
+    """Whether a column holds a secret because of its model's name, though its own name is harmless."""
     spelt = words(model)
     if column in DEVICE_BEARERS and DEVICE_MODEL.search(spelt):
         return True
@@ -131,17 +132,17 @@ def holds_secret(model: str, column: str) -> bool:
 
 
 def is_for_once(column: str, columns: Iterable[str]) -> bool:
-    """Whether a column holds a one-time code, by those beside it: none says when that of a country expires."""
+    """Whether a column holds a one-time code, which has an expiry beside it; the code of a country has none."""
     return column == "code" and not OF_ONCE.isdisjoint(columns)
 
 
 def is_keyed(model: str) -> bool:
-    """Whether a textual primary key of this model is a secret, or the hash of one."""
+    """Whether this model's primary key, if it is text, is a secret or the hash of one."""
     return KEYED_MODEL.search(words(model)) is not None
 
 
 def named_values(names: Collection[Any]) -> tuple[tuple[str, str], ...]:
-    """Of these names the pairs whose first may hold the name of what the second is the value of.
+    """Pairs of these names: the first may hold the name of a thing, and the second the value of that thing.
 
     >>> named_values(["sender", "setting", "old_value"])
     (('setting', 'old_value'),)

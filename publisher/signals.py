@@ -1,12 +1,13 @@
-"""Signals for the writes of which Django sends none; a model sends them when its manager is a SignalManager.
+"""Signals for writes that Django sends none for. Models whose manager is a SignalManager send them.
 
-Sent once a write, by the model, inside the write's transaction. `pks` has at most 1000 keys, and is None where they are
-not known; `count` is how many rows there were, and `complete` is true when all their keys are in `pks`.
+Sent once for each write, inside its transaction, by the model. `pks` has at most 1000 keys, and is None where they are
+not known; `count` is the number of rows; `complete` is true if all their keys are in `pks`.
 """
 
 from django.db.models.signals import ModelSignal
 
-# Where conflicts are ignored or updated (`conflicts` is "ignore" or "update"), the count is that of the objects given.
+# `conflicts` is "ignore", "update" or None, as the arguments of `bulk_create` say. If it is not None, `count` is the
+# number of objects that were given.
 # Arguments: "pks", "count", "complete", "conflicts", "using"
 bulk_created = ModelSignal(use_caching=True)
 

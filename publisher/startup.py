@@ -1,4 +1,4 @@
-"""What starts later than the app: its system checks, and what has to wait until every app's `ready()` has run."""
+"""Registers checks that are imported when they run, and calls functions once every app's `ready()` has run."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _waiting: list[Callable[[], None]] = []
 
 
 class LazyChecks:
-    """The checks at dotted paths, imported when they are run: most processes never do, and start sooner for it."""
+    """Checks by their dotted paths, imported when they run: most processes never run them, and start sooner so."""
 
     def __init__(self, *paths: str) -> None:
         self.paths = paths
 
     def __eq__(self, other: object) -> bool:
-        """Apps that are set up anew, as by tests with other INSTALLED_APPS, register the same checks again."""
+        """By the paths: tests with other INSTALLED_APPS set the apps up again, which registers the checks again."""
         return isinstance(other, LazyChecks) and self.paths == other.paths
 
     def __hash__(self) -> int:
@@ -31,15 +31,15 @@ class LazyChecks:
 
 
 def register_checks(checks: Mapping[str, tuple[str, ...]], *, deploy: bool = False) -> None:
-    """By tag, the dotted paths of the checks that have it; with `deploy`, of those for `check --deploy` alone."""
+    """Register checks by tag and dotted paths. With `deploy`, they only run with `check --deploy`."""
     for tag, paths in checks.items():
         register(LazyChecks(*paths), tag, deploy=deploy)
 
 
 def when_ready(function: Callable[[], None]) -> None:
-    """Call it then, or now when that is over. What is asked for first is called first.
+    """Call the function once every app's `ready()` has run; now, if that is over. First come, first called.
 
-    Django has no signal for it, but an event that it sets: https://github.com/django/django/blob/5.2/django/apps/registry.py
+    Django sends no signal then, but sets an event, which is replaced here: https://github.com/django/django/blob/5.2/django/apps/registry.py
     """
     if apps.ready:
         function()
@@ -54,7 +54,7 @@ def _watch() -> None:
 
 
 class _Telling:
-    """In the event's place until it is set: one of gevent's takes no other `set`."""
+    """Stands for the event until it is set. Its `set` cannot be replaced on the event: gevent's does not allow it."""
 
     def __init__(self, event: Event) -> None:
         self._event = event

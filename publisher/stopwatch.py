@@ -1,4 +1,4 @@
-"""Times the receivers of signals, in their places: whoever sends or disconnects does not notice."""
+"""Times the receivers of signals: each is replaced by a function that calls and times it."""
 
 import time
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ IN_PROCESS, OFFLOADED, FORWARDED = "in process", "offloaded", "forwarded"
 
 
 class Key(NamedTuple):
-    """A receiver of a signal, and where it does its work."""
+    """A receiver of a signal, and where it runs: IN_PROCESS, OFFLOADED or FORWARDED."""
 
     receiver: str
     signal: str
@@ -24,7 +24,7 @@ class Key(NamedTuple):
 
 
 class Stopwatch:
-    """`taken` has the seconds of each call; `outermost` is their sum, without those within another's."""
+    """`taken` has the seconds of each call. `outermost` is their sum, without calls inside other receivers' calls."""
 
     def __init__(self) -> None:
         self.taken: dict[Key, list[float]] = {}
@@ -33,7 +33,7 @@ class Stopwatch:
 
     @contextmanager
     def on_all_receivers(self) -> Iterator[None]:
-        """Of every signal there is now."""
+        """Time the receivers of all signals inside the block."""
         known = catalogue()
         for each in known:
             replace(each.signal, partial(self._timed, each))

@@ -1,4 +1,4 @@
-"""Which routing keys this project has handlers for. The apps that know register here: this one is below them."""
+"""Which routing keys this project has handlers for. `consumers` registers itself here, since it imports this app."""
 
 from django.utils.module_loading import import_string
 
@@ -6,11 +6,11 @@ _sources: list[str] = []
 
 
 def told_by(path: str) -> None:
-    """The dotted path of a function that answers patterns; called by a relay alone."""
+    """Register the dotted path of a function that returns patterns of routing keys. Only a relay calls it."""
     if path not in _sources:
         _sources.append(path)
 
 
 def patterns() -> frozenset[str]:
-    """Raises what the import of handlers raises."""
+    """The patterns of all handlers. Raises whatever importing the handlers raises."""
     return frozenset(pattern for path in _sources for pattern in import_string(path)())

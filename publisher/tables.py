@@ -1,4 +1,4 @@
-"""Whether a table of the bridge is there, and how it comes to be."""
+"""Whether the tables of the bridge exist, and how to make them."""
 
 import sys
 from collections.abc import Iterable
@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from django.db import Error, connections
 from django.db.models import Model
 
-# While these run, a table may be yet to come. django-tenants sends signals around the migrations of each schema.
+# While a function of these modules runs, tables may not exist yet.
 MIGRATING = frozenset(
     ("django.db.migrations.executor", "django.core.management.sql", "django_tenants.migration_executors.base")
 )
 
 
 def is_migrating() -> bool:
-    """Whether migrations are running here and now."""
+    """Whether this is called, directly or not, by migrations."""
     frame = sys._getframe(1)
     while frame is not None:
         if frame.f_globals.get("__name__") in MIGRATING:
@@ -23,7 +23,7 @@ def is_migrating() -> bool:
 
 
 def is_told_to_migrate() -> bool:
-    """Whether this process is here to make the tables, with `migrate` or `migrate_schemas`, or is at it."""
+    """Whether this process runs `migrate`, `migrate_schemas` or migrations."""
     return any(argument.startswith("migrate") for argument in sys.argv[1:2]) or is_migrating()
 
 
@@ -32,7 +32,7 @@ def has_table(model: type[Model], using: str) -> bool:
 
 
 def is_up_to_date(model: type[Model], using: str) -> bool:
-    """Whether the table is there, with all columns."""
+    """Whether the table exists, with all columns."""
     if not has_table(model, using):
         return False
     connection = connections[using]
@@ -46,7 +46,7 @@ def how_to_migrate(model: type[Model], using: str) -> str:
 
 
 def trouble_with(models: Iterable[type[Model]], using: str) -> str | None:
-    """Why the database, and these tables in it, cannot be worked on, and what to do; None when they can."""
+    """Why the database or these tables cannot be used, and what to do; None if they can."""
     try:
         with connections[using].cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -56,7 +56,7 @@ def trouble_with(models: Iterable[type[Model]], using: str) -> str | None:
 
 
 def not_migrated(models: Iterable[type[Model]], using: str) -> str | None:
-    """Which of these tables is missing, or a column of it, and what to do; None when all are there."""
+    """The first of these tables that is missing or lacks a column, and what to do; None if all are complete."""
     behind = next((model for model in models if not is_up_to_date(model, using)), None)
     if behind is None:
         return None
@@ -64,7 +64,7 @@ def not_migrated(models: Iterable[type[Model]], using: str) -> str | None:
 
 
 def migration_hint(model: type[Model], using: str) -> str:
-    """The end of a log line, where it is the table that is missing, or a column of it; empty otherwise."""
+    """`; run: manage.py migrate ...` for the end of a log line, if the table is not complete; else empty."""
     try:
         return "" if is_up_to_date(model, using) else f"; run: {how_to_migrate(model, using)}"
     except Error:

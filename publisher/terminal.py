@@ -40,9 +40,9 @@ def add_database(parser: ArgumentParser) -> None:
 
 
 def positive(text: str) -> int:
-    """A number from 1 on. Raises ArgumentTypeError, which argparse shows."""
+    """A whole number above 0. Raises ArgumentTypeError, which argparse shows."""
     if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"it is a number from 1 on, not {text!r}")
+        raise ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
 
 
@@ -63,7 +63,7 @@ def show(rows: Sequence[Any], format: str, *, title: str, stdout: OutputWrapper)
         return
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
     for column in fields(rows[0]):
-        # An id is there to be copied.
+        # Ids are not wrapped, so that they can be copied.
         table.add_column(column.name.replace("_", " "), overflow="fold", no_wrap=column.name in IDS)
     for row in rows:
         table.add_row(*(_cell(getattr(row, column.name)) for column in fields(row)))

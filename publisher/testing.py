@@ -1,4 +1,4 @@
-"""For a project's own tests: what the code inside a block forwarded, and what it is answered."""
+"""For a project's own tests: the events that a block forwards, and the answers that its questions get."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,17 +17,18 @@ from publisher.wire.event import Event, decode_event
 
 
 def forwarded_events(using: str = DEFAULT_DB_ALIAS) -> "Block":
-    """The events that the block forwarded to the outbox of `using`, in order; the list fills when the block ends.
+    """`with forwarded_events() as events:` fills the list when the block ends: with the events that it forwarded to the
+    outbox of `using`, in order.
 
-    Committed or pending in the current transaction, so it works in a TestCase, which never commits, as in a
-    TransactionTestCase. What was rolled back is not there, nor is what a rule delivers directly. In an async test it is
-    `async with`.
+    It has committed events and those of the current transaction, so it works in a TestCase, which never commits, and in
+    a TransactionTestCase. Events that were rolled back, or that a rule delivers directly, are not in it. In an async
+    test, write `async with`.
     """
     return Block(using)
 
 
 class Block:
-    """What `forwarded_events` answers. Async, it looks where `await`ed queries are run."""
+    """What `forwarded_events` returns. `async with` reads the events in the thread of Django's async queries."""
 
     def __init__(self, using: str) -> None:
         self._using = using
@@ -49,8 +50,8 @@ class Block:
 
 @contextmanager
 def answers(by_signal: Mapping[Signal, Any]) -> Iterator[None]:
-    """What the senders of these signals are answered inside the block, where a rule has them ask: at once, without a
-    broker. For other signals there is no answer, so their rule's `on_timeout`.
+    """Inside the block, questions of these signals get these answers, at once and without a broker. Questions of other
+    signals get their rule's `on_timeout`.
     """
     with at_desk(_Answers({_name_of(signal): answer for signal, answer in by_signal.items()})):
         yield
@@ -73,7 +74,7 @@ class _Answers(Desk):
 
 
 class Forwarded:
-    """What was forwarded since this was made: called, the events so far; of another alias, all that there are."""
+    """Call it for the events since it was made; with `using` of another database, for all events in that one."""
 
     def __init__(self, using: str = DEFAULT_DB_ALIAS) -> None:
         self.using = using
@@ -87,7 +88,7 @@ class Forwarded:
 def _forwarded(using: str) -> dict[str, Event]:
     connection = connections[using]
     if connection.in_atomic_block and connection.needs_rollback:
-        return {}  # the transaction is lost, and all that it would have forwarded
+        return {}  # the transaction will be rolled back, and its events with it
     rows: list[OutboxEvent | Row] = [*OutboxEvent.objects.using(using), *pending(using)]
-    # By id: hooks that a test has executed are in the outbox, and among the hooks still.
+    # By id: the events of hooks that a test has executed are both in the outbox and among the hooks.
     return {row.message_id: decode_event(bytes(row.body), row.routing_key) for row in rows}

@@ -1,4 +1,4 @@
-"""The trace and the id of a request: what its headers say, for the events and the log records of its time."""
+"""Takes the trace and the id of a request from its headers, for the events and log records made during it."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ from publisher.wire.ids import REQUEST_ID, TRACEPARENT, request_id, trace_id
 from publisher.wire.origin import Origin, current_origin, originating
 
 if TYPE_CHECKING:
-    # Logging may need this module before anything else does, and in a relay nothing else does.
+    # Not at run time: LOGGING may import this module first, and a relay needs nothing of django.http.
     from django.http import HttpRequest, HttpResponseBase
 
 __all__ = ["OriginFilter", "current_origin", "middleware"]
@@ -19,10 +19,10 @@ __all__ = ["OriginFilter", "current_origin", "middleware"]
 NONE = "-"
 
 
-# Not a receiver of `request_started`: under ASGI that runs in a context of its own.
+# A middleware, not a receiver of `request_started`, which under ASGI runs in a context of its own.
 @sync_and_async_middleware
 def middleware(get_response: "Callable[[HttpRequest], Any]") -> "Callable[[HttpRequest], Any]":
-    """For MIDDLEWARE, at its top: events carry the request's `traceparent` and `X-Request-ID`."""
+    """For the top of MIDDLEWARE: events get the request's `traceparent` and `X-Request-ID`."""
     if not iscoroutinefunction(get_response):
 
         def traced(request: "HttpRequest") -> "HttpResponseBase":
@@ -41,7 +41,7 @@ def middleware(get_response: "Callable[[HttpRequest], Any]") -> "Callable[[HttpR
 
 
 def origin_of(request: "HttpRequest") -> Origin:
-    """What the headers say, where it is well-formed. A request within a handler (a test client's) is the handler's."""
+    """The ids from the headers, if they are well-formed. A request made inside a handler keeps the handler's."""
     origin = current_origin()
     if origin.causationid:
         return origin
@@ -53,7 +53,7 @@ def origin_of(request: "HttpRequest") -> Origin:
 
 
 class OriginFilter(logging.Filter):
-    """For LOGGING: each record gets `event_id` (of the event that is handled), `trace_id` and `request_id`, or `-`."""
+    """For LOGGING: gives each record `event_id` (of the event that is being handled), `trace_id` and `request_id`."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         origin = current_origin()

@@ -1,4 +1,4 @@
-"""Nothing is asked of a database while it is looked at what something is: a repr may well run a query."""
+"""Forbids queries in a block, as while the repr of an unknown object is made, which might run one."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -8,12 +8,12 @@ from django.db import connections
 
 
 class Unasked(Exception):
-    """A query was to be run, which nobody asked for."""
+    """A query was about to run where none is allowed."""
 
 
 @contextmanager
 def without_queries() -> Iterator[None]:
-    """In this thread: what would run a query gets Unasked instead, and the transaction goes on."""
+    """In this thread, a query raises Unasked before it reaches the database, so the transaction is not broken."""
     with ExitStack() as stack:
         for connection in connections.all(initialized_only=True):
             stack.enter_context(connection.execute_wrapper(_refuse))

@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 
 
 class UtcNow(Now):
-    """In UTC on MySQL and MariaDB too, whose columns have no time zone: their own `NOW()` is that of the session's."""
+    """`Now()` that is in UTC on MySQL and MariaDB too, where `NOW()` is in the session's time zone."""
 
     def as_mysql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
         template = "UTC_TIMESTAMP(6)" if settings.USE_TZ else "CURRENT_TIMESTAMP(6)"

@@ -87,8 +87,8 @@ def test_it_is_said_which_receiver_to_offload(away):
     [
         (["--user", "nobody"], "nobody"),
         (["--data", "a"], "NAME=VALUE"),
-        (["--repeat", "0"], "a number from 1 on, not '0'"),
-        (["--repeat", "often"], "a number from 1 on, not 'often'"),
+        (["--repeat", "0"], "'0' is not a whole number above 0"),
+        (["--repeat", "often"], "'often' is not a whole number above 0"),
         (["http://[x"], "'http://[x' is no URL"),
     ],
 )
