@@ -1,7 +1,7 @@
-"""Django's own list of a signal's receivers, read and replaced in place.
+"""Reads Django's list of a signal's receivers, and replaces receivers in it.
 
-An entry is a tuple that begins with its lookup key and the receiver (or a weak reference to it) and ends with whether
-that is a coroutine function; Django 6.1 has the sender between them.
+An entry of that list is a tuple: the lookup key, the receiver (or a weak reference to it), in Django 6.1 the sender,
+and whether the receiver is a coroutine function.
 https://github.com/django/django/blob/5.2/django/dispatch/dispatcher.py
 """
 
@@ -21,7 +21,7 @@ Receiver = Callable[..., Any]
 
 
 class Entry(NamedTuple):
-    """One receiver of a signal, as Django keeps it: `held` is the receiver itself, or a weak reference to it."""
+    """One receiver of a signal. `held` is what Django has: the receiver itself, or a weak reference to it."""
 
     held: Any
     sender_id: int
@@ -29,7 +29,7 @@ class Entry(NamedTuple):
 
     @property
     def receiver(self) -> Receiver | None:
-        """None when it was collected."""
+        """None when it was garbage collected."""
         return dereferenced(self.held)
 
     @property
@@ -37,7 +37,7 @@ class Entry(NamedTuple):
         return isinstance(self.uid, str) and self.uid.startswith(UID)
 
     def senders(self) -> Iterator[type[Model]]:
-        """The models that it listens to: one, all of them, or none when its sender is something else."""
+        """The models whose signals it gets: one, all, or none when its sender is something else."""
         for model in apps.get_models(include_auto_created=True):
             if self.sender_id in (id(model), id(None)):
                 yield model
@@ -48,9 +48,9 @@ def entries(signal: Signal) -> list[Entry]:
 
 
 def replace(signal: Signal, choose: Callable[[Entry], Any]) -> bool:
-    """Put what `choose` answers in the place of each receiver; None leaves it. Place, sender and lookup key stay.
+    """Replace each receiver by what `choose` returns; None leaves it. Whether any was replaced.
 
-    So whoever disconnects the receiver, or sets the whole list aside for a while, disconnects what stands for it.
+    Position, sender and lookup key stay the same, so disconnecting the receiver disconnects its replacement.
     """
     with signal.lock:
         rows: list[Any] = [_replaced(row, choose(_entry(row))) for row in signal.receivers]
@@ -62,7 +62,7 @@ def replace(signal: Signal, choose: Callable[[Entry], Any]) -> bool:
 
 
 def drop(signal: Signal, is_over: Callable[[Entry], bool]) -> None:
-    """Disconnect those."""
+    """Disconnect the receivers for which `is_over` is true."""
     with signal.lock:
         rows = [row for row in signal.receivers if not is_over(_entry(row))]
         if len(rows) < len(signal.receivers):
@@ -84,7 +84,7 @@ def path_of(receiver: Receiver) -> str:
 
 
 def call(receiver: Receiver, signal: Signal, sender: object, kwargs: Mapping[str, Any]) -> Any:
-    """As `Signal.send` does; a coroutine function is run to its end."""
+    """Call a receiver as `Signal.send` does. Waits for the result of a coroutine function."""
     function = async_to_sync(receiver) if iscoroutinefunction(receiver) else receiver
     return function(signal=signal, sender=sender, **kwargs)
 

@@ -1,4 +1,4 @@
-"""Whose a module is, and what names its source makes."""
+"""Which packages modules belong to, and which names their sources assign."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ASSIGNED = r"(?m)^(?:class (?P<class>\w+)|(?P<name>\w+)\s*(?::[^=\n]+)?=(?!=)\s*
 
 
 def app_packages() -> frozenset[str]:
-    """The packages that the installed apps live in: `allauth` for `allauth.account`; of Django's, each app's own."""
+    """The top-level packages of the installed apps, as `allauth` for `allauth.account`; of Django's apps, the apps."""
     names = (config.name for config in apps.get_app_configs())
     return frozenset(
         name if name.startswith("django.") else name.partition(".")[0]
@@ -29,7 +29,7 @@ def is_within(module: str, package: str) -> bool:
 
 
 def text_of(path: str) -> str:
-    """Empty for what cannot be read."""
+    """The text of a source file; empty if it cannot be read."""
     try:
         with tokenize.open(path) as file:
             return file.read()
@@ -39,7 +39,7 @@ def text_of(path: str) -> str:
 
 @lru_cache(maxsize=1024)
 def assignments(module: str) -> dict[str, bool]:
-    """The names that a module's source makes, and whether it makes what they stand for rather than naming it anew."""
+    """The names that a module's source assigns. True for those whose value it makes, rather than renames: `a = b`."""
     text = text_of(getattr(sys.modules.get(module), "__file__", None) or "")
     made: dict[str, bool] = {}
     for match in re.finditer(ASSIGNED, text):

@@ -1,4 +1,4 @@
-"""Signals inside a module: its attributes, those of its classes and objects, and what its dicts and lists hold."""
+"""Finds the signals in a module: in its attributes, its classes and objects, and in dicts and lists."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ DEPTH = 4
 
 
 def is_a(value: object, *kinds: type) -> bool:
-    """`isinstance`, without asking the object: a lazy one would be made, with whatever connection it stands for."""
+    """`isinstance` that does not evaluate a lazy object, which might open a connection."""
     return issubclass(type(value), kinds)
 
 
 def signals_in(module: ModuleType, *, deep: bool) -> Iterator[tuple[str, Signal]]:
-    """Each signal with the path to it; the same one may come by several. Without `deep`, of attributes and classes."""
+    """Each signal with its path; one may have several. Without `deep`, only in attributes and classes."""
     yield from _within(vars(module), _Walk(module.__name__, deep=deep), "", DEPTH)
 
 
 def signal_at(module: ModuleType, path: str) -> Signal | None:
-    """What `signals_in` would find under this path."""
+    """The signal at this path, as `signals_in` has it."""
     found = _found(module, path)
     return None if found is None else found[1]
 
 
 def word_at(module: ModuleType | None, path: str) -> str:
-    """What the signal under this path is called by what holds it, as one word: a dict's key may have dots of its own.
+    """The signal's own name, as one word: an attribute's name, or a dict's key, which may contain dots.
 
-    Without the module, or the signal, it is what follows the last dot.
+    Where there is no such signal, it is what follows the last dot of the path.
     """
     found = _found(module, path)
     return re.sub(NO_WORD, "_", found[0]) if found else path.rpartition(".")[2]
 
 
 def _found(holder: Any, path: str) -> tuple[str, Signal] | None:
-    """With its name in what holds it."""
+    """The signal at this path, with its name in the object that holds it."""
     for name, rest in _ways(holder, path):
         part = _part(holder, name)
         if not rest:
@@ -52,7 +52,7 @@ def _found(holder: Any, path: str) -> tuple[str, Signal] | None:
 
 
 def _ways(holder: Any, path: str) -> Iterator[tuple[str, str]]:
-    """The name of a part, and what follows it; of a dict with dots in its keys there are several."""
+    """The ways to split a path into a name and the rest: several for a dict, whose keys may contain dots."""
     words = path.split(".")
     for count in range(1, len(words) + 1 if is_a(holder, Mapping) else 2):
         yield ".".join(words[:count]), ".".join(words[count:])
@@ -67,7 +67,7 @@ def _part(holder: Any, name: str) -> Any:
 
 
 class _Walk:
-    """What is looked into, and what was already."""
+    """Decides what a search looks into, and remembers what it has seen."""
 
     def __init__(self, module: str, *, deep: bool) -> None:
         self.module = module
@@ -76,7 +76,7 @@ class _Walk:
         self.seen: set[int] = set()
 
     def items(self, value: Any) -> Mapping[Any, Any] | None:
-        """What a class, a collection or an object holds by name; None where it is not looked into."""
+        """What a class, a collection or an object holds, by name; None where it is not searched."""
         if is_a(value, type):
             return vars(value) if value.__module__ == self.module else None
         if not self.deep:
@@ -88,7 +88,7 @@ class _Walk:
         return self._attributes(value)
 
     def _attributes(self, value: object) -> Mapping[str, Any] | None:
-        # Of the package's own classes alone.
+        # Only objects whose classes are of the same package.
         if type(value).__module__.partition(".")[0] != self.package:
             return None
         try:
@@ -107,6 +107,6 @@ def _within(held: Mapping[Any, Any], walk: _Walk, prefix: str, depth: int) -> It
             inside = walk.items(value)
             if inside:
                 walk.seen.add(id(value))
-                # Below a list's items nothing has a name: it may be data, as a log of calls is.
+                # Not below the items of a list, which may be data, as a log of calls.
                 further = 1 if is_a(value, list, tuple) else depth - 1
                 yield from _within(inside, walk, f"{prefix}{name}.", further)

@@ -1,4 +1,4 @@
-"""Signals that are made after the rules were connected: met when they are made, named when they are first sent."""
+"""Connects signals that are created after the rules were: their names are only known when they are first sent."""
 
 import logging
 import re
@@ -18,10 +18,10 @@ logger = logging.getLogger(__name__)
 
 NEWCOMER = f"{UID}newcomer"
 LOOKING_SECONDS = 5.0
-# Where a signal was made that has no name: another from there has none either, and is not looked for again.
+# File and line where a signal was created. If it has no name, later ones from the same place have none either.
 Place = tuple[str, int]
 
-# Connects what the rules ask for; answers the receiver, or None where no rule takes the signal.
+# Connects a signal as the rules ask, and returns the receiver; None where no rule takes it.
 Welcome = Callable[[KnownSignal], Callable[..., None] | None]
 
 _welcome: Welcome | None = None
@@ -31,7 +31,7 @@ _met: "WeakSet[Signal]" = WeakSet()
 
 
 class Newcomer:
-    """Receives in place of a signal's receiver until it is first sent: where it is made, it has no name yet."""
+    """A signal's receiver until it is first sent. Only then is the signal assigned to a name, which rules may take."""
 
     def __init__(self, signal: Signal, place: Place) -> None:
         self._signal = signal
@@ -40,15 +40,15 @@ class Newcomer:
         self._is_introduced = False
         self._receiver: Callable[..., None] | None = None
 
-    # Everything by name, since a signal's kwargs may be called anything: `self` too.
+    # `self` is positional-only, since a signal may have a kwarg of that name.
     def receive(self, /, **named: Any) -> None:
         self._introduce()
-        # Django does not call it for what was being sent already when it was connected.
+        # Django does not call a receiver that was connected during this dispatch.
         if self._receiver is not None:
             self._receiver(**named)
 
     def _introduce(self) -> None:
-        """Once, while the others that send wait. Not for ever: what is looked through, one of them may be importing."""
+        """Find the name, once. Other threads wait for it, but not for ever: one may be in the middle of an import."""
         is_alone = self._looking.acquire(timeout=LOOKING_SECONDS)
         try:
             if not self._is_introduced:
@@ -58,7 +58,7 @@ class Newcomer:
                 self._looking.release()
 
     def _give_way(self, known: KnownSignal | None) -> None:
-        """In one step: whoever sends meanwhile finds this or the receiver, never both and never neither."""
+        """Replace this by the receiver, in one step: every dispatch reaches exactly one of the two."""
         with self._signal.lock:
             if not self._is_introduced:
                 self._receiver = None if known is None or _welcome is None else _welcome(known)
@@ -67,7 +67,7 @@ class Newcomer:
 
 
 def watch(welcome: Welcome, globs: tuple[str, ...]) -> None:
-    """From now on, call `welcome` with each signal that is made later, where one of the globs may take it."""
+    """From now on, call `welcome` with each newly created signal that one of the globs may take."""
     global _welcome, _globs
     _welcome, _globs = welcome, globs
     if not hasattr(Signal.__init__, "is_watched"):
@@ -101,31 +101,31 @@ def _meet(signal: Signal) -> None:
     if place is None or place in _nameless:
         return
 
-    # Reentrant, so that one receiver can take the place of another while nobody looks.
+    # Reentrant, so that `_give_way` can connect and disconnect while it holds the lock.
     signal.lock = RLock()  # type: ignore[assignment]
     signal.connect(Newcomer(signal, place).receive, weak=False, dispatch_uid=NEWCOMER)
     _met.add(signal)
 
 
 def _place_of(frame: FrameType | None) -> Place | None:
-    """Where a module that a glob may mean makes it, or has it made by another, as by a factory."""
+    """The place in a module that a glob may mean, going outwards: a factory elsewhere may create its signals."""
     while frame is not None:
         if any(_may_take(glob, frame.f_globals.get("__name__", "")) for glob in _globs):
             return frame.f_code.co_filename, frame.f_lineno
-        # What imports that module has nothing to do with it.
+        # Not beyond the module: its importer does not create the signal.
         frame = None if frame.f_code.co_name == "<module>" else frame.f_back
     return None
 
 
 def _may_take(glob: str, module: str) -> bool:
-    """Whether a signal that this module makes may have a name that the glob matches."""
+    """Whether the name of a signal in this module may match the glob."""
     start = re.split(r"[*?\[]", glob, maxsplit=1)[0]
     return f"{module}.".startswith(start) or start.startswith(f"{module}.")
 
 
 def _maker_of(signal: Signal) -> FrameType:
     frame = sys._getframe(3)
-    # A subclass may have an `__init__` of its own.
+    # Skip the frames of a subclass's own `__init__`.
     while frame.f_locals.get("self") is signal and frame.f_back is not None:
         frame = frame.f_back
     return frame

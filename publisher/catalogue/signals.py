@@ -1,4 +1,4 @@
-"""Every signal there is: found in the modules that are loaded, named by the module that defines it."""
+"""The catalogue: finds every signal in the loaded modules, and names each by the module that defines it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from publisher.catalogue.modules import app_packages, assignments, is_within
 from publisher.catalogue.namespaces import signal_at, signals_in, word_at
 from publisher.rules import Rule, is_glob
 
-# The lookup keys of the bridge's own receivers begin with it.
+# The `dispatch_uid` of the bridge's own receivers begins with it.
 UID = "publisher."
 KNOWN_MODULES = (
     "django.core.signals",
@@ -33,12 +33,12 @@ KNOWN_MODULES = (
 )
 
 
-# By the ids of signals, which are held here, so that no other can have one's id.
+# By id of the signal. It also holds the signals, so that no id is used again.
 _settled: dict[int, KnownSignal] = {}
 
 
 class KnownSignal:
-    """A signal and its name: the module that defines it, and what it is called there."""
+    """A signal with its name: the module that defines it, and the path inside that module."""
 
     __slots__ = ("attribute", "module", "signal")
 
@@ -71,7 +71,7 @@ def _group(module: str) -> str:
 
 
 def group_of(module: str, app_label: str | None) -> str:
-    """The first word of a signal's key: Django's own part (`db`, `auth`, `core`, ...), else the app that defines it."""
+    """The first word of a routing key: Django's part (`db`, `auth`, `core`, ...), or the app of the signal."""
     words = module.split(".")
     if words[:2] == ["django", "contrib"] and len(words) > 2:
         return words[2]
@@ -83,8 +83,8 @@ def group_of(module: str, app_label: str | None) -> str:
 def catalogue(package: str = "") -> tuple[KnownSignal, ...]:
     """All signals, or those that `package` defines; Django's first, then by name.
 
-    Imports the modules of Django and of the installed apps' packages that define one, of `package` where one is given:
-    all modules there are take longer to look through than a small project takes to start.
+    Imports the modules that define one: of Django and of the installed apps' packages, or of `package` only, since to
+    search all modules takes longer than a small project takes to start.
     """
     _load(package)
     places: dict[int, list[KnownSignal]] = {}
@@ -93,16 +93,16 @@ def catalogue(package: str = "") -> tuple[KnownSignal, ...]:
     known = [min(candidates, key=_distance) for candidates in places.values()]
     _settle(known)
     if package and any(map(_distance, known)):
-        # Imported from elsewhere, or made by a call: only all places together tell its name.
+        # A signal is imported from elsewhere, or made by a call: the whole catalogue is needed to name it.
         known = [signal for signal in catalogue() if is_within(signal.module, package)]
     return tuple(sorted(known, key=lambda signal: (not signal.module.startswith("django."), signal.name)))
 
 
 def named(name: str) -> KnownSignal | None:
-    """The signal at a dotted path; None when there is none. Imports no more than the path says."""
+    """The signal at a dotted path; None when there is none. Imports no other modules than those of the path."""
     module_name, _, rest = name.rpartition(".")
     while module_name.strip("."):
-        # Whatever a module raises: a check tells that there is no such signal.
+        # A module may raise anything; a system check reports that there is no such signal.
         with suppress(Exception):
             signal = signal_at(import_module(module_name), rest)
             return None if signal is None else _canonical(signal, module_name, rest)
@@ -112,14 +112,16 @@ def named(name: str) -> KnownSignal | None:
 
 
 def name_of(signal: Signal) -> str | None:
-    """What a signal is called; None for one that no module holds."""
+    """The name of a signal; None for one that is in no module."""
     known = known_as(signal)
     return None if known is None else known.name
 
 
 def known_as(signal: Signal) -> KnownSignal | None:
-    """Looks through all there is, unless this one was found before, or is now, where its module's own source makes it:
-    first where most are, which takes a hundredth of the time.
+    """The signal with its name; None if it is in no module.
+
+    Looks first among those that were found before, and in the modules that usually define signals, which takes a
+    hundredth of the time of the whole catalogue.
     """
     if id(signal) not in _settled:
         _settle(_found_in(_usual_modules()))
@@ -129,7 +131,7 @@ def known_as(signal: Signal) -> KnownSignal | None:
 
 
 def matching(pattern: str) -> tuple[KnownSignal, ...]:
-    """The signals that a path or a glob means; no more of the catalogue is read than can match."""
+    """The signals that a path or a glob means. Searches only the part of the catalogue that can match."""
     if is_glob(pattern):
         return tuple(known for known in catalogue(_package(pattern)) if fnmatchcase(known.name, pattern))
     known = named(pattern)
@@ -137,15 +139,15 @@ def matching(pattern: str) -> tuple[KnownSignal, ...]:
 
 
 def taken_by(rule: Rule) -> tuple[KnownSignal, ...]:
-    """The signals of a rule, without those that have to be named outright and are not."""
-    # A path may be an alias: it names the signal all the same.
+    """The signals that a rule takes. A glob does not take those that must be named outright."""
+    # A path names its signal outright, even where the signal's name is another one.
     return tuple(known for known in matching(rule.signal) if rule.takes_signal(known.name) or not is_glob(rule.signal))
 
 
 def _package(pattern: str) -> str:
-    """The package or module that holds all that a glob can match; empty where any may."""
+    """The package or module that contains all signals that the glob can match; empty for all packages."""
     start = re.split(r"[*?\[]", pattern, maxsplit=1)[0].rpartition(".")[0]
-    # The last names may be those of classes.
+    # The last words may be classes in a module.
     while start and start not in sys.modules and not _is_importable(start):
         start = start.rpartition(".")[0]
     return start
@@ -159,17 +161,17 @@ def _is_importable(module: str) -> bool:
 
 def _load(package: str) -> None:
     for module in KNOWN_MODULES:
-        # django.tasks is there from Django 6 on; contrib.auth's models only where it is installed.
+        # django.tasks exists since Django 6; contrib.auth can be imported only if it is installed.
         with suppress(ImportError, RuntimeError):
             if is_within(module, package):
                 import_module(module)
     if not _is_loaded(package):
-        # Not by a site that starts, unless it asks for signals of whole packages.
+        # Not at the top: a site imports this when it starts only if a glob means whole packages.
         import_module("publisher.catalogue.sources").import_definitions(package)
 
 
 def _is_loaded(package: str) -> bool:
-    """Whether there is nothing more in it: a module that is imported, and no package."""
+    """Whether it is a module (not a package, which may contain more) and is imported."""
     return package in sys.modules and not hasattr(sys.modules[package], "__path__")
 
 
@@ -182,11 +184,11 @@ def _usual_modules() -> Iterable[str]:
 
 
 def _found_in(names: Iterable[str]) -> Iterator[KnownSignal]:
-    """Those of the modules that are loaded."""
+    """The signals in those of these modules that are loaded."""
     deep = tuple(f"{name}." for name in app_packages())
     for name in names:
         module = sys.modules.get(name)
-        # The name a module was imported under counts once: `__main__` and aliases would be second names.
+        # Only under the module's own name, not as `__main__` or under an alias.
         if isinstance(module, ModuleType) and getattr(module, "__name__", None) == name:
             for path, signal in signals_in(module, deep=f"{name}.".startswith(deep)):
                 yield KnownSignal(signal=signal, module=name, attribute=path)
@@ -204,6 +206,6 @@ def _canonical(signal: Signal, module: str, attribute: str) -> KnownSignal:
 
 
 def _distance(known: KnownSignal) -> int:
-    """0 where the module's own source makes the signal, 1 where it gives it another name, 2 where it imports it."""
+    """0 if the module's source creates the signal, 1 if it gives it another name, 2 if it imports it."""
     made_here = assignments(known.module).get(known.attribute.partition(".")[0])
     return 2 if made_here is None else int(not made_here)

@@ -1,6 +1,6 @@
-"""Where signals are made and sent, as the source files of the installed apps say it.
+"""Finds the modules of the installed apps that define signals, by reading their source files.
 
-A module that nobody has imported yet may define one, so the files are read; what they say decides what is imported.
+They may not be imported yet. Only modules whose source creates a signal are.
 """
 
 import ast
@@ -19,7 +19,7 @@ from publisher.catalogue.modules import app_packages, is_within, text_of
 
 logger = logging.getLogger(__name__)
 
-# Not imported by surprise: tests and migrations, and the bridge's own packages.
+# Never imported: tests, migrations and scripts.
 SKIPPED_FOLDERS = frozenset(("tests", "test", "testing", "migrations", "node_modules", "__pycache__"))
 SKIPPED_FILES = r"(?:test_.*|.*_tests?|tests?|conftest|setup|manage)\.py"
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -30,7 +30,7 @@ ALIAS = r"\bSignal as (\w+)"
 def import_definitions(package: str = "") -> None:
     """Import the modules that define a signal, in the packages of the installed apps or within `package`.
 
-    What cannot be imported now (it is of an app that is not installed, say) is left out.
+    Modules that cannot be imported, as those of apps that are not installed, are left out.
     """
     for name in defining_modules(package):
         if name not in sys.modules:
@@ -41,7 +41,7 @@ def import_definitions(package: str = "") -> None:
 
 
 def defining_modules(package: str = "") -> tuple[str, ...]:
-    """Those whose source makes a signal when it is imported."""
+    """The modules that create a signal when they are imported."""
     found: list[str] = []
     for root in sorted(app_packages()):
         if is_within(root, package):
@@ -49,7 +49,7 @@ def defining_modules(package: str = "") -> tuple[str, ...]:
         elif is_within(package, root) and package in sys.modules:
             found += _defining(package)
         elif is_within(package, root):
-            # Only a module that was imported says where its files are.
+            # `package` is not imported, so the location of its files is unknown: search its root package.
             found += (module for module in _defining(root) if is_within(module, package))
     return tuple(found)
 
@@ -67,7 +67,7 @@ def _defining(package: str) -> tuple[str, ...]:
             added |= {*re.findall(SUBCLASS, texts[module]), *re.findall(ALIAS, texts[module])}
         if not added - names:
             break
-        # A subclass may be used in files that do not name Signal itself.
+        # Search again for the new subclasses, which files may use without mentioning Signal.
         names |= added
     return tuple(module for module, text in texts.items() if _makes(text, frozenset(names)))
 
@@ -88,7 +88,7 @@ def _mentions(path: str, names: set[str]) -> bool:
 
 
 def files_of(package: str, *, skip: bool = True) -> Iterator[tuple[str, str]]:
-    """(module, file) of the package and all below it; `skip` leaves out tests and migrations."""
+    """(module, file) for the package and everything below it. `skip` leaves out tests, migrations and scripts."""
     module = sys.modules.get(package)
     folders = list(getattr(module, "__path__", ()))
     file = getattr(module, "__file__", None)
@@ -112,7 +112,7 @@ def _below(folder: str, package: str, *, skip: bool) -> Iterator[tuple[str, str]
 
 
 def _makes(text: str, names: frozenset[str]) -> bool:
-    """Whether importing it calls Signal, or a subclass: in the module itself or in a class, not in a function."""
+    """Whether importing the module calls Signal or a subclass: at its top level or in a class, not in a function."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):

@@ -1,4 +1,4 @@
-"""What is known of an instance's row: what it was loaded with, and what has been written since."""
+"""Remembers the values of an instance's row: those that it was loaded with, and those that were saved since."""
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
@@ -12,16 +12,16 @@ from publisher.encoders.changes import UNKNOWN
 from publisher.outbox.writing import HandOver, after_commit
 
 LOADED = "signal_bridge_loaded"
-# Changed in place, they would change what is remembered of them.
+# Values of these types are copied, since they can be changed in place.
 MUTABLE = (list, dict, set, bytearray)
 
 Values = Mapping[str, Any]
 
 
 class Loaded:
-    """What is known of an instance's row, by attname.
+    """The known values of an instance's row, by attname.
 
-    What a transaction has written is known once that commits; until then `earlier` is what was known before.
+    After a save these hold once its transaction commits. `earlier` has those from before, in case it is rolled back.
     """
 
     __slots__ = ("_waiting", "earlier", "values")
@@ -32,11 +32,11 @@ class Loaded:
         self._waiting: ref[HandOver] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Who takes it along, to a cache for one, is no part of the transaction.
+        # A pickled instance, as in a cache, keeps the values only: it is not part of the transaction.
         return Loaded, (self.values,)
 
     def wait(self, earlier: "Loaded", using: str) -> None:
-        """For the commit, without which it is undone."""
+        """Wait for the commit; after a rollback, `is_undone` is true."""
         self.earlier = earlier
         hook = after_commit(self.commit, using)
         self._waiting = None if hook is None else ref(hook)
@@ -59,16 +59,16 @@ def known(instance: Model) -> Loaded:
 
 
 def remember(instance: Model, names: Iterable[str] | None, using: str = "") -> None:
-    """What is in the database now, as far as the instance has it; `using` where it was written there."""
+    """Remember the values that the row has now. `using` is the database, if the instance was just saved to it."""
     earlier = known(instance)
-    # A dict of its own: `copy.copy` shares what the state holds.
+    # A new dict, since copies of the instance (`copy.copy`) share the old one.
     values = dict(earlier.values)
     wanted = None if names is None else frozenset(names)
     for field in instance._meta.concrete_fields:
         name = field.attname
         if not (wanted is None or name in wanted or field.name in wanted):
             continue
-        # What was loaded is what the column has.
+        # A value that was loaded is as the column has it; one that was saved may be rounded, for example.
         value = column(field, instance, using) if using else named(instance.__dict__.get(name, UNKNOWN))
         if value is UNKNOWN:
             values.pop(name, None)

@@ -1,4 +1,4 @@
-"""What a column holds of a value that was saved: decimals are rounded, and JSON has no tuples and no keys but text."""
+"""What a column holds after a value was saved: decimals are rounded, and JSON has lists for tuples."""
 
 import json
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
@@ -11,27 +11,26 @@ from django.db.models.fields.files import FieldFile
 
 from publisher.encoders.changes import UNKNOWN
 
-# As Django reads them from SQLite, which has no decimals.
+# The context in which Django reads decimals from SQLite, which stores them as floats.
 # https://github.com/django/django/blob/5.2/django/db/backends/sqlite3/operations.py `get_decimalfield_converter`
 SQLITES = Context(prec=15)
 
 
 def column(field: "Field[Any, Any]", instance: Model, using: str) -> Any:
-    """What the instance has of it now. What the database worked out is not known, unless Django has read it back.
-
-    Where Django cannot, it defers the field from 6.0 on, and leaves the expression before.
+    """The column's value after a save. UNKNOWN where the database computed it and Django has not read it back:
+    then, the field is deferred (since Django 6.0) or still has the expression.
     """
     value = instance.__dict__.get(field.attname, UNKNOWN)
     return UNKNOWN if value is UNKNOWN or isinstance(value, BaseExpression) else stored(field, named(value), using)
 
 
 def named(value: Any) -> Any:
-    """A file as its column has it."""
+    """The value, or the name of a file, which is what its column holds."""
     return (value.name or "") if isinstance(value, FieldFile) else value
 
 
 def stored(field: "Field[Any, Any]", value: Any, using: str) -> Any:
-    """As it is read back from the database `using`; as it is, where the field cannot tell."""
+    """The value as it would be read back from the database; unchanged where the field cannot convert it."""
     try:
         if isinstance(field, JSONField):
             return _json(field, value)

@@ -1,7 +1,7 @@
-"""`changes: True`: what a save changed, `{"field": [old, new]}`.
+"""`changes: True` in a rule: what a save changed, as `{"field": [old, new]}`.
 
-The old values are read by one query just before a save, in its transaction. With `update_fields` they are those that
-the instance was loaded with, and there is no query; what it was not loaded with is not known.
+The old values are read with one query just before the save, in its transaction. With `update_fields` there is no query:
+they are those that the instance was loaded with, and those of fields that were not loaded are unknown.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +24,7 @@ _tracked: dict[type[Model], dict[str, Any]] = {}
 
 
 def track(model: type[Model]) -> None:
-    """Have this model's saves remember what was there before."""
+    """Wrap this model's methods, so that its saves know the old values."""
     if model in _tracked:
         return
     _tracked[model] = {name: vars(model)[name] for name in METHODS if name in vars(model)}
@@ -42,7 +42,7 @@ def restore() -> None:
 
 
 def changes_of(instance: Model, update_fields: Iterable[str] | None) -> Changes | None:
-    """Of the save that is under way. Empty for a new row; None where nobody looked before it was saved."""
+    """What the current save has changed. Empty for a new row; None where the old values were not looked for."""
     if not hasattr(instance._state, BEFORE):
         return None
     before: Values | None = getattr(instance._state, BEFORE)
@@ -68,7 +68,7 @@ def _differ(field: "Field[Any, Any]", old: Any, new: Any) -> bool:
     try:
         return bool(new != old) and not (isinstance(field, FileField) and not new and not old)
     except Exception:
-        # What cannot be compared is new.
+        # Values that cannot be compared count as different.
         return True
 
 
@@ -77,7 +77,7 @@ def _watch_saving(model: type[Model]) -> None:
 
     @wraps(save_base)
     def tracked_save_base(self: Model, *args: Any, **kwargs: Any) -> None:
-        # A parent may be tracked as well, and a child may not.
+        # A child of this model, which is tracked itself, or is not.
         if type(self) is not model:
             save_base(self, *args, **kwargs)
             return
@@ -90,7 +90,7 @@ def _watch_saving(model: type[Model]) -> None:
 
 @contextmanager
 def _told(instance: Model, before: Values | None) -> Iterator[None]:
-    """What was there before this save. A receiver may save the instance again: that is a save of its own, within."""
+    """Make the old values known during a save. A receiver may save the instance again, inside this save."""
     outer = getattr(instance._state, BEFORE, UNKNOWN)
     setattr(instance._state, BEFORE, before)
     try:
@@ -110,15 +110,15 @@ def _before(
     using: str | None = None,
     update_fields: Iterable[str] | None = None,
 ) -> Values | None:
-    """Old values by attname; None where there is no old row."""
+    """The old values by attname; None where there is no old row."""
     if raw or force_insert or instance.pk is None:
         return None
-    # Within another save what was loaded is older than what that has written.
+    # Not inside another save of the instance, which has written newer values than were loaded.
     if update_fields is not None and not hasattr(instance._state, BEFORE):
         return known(instance).values
     pk = instance._meta.pk
     if instance._state.adding and not force_update and pk.has_default():
-        return None  # Django does not look for it either
+        return None  # Django does not look for an existing row either
     names = [field.attname for field in instance._meta.concrete_fields if field.attname in instance.__dict__]
     rows = type(instance)._base_manager.using(using).filter(pk=instance.pk).values(*names)[:1]
     return next(iter(rows), None)
@@ -130,7 +130,7 @@ def _watch_loading(model: type[Model]) -> None:
 
     @wraps(from_db)
     def tracked_from_db(cls: type[Model], *args: Any, **kwargs: Any) -> Model:
-        # Django 6.1 has given it one more argument.
+        # With any arguments, since Django 6.1 has added one.
         instance = from_db(cls, *args, **kwargs)
         if type(instance) in _tracked:
             remember(instance, None)

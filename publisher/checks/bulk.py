@@ -1,4 +1,4 @@
-"""System checks of the rules for `publisher.signals`: where no manager sends them, they forward nothing."""
+"""System checks of rules for `publisher.signals`: they need models with a manager that sends these signals."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,7 +16,7 @@ MOST_NAMED = 3
 
 
 def check_tellers(rule: Rule, where: str) -> Iterator[CheckMessage]:
-    """A warning for each of the rule's senders that means models, none of which has a manager that tells."""
+    """A warning for each pattern of `senders` that means models of which none has such a manager."""
     found = matching(rule.signal)
     if not found or any(known.module != signals.__name__ for known in found):
         return
@@ -35,7 +35,7 @@ def _models(rule: Rule, pattern: str) -> Iterator[type[Model]]:
 
 def tells(model: type[Model]) -> bool:
     """Whether the model has a manager that sends `publisher.signals`."""
-    # A manager may be written to refuse.
+    # A manager's `get_queryset` may raise.
     with suppress(Exception):
         return any(isinstance(manager.get_queryset(), SignalQuerySet) for manager in model._meta.managers)
     return False

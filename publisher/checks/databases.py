@@ -1,4 +1,4 @@
-"""System checks of the databases: the outbox must be where the writes are, or nothing can be kept."""
+"""System checks of the databases: each one whose writes are forwarded needs an outbox."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ from publisher.tables import how_to_migrate, is_told_to_migrate, is_up_to_date
 
 
 def check_routers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
-    """Every alias that events are written to may have an outbox."""
+    """The routers allow an outbox on every alias that events are written to."""
     hint = "Let your router's allow_migrate answer True (or None) for the app 'publisher' on this alias."
     refused = [
         Error(
@@ -35,8 +35,8 @@ def check_routers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
     ]
     doubtful = [
         Warning(
-            f"Events of {name} with an instance of {alias!r} are written there, where a router does not allow "
-            "the outbox.",
+            f"Events of {name} with an instance from {alias!r} are written to that database, where a router does not "
+            "allow the outbox.",
             hint=f"{hint} Or send them with using='default'.",
             id="publisher.W010",
         )
@@ -49,9 +49,9 @@ def check_routers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
 def check_outbox_migrated(
     app_configs: object, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """The outbox is there on the aliases that are checked: `manage.py check --database ALIAS`."""
+    """The outbox is migrated on the aliases that are checked: `manage.py check --database ALIAS`."""
     if is_told_to_migrate():
-        return []  # which is about to make it
+        return []  # the migrations are about to make it
     missing = [
         Error(
             f"Events are written to {alias!r}, where the outbox is not migrated.",
@@ -63,7 +63,8 @@ def check_outbox_migrated(
     ]
     doubtful = [
         Warning(
-            f"Events of {name} with an instance of {alias!r} are written there, where the outbox is not migrated.",
+            f"Events of {name} with an instance from {alias!r} are written to that database, where the outbox is not "
+            "migrated.",
             hint=f"Run: {how_to_migrate(OutboxEvent, alias)}. Or send them with using='default'.",
             id="publisher.W011",
         )
@@ -74,7 +75,7 @@ def check_outbox_migrated(
 
 
 def check_sqlite(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
-    """An SQLite file with an outbox has more than one writer: `manage.py check --deploy`."""
+    """SQLite waits for other writers, since the relay writes to the file too: `manage.py check --deploy`."""
     return [
         Warning(
             f"Events are written to {alias!r}, an SQLite file, without OPTIONS that make a writer wait for the others.",
@@ -88,7 +89,7 @@ def check_sqlite(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
 
 
 def waits_for_writers(options: Mapping[str, Any]) -> bool:
-    """Whether a transaction begins as one that writes. https://docs.djangoproject.com/en/5.2/ref/databases/"""
+    """Whether a transaction takes the lock for writing when it begins. https://docs.djangoproject.com/en/5.2/ref/databases/"""
     return str(options.get("transaction_mode")).upper() in ("IMMEDIATE", "EXCLUSIVE")
 
 
@@ -97,17 +98,17 @@ def has_outbox(alias: str) -> bool:
 
 
 def written_aliases() -> Iterable[str]:
-    """Where events are written: with the model that sends them, as the routers say it without an instance."""
+    """The databases that events are written to: those of the models that send them, as the routers say."""
     senders = dict.fromkeys((*forwarded_senders(), *offloaded_senders()))
-    # Of no model, it is the database that `alias_of` ends with.
+    # Without a model, `forwarding.alias_of` ends with the default database.
     return dict.fromkeys(DEFAULT_DB_ALIAS if sender is None else router.db_for_write(sender) for sender in senders)
 
 
 def doubtful_aliases() -> dict[str, str]:
-    """Where events of signals that no model sends may be written besides, and of which signal.
+    """Further databases that events of custom signals may be written to, each with a signal.
 
-    It is the instance that decides. A signal may have to do with the models that its rule names as senders, else with
-    those of the app that defines it; with no others, or every project with two databases would be warned.
+    It is the database of the instance that the signal is sent with. Only models that the rule names as senders, else
+    those of the signal's app, are considered: with all models, every project with two databases would be warned.
     """
     if len(connections.settings) == 1:
         return {}
@@ -118,7 +119,7 @@ def doubtful_aliases() -> dict[str, str]:
         if isinstance(known.signal, ModelSignal):
             continue
         near = dict.fromkeys(map(router.db_for_write, models_near(known, its_rules)))
-        # To look for what a signal is sent with takes longer.
+        # Last, since finding a signal's kwargs takes longest.
         if (doubtful := [alias for alias in near if alias not in sure]) and may_have_instance(known):
             found = {**dict.fromkeys(doubtful, known.name), **found}
     return found
@@ -139,15 +140,15 @@ def models_near(known: KnownSignal, rules: Sequence[Rule]) -> Iterator[type[Mode
 
 
 def forwarded_senders() -> Iterator[type[Model] | None]:
-    """The models that rules send to the outbox; None for signals that no model sends."""
+    """The models whose events go to the outbox; None for signals that no model sends."""
     rules = tuple(rule for rule in conf.rules() if rule.delivery == "outbox")
     for known, its_rules in rules_by_signal(rules):
         yield from senders_of(known, its_rules)
 
 
 def offloaded_senders() -> Iterator[type[Model] | None]:
-    """The same for what offloaded receivers are connected to."""
-    # To look through all signals takes longer than all other checks.
+    """The same for the signals of offloaded receivers."""
+    # Only with OFFLOAD, since going through all signals takes longer than all other checks.
     for known in catalogue() if conf.offload() else ():
         for entry in entries(known.signal):
             if stand_in_of(entry.held):

@@ -1,4 +1,4 @@
-"""What leaves of the user model, and of models that hold others whole: a project should have chosen it."""
+"""System checks of sensitive models: users, and models in which apps keep copies of whole rows or requests."""
 
 from collections.abc import Iterator
 from itertools import chain, islice, repeat
@@ -17,7 +17,7 @@ from publisher.encoders.users import advice, undecided
 from publisher.relations import throughs_of
 from publisher.rules import Rule, first_match
 
-# By name: to look for all signals would make each command slower to start.
+# By name, since finding the signals would make each command slower to start.
 RELATED = "django.db.models.signals.m2m_changed"
 ABOUT_ROWS = tuple(
     f"django.db.models.signals.{when}_{what}" for when in ("pre", "post") for what in ("init", "save", "delete")
@@ -28,7 +28,7 @@ ABOUT_USERS = (
     "django.contrib.auth.signals.user_logged_out",
 )
 
-# Models of apps, and their fields that hold rows or requests whole.
+# Models of well-known apps, with their fields that contain whole rows or requests.
 COPIES = {
     "auditlog.LogEntry": ("changes", "changes_text", "serialized_data"),
     "axes.AccessAttempt": ("get_data", "post_data"),
@@ -47,7 +47,7 @@ COPIES = {
 
 
 def check_user_model() -> Iterator[CheckMessage]:
-    """A warning for each rule that forwards the user model and says neither which fields nor what becomes of texts."""
+    """A warning for each rule that forwards users, without `fields` for them or `redact` for their texts."""
     rules = conf.rules()
     users = _user_models() if rules else []
     deciding = {user: _deciding_about(user, rules) for user in users}
@@ -59,12 +59,12 @@ def check_user_model() -> Iterator[CheckMessage]:
 
 
 def check_copies() -> Iterator[CheckMessage]:
-    """A warning for each rule that forwards other rows, or requests, which apps keep whole in text and JSON."""
+    """A warning for each rule that forwards fields in which an app keeps copies of whole rows or requests."""
     rules = conf.rules()
     for rule in rules:
         if omit := dict(chain.from_iterable(map(_copies_leaving, repeat(rule), repeat(rules), COPIES))):
             yield Warning(
-                f"The rule for {rule.signal!r} forwards whole rows or requests, as text that is not looked into for "
+                f"The rule for {rule.signal!r} forwards copies of rows or requests, whose text is not searched for "
                 f"secrets: {', '.join(f'{label}.{name}' for label, names in omit.items() for name in names)}.",
                 hint=f"Leave them out: 'omit_fields': {omit}, or 'exclude' the models.",
                 id="publisher.W008",
@@ -72,9 +72,9 @@ def check_copies() -> Iterator[CheckMessage]:
 
 
 def _copies_leaving(rule: Rule, rules: tuple[Rule, ...], label: str) -> Iterator[tuple[str, list[str]]]:
-    """Where such a model is installed: its label, and the fields that leave. Else its proxies and children, likewise.
+    """The label and the leaving fields of such a model, if it is installed and the rule decides about it.
 
-    What is said of the model holds for those as well.
+    Else those of its proxies and children. Not of both: `omit_fields` of the model holds for these too.
     """
     for model in _with_what_extends_it(label):
         if any(_deciding(rules, name, model._meta.label_lower) is rule for name in ABOUT_ROWS):
@@ -91,7 +91,7 @@ def _user_models() -> list[type[Model]]:
 
 
 def _with_what_extends_it(label: str) -> list[type[Model]]:
-    """The model, then its children, which have its fields, and its proxies; none where it is not installed."""
+    """The model, its children and its proxies; empty if it is not installed."""
     try:
         found = apps.get_model(label)
     except (LookupError, ValueError):
@@ -100,14 +100,14 @@ def _with_what_extends_it(label: str) -> list[type[Model]]:
 
 
 def _deciding_about(user: type[Model], rules: tuple[Rule, ...]) -> list[Rule | None]:
-    """The rules for what is about a user: its own signals, and those of its many-to-many relations."""
+    """The rules that decide about a user's own signals, and about those of its many-to-many relations."""
     own = [_deciding(rules, name, user._meta.label_lower) for name in ABOUT_USERS]
     return [*own, *(_deciding(rules, RELATED, through._meta.label_lower) for through in throughs_of(user))]
 
 
 def _users(rule: Rule, before: tuple[Rule, ...]) -> Iterator[str]:
-    """Kwargs that are users, of the signals of others than Django and models that come as far as this rule."""
-    # All is read of the package that sends, which a rule of Django's signals does not need.
+    """Kwargs that are users, in custom signals that the rules `before` do not take completely."""
+    # Not for Django's signals, since this reads all files of the package that sends the signal.
     for known in () if rule.signal.startswith("django.") else taken_by(rule):
         is_known_otherwise = isinstance(known.signal, ModelSignal) or known.module.startswith("django.")
         if not is_known_otherwise and not any(_takes_all(other, known.name) for other in before):
@@ -124,12 +124,12 @@ def _is_exposed(user: type[Model], rule: Rule) -> bool:
 
 
 def _deciding(rules: tuple[Rule, ...], signal: str, label: str) -> Rule | None:
-    """The rule, if any, that decides what becomes of this signal when this sender sends it."""
+    """The rule, if any, that decides about this signal from this sender."""
     return first_match([rule for rule in rules if rule.takes_signal(signal)], label)
 
 
 def leaving(user: type[Model], rule: Rule) -> list[str]:
-    """The fields that leave, with what is done to them first."""
+    """The fields that leave, each with what is done to it, if anything."""
     columns = columns_under(rule, user)
     hidden = columns.actions()
     return [f"{name} ({hidden[name]})" if name in hidden else name for name in columns.names]

@@ -1,4 +1,4 @@
-"""System checks of a rule's `fields` and `omit_fields`: of models that there are, and that it forwards."""
+"""System checks of a rule's `fields` and `omit_fields`: the models and fields exist, and the rule forwards them."""
 
 from collections.abc import Iterator
 
@@ -11,8 +11,8 @@ from publisher.checks.missing_models import missing_model
 from publisher.hints import near
 from publisher.rules import Rule
 
-# No instances leave with these but the sender's. With a deletion the one leaves that it began with, with m2m_changed
-# the one that has the relation, and with a custom signal any.
+# Signals that are sent with instances of their sender only. Others may have instances of any model: a deletion has the
+# one that it began with, and m2m_changed the one that has the relation.
 ABOUT_SENDER = frozenset((
     *(f"django.db.models.signals.{name}" for name in ("post_init", "pre_save", "post_save")),
     *(f"publisher.signals.{name}" for name in ("bulk_created", "bulk_updated", "queryset_updated", "queryset_deleted")),
@@ -50,10 +50,10 @@ def _check_names(model: type[Model], names: frozenset[str], where: str) -> Itera
 
 
 def _may_be_sent(rule: Rule, model: type[Model]) -> bool:
-    """What is said of a model holds for its proxies and children as well."""
+    """Whether the rule may forward this model. What it says of a model also holds for its proxies and children."""
     if not all(known.name in ABOUT_SENDER for known in taken_by(rule)):
         return True
     kinds = apps.get_models(include_auto_created=True)
     taken = [kind for kind in kinds if rule.takes_sender(kind._meta.label_lower)]
-    # Where none is taken, it is the senders that are misspelt.
+    # If the rule takes no model at all, its senders are misspelt, which is an error of its own.
     return not taken or any(issubclass(kind, model) for kind in taken)

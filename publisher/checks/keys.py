@@ -1,4 +1,4 @@
-"""System checks of a rule's `routing_key`: it is formed once of stand-ins, to find what can never be formed."""
+"""System checks of a rule's `routing_key`: it is formatted with stand-ins, to find keys that can never be formed."""
 
 from collections.abc import Iterator, Mapping
 from string import Formatter
@@ -21,8 +21,8 @@ HINT = f"Write words and dots, with {{...}} for one of {', '.join(KEY_NAMES)}: '
 PARTS_HINT = "Kwargs are encoded, so what is in them is asked for by name in brackets: '{kwargs[instance][pk]}'."
 JSON_TYPES = (dict, list, str, int, float, bool, type(None))
 
-# What no others than Django and the bridge send: of any other signal it is not known for certain. Not read from the
-# source, which takes half a second of each command's start.
+# The kwargs of signals that only Django and the bridge send; those of others are not known for certain. Written here,
+# since reading them from the source would take half a second each time a command starts.
 BULK = frozenset(("pks", "count", "complete", "using"))
 SENT_WITH: Mapping[str, frozenset[str]] = {
     "django.db.models.signals.pre_init": frozenset(("args", "kwargs")),
@@ -41,7 +41,7 @@ SENT_WITH: Mapping[str, frozenset[str]] = {
 }
 
 
-# Their sender is their instance's model.
+# Signals whose sender is the model of their instance.
 OF_SENDER = (pre_save, post_save, pre_delete, post_delete)
 
 
@@ -51,7 +51,7 @@ class Fault(NamedTuple):
 
 
 class Plain:
-    """Stands for a value of which only this is known: that it is plain JSON."""
+    """Stands for a value of which only is known that it is plain JSON."""
 
     def __getitem__(self, key: object) -> "Plain":
         return self
@@ -66,7 +66,7 @@ class Plain:
 
 
 class AnyKwargs(dict[str, Plain]):
-    """Stands for the kwargs of a signal of which is not known what it is sent with."""
+    """Stands for the kwargs of a signal whose kwargs are not known."""
 
     def __missing__(self, key: object) -> Plain:
         if not isinstance(key, str):
@@ -96,14 +96,14 @@ def _misnamed(template: str) -> Iterator[Fault]:
 
 
 def _never_formed(rule: Rule, template: str) -> Iterator[Fault]:
-    """For the first signal, unless the key can be formed for another one."""
+    """The fault for the first signal, unless the key can be formed for some signal."""
     faults = [_fault(rule, template, known) for known in taken_by(rule)]
     if faults and faults[0] is not None and None not in faults:
         yield faults[0]
 
 
 def _fault(rule: Rule, template: str, known: KnownSignal) -> Fault | None:
-    """For the first kind of kwargs, unless the key can be formed of another."""
+    """The fault with the first kwargs, unless the key can be formed with some kwargs."""
     faults = [_fault_of(template, known, kwargs) for kwargs in _kwargs(rule, known)]
     return None if None in faults else faults[0]
 
@@ -118,7 +118,7 @@ def _fault_of(template: str, known: KnownSignal, kwargs: Mapping[str, Any]) -> F
     except AttributeError as exc:
         return Fault(f"nothing that is sent has an attribute {exc.name!r}", PARTS_HINT)
     except IndexError:
-        # A longer sender has that letter.
+        # An index into text: another sender may be long enough.
         return None
     except (ValueError, TypeError) as exc:
         return Fault(str(exc), HINT)
@@ -126,7 +126,7 @@ def _fault_of(template: str, known: KnownSignal, kwargs: Mapping[str, Any]) -> F
 
 
 def _kwargs(rule: Rule, known: KnownSignal) -> list[Mapping[str, Any]]:
-    """Stand-ins for what the signal is sent with: of each model that the rule takes, where it is the instance's."""
+    """Stand-ins for the signal's kwargs; for signals of OF_SENDER, one for each model that the rule takes."""
     names = SENT_WITH.get(known.name)
     if names is None:
         return [AnyKwargs()]
@@ -138,7 +138,7 @@ def _kwargs(rule: Rule, known: KnownSignal) -> list[Mapping[str, Any]]:
 
 
 def _instance(rule: Rule, model: type[Model]) -> Mapping[str, Any] | Plain:
-    """As it is encoded, with the fields that leave."""
+    """A stand-in for an encoded instance, with the fields that leave."""
     if encoder_for(model) is not encode_model:
         return Plain()
     fields = dict.fromkeys(columns_under(rule, model).names, Plain())
@@ -146,7 +146,7 @@ def _instance(rule: Rule, model: type[Model]) -> Mapping[str, Any] | Plain:
 
 
 def _names(kwargs: Mapping[str, Any]) -> Iterator[str]:
-    """All that can be asked for, at any depth that is known."""
+    """All names in the kwargs, at any known depth."""
     for name, value in kwargs.items():
         yield name
         if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What is said of a model that there is not: its app is not installed, or has none yet, or it is spelt otherwise."""
+"""Explains why a model does not exist: its app is not installed, has no models, or the label is misspelt."""
 
 from collections.abc import Sequence
 
@@ -12,8 +12,8 @@ LABEL_HINT = "Write a model's label, as 'blog.Comment', or 'blog.*' for those of
 
 
 def missing_model(name: str, labels: Sequence[str]) -> tuple[str, str]:
-    """What is wrong with a label, or a glob over labels, and a hint. LABELS are those of the models there are."""
-    # Nobody means the bridge's own.
+    """What is wrong with a label, or a glob over labels, and a hint. `labels` are those of all models."""
+    # Without the bridge's own, which nobody means.
     known = [label for label in labels if _app_of(label) not in OWN_APPS]
     app, dot, _ = (name.written if isinstance(name, AnyCase) else name).partition(".")
     what = f"there is no model {name!r}"
@@ -23,7 +23,7 @@ def missing_model(name: str, labels: Sequence[str]) -> tuple[str, str]:
         hint = f"{near(name, meant)} If not, add the app to" if meant else "Add the app to"
         return f"{what}: no installed app is called {app!r}", f"{hint} INSTALLED_APPS."
     if config is not None and app.lower() not in map(_app_of, labels):
-        return f"{what}: the app {app!r} has no models yet", f"They belong into {config.name}.models."
+        return f"{what}: the app {app!r} has no models yet", f"Its models belong in {config.name}.models."
     return what, near(name, _meant(name, known), LABEL_HINT)
 
 
@@ -36,7 +36,7 @@ def _installed(app: str) -> AppConfig | None:
 
 
 def _meant(name: str, labels: Sequence[str]) -> list[str]:
-    """What a hint is taken from: an app is a glob over its models; a word that is none may be a model or an app."""
+    """The labels and globs to choose a hint from: globs for `app.*`, labels for `app.model`, both for a single word."""
     app, _, models = name.lower().partition(".")
     known = list(dict.fromkeys(map(_app_of, labels)))
     if models == "*":

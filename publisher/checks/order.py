@@ -1,4 +1,4 @@
-"""System checks of the rules together: the first that matches decides, so one may never do."""
+"""System checks of the order of rules: the first that matches decides, so a later one may never decide."""
 
 from collections.abc import Iterator, Mapping
 
@@ -13,7 +13,7 @@ HINT = "The first rule that matches decides: write it before those that take mor
 
 
 def check_order(rules: Mapping[str, Rule]) -> Iterator[CheckMessage]:
-    """Of the rules that can be read, by where they are."""
+    """A warning for each rule that never decides. `rules` has those that can be read, by their place in FORWARD."""
     before: list[Rule] = []
     for where, rule in rules.items():
         signals = taken_by(rule)

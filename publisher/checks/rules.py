@@ -1,4 +1,4 @@
-"""System checks of one rule of FORWARD; small functions, one for each thing that can be wrong."""
+"""System checks of one rule of FORWARD: a function for each thing that can be wrong."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +23,7 @@ from publisher.relations import is_through, throughs_of
 from publisher.rules import SENDERS_UNLESS_NAMED, UNLESS_NAMED, Rule, is_glob
 from publisher.wire.routing import class_label, text_label
 
-# How alike a word and a model's name are that was meant: `articel`.
+# How alike a word and a model's name must be for the word to be a misspelt model: `articel`.
 ALIKE = 0.75
 
 
@@ -31,7 +31,7 @@ def _check_signal(rule: Rule, where: str) -> Iterator[CheckMessage]:
     found = matching(rule.signal)
     if found and is_glob(rule.signal) and not any(rule.takes_signal(known.name) for known in found):
         yield Error(
-            f"{where}: {rule.signal!r} takes no signal that is forwarded by a glob.",
+            f"{where}: {rule.signal!r} only matches signals that a glob does not forward.",
             hint=f"Name it outright: {' or '.join(repr(known.name) for known in found[:MOST_HINTS])}.",
             id="publisher.E006",
         )
@@ -65,14 +65,15 @@ def _check_senders(rule: Rule, where: str) -> Iterator[CheckMessage]:
         labels_taken = [label for label in labels if fnmatchcase(label, pattern)]
         if labels_taken and not any(map(Rule(signal="*", senders=(pattern,)).takes_sender, labels_taken)):
             yield Error(
-                f"{where}: {pattern!r} takes no sender: sessions are named outright, and the bridge's models never.",
+                f"{where}: {pattern!r} takes no sender: sessions must be named outright, and the bridge's models are "
+                "never forwarded.",
                 hint=f"Write {', '.join(map(repr, sorted(SENDERS_UNLESS_NAMED)))} for sessions, which hold secrets.",
                 id="publisher.E007",
             )
 
 
 def _check_takes_somebody(rule: Rule, where: str) -> Iterator[CheckMessage]:
-    """Of signals that models alone send. A sender that there is not is told of elsewhere."""
+    """For signals that only models send: one of `senders` does. (Senders that do not exist have their own error.)"""
     found = [known.signal for known in matching(rule.signal)]
     if not rule.senders or not all(isinstance(signal, ModelSignal) for signal in found):
         return
@@ -83,17 +84,17 @@ def _check_takes_somebody(rule: Rule, where: str) -> Iterator[CheckMessage]:
     senders = [model for model in named if not is_of_relations or is_through(model)]
     if not named or any(rule.takes_sender(model._meta.label_lower) for model in senders):
         return
-    hint = "'exclude' takes out all that 'senders' names."
+    hint = "'exclude' excludes all models that 'senders' names."
     if is_of_relations and not senders:
         labels = " or ".join(repr(model._meta.label) for model in through[:MOST_HINTS]) or "the model of a relation"
-        hint = f"It is sent by the model of the relation: {labels}."
+        hint = f"The model of the relation sends it: {labels}."
     yield Warning(f"{where}: {rule.signal!r} is sent by none of 'senders'.", hint=hint, id="publisher.W007")
 
 
 def _may_be_class(pattern: str) -> bool:
-    """Whether it can name a sender that is no model, as `package.classname`.
+    """Whether the pattern can mean a class that is no model, as `package.classname`.
 
-    An app's label names models, or the app's configuration.
+    `app_label.name` means models, or the app's configuration.
     """
     if any(fnmatchcase(class_label(type(config)), pattern) for config in apps.get_app_configs()):
         return True
@@ -106,7 +107,7 @@ def _may_be_class(pattern: str) -> bool:
 
 
 def _may_be_text(pattern: str, labels: Sequence[str]) -> bool:
-    """Whether it can be a sender that is text: the name of a module, or a word that is not spelt like a model's."""
+    """Whether the pattern can mean a sender that is text: a module's name, or a word unlike a model's name."""
     if "." in pattern:
         return pattern in map(str.lower, list(sys.modules))
     names = [label.rpartition(".")[2] for label in labels]
@@ -132,13 +133,13 @@ def _why_no_predicate(when: object) -> str | None:
 def _check_unroutable(rule: Rule, where: str) -> Iterator[CheckMessage]:
     if rule.delivery == "direct" and rule.unroutable == "keep":
         hint = "Use the delivery \"outbox\", which keeps an event until a queue is bound, or leave 'unroutable' out."
-        yield Error(f"{where}: 'keep' with the delivery 'direct', which drops.", hint=hint, id="publisher.E019")
+        yield Error(f"{where}: the delivery 'direct' cannot keep events.", hint=hint, id="publisher.E019")
 
 
 def _check_changes(rule: Rule, where: str) -> Iterator[CheckMessage]:
     if rule.changes and not any(known.signal is post_save for known in taken_by(rule)):
         hint = "Leave 'changes' out, or use it in a rule for 'django.db.models.signals.post_save'."
-        yield Error(f"{where}: {rule.signal!r} tells of no changes.", hint=hint, id="publisher.E017")
+        yield Error(f"{where}: {rule.signal!r} has no 'changes'.", hint=hint, id="publisher.E017")
 
 
 RULE_CHECKS: Sequence[Callable[[Rule, str], Iterator[CheckMessage]]] = (

@@ -1,4 +1,4 @@
-"""System checks of SIGNAL_BRIDGE: nothing misspelt is skipped in silence."""
+"""System checks of SIGNAL_BRIDGE. Everything that is misspelt is reported."""
 
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
@@ -23,7 +23,7 @@ from publisher.rules import Rule
 from publisher.wire.url_flaws import NO_URL, URL_HINT, flaw_of
 
 DICT_HINT = "Write a dict, as SIGNAL_BRIDGE = {'SERVICE': 'shop', 'FORWARD': [...]}; docs/settings.md has its keys."
-# SIGNALBRIDGE and SIGNAL_BRIGDE are; BRIDGE may be anything.
+# How alike the name of another setting must be to be a misspelt SIGNAL_BRIDGE: SIGNALBRIDGE is, BRIDGE is not.
 ALIKE = 0.85
 MOST_NAME_BYTES = 100
 NAME_HINT = (
@@ -48,12 +48,12 @@ HINTS = {
     "changes": FLAG_HINT,
     "subject": "Name the kwarg that the events are about, as 'order' of `placed.send(sender=Shop, order=order)`.",
 }
-# Of the keys that have one of their own.
+# The ids for wrong values of these keys of a rule; for the others it is publisher.E005.
 IDS = {"delivery": "publisher.E011", "unroutable": "publisher.E012", "timeout": "publisher.E040"}
 
 
 def check_settings(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
-    """All that can be wrong with the dict, in the order it is written."""
+    """Everything that can be wrong with the dict."""
     if not hasattr(settings, "SIGNAL_BRIDGE"):
         meant = _misspelt()
         hint = f"Did you mean {meant} to be SIGNAL_BRIDGE? {DICT_HINT}" if meant else DICT_HINT
@@ -74,18 +74,18 @@ def check_settings(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
 
 
 def _misspelt() -> str | None:
-    """The setting that was meant to be it: a dict whose name differs by a letter or two."""
+    """The name of a setting that is probably a misspelt SIGNAL_BRIDGE: a dict whose name is nearly the same."""
     alike = get_close_matches("SIGNAL_BRIDGE", [*filter(str.isupper, dir(settings))], cutoff=ALIKE)
-    # No other is looked at: Django warns of a setting that is on its way out when it is read.
+    # Only these are read, since Django warns when a deprecated setting is.
     return next((name for name in alike if isinstance(getattr(settings, name, None), dict)), None)
 
 
 def check_encoders(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
-    """The `encoders` module of each app can be imported: it is, with the first event."""
+    """The `encoders` module of each app can be imported."""
     try:
         load_encoders()
     except Exception as exc:
-        hint = "Mend the `encoders` module that the error names: until then no event can be made."
+        hint = "Correct the `encoders` module that the error names. Until then no event can be made."
         return [Error(f"The encoders cannot be imported: {why_not_imported(exc)}", hint=hint, id="publisher.E018")]
     return []
 
@@ -116,7 +116,7 @@ def _check_values(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
 
 
 def _check_handlers_app() -> Iterator[CheckMessage]:
-    """A project's own package of that name: there is no command `consume` then, and no word why."""
+    """`consumers` is the bridge's app: with a project's own package of that name, `consume` would be missing."""
     if apps.is_installed("consumers") and not hasattr(import_module("consumers"), "receiver"):
         hint = "Rename it: the bridge's app has this name, and a project's own comes first on Python's path."
         yield Error("The app 'consumers' is another package than the bridge's.", hint=hint, id="publisher.E020")
@@ -133,7 +133,7 @@ def _check_redact(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
     try:
         redact_from(value.get("REDACT", {}))
     except (TypeError, ValueError) as exc:
-        hint = "Write {'email': 'mask'}; until then everything is dropped."
+        hint = "Write a dict, as {'email': 'mask'}. Until then all values are dropped."
         yield Error(f"SIGNAL_BRIDGE['REDACT']: {exc}.", hint=hint, id="publisher.E016")
 
 
@@ -154,11 +154,11 @@ def _is_console(value: object) -> bool:
 
 
 KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
-    "SHARDS": (_is_shard_count, f"Give the number of parts, from 1 to {SLOTS}."),
+    "SHARDS": (_is_shard_count, f"Give the number of parts that the outbox is divided into, from 1 to {SLOTS}."),
     "FORWARD_RAW": (is_flag, FLAG_HINT),
     "STRICT": (is_flag, FLAG_HINT),
     "INBOX_DAYS": (is_positive, "Give a number of days, as 30."),
-    "MAX_HOPS": (_is_hop_count, "Give the events that may cause each other in a row, as 16."),
+    "MAX_HOPS": (_is_hop_count, "Give the number of events that may cause each other in a row, as 16."),
     "UNROUTABLE": (_is_unroutable, f"Use one of: {', '.join(UNROUTABLES)}, or leave it out."),
     "MANAGEMENT_URL": (_is_console, "Give the console's address, as http://localhost:15672/, or None."),
 }

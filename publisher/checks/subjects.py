@@ -1,5 +1,5 @@
-"""System checks of the kwargs that a rule names and its signals are never sent with: its `subject`, which makes them
-about nothing then, and those in its `routing_key`, which is never formed.
+"""System checks of the kwargs that a rule names, in its `subject` and its `routing_key`: its signals must be sent with
+them.
 """
 
 import re
@@ -25,14 +25,14 @@ def check_subject(rule: Rule, where: str) -> Iterator[CheckMessage]:
     if known and not any(rule.subject in names for names in known):
         there_are = dict.fromkeys(name for names in known for name in names)
         yield Warning(
-            f"{where}: {rule.signal!r} is sent without {rule.subject!r}, its subject.",
+            f"{where}: {rule.signal!r} is sent without {rule.subject!r}, which the rule names as its subject.",
             hint=near(rule.subject, there_are),
             id="publisher.W009",
         )
 
 
 def check_kwargs_of_key(rule: Rule, where: str) -> Iterator[CheckMessage]:
-    """Of signals that others send than models, of which the source alone tells: it may be wrong, and this no error."""
+    """A warning, not an error: the kwargs of custom signals are only known from their source, which may mislead."""
     wanted = _kwargs_in(rule.routing_key)
     signals = [signal for signal in taken_by(rule) if signal.name not in SENT_WITH] if wanted else []
     known = [known_kwargs(signal) for signal in signals]
@@ -42,7 +42,7 @@ def check_kwargs_of_key(rule: Rule, where: str) -> Iterator[CheckMessage]:
     for name in wanted:
         if name not in there_are:
             yield Warning(
-                f"{where}: {rule.signal!r} is sent without {name!r}, which its key names: it gets the default key.",
+                f"{where}: {rule.signal!r} is sent without {name!r}, which its key needs: the default key is used.",
                 hint=near(name, there_are),
                 id="publisher.W012",
             )
@@ -52,19 +52,19 @@ def _kwargs_in(template: str | None) -> list[str]:
     try:
         names = [name for _, name, _, _ in Formatter().parse(template or "") if name]
     except (ValueError, TypeError):
-        # That has an error of its own.
+        # A wrong template has an error of its own.
         return []
     return list(dict.fromkeys(match[1] for name in names if (match := KWARG.match(name))))
 
 
 def known_kwargs(signal: KnownSignal) -> tuple[str, ...]:
-    """What it is sent with; empty where that is not known, or there may be more."""
+    """The names of the signal's kwargs; empty where they are not known, or there may be others."""
     sent = SENT_WITH.get(signal.name)
     names = tuple(sorted(sent)) if sent is not None else sent_kwargs(signal)
     return () if MORE in names else names
 
 
 def is_about_nothing(signal: KnownSignal) -> bool:
-    """Whether it is known to be sent with nothing that its events could be about, but for its sender."""
+    """Whether it is known that no kwarg of the signal can be what its events are about."""
     names = known_kwargs(signal)
     return bool(names) and not set(SUBJECT_KWARGS).intersection(names)

@@ -1,4 +1,4 @@
-"""The routing keys of a rule's events as AsyncAPI has them: what only an event tells is in braces."""
+"""The routing keys of a rule's events as AsyncAPI addresses: parts that only an event has are in braces."""
 
 import re
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ UNKNOWN_SENDER = f"{{{SENDER}}}"
 
 
 class Address(NamedTuple):
-    """`parameters` are the names that stand in braces in its text; other braces are the key's own."""
+    """`parameters` are the names in braces in `text`. Other braces belong to the key itself."""
 
     text: str
     parameters: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """The text in letters that a name may have.
+        """The text with only the characters that a name may have.
 
         >>> Address("flags.{kwargs_why}.a b", ("kwargs_why",)).name
         'flags.kwargs_why.a_b'
@@ -33,7 +33,7 @@ class Address(NamedTuple):
 
 
 def address_of(known: KnownSignal, rule: Rule, sender: str | None) -> Address:
-    """Under a rule; the sender is its label, or None where anyone may send the signal."""
+    """The address of a signal under a rule. `sender` is its label, or None where anyone may send the signal."""
     if rule.routing_key is None:
         key = routing_key(known.group, known.word, sender or UNKNOWN_SENDER)
         return Address(key, () if sender else (SENDER,))
@@ -63,7 +63,7 @@ def _formed(template: str, here: Mapping[str, str]) -> Address:
 
 
 def _known(field: str, here: Mapping[str, str]) -> str | None:
-    """As it will be formatted; None where an event has to be there for that."""
+    """The formatted field; None where only an event has its value."""
     try:
         return field.format_map(here)
     except (LookupError, ValueError, AttributeError, TypeError):

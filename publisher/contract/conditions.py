@@ -1,4 +1,4 @@
-"""When the events of a signal are sent on a channel, and by whom: as all rules say it that may send them there."""
+"""When the events of a signal are sent on a channel, and by whom, under all rules that send them there."""
 
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
@@ -8,7 +8,9 @@ Terms = Mapping[str, Any]
 
 
 class Condition(NamedTuple):
-    """`whens`: one of them has to say yes, unless there is none. `unless`: what may send them elsewhere before."""
+    """`whens`: one of these predicates must be true (if there are any). `unless`: predicates of earlier rules, which
+    send the events elsewhere.
+    """
 
     whens: frozenset[str]
     unless: frozenset[str]
@@ -23,13 +25,13 @@ class Condition(NamedTuple):
         return ", ".join(words) or "always"
 
     def leaves_out_what(self, other: "Condition") -> bool:
-        """Whether this one may leave out what the other did not."""
+        """Whether this condition may leave out events that the other one did not."""
         is_stricter = bool(self.whens) and (not other.whens or bool(other.whens - self.whens))
         return is_stricter or bool(self.unless - other.unless)
 
 
 class Senders(NamedTuple):
-    """Globs; where there are none, all."""
+    """Globs of senders, without those of `excluded`. No globs means all senders."""
 
     globs: frozenset[str]
     excluded: frozenset[str]
@@ -62,5 +64,5 @@ def senders_of(messages: Iterable[Terms]) -> Senders:
 
 
 def _cover(globs: Iterable[str], others: Iterable[str]) -> bool:
-    """Whether each of the others is taken by one of the globs, as far as their texts tell."""
+    """Whether the globs match all that the others match, as far as their texts tell."""
     return all(any(fnmatchcase(other, glob) for glob in globs) for other in others)

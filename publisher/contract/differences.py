@@ -1,4 +1,4 @@
-"""From one contract to the next: what its consumers have to expect now that they had not to."""
+"""Compares two contracts: what consumers have to expect now that they had not to before."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ ALL = "(all)"
 IS_SENT = "is sent"
 NOT_SENT = "is not sent any more"
 GONE = "is gone"
-# What each means to who gets them.
+# What each delivery means for consumers.
 DELIVERIES = {
     "outbox": "no event is lost",
     "direct": "events may be lost",
@@ -25,8 +25,8 @@ DELIVERIES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """`breaks`: a consumer may get what it did not have to expect, or not get what it did. `adds`: something new.
-    `narrows`: less is possible than before. `path` is as in the `types` of an event.
+    """`breaks`: a consumer may get what it did not have to expect, or not get what it did expect. `adds`: there is
+    something new. `narrows`: fewer values are possible than before. `path` is as in the `types` of an event.
     """
 
     effect: Effect
@@ -38,11 +38,11 @@ class Difference:
 
 
 def differences(before: Document, now: Document) -> list[Difference]:
-    """From one document to the other, by channel. Raises LookupError, TypeError or AttributeError for what is none."""
+    """The differences by channel. Raises LookupError, TypeError or AttributeError where a document is no contract."""
     found = [replace(each, channel=ALL) for each in _of_parts(parts_of_all(before), parts_of_all(now))]
     old, new = channels_of(before), channels_of(now)
     if format_of(before) == 1:
-        # What the file does not say has not changed.
+        # Format 1 has less in it. What it does not say must not count as a change.
         new = {
             address: {exchange: as_in_format_1(channel) for exchange, channel in by_exchange.items()}
             for address, by_exchange in new.items()
@@ -71,7 +71,7 @@ def _of_address(address: str, old: Mapping[str, Channel], new: Mapping[str, Chan
 
 
 def _pairs(old: list[str], new: list[str]) -> Iterator[tuple[str, str]]:
-    """The exchanges of before with those of now: the same one, else one that it has moved to, else an empty name."""
+    """Pairs of old and new exchanges: equal ones, then the others in turn; "" where one side has none left."""
     both = sorted({*old} & {*new})
     yield from zip(both, both, strict=True)
     left = (sorted({*exchanges} - {*both}) for exchanges in (old, new))
@@ -98,7 +98,7 @@ def _of_messages(old: list[Message], new: list[Message]) -> Iterator[Difference]
         yield Difference(effect="adds", change=IS_SENT)
     else:
         yield from _of_conditions(old, new)
-        # Several rules may be told the same of.
+        # Without duplicates, since several rules may have the same difference.
         yield from dict.fromkeys(each for pair in _counterparts(old, new) for each in _of_message(*pair))
 
 
@@ -114,7 +114,7 @@ def _of_conditions(old: list[Message], new: list[Message]) -> Iterator[Differenc
 
 
 def _counterparts(old: list[Message], new: list[Message]) -> Iterator[tuple[Message, Message]]:
-    """Those of one condition; else what was, or will be, of its events without that: the last rule takes the rest."""
+    """Pairs of messages with the same condition. Else with the last message: its rule takes the rest."""
     before, now = ({message.condition: message for message in messages} for messages in (old, new))
     for condition in {**before, **now}:
         yield before.get(condition, old[-1]), now.get(condition, new[-1])

@@ -1,4 +1,4 @@
-"""What a service sends, as an AsyncAPI document: its channels, and the schemas of their events.
+"""The contract: what a service sends, as an AsyncAPI document with channels and the schemas of their events.
 
 https://www.asyncapi.com/docs/reference/specification/v3.0.0
 """
@@ -25,12 +25,12 @@ PARAMETERS: Document = {
     }
 }
 EVENT = "event"
-# That of documents without it is 1: they say nothing of delivery, subject, condition, senders and redaction.
+# Documents without a format have format 1: without delivery, subject, condition, senders and redaction.
 FORMAT = 2
 
 
 def contract(version: str = "1.0") -> Document:
-    """The document of the rules and models of now. Raises nothing that the system checks do not tell of."""
+    """The document for the current rules and models."""
     channels: Document = {}
     names: dict[Place, str] = {}
     schemas: Document = {EVENT: event_schema(conf.source())}
@@ -51,7 +51,7 @@ def contract(version: str = "1.0") -> Document:
 
 
 def _numbered(name: str) -> Iterator[str]:
-    """The name, and what to call it where that is taken."""
+    """The name, then `name-2`, `name-3` and so on, for where it is taken."""
     yield name
     yield from (f"{name}-{number}" for number in count(2))
 
@@ -74,7 +74,7 @@ def _channel(sent: Sent) -> Document:
 
 
 def _add_message(messages: Document, sent: Sent, schemas: Document) -> None:
-    """Under its signal and its sender: several models may have one routing key."""
+    """Add a message under the name of its signal and sender, since several models may have one routing key."""
     label = f".{label_of(sent.model)}" if sent.model else ""
     message = _message(sent, schemas)
     for name in _numbered(f"{sent.known.name}{label}"):
@@ -102,7 +102,7 @@ def _message(sent: Sent, schemas: Document) -> Document:
 
 
 def _referred(schemas: Document, name: str, schema: Schema) -> Schema:
-    """A reference to it among the others: under its model's name, or another where a second rule has other fields."""
+    """Add a schema, and return the reference to it. It has a number if another rule sends other fields of the model."""
     return _reference(next(its_name for its_name in _numbered(name) if schemas.setdefault(its_name, schema) == schema))
 
 

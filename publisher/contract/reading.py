@@ -1,4 +1,4 @@
-"""A contract's document as it is compared: by exchange and routing key, by signal and sender, and by path."""
+"""Reads a contract's document into what is compared: by address, exchange, signal, sender and path."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -7,34 +7,34 @@ from publisher.contract.conditions import Terms
 from publisher.contract.document import EVENT, Document
 from publisher.contract.schemas import LEFT_OUT, Schema
 
-# They lead to other schemas, or say nothing of the value itself.
+# Keys that contain other schemas, or say nothing about the value itself.
 INNER = frozenset(("$ref", "allOf", "properties", "items", "additionalProperties", "required", "description", LEFT_OUT))
-# What a schema says of a value, without what is within, by path as in the `types` of an event.
+# What the schema says of each value, by path as in the `types` of an event.
 Parts = Mapping[str, Schema]
 Whose = tuple[str, str]
 
 
 class Message(NamedTuple):
-    """`terms` are what is said beside the schema, and `kwargs` is what the signal is sent with."""
+    """`parts` are from the schema, `terms` are the `x-` keys beside it, and `kwargs` is the schema of the kwargs."""
 
     parts: Parts
     terms: Terms
     kwargs: Schema
 
     def may_have(self, path: str) -> bool:
-        """Whether this is a kwarg, or within one, that may come though it is not named."""
+        """Whether the path is in a kwarg that may be sent although the schema does not name it."""
         root, _, rest = path.partition(".")
         is_open = self.kwargs.get("additionalProperties") is True
         return root == "kwargs" and is_open and rest.partition(".")[0] not in self.kwargs.get(LEFT_OUT, ())
 
     @property
     def condition(self) -> str:
-        """Which of the rules under one routing key it is."""
+        """What distinguishes this message from those of other rules with the same routing key."""
         return repr([self.terms.get(name) for name in ("x-when", "x-senders", "x-exclude")])
 
 
 class Channel(NamedTuple):
-    """`messages` are by signal and sender; of a signal that anyone may send, the sender is empty."""
+    """`messages` are by signal and sender. The sender is empty for a signal that anyone may send."""
 
     exchange: str
     messages: Mapping[Whose, list[Message]]
@@ -46,20 +46,20 @@ def format_of(document: Document) -> int:
 
 
 def parts_of_all(document: Document) -> Parts:
-    """What all events have in common."""
+    """What the schemas of all events have in common."""
     schemas = document["components"]["schemas"]
     return dict(_parts(schemas[EVENT], "", schemas))
 
 
 def channels_of(document: Document) -> dict[str, dict[str, Channel]]:
-    """By address and by exchange."""
+    """The channels by address and exchange."""
     schemas = document["components"]["schemas"]
     channels: dict[str, dict[str, Channel]] = {}
     for channel in document["channels"].values():
         exchange = channel["bindings"]["amqp"]["exchange"]["name"]
         messages: dict[Whose, list[Message]] = {}
         for message in channel["messages"].values():
-            # The first part is what all events have in common.
+            # The first schema is that of all events.
             own = message["payload"]["allOf"][1]
             kwargs = own["properties"]["data"]["properties"]["kwargs"]
             read = Message(dict(_parts(own, "", schemas)), _extensions(message), kwargs)
@@ -69,7 +69,7 @@ def channels_of(document: Document) -> dict[str, dict[str, Channel]]:
 
 
 def as_in_format_1(channel: Channel) -> Channel:
-    """With what a file of the first format has of it: one message each, and what the schemas say."""
+    """The channel with only what format 1 has: one message for each signal and sender, without `x-` keys."""
     messages = {
         (signal, sender): [_without_terms(found[0] if sender else found[-1])]
         for (signal, sender), found in channel.messages.items()

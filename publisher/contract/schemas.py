@@ -1,4 +1,4 @@
-"""What events carry, as JSON Schema: what the models and the rules say, before any event was sent.
+"""JSON Schemas of events, made from the models and the rules.
 
 https://json-schema.org/draft-07
 """
@@ -20,11 +20,11 @@ from publisher.rules import Rule
 from publisher.wire.codec import DROPPED
 
 Schema = dict[str, Any]
-# Any value: what no model and no signal says.
+# Any value, where nothing is known.
 ANYTHING: Schema = {}
-# Says what became of the value: both look alike.
+# Says that a value is masked, hashed or dropped: the schema of the text would be the same.
 REDACTED = "x-redacted"
-# The kwargs that are dropped, where others may come that are not named.
+# Names the dropped kwargs, in a schema that allows others that it does not name.
 LEFT_OUT = "x-dropped"
 TEXT: Schema = {"type": "string"}
 INTEGER: Schema = {"type": "integer"}
@@ -34,9 +34,9 @@ NAMES: Schema = {"type": "array", "items": TEXT}
 DURATION: Schema = {"type": "array", "items": INTEGER, "minItems": 3, "maxItems": 3}
 KEYS: Schema = {"type": ["array", "null"]}
 WRITE: Schema = {"pks": KEYS, "count": INTEGER, "complete": FLAG, "using": TEXT}
-# Whose columns hold no more than the field's `max_length`.
+# Fields whose columns hold at most `max_length` characters.
 LIMITED = ("CharField", "SlugField", "FileField", "FilePathField", "GenericIPAddressField")
-# By Django's own name of the kind of column.
+# By the field's `get_internal_type()`.
 KINDS: Mapping[str, Schema] = {
     **dict.fromkeys(
         (
@@ -47,24 +47,24 @@ KINDS: Mapping[str, Schema] = {
     ),
     **dict.fromkeys((*LIMITED, "TextField"), TEXT),
     "BooleanField": FLAG,
-    # JSON has no numbers for these.
+    # JSON has no numbers for NaN and the infinities.
     "FloatField": {"type": ["number", "string"], "pattern": "^(nan|inf|-inf)$"},
     "DecimalField": {"type": "string", "format": "decimal"},
     "DateField": {"type": "string", "format": "date"},
-    # Without a zone: the format `time` of JSON Schema has one.
+    # `time` in JSON Schema has a time zone.
     "TimeField": {"type": "string", "format": "time-local"},
     "UUIDField": {"type": "string", "format": "uuid"},
     "BinaryField": {"type": "string", "contentEncoding": "base64"},
     "DurationField": DURATION,
 }  # fmt: skip
-# Whose values may be None without `null=True`: what it is computed of may be, and a file that was deleted has no name.
+# Fields that may be None without `null=True`: computed from NULL, or the name of a deleted file.
 MAYBE_NULL = (GeneratedField, FileField)
-# Of these a field's class may make values of its own, of which nothing is known here.
+# A field that overrides one of these may have any values.
 OVERRIDES = ("to_python", "from_db_value", "value_to_string")
 
 
 def field_schema(field: "Field[Any, Any]") -> Schema:
-    """Of a field's values; ANYTHING of one that only its own class knows."""
+    """The schema of a field's values; ANYTHING for a field whose class makes values of its own."""
     if isinstance(field, ForeignKey):
         plain = field_schema(field.target_field)
     elif isinstance(field, GeneratedField):
@@ -81,14 +81,14 @@ def nullable(schema: Schema) -> Schema:
 
 
 def types_of(value: str | list[str]) -> list[str]:
-    """What a schema's `type` names: one, or several."""
+    """The types in a schema's `type`, which may be one or a list."""
     return value if isinstance(value, list) else [value]
 
 
 def instance_schema(rule: Rule, model: type[Model], *, is_saved: bool = True) -> Schema:
-    """`{"model", "pk", "fields"}`, of the fields that may leave. None is required: a deferred one is left out.
+    """`{"model", "pk", "fields"}` with the fields that may leave. None is required, since deferred ones are left out.
 
-    Before it is saved, what the database will make of a field, or the save itself, is null.
+    Before an instance is saved, any field may be null that the save or the database will fill.
     """
     columns = columns_under(rule, model)
     values = {name: _value(columns, name) for name in columns.names}
@@ -99,10 +99,10 @@ def instance_schema(rule: Rule, model: type[Model], *, is_saved: bool = True) ->
 
 
 def kwargs_schema(known: KnownSignal, rule: Rule, model: type[Model] | None, instance: Schema) -> Schema:
-    """What the signal is sent with, by this model where it is one's: `instance` is the schema of those that it sends.
+    """The schema of the kwargs. `instance` is the schema of the model's instances, if a model sends the signal.
 
-    Of a signal that is not Django's own, or the bridge's, the names are known at most: where it is sent with `**`,
-    there may be more, but for those that are dropped.
+    Of other signals than those of Django's models and of the bridge, at most the names are known. If such a signal is
+    sent with `**kwargs`, there may be others.
     """
     known_kwargs = OF_SIGNALS.get(id(known.signal))
     has_more = False
@@ -137,7 +137,7 @@ def _deleted(instance: Schema) -> Schema:
 
 
 def _related(instance: Schema) -> Schema:
-    """Either side may send it."""
+    """For `m2m_changed`, whose instance may be of either side of the relation."""
     actions = ["pre_add", "post_add", "pre_remove", "post_remove", "pre_clear", "post_clear"]
     return {
         "instance": _object({"model": TEXT, "pk": ANYTHING, "fields": {"type": "object"}}),
@@ -167,7 +167,7 @@ def _object(properties: Schema) -> Schema:
 
 
 def _old_and_new(columns: Columns) -> Schema:
-    """By field `[old, new]`, of those that a save changed; null where one is not known."""
+    """`[old, new]` by field, for the fields that a save changed; null for a value that is not known."""
     pairs = {
         name: {"type": "array", "items": nullable(_value(columns, name)), "minItems": 2, "maxItems": 2}
         for name in columns.names
@@ -191,7 +191,7 @@ def _key(model: type[Model], rule: Rule) -> Schema:
         return _redacted(action)
     if pk not in model._meta.concrete_fields:
         return KEYS
-    # Before it is saved, and after it was deleted, a row may have none.
+    # An instance has no key before it is saved or after it was deleted.
     return nullable(field_schema(pk))
 
 
@@ -211,13 +211,13 @@ def _plain(field: "Field[Any, Any]") -> Schema:
 
 
 def _is_plain(field: "Field[Any, Any]") -> bool:
-    """Whether Django's own class makes its values."""
+    """Whether the field's values are made by Django's own class."""
     own = next(kind for kind in type(field).__mro__ if kind.__module__.startswith("django.db.models."))
     return all(getattr(type(field), name, None) is getattr(own, name, None) for name in OVERRIDES)
 
 
 def event_schema(source: str) -> Schema:
-    """What all events of this source have in common: CloudEvents' attributes, and the extensions of the bridge."""
+    """What all events of this source have in common: the attributes of CloudEvents and the bridge's extensions."""
     types: Schema = {
         "type": "object",
         "description": "By path, what JSON cannot say of a value: decimal, datetime, dropped, ...",

@@ -1,4 +1,4 @@
-"""What leaves: each signal under each rule that may decide, with what no schema says of its events."""
+"""What is sent: each signal under each rule that may decide about it."""
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -15,12 +15,12 @@ from publisher.receivers import rules_by_signal, senders_of
 from publisher.rules import Rule, may_decide
 from publisher.wire.topology import ask_exchange
 
-# As a channel is known by: the same routing key is another one on another exchange.
+# Routing key and exchange, which identify a channel.
 Place = tuple[str, str]
 
 
 class Sent(NamedTuple):
-    """A signal under a rule, and of which model, where it is one's. `earlier` are the rules that may take it before."""
+    """A signal under a rule, sent by `model` or (None) by anyone. `earlier` rules may take the event first."""
 
     known: KnownSignal
     rule: Rule
@@ -41,7 +41,7 @@ class Sent(NamedTuple):
         return self.address.text, self.exchange
 
     def terms(self) -> dict[str, Any]:
-        """In which way its events are sent, what they are about, when there are any, and whose they are."""
+        """How the events are delivered, what they are about, under which conditions and by whom they are sent."""
         rule, elsewhere = self.rule, self._taken_elsewhere()
         terms = {
             "x-delivery": rule.delivery,
@@ -55,13 +55,13 @@ class Sent(NamedTuple):
         return {name: value for name, value in terms.items() if value}
 
     def _taken_elsewhere(self) -> list[Rule]:
-        """The earlier rules that have events of these senders go another way."""
+        """The earlier rules that send some events of these senders to another channel."""
         others = [rule for rule in self.earlier if self.model is not None or _have_senders_in_common(rule, self.rule)]
         return [rule for rule in others if Sent(self.known, rule, self.model).place != self.place]
 
 
 def all_sent() -> Iterator[Sent]:
-    """Each signal with the rules that may forward it, and the model whose it is there."""
+    """Each signal with each rule that may forward it, for each model that sends it."""
     for known, rules in rules_by_signal(conf.rules()):
         for model in senders_of(known, rules):
             if model is None or is_sent_by(model, known):

@@ -1,15 +1,15 @@
-"""Two schemas of a value: whether one takes all that the other does, and both in words."""
+"""Compares two schemas of a value, and describes one in words."""
 
 from typing import Any
 
 from publisher.contract.schemas import REDACTED, Schema, types_of
 
-# What is said of text alone.
+# Keys that only apply to text.
 OF_TEXT = frozenset(("maxLength", "pattern", "format", "contentEncoding"))
 
 
 def is_within(new: Schema, old: Schema) -> bool:
-    """Whether all that the new schema takes, the old one took."""
+    """Whether the old schema allows all values that the new one allows."""
     if new.get(REDACTED) != old.get(REDACTED):
         return False
     has_text = "string" in types_of(new.get("type", "string"))

@@ -1,4 +1,4 @@
-"""Encoders and decoders of what signals carry. An app's own are found in its `encoders` module.
+"""Encoders and decoders for the values that signals are sent with. An app registers its own in its module `encoders`.
 
 from publisher.encoders import decodes, encodes
 

@@ -1,4 +1,4 @@
-"""What the signals of `publisher.signals` carry: keys of rows, and the values that an update gave."""
+"""Encodes the kwargs of `publisher.signals`: keys of rows, and the values of an update."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def encode_keys(encoding: Encoding, keys: Keys, path: str) -> Any:
 
 @encodes(Values)
 def encode_values(encoding: Encoding, values: Values, path: str) -> Any:
-    """Of the fields that may leave; an expression as its text, an instance as its key."""
+    """The values of fields that may leave. An expression becomes its text, an instance its key."""
     plain = {
         name: _encoded(encoding, field, values[name], f"{path}.{name}", action)
         for name, field, action in leaving(encoding, values.model, values, path)
@@ -35,7 +35,7 @@ def encode_values(encoding: Encoding, values: Values, path: str) -> Any:
 
 def _encoded(encoding: Encoding, field: "Field[Any, Any]", value: Any, path: str, action: str | None) -> Any:
     if isinstance(value, QuerySet):
-        # Its text would run it.
+        # Its `str()` would run the query.
         return encode_queryset(encoding, value, path)
     if hasattr(value, "resolve_expression"):
         text = text_of(encoding, value)
@@ -48,6 +48,6 @@ def _encoded(encoding: Encoding, field: "Field[Any, Any]", value: Any, path: str
 
 @decodes("values")
 def decode_values(plain: dict[str, Any], label: str) -> dict[str, Any]:
-    """By field, each as the field reads it."""
+    """The values by field name, each converted by its field."""
     fields = fields_of(label)
     return {name: value_read(fields[name], value) if name in fields else value for name, value in plain.items()}

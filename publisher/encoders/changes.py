@@ -1,4 +1,4 @@
-"""What a save changed: of the fields that may leave, both values as the field has them."""
+"""Encodes what a save changed: the old and the new value of each field that may leave."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import SimpleNamespace
@@ -16,14 +16,14 @@ from publisher.wire.registry import has_encoder
 
 
 class Unknown:
-    """The value of a field that nobody has read: an old one, or what the database worked out."""
+    """Stands for a value that is not known: an old one that was not loaded, or one that the database computed."""
 
 
 UNKNOWN = Unknown()
 
 
 class Changes(dict[str, tuple[Any, Any]]):
-    """(old, new) by the names of the fields. `instance` is what was saved."""
+    """(old, new) by field name. `instance` is what was saved."""
 
     def __init__(self, instance: Model, found: Mapping[str, tuple[Any, Any]]) -> None:
         super().__init__(found)
@@ -45,7 +45,7 @@ def encode_changes(encoding: Encoding, changes: Changes, path: str) -> Any:
 def leaving(
     encoding: Encoding, model: type[Model], names: Iterable[str], path: str
 ) -> Iterator[tuple[str, "Field[Any, Any]", str | None]]:
-    """Of these fields those that may leave, with what is done to the value; the others are noted as dropped."""
+    """The fields that may leave, each with what is done to its value (None: nothing). Notes the others as dropped."""
     columns = columns_under(rule_of(encoding), model)
     actions = columns.actions()
     for name in names:
@@ -71,7 +71,7 @@ def encoded_value(encoding: Encoding, field: "Field[Any, Any]", value: Any, path
 
 @decodes("changes")
 def decode_changes(plain: dict[str, list[Any]], label: str) -> dict[str, list[Any]]:
-    """By field [old, new], each as the field reads it."""
+    """[old, new] by field name, converted by the field."""
     fields = fields_of(label)
     return {
         name: [value_read(fields[name], value) for value in pair] if name in fields else pair

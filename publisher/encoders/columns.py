@@ -1,7 +1,8 @@
-"""A model's columns as they leave: which they are, and what of their values JSON can say by itself.
+"""Encodes the columns of a model: those that may leave under a rule.
 
-Most values are of a few types that the JSON encoder writes as the codec would, and the instances of a model mostly have
-the same types in the same columns: what the sidecar says of them is looked up, and only the rest is encoded one by one.
+Most values are of a few types that the JSON encoder writes as the codec would, and a model's instances mostly have the
+same types in the same columns. So the entries in the event's `types` are looked up by those, and only other values are
+encoded one by one.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from publisher.secret_names import named_values
 from publisher.wire.codec import DROPPED, INT64_MAX, INT64_MIN, PARTIAL, Encoding
 from publisher.wire.registry import UNKNOWN, has_encoder
 
-# What msgspec writes as the codec does, with the tag that the codec gives it.
+# Types that msgspec writes as the codec does, with the tag that the codec gives them.
 # https://jcristharif.com/msgspec/supported-types.html
 NATIVE: Mapping[type, str | None] = {
     str: None,
@@ -32,19 +33,19 @@ NATIVE: Mapping[type, str | None] = {
     UUID: "uuid",
     date: "date",
 }
-# A set, as NATIVE is a dict: freezegun has another class behind the name `datetime`, and most values are of this one.
+# `datetime` itself: freezegun replaces the name, but most values are of this class.
 MOMENTS = frozenset((datetime,))
-# Whether there is a secret, and since when or for how long.
+# Fields that never hold a secret itself, only whether there is one, since when, or for how long.
 HARMLESS_FIELDS = (BooleanField, DateField, TimeField, DurationField)
-# Of a model with many columns that may be NULL there can be any number.
+# A model with many nullable columns may have any number of combinations of types.
 MOST_SHAPES = 256
 
 
 class Shape(NamedTuple):
-    """What the types of an instance's values mean: tags by path, and the columns whose values have to be looked at.
+    """For one combination of types: the event's tags by path, and the columns that are not written as they are.
 
-    `customs` are of types that nothing is known of but what their fields know; `unknowns` will be told by the database;
-    `files` are stored by their names.
+    `integers` and `moments` have to be looked at, `others` have an encoder, `customs` are converted by their field,
+    `unknowns` are computed by the database, and of `files` the name is sent. The first four are pairs (name, path).
     """
 
     tags: Mapping[str, str]
@@ -59,9 +60,9 @@ class Shape(NamedTuple):
 class Columns:
     """The columns of a model that may leave under a rule, and the names of those that may not.
 
-    `is_partial`: the rule names fields outright, so others are not even named as dropped. `hidden` are those that leave
-    masked or hashed: their places, with what is done to them. `named_values` are pairs of columns whose first may hold
-    the name of what the second is the value of.
+    `hidden` has the positions of those that leave masked or hashed, with what is done to them. `named_values` are pairs
+    of columns: the first may hold the name of what the second is the value of. `is_partial` is true where the rule has
+    `fields` for the model: then the other fields are not even named as dropped.
     """
 
     __slots__ = (
@@ -82,17 +83,17 @@ class Columns:
         self.attnames = tuple(field.attname for field in kept)
         self.hidden = tuple((n, actions[field]) for n, field in enumerate(kept) if actions[field] in TAGS)
         self.dropped = tuple(field.name for field in fields if field not in kept)
-        # A row of settings: what its value is, its name tells.
+        # A row of a table of settings: whether its value is a secret depends on its name.
         pairs = named_values(self.names) if chosen is None else ()
         self.named_values = tuple(pair for pair in pairs if named_action(pair[1], redact) is None)
         self.is_partial = len(fields) < len(model._meta.concrete_fields)
-        # A composite key is no column.
+        # A composite key has no column of its own.
         pk = model._meta.pk
         self.pk_attname = pk.attname if pk in model._meta.concrete_fields else None
         self._shapes: dict[tuple[object, ...], Shape] = {}
 
     def encoded(self, encoding: Encoding, instance: Model, path: str) -> dict[str, Any]:
-        """By name, from the instance's `__dict__`: a deferred field is left out, not fetched."""
+        """The values by field name. They are taken from `__dict__`, so a deferred field is left out, not fetched."""
         values = instance.__dict__
         try:
             row = [values[attname] for attname in self.attnames]
@@ -130,7 +131,7 @@ class Columns:
         return list(self._fields.values())
 
     def _by_field(self, encoding: Encoding, instance: Model, name: str, path: str) -> Any:
-        """As a fixture has it: the field's `to_python` reads what its `value_to_string` wrote."""
+        """The value as in a fixture: from the field's `value_to_string`, for its `to_python`."""
         return encoding.encode(self._fields[name].value_to_string(instance), path)
 
     def _one_by_one(self, encoding: Encoding, instance: Model, path: str) -> dict[str, Any]:
@@ -187,7 +188,7 @@ class Columns:
 
 
 class ColumnsOfUser(Columns):
-    """Of the user model, where no rule chose which of them leave."""
+    """The columns of a user model, where the rule does not choose fields: a warning is logged when it is sent."""
 
     __slots__ = ("_undecided", "_user")
 
@@ -213,7 +214,7 @@ def columns_of(
 
 
 def column_action(field: "Field[Any, Any]", redact: Redact, *, is_chosen: bool = False) -> str:
-    """What becomes of a field's value: as REDACT or the rule's `redact` say; else secrets leave only when chosen."""
+    """What becomes of a field's value: what `redact` says; else a secret is dropped, unless the rule chose it."""
     named = _named_action(field, redact)
     if named is not None or is_chosen:
         return named or "keep"
@@ -221,9 +222,9 @@ def column_action(field: "Field[Any, Any]", redact: Redact, *, is_chosen: bool =
 
 
 def _named_action(field: "Field[Any, Any]", redact: Redact) -> str | None:
-    """What is said of its name; of a foreign key else what is said of the column that its value is of.
+    """What `redact` says of the field's name; for a foreign key, else what it says of the field that it refers to.
 
-    That one may be kept says nothing of the other.
+    But not that it is kept: that is not said of the foreign key.
     """
     action = named_action(field.name, redact)
     if action is None and redact and isinstance(field, ForeignKey):
@@ -233,7 +234,7 @@ def _named_action(field: "Field[Any, Any]", redact: Redact) -> str | None:
 
 
 def _is_secret(field: "Field[Any, Any]") -> bool:
-    """By its class (a PasswordField, an EncryptedTextField), by its name, or by what it refers to."""
+    """Whether it is one by its class (PasswordField, EncryptedTextField), its name, or what it refers to."""
     kind = type(field).__name__
     if is_secret(kind) or "encrypted" in kind.lower():
         return True
@@ -245,10 +246,10 @@ def _is_secret(field: "Field[Any, Any]") -> bool:
 
 
 def _refers_to_secret(field: "ForeignKey[Any, Any]") -> bool:
-    """A foreign key's value is the other row's key, which may be a secret itself; a number that counts rows is none."""
+    """Whether the other row's key, which is a foreign key's value, is a secret. A number that counts rows is none."""
     target = field.target_field
     while isinstance(target, ForeignKey):
-        # That of a row whose key is another row's.
+        # The other row's key is a foreign key itself.
         target = target.target_field
     if isinstance(target, AutoField):
         return False

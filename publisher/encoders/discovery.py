@@ -22,10 +22,10 @@ OWN = (
 
 
 def load_encoders() -> None:
-    """Raises what such a module raises: an encoder that is missing would be noticed late."""
+    """Import them all. Raises whatever such a module raises, since a missing encoder would be noticed late."""
     for name in OWN:
         import_module(f"publisher.encoders.{name}")
     for config in apps.get_app_configs():
-        # An app may be a single file, which has no submodules.
+        # `module_has_submodule` is false for an app that is a single file.
         if config.name != "publisher" and module_has_submodule(config.module, "encoders"):
             import_module(f"{config.name}.encoders")

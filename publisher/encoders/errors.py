@@ -1,4 +1,4 @@
-"""Exceptions and tracebacks: type and text, and where it was raised when the rule asks for it."""
+"""Encodes exceptions: type and text, and the traceback if the rule asks for it."""
 
 import traceback
 from types import FrameType, TracebackType
@@ -14,7 +14,7 @@ MOST_CHARACTERS = 2000
 
 @encodes(BaseException)
 def encode_exception(encoding: Encoding, exc: BaseException, path: str) -> Any:
-    """Of the values of variables, which a debugger shows, nothing leaves."""
+    """The traceback has no values of variables."""
     plain = {"type": dotted(type(exc)), "text": _text(exc)}
     if encoding.wants_traceback:
         plain["traceback"] = scrubbed("".join(traceback.format_exception(exc)))
@@ -30,7 +30,7 @@ def encode_traceback(encoding: Encoding, value: TracebackType, path: str) -> Any
 
 @encodes(FrameType)
 def encode_frame(encoding: Encoding, value: FrameType, path: str) -> Any:
-    """A frame holds all local variables."""
+    """Dropped, since a frame holds all local variables."""
     return encoding.tag(path, DROPPED, None)
 
 

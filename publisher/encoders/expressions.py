@@ -1,4 +1,4 @@
-"""Expressions of queries as text: what the database is to work out. A queryset in one is named, never run."""
+"""Encodes query expressions as text. A queryset inside one is named, never run."""
 
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -19,7 +19,7 @@ from publisher.unqueried import without_queries
 from publisher.wire.codec import Encoding, encodes
 
 MOST_CHARACTERS = 2000
-# Whose repr is their value.
+# Types whose repr shows their value.
 PLAIN = (str, bytes, int, float, Decimal, type(None), date, time, timedelta, UUID, Enum, F)
 
 
@@ -38,22 +38,22 @@ def encode_expression(encoding: Encoding, value: object, path: str) -> Any:
 
 
 def text_of(encoding: Encoding, expression: object) -> str:
-    """As Django writes it, `F(price) + Value(1)`, without what is compared with secrets."""
+    """The expression's repr, as `F(price) + Value(1)`, without values that are compared with secrets."""
     try:
         with without_queries():
             text = str(_shown(expression, encoding))
     except Exception:
-        # Whatever a third-party expression makes of it.
+        # A third-party expression may raise anything.
         text = f"{type(expression).__name__}()"
     return scrubbed(text)[:MOST_CHARACTERS]
 
 
 def _shown(value: Any, encoding: Encoding) -> Any:
-    """The same with everything replaced that would be run, or looked up, to be written."""
+    """The same expression, with text in the place of everything whose repr would run a query."""
     if isinstance(value, Q):
         children = [_child(child, encoding) for child in value.children]
         return Q.create(children, value.connector, value.negated)
-    # A Query is an expression too.
+    # Before BaseExpression, which a Query is too.
     if isinstance(value, QuerySet | BaseManager | Query):
         model: Any = value.model
         return Shown(f"QuerySet({label_of(model) if model else ''})")
@@ -87,7 +87,7 @@ def _expression(value: BaseExpression, encoding: Encoding) -> Any:
 
 
 def _may_show(lookup: str, value: object, encoding: Encoding) -> bool:
-    """Whether what is compared with something of this name leaves."""
+    """Whether the value of this lookup may leave, by the names of its parts."""
     return all(encoding.action(name, value) == "keep" for name in lookup.split(LOOKUP_SEP))
 
 

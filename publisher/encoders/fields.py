@@ -1,4 +1,4 @@
-"""The fields of a model, and what they make of a value that was sent."""
+"""Converts a value that was sent to what the model's field holds."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from publisher.wire.redacted import Redacted
 
 
 def fields_of(label: str) -> dict[str, "Field[Any, Any]"]:
-    """Those of a model by their names; none where there is no such model here."""
+    """A model's fields by name; none if this project has no such model."""
     try:
         model = apps.get_model(label)
     except (LookupError, ValueError):
@@ -18,11 +18,11 @@ def fields_of(label: str) -> dict[str, "Field[Any, Any]"]:
 
 
 class Unreadable(ValueError):
-    """The field cannot make a value of this text: a stranger wrote it, or the sender's field is another one."""
+    """The field cannot convert this text: it is not the sender's, or the sender's field is of another kind."""
 
 
 def value_read(field: "Field[Any, Any]", value: Any) -> Any:
-    """Text as the field reads it; as it is, where it cannot."""
+    """The value converted by the field; unchanged where it cannot be."""
     try:
         return value_of(field, value)
     except Unreadable:
@@ -30,7 +30,7 @@ def value_read(field: "Field[Any, Any]", value: Any) -> Any:
 
 
 def value_of(field: "Field[Any, Any]", value: Any) -> Any:
-    """Text as the field reads it. Tagged values have theirs already. Raises Unreadable."""
+    """Text converted by the field. Other values were decoded by their tag already. Raises Unreadable."""
     if not isinstance(value, str) or isinstance(value, Redacted):
         return value
     try:

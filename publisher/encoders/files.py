@@ -1,4 +1,4 @@
-"""Files and uploads: name, size and URL as far as they are known here, never the content."""
+"""Encodes files and uploads: name, size and URL as far as they are known, never the content."""
 
 import io
 from pathlib import PurePath
@@ -14,7 +14,7 @@ from publisher.wire.sent import SentFile
 
 @encodes(FieldFile)
 def encode_field_file(encoding: Encoding, file: FieldFile, path: str) -> Any:
-    """A stored file; in an instance's fields its name is all there is."""
+    """A stored file. (As a field of an instance, only its name is sent.)"""
     if not file.name:
         return file.name
     return _encoded(encoding, path, file.name, size=size_of(file), url=url_of(file))
@@ -22,7 +22,7 @@ def encode_field_file(encoding: Encoding, file: FieldFile, path: str) -> Any:
 
 @encodes(File)
 def encode_file(encoding: Encoding, file: "File[Any]", path: str) -> Any:
-    """An upload or another file at hand."""
+    """An upload or an open file."""
     return _encoded(
         encoding, path, file.name or "", size=size_of(file), content_type=getattr(file, "content_type", None)
     )
@@ -30,7 +30,7 @@ def encode_file(encoding: Encoding, file: "File[Any]", path: str) -> Any:
 
 @encodes(io.IOBase, "django.core.management.base.OutputWrapper")
 def encode_stream(encoding: Encoding, stream: Any, path: str) -> Any:
-    """What is read from or written to: its name alone. A migration has `stdout`."""
+    """A stream, as `stdout` of a migration: its name."""
     name = getattr(stream, "name", "")
     return encoding.tag(path, "stream", name if isinstance(name, str) else "")
 
@@ -42,20 +42,20 @@ def encode_storage(encoding: Encoding, storage: Storage, path: str) -> Any:
 
 
 def size_of(file: Any) -> int | None:
-    """As far as it is known without a question to a storage elsewhere."""
+    """The size, if it is known without asking a remote storage."""
     is_stored = isinstance(file, FieldFile) and getattr(file, "_committed", True)
     if is_stored and not isinstance(file.storage, FileSystemStorage):
         return None
     try:
         size = file.size
     except Exception:
-        # Storages raise what their servers' libraries do.
+        # A storage may raise anything.
         return None
     return size if isinstance(size, int) else None
 
 
 def url_of(file: FieldFile) -> str | None:
-    """Without the query string: where a storage signs its URLs, the signature is in it."""
+    """The URL without its query string, which may contain a signature."""
     try:
         return file.url.partition("?")[0]
     except Exception:

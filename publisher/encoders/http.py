@@ -1,4 +1,4 @@
-"""Requests, whatever serves them, and responses: what is harmless of them, and nothing else."""
+"""Encodes requests and responses: only what is harmless of them."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -20,17 +20,17 @@ from publisher.wire.codec import Encoding, decodes, encodes
 from publisher.wire.sent import SentResponse
 
 HEADERS = ("Accept-Language", "Content-Type", "Host", "User-Agent", "X-Request-ID")
-# Of a URL's parts: where they are called so, they are one-time keys, as those in mails are.
+# Names of parts of a URL that are one-time keys, as in the links of mails.
 SECRET_PARTS = BEARERS | {"uidb36", "uidb64"}
-# Whose text is what stands in the path.
+# Types whose text is what stands in the path.
 WRITTEN = (str, int, UUID)
-# What may well be a key: a part of the path that has a digit, and is not short.
+# A part of a path that may be a key: it has a digit, and at least six characters.
 LIKE_A_KEY = re.compile(r"(?<![^/])(?=[^/]*[0-9])[^/]{6,}")
 
 
 @encodes(HttpRequest)
 def encode_request(encoding: Encoding, request: HttpRequest, path: str) -> Any:
-    """Method, path, harmless headers, the client's address and the user's id; nothing else leaves."""
+    """Method, path, harmless headers, the client's address and the user's id."""
     user = _known_user_id(request.__dict__.get("user"))
     return _encoded(
         encoding,
@@ -50,12 +50,12 @@ def encode_request(encoding: Encoding, request: HttpRequest, path: str) -> Any:
 
 @encodes("rest_framework.request.Request")
 def encode_drf_request(encoding: Encoding, request: Any, path: str) -> Any:
-    """The request inside, which has the user that REST framework found, if it was asked to already."""
+    """Django's request inside, which has the user if REST framework has authenticated it already."""
     return encode_request(encoding, request._request, path)
 
 
 def encode_environ(encoding: Encoding, environ: Mapping[str, Any], path: str) -> Any:
-    """WSGI's, which `request_started` has, and which may hold the whole environment of the process."""
+    """A WSGI environ, which `request_started` is sent with. It may have the whole environment of the process."""
     named = {name: environ.get(f"HTTP_{name.upper().replace('-', '_')}") for name in HEADERS}
     named["Content-Type"] = environ.get("CONTENT_TYPE")
     prefix, inside = (_text(environ.get(name, "")) for name in ("SCRIPT_NAME", "PATH_INFO"))
@@ -70,7 +70,7 @@ def encode_environ(encoding: Encoding, environ: Mapping[str, Any], path: str) ->
 
 
 def encode_scope(encoding: Encoding, scope: Mapping[str, Any], path: str) -> Any:
-    """ASGI's."""
+    """An ASGI scope."""
     given = {name.lower(): value for name, value in scope.get("headers") or ()}
     named = {name: given.get(name.lower().encode()) for name in HEADERS}
     client = scope.get("client")
@@ -95,7 +95,7 @@ def encode_dict(encoding: Encoding, value: Mapping[Any, Any], path: str) -> Any:
 
 @encodes(HttpResponseBase)
 def encode_response(encoding: Encoding, response: Any, path: str) -> Any:
-    """Status and content type: a location may hold a token, and cookies do."""
+    """Status and content type. A location may contain a token, and cookies do."""
     plain = {"status": response.status_code, "content_type": response.headers.get("Content-Type", "")}
     return encoding.tag(path, "response", plain)
 
@@ -106,7 +106,7 @@ def decode_response(plain: dict[str, Any], argument: str) -> SentResponse:
 
 
 def _text(value: str) -> str:
-    """WSGI has bytes as if they were Latin-1. Django puts the text that they are into the same dict."""
+    """Text of a WSGI environ, which has bytes decoded as Latin-1; or text that Django has put there."""
     try:
         return value.encode("latin-1").decode()
     except UnicodeError:
@@ -114,9 +114,9 @@ def _text(value: str) -> str:
 
 
 def harmless(url_path: str, *, prefix: str = "", urlconf: Any = None, match: ResolverMatch | None = None) -> str:
-    """The path, without the parts of it that are secrets by the names that the URL pattern gives them.
+    """The path without the parts that are secrets, by the names that the URL pattern has for them.
 
-    Of a path that no pattern takes nothing is known: then without all that may be a key. `prefix` is where the site is.
+    If no pattern matches, everything that may be a key is left out. `prefix` is the path of the site.
     """
     inside = url_path.removeprefix(prefix.rstrip("/"))
     match = match or _resolved(inside, urlconf)
@@ -125,26 +125,26 @@ def harmless(url_path: str, *, prefix: str = "", urlconf: Any = None, match: Res
 
 
 def _resolved(inside: str, urlconf: Any) -> ResolverMatch | None:
-    """What the path leads to, or would with the slash that somebody forgot."""
-    # When a request begins, the language is that of the one before: the middleware has not looked at this path yet.
+    """The URL pattern that the path matches, as it is or with a slash at the end."""
+    # When a request starts, the active language may still be that of the request before.
     with override(get_language_from_path(inside) or settings.LANGUAGE_CODE):
         for path in (inside,) if inside.endswith("/") else (inside, f"{inside}/"):
             try:
                 return resolve(path, urlconf)
             except Exception:
-                # Resolver404, or whatever a converter of the project makes of a path that is none.
+                # Resolver404, or whatever a converter of the project raises.
                 continue
     return None
 
 
 def _without_keys(inside: str, match: ResolverMatch) -> str:
-    # The stubs do not know it; `kwargs` also has what the pattern gives to every request.
+    # Not `kwargs`, which has the extra arguments of the pattern too. The stubs do not know this attribute.
     named: dict[str, Any] = match.captured_kwargs or {}  # type: ignore[attr-defined]
     keys = [value for name, value in named.items() if value not in (None, "") and _is_key(name)]
     if not all(isinstance(key, WRITTEN) and str(key) in inside for key in keys):
-        # A converter has made something of the key that does not stand there.
+        # A converter has changed the key, so it cannot be found in the path.
         return LIKE_A_KEY.sub(STARS, inside)
-    # The longest first: a short one may be a part of it.
+    # The longest first, since it may contain a shorter one.
     for key in sorted(map(str, keys), key=len, reverse=True):
         inside = inside.replace(key, STARS)
     return inside
@@ -169,7 +169,7 @@ def _encoded(
 
 
 def _known_user_id(user: Any) -> Any:
-    # A lazy user that nobody has looked at would cost a query.
+    # A lazy user that is not evaluated yet would need a query.
     if isinstance(user, LazyObject):
         user = user.__dict__.get("_wrapped")
     return None if user is empty else getattr(user, "pk", None)

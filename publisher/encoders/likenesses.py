@@ -1,4 +1,4 @@
-"""What is recognized by what it has, whatever library it is of: money, geometry. Asked when nothing knows the type."""
+"""Recognises values of types without an encoder by their attributes: money and geometry of any library."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -10,12 +10,12 @@ from publisher.wire.sent import SentMoney
 
 
 def likeness_of(value: object) -> tuple[str, Any] | None:
-    """Tag and plain JSON of what looks like something; None for what does not."""
+    """Tag and plain JSON; None for a value that is not recognised."""
     return next((found for recognize in LIKENESSES if (found := recognize(value)) is not None), None)
 
 
 def has(value: object, *names: str) -> bool:
-    """Whether it has all of these, by its class or by itself; it is not asked: some objects answer to any name."""
+    """Whether it has these attributes, in its class or `__dict__`. Not `hasattr`: some objects have any attribute."""
     own = getattr(value, "__dict__", {})
     return all(name in own or hasattr(type(value), name) for name in names)
 

@@ -1,4 +1,4 @@
-"""What Django's own signals carry of its machinery: each as the name it goes by."""
+"""Encodes objects of Django itself that its signals are sent with: each by its name."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def encode_app(encoding: Encoding, value: AppConfig, path: str) -> Any:
 
 @encodes(Apps)
 def encode_apps(encoding: Encoding, value: Apps, path: str) -> Any:
-    """A registry of models, as migrations have them."""
+    """A registry of models, as in the signals of migrations."""
     return encoding.tag(path, "apps", sorted(value.app_configs))
 
 
@@ -29,7 +29,7 @@ def encode_migration(encoding: Encoding, value: Any, path: str) -> Any:
 
 @encodes(BaseDatabaseWrapper, "django.utils.connection.ConnectionProxy")
 def encode_connection(encoding: Encoding, value: Any, path: str) -> Any:
-    """Its settings hold the password."""
+    """Alias and vendor only, since its settings contain the password."""
     return encoding.tag(path, "connection", {"alias": value.alias, "vendor": value.vendor})
 
 
@@ -51,7 +51,7 @@ def encode_template(encoding: Encoding, value: Any, path: str) -> Any:
 
 @encodes("django.template.context.BaseContext", "django.test.utils.ContextList")
 def encode_context(encoding: Encoding, value: Any, path: str) -> Any:
-    """The names in it: its values are forms, requests, tokens, querysets not yet evaluated."""
+    """Only the names in it: its values may be forms, requests, tokens or querysets."""
     contexts = value if isinstance(value, list) else [value]
     names = {name for context in contexts for layer in getattr(context, "dicts", ()) for name in layer}
     return encoding.tag(path, "context", sorted(map(str, names)))

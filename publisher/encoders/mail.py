@@ -1,4 +1,4 @@
-"""E-mails, as signals of what sends them carry: who wrote to whom. What was written may be a link to a new password."""
+"""Encodes e-mails: who wrote to whom. Not the text, which may have a link to set a new password."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,14 +8,14 @@ from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
 from publisher.wire.sent import SentMail
 
 PEOPLE = ("to", "cc", "bcc", "reply_to")
-# Codes and one-time links are in them, in the subject too.
+# Dropped: there may be one-time codes and links in them, also in a subject.
 WORDS = ("subject", "body")
 
 
-# By its path: not each project sends mail.
+# By its dotted path, so that it is not imported in projects that send no mail.
 @encodes("django.core.mail.message.EmailMessage")
 def encode_mail(encoding: Encoding, mail: Any, path: str) -> Any:
-    """Its addresses and the names of what is attached."""
+    """The addresses, and the names of the attachments."""
     plain = {
         "from_email": str(mail.from_email),
         **{name: [str(address) for address in getattr(mail, name, None) or ()] for name in PEOPLE},
@@ -26,7 +26,7 @@ def encode_mail(encoding: Encoding, mail: Any, path: str) -> Any:
 
 
 def _names(attachments: Iterable[Any]) -> Iterable[str]:
-    """Of a MIME part the name that it gives itself, of another its first part."""
+    """The file name of a MIME part, or the first item of a tuple."""
     for each in attachments:
         name = each.get_filename() if hasattr(each, "get_filename") else each[0]
         yield str(name or "")

@@ -1,4 +1,4 @@
-"""Models, and what is made of them: instances, classes, querysets, managers, fields."""
+"""Encodes models: instances, classes, querysets, managers and fields."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,35 +20,35 @@ from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
 from publisher.wire.sent import SentQuerySet
 
 ANY_RULE = Rule(signal="*")
-# Of which a key may have been given that is something else in its column.
+# Types of primary keys that may have to be converted to what the column holds.
 SPELLED = (str, tuple, Decimal, datetime, Enum)
-# Of a queryset that was evaluated; the whole of it may be of any size.
+# How many rows of an evaluated queryset are sent.
 MOST_ROWS = 100
 
 
 def rule_of(encoding: Encoding) -> Rule:
-    """The one that an event is encoded under, where there is one: what a handler answers has none."""
+    """The rule that an event is encoded under. A handler's answer has none."""
     rule: Rule = getattr(encoding, "rule", ANY_RULE)
     return rule
 
 
 @cache
 def label_of(model: type[Model]) -> str:
-    """`app_label.model_name`, which Django puts together anew each time it is asked."""
+    """`app_label.model_name`. Cached, since Django makes it anew each time."""
     return model._meta.label_lower
 
 
 @cache
 def labels_of(model: type[Model]) -> tuple[str, ...]:
-    """Its own, and those of the models that it is a proxy or a child of, the nearest first."""
+    """The label of the model, and of the models that it is a proxy or a child of, the nearest first."""
     return tuple(label_of(kind) for kind in model.__mro__ if issubclass(kind, Model) and hasattr(kind, "_meta"))
 
 
 @encodes(Model)
 def encode_model(encoding: Encoding, instance: Model, path: str) -> dict[str, Any]:
-    """`{"model", "pk", "fields"}` as the instance is in memory: a deferred field is left out, not fetched.
+    """`{"model", "pk", "fields"}` of the instance in memory: a deferred field is left out, not fetched.
 
-    What the JSON encoder writes by itself (decimals, UUIDs, dates) is left as it is.
+    Types that the JSON encoder knows (decimals, UUIDs, dates) are left as they are.
     """
     model = type(instance)
     rule = rule_of(encoding)
@@ -64,7 +64,7 @@ def encode_model(encoding: Encoding, instance: Model, path: str) -> dict[str, An
 
 
 def columns_under(rule: Rule, model: type[Model]) -> Columns:
-    """What is said of a model holds for its proxies and children as well; of `fields`, what is said of the nearest."""
+    """The model's columns under the rule. What the rule says of a model also holds for its proxies and children."""
     if not rule.fields and not rule.omit_fields:
         return columns_of(model, None, NO_FIELDS, rule.redact)
     labels = labels_of(model)
@@ -74,7 +74,7 @@ def columns_under(rule: Rule, model: type[Model]) -> Columns:
 
 
 def key_of(model: type[Model], pk: Any) -> Any:
-    """A primary key as its column has it: a UUID or a number may have been given as text, in more than one spelling."""
+    """A primary key as its column holds it: a UUID or a number may have been given as text, in several spellings."""
     if not isinstance(pk, SPELLED):
         return pk
     try:
@@ -105,13 +105,13 @@ def encode_key(encoding: Encoding, model: type[Model], pk: Any, path: str) -> An
 
 @cache
 def key_action(model: type[Model], redact: Redact) -> str:
-    """What becomes of a model's primary key, which may be a secret itself, as that of a session, or have one in it."""
+    """What becomes of a model's primary key, which may be a secret, or contain one, as the key of a session."""
     actions = {column_action(field, redact) for field in model._meta.pk_fields}
     return next(action for action in ACTIONS if action in actions)
 
 
 def related_keys(keys: Any, model: object, redact: Redact) -> Any:
-    """The keys of `model` that `m2m_changed` is sent with, hidden where those are secrets."""
+    """The `pk_set` of `m2m_changed`, hidden if the keys of `model` are secrets."""
     is_of_model = isinstance(model, type) and issubclass(model, Model)
     if not (is_of_model and isinstance(keys, set | frozenset | list | tuple)):
         return keys
@@ -131,27 +131,27 @@ def encode_class(encoding: Encoding, value: type, path: str) -> Any:
 
 @encodes(QuerySet)
 def encode_queryset(encoding: Encoding, queryset: "QuerySet[Any]", path: str) -> Any:
-    """The model; of one that is evaluated the count too, and the keys of its first rows. It is not evaluated here."""
+    """The model; if the queryset was evaluated, also the count and the keys of its first rows."""
     model: type[Model] = queryset.model
     plain: dict[str, Any] = {"model": label_of(model)}
     found = queryset._result_cache
     if found is not None:
         plain["count"] = len(found)
         rows = list(islice(found, MOST_ROWS))
-        # What `values_list()` gives has no names, by which it could be told what is a secret.
+        # Not the rows of `values_list()`, in which nothing tells what is a secret.
         if all(isinstance(row, Model | dict) for row in rows):
             plain["rows"] = [_row(encoding, model, row, f"{path}.rows.{n}") for n, row in enumerate(rows)]
     return encoding.tag(path, "queryset", plain)
 
 
 def _row(encoding: Encoding, model: type[Model], row: Any, path: str) -> Any:
-    """The key of an instance; of what `values()` gives, what may leave by its name and by its column."""
+    """The key of an instance. Of a row of `values()`, what may leave by its name and its column."""
     if isinstance(row, Model):
         return encode_key(encoding, type(row), row.pk, path)
     actions = hidden_columns(model, rule_of(encoding).redact)
     dropped = {name for name in row if actions.get(name) == "drop"}
     encoding.types.update((f"{path}.{name}", DROPPED) for name in dropped)
-    # What its name alone hides is hidden as in any other dict.
+    # Values that are hidden by their names alone are hidden by the encoder of dicts.
     hidden = {name for name in row if name in actions and encoding.action(name, row[name]) == "keep"}
     kept = {
         name: Hidden(actions[name], value) if name in hidden else value
@@ -163,7 +163,7 @@ def _row(encoding: Encoding, model: type[Model], row: Any, path: str) -> Any:
 
 @cache
 def hidden_columns(model: type[Model], redact: Redact) -> Mapping[str, str]:
-    """What becomes of those that do not leave as they are, by all that a row of `values()` may call them."""
+    """What becomes of the columns that do not leave as they are, by all names that `values()` may have for them."""
     fields = model._meta.concrete_fields
     actions = {name: column_action(field, redact) for field in fields for name in (field.name, field.attname)}
     actions["pk"] = key_action(model, redact)

@@ -1,7 +1,7 @@
-"""Objects made of named parts: dataclasses, attrs, named tuples, pydantic models, structs, money; and mappings.
+"""Encodes mappings, sequences, and objects with named parts: dataclasses, attrs, named tuples, pydantic, structs.
 
-Each is a dict of its parts on the wire, which any language reads. A handler gets the class itself where its process has
-imported it: made without calling any code of it, since a message must not choose what is run.
+An object is sent as a dict of its parts, which any language reads. A handler gets an object of the same class if its
+process has imported that class. It is made without running code of the class, since a message must not choose code.
 """
 
 from collections import deque
@@ -28,19 +28,19 @@ class Hidden(NamedTuple):
 
 
 def encode_redacted(encoding: Encoding, action: str, value: Any, path: str) -> str | None:
-    """Nothing for `drop`, and what is left of the value for another action."""
+    """What is sent instead of a value under this action; None for `drop`."""
     encoding.types[path] = TAGS.get(action, DROPPED)
     return redacted(action, value) if action in TAGS else None
 
 
 def forget(encoding: Encoding, path: str) -> None:
-    """What was noted of a value that does not leave as it was encoded."""
+    """Remove the tags of a value, and of what is inside it, that will not be sent as it was encoded."""
     for begun in [known for known in encoding.types if f"{known}.".startswith(f"{path}.")]:
         del encoding.types[begun]
 
 
 def hide_named(encoding: Encoding, plain: dict[str, Any], name: object, value_name: str, path: str) -> bool:
-    """`setting="SECRET_KEY", value=...`: a value's name may be said beside it. Whether it was hidden for that."""
+    """Hide a value whose name stands beside it: `setting="SECRET_KEY", value=...`. Whether it was hidden."""
     if not isinstance(name, str) or value_name not in plain:
         return False
     action = encoding.action(name, plain[value_name])
@@ -60,7 +60,7 @@ def encode_hidden(encoding: Encoding, value: Hidden, path: str) -> str | None:
 
 @encodes(dict)
 def encode_named(encoding: Encoding, value: Mapping[Any, Any], path: str) -> Any:
-    """A mapping without the keys that sound like secrets, and without what is redacted by name."""
+    """A mapping, with its values redacted by their keys."""
     actions = {
         key: action
         for key, item in value.items()
@@ -82,7 +82,7 @@ def encode_named(encoding: Encoding, value: Mapping[Any, Any], path: str) -> Any
 
 
 def _called(key: object) -> str | None:
-    """The name that a key is: of bytes, as in headers and in other languages' data, of an enum, or translated."""
+    """The key as a name: it may be text, bytes (as in headers), an enum, or a lazy translation; else None."""
     if isinstance(key, Enum):
         key = key.value if isinstance(key.value, str | bytes) else key.name
     if isinstance(key, bytes):
@@ -91,7 +91,7 @@ def _called(key: object) -> str | None:
 
 
 def _pair_action(encoding: Encoding, pair: Sequence[Any]) -> str:
-    """What becomes of the second of two, as in `("Authorization", "Bearer ...")`; `keep` where there are not two."""
+    """What becomes of the second item of a pair, as `("Authorization", "Bearer ...")`; `keep` if it is no pair."""
     if len(pair) != 2:
         return "keep"
     name = _called(pair[0])
@@ -100,7 +100,7 @@ def _pair_action(encoding: Encoding, pair: Sequence[Any]) -> str:
 
 @encodes(list)
 def encode_list(encoding: Encoding, value: Iterable[Any], path: str) -> list[Any]:
-    """With the pairs among its items: JSON has no other than lists. A list itself is none: two names may be in it."""
+    """A list, whose items may be pairs: in JSON these are lists. The list itself is no pair: it may have two names."""
     return [
         encode_pair(encoding, item, f"{path}.{n}") if isinstance(item, list) else encoding.encode(item, f"{path}.{n}")
         for n, item in enumerate(value)
@@ -114,7 +114,7 @@ def encode_pair(encoding: Encoding, value: Sequence[Any], path: str) -> Any:
 
 
 def encode_parts(encoding: Encoding, value: object, names: Iterable[str], path: str) -> Any:
-    """The attributes of these names, under the object's own type."""
+    """The attributes of these names, tagged with the object's type."""
     kind = type(value)
     plain = {}
     for name in names:
@@ -157,7 +157,7 @@ def encode_namespace(encoding: Encoding, value: SimpleNamespace, path: str) -> A
 
 @encodes(tuple)
 def encode_tuple(encoding: Encoding, value: tuple[Any, ...], path: str) -> Any:
-    """A list, without the parts that must not leave: of a named tuple by their names, of two by the first."""
+    """A tuple as a list: redacted by the names of a named tuple, or, if it is a pair, by its first item."""
     names = getattr(value, "_fields", None)
     if names is None:
         action = _pair_action(encoding, value)
@@ -182,7 +182,7 @@ def encode_user_string(encoding: Encoding, value: object, path: str) -> str:
     return str(value)
 
 
-# Not every Sequence: a page of a paginator is one, and would run its query.
+# Not every Sequence: a paginator's page is one, and iterating it would run a query.
 @encodes_shape(lambda kind: issubclass(kind, MutableSequence | ValuesView))
 def encode_sequence(encoding: Encoding, value: Iterable[Any], path: str) -> Any:
     return encoding.encode(list(value), path)
@@ -245,7 +245,7 @@ def _of_pydantic(kind: Any, plain: dict[str, Any]) -> Any:
 def _made(kind: Any, values: Mapping[str, Any]) -> Any:
     made = object.__new__(kind)
     for name, value in values.items():
-        # Not setattr, which may be the class's own, as that of a frozen one is.
+        # Not `setattr`, which the class may have replaced, as frozen dataclasses do.
         object.__setattr__(made, name, value)
     return made
 

@@ -1,4 +1,4 @@
-"""What leaves of a user: a project should have chosen it, and is told of what no check could know."""
+"""Warns at run time about users that are sent under rules that say nothing about users."""
 
 import logging
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from publisher.wire.routing import QUEUE_MARK
 
 logger = logging.getLogger(__name__)
 
-# Where Django's own signals have one, the check has told of it.
+# Kwargs of Django's own signals, which the system check CHECK covers.
 CHECKED = ("kwargs.instance", "kwargs.user")
 CHECK = "publisher.W001"
 
@@ -28,7 +28,7 @@ def is_user_model(model: type[Model]) -> bool:
 
 
 def undecided(user: type[Model], leaving: "Iterable[Field[Any, Any]]", redact: Redact) -> list[str]:
-    """The texts that leave and that no `redact` names: addresses and names, but for the one that a user is known by."""
+    """The texts that leave and are not in `redact`: addresses and names, except the name by which a user logs in."""
     texts = [field for field in leaving if isinstance(field, CharField | TextField)]
     open_ = [field for field in texts if named_action(field.name, redact) is None]
     return [field.name for field in open_ if not _is_name_of(user, field)]
@@ -47,12 +47,12 @@ def advice(user: type[Model], names: Iterable[str]) -> str:
 
 
 def tell_once(encoding: Encoding, path: str, user: type[Model], names: Iterable[str]) -> None:
-    """Once a rule, of a user that leaves under one which says nothing of users."""
+    """Log a warning, once for each rule, when a user is sent under a rule that says nothing about users."""
     rule: Any = getattr(encoding, "rule", None)
     if rule is None or rule.signal in _told:
         return
     signal: str = getattr(encoding, "signal", "")
-    # What is offloaded goes to no others than this project's own receivers.
+    # Offloaded receivers are this project's own code.
     if rule.signal == QUEUE_MARK or (signal.startswith("django.") and path in CHECKED):
         return
     _told.add(rule.signal)

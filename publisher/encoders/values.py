@@ -1,4 +1,4 @@
-"""Values of Python's library and of Django that are one thing: text, a path, a zone, a range, a name."""
+"""Encodes simple values of Python's library and of Django: lazy text, paths, time zones, ranges, functions."""
 
 import ipaddress
 import re
@@ -22,8 +22,8 @@ def dotted(kind: Any) -> str:
 
 @encodes(Promise)
 def encode_promise(encoding: Encoding, value: Any, path: str) -> Any:
-    """A lazy translation as its text, in the language of now; anything else lazy as what it stands for."""
-    # The function's own name in Django's `__proxy__`, for there is no public one.
+    """A lazy translation as its text in the current language; any other lazy value as what it evaluates to."""
+    # A private method of Django's `__proxy__`; there is no public one.
     cast = getattr(value, "_proxy____cast", value.__str__)
     return encoding.encode(cast(), path)
 
@@ -59,7 +59,7 @@ def decode_offset(plain: list[int], argument: str) -> timezone:
 
 @encodes(tzinfo)
 def encode_zone(encoding: Encoding, value: tzinfo, path: str) -> Any:
-    """By its name, which is `key` of a ZoneInfo and `zone` of pytz's."""
+    """The zone's name: the attribute `key` of a ZoneInfo, or `zone` with pytz."""
     name = getattr(value, "key", None) or getattr(value, "zone", None)
     return encoding.tag(path, "zone", name) if isinstance(name, str) else encoding.project(value, path)
 
@@ -85,7 +85,7 @@ decodes("slice")(lambda plain, argument: slice(*plain))
 
 @encodes("psycopg.types.range.Range", "psycopg2._range.Range")
 def encode_span(encoding: Encoding, value: Any, path: str) -> Any:
-    """A range of PostgreSQL: its ends and its bounds, `"empty"` for none."""
+    """A PostgreSQL range: its ends and its bounds, which are `"empty"` for an empty range."""
     bounds = "empty" if value.isempty else value._bounds
     plain = [encoding.encode(end, f"{path}.{n}") for n, end in enumerate((value.lower, value.upper))]
     return encoding.tag(path, "span", [*plain, bounds])
@@ -93,7 +93,7 @@ def encode_span(encoding: Encoding, value: Any, path: str) -> Any:
 
 @decodes("span")
 def decode_span(plain: list[Any], argument: str) -> Any:
-    """The driver's own type where there is a driver."""
+    """psycopg's Range, if psycopg is installed."""
     lower, upper, bounds = plain
     is_empty = bounds == "empty"
     try:
@@ -135,7 +135,7 @@ def decode_ip(plain: str, argument: str) -> Any:
     types.FunctionType, types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType
 )  # fmt: skip
 def encode_function(encoding: Encoding, value: Any, path: str) -> Any:
-    """The dotted path: a message cannot bring code along, and must not choose what is called."""
+    """The dotted path, which is not decoded: a message must not choose what is called."""
     return encoding.tag(path, "function", f"{value.__module__ or 'builtins'}.{value.__qualname__}")
 
 
@@ -151,5 +151,5 @@ def encode_module(encoding: Encoding, value: types.ModuleType, path: str) -> Any
 
 @encodes_shape(lambda kind: hasattr(kind, "get_secret_value"))
 def encode_secret(encoding: Encoding, value: Any, path: str) -> Any:
-    """What says of itself that it is one."""
+    """A secret, as pydantic's SecretStr: it is dropped."""
     return encoding.tag(path, "dropped", None)

@@ -1,1 +1,1 @@
-"""From one dispatch of a signal to the bytes of its event: no I/O."""
+"""Makes the event of one dispatch of a signal, up to its bytes, without I/O."""

@@ -1,4 +1,4 @@
-"""What an event is about, and so what it is in order by."""
+"""What an event is about: its `subject`, and its `partitionkey`, by which events are kept in order."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -14,16 +14,16 @@ from publisher.encoders.models import ANY_RULE, SPELLED, key_action, key_of, lab
 from publisher.redaction import action_of, redacted
 from publisher.rules import Rule
 
-# Where the object that an event is about is looked for, in this order; then comes the sender.
+# The kwargs in which the object that an event is about is looked for, in this order; the sender comes last.
 SUBJECT_KWARGS = ("instance", "user")
-# What a kwarg that a rule names may be, where it is no instance of a model.
+# What the kwarg that a rule names as its `subject` may be, other than an instance of a model.
 KEY_TYPES = (str, int, float, Decimal, UUID, date, Promise)
 
 
 class About(NamedTuple):
-    """What an event is about: `app_label.model_name/pk`, or `name/value` of a kwarg that its rule names.
+    """`app_label.model_name/pk` of an instance, or `name/value` of the kwarg that the rule names as its `subject`.
 
-    `partitionkey` is the same of the model that a proxy stands for: they have their rows, so their order, in common.
+    In `partitionkey`, a proxy's label is that of the model whose table it has: they share rows, and so the order.
     """
 
     subject: str
@@ -31,7 +31,7 @@ class About(NamedTuple):
 
 
 def about_of(sender: object, kwargs: Mapping[str, Any], rule: Rule = ANY_RULE) -> About | None:
-    """None where there is no such object; a key that must not leave is hashed."""
+    """None where there is no such object. A key that must not leave is hashed."""
     if rule.subject is not None and (named := _about_value(rule, kwargs.get(rule.subject))) is not None:
         return named
     for candidate in (*map(kwargs.get, SUBJECT_KWARGS), sender):
@@ -51,7 +51,7 @@ def _about_value(rule: Rule, value: object) -> About | None:
 
 
 def _spelled(value: Any) -> Any:
-    """One value, one key: 1.0 and 1.00 are the same number, as noon in London and in Lisbon are the same moment."""
+    """Equal values as the same text: 1.0 and 1.00, or one moment in two time zones."""
     if isinstance(value, Decimal) and value.is_finite():
         return f"{value.normalize():f}"
     if isinstance(value, datetime) and value.tzinfo is not None:
@@ -60,7 +60,7 @@ def _spelled(value: Any) -> Any:
 
 
 def _about_instance(candidate: object, rule: Rule) -> About | None:
-    # Not isinstance alone: a lazy user answers to Model, and has all that is asked of it here.
+    # A lazy user counts as a Model here, and has the attributes that are needed.
     if candidate is None or not isinstance(candidate, Model) or (pk := candidate.pk) is None:
         return None
     model = candidate.__class__

@@ -1,4 +1,4 @@
-"""One signal dispatch as an event: pure, without I/O."""
+"""Makes the event of one dispatch of a signal."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -31,7 +31,7 @@ from publisher.wire.topology import addressed, ask_exchange
 
 logger = logging.getLogger(__name__)
 
-# What JSON says as it is, whatever the value.
+# Types whose values are the same in JSON, whatever they are.
 PLAIN = frozenset((str, bool, type(None)))
 
 
@@ -44,12 +44,12 @@ class Encoded(NamedTuple):
 
 
 def sender_label(sender: object) -> str | None:
-    """`app_label.model_name`, `package.classname`, a text itself, or None: the last words of a routing key."""
+    """The last words of a routing key: `app_label.model_name`, `package.classname`, a text itself, or None."""
     if sender is None:
         return None
     if isinstance(sender, str):
         return text_label(str.__str__(sender))
-    # Not type(): of a lazy object that is the wrapper.
+    # Not type(), which does not see through lazy objects.
     return _label(sender if isinstance(sender, type) else sender.__class__)
 
 
@@ -61,9 +61,9 @@ def _label(kind: type) -> str:
 
 
 class Source:
-    """What is the same for all events of one signal from one kind of sender, under one rule.
+    """What all events of one signal have in common that come from one sender, or one class of senders, under one rule.
 
-    `outdated` are the columns that an update leaves on its instance as they were.
+    `outdated` are the fields whose values on the instance are no longer true after an update.
     """
 
     __slots__ = ("creating", "known", "label", "name", "outdated", "routing_key", "rule", "source")
@@ -81,7 +81,7 @@ class Source:
 
 
 def _exchange(rule: Rule, key: str) -> str:
-    """Where its events are going to be published."""
+    """The exchange that the events will be published to."""
     exchange = conf.exchange()
     return ask_exchange(exchange) if rule.delivery == "ask" else addressed(exchange, key)[0]
 
@@ -94,7 +94,7 @@ def encoded_event(
 
 
 def encoded_from(source: Source, sender: object, kwargs: Mapping[str, Any]) -> Encoded:
-    """The same, where the source is at hand."""
+    """The same, with a source that was made before."""
     if source.creating is None:
         return _encoded_from(source, sender, kwargs)
     return source.creating(lambda: _encoded_from(source, sender, kwargs))
@@ -119,7 +119,7 @@ def _encoded_from(source: Source, sender: object, kwargs: Mapping[str, Any]) -> 
         _leave_out(encoding, plain, source.outdated)
     data: dict[str, Any] = {"sender": source.label}
     if isinstance(sender, Model | str) and not isinstance(sender, type):
-        # A model's method may send a signal with `sender=self`; of a text, the label is in lower case.
+        # The label of a text is in lower case, and that of an instance (`sender=self`) does not say which one it is.
         data["sender_instance"] = _encoded(encoding, "sender_instance", sender)
     data["kwargs"] = plain
     data["types"] = encoding.types
@@ -135,7 +135,7 @@ def _encoded_from(source: Source, sender: object, kwargs: Mapping[str, Any]) -> 
 
 
 def _leave_out(encoding: SignalEncoding, plain: Mapping[str, Any], outdated: Iterable[str]) -> None:
-    """These columns of the instance, as those that the database is to work out."""
+    """Take these fields off the encoded instance, and mark them as unknown."""
     instance = plain.get("instance")
     fields = instance["fields"] if isinstance(instance, dict) else {}
     for name in outdated:
@@ -147,7 +147,7 @@ def _leave_out(encoding: SignalEncoding, plain: Mapping[str, Any], outdated: Ite
 
 
 def with_body(source: Source, event: Event) -> Encoded:
-    """The event, escaped where JSON cannot hold it, with its bytes and its routing key."""
+    """The event with its bytes and its routing key. What JSON cannot hold is escaped."""
     try:
         body = encode_event(event)
     except (ValueError, TypeError):
@@ -161,8 +161,8 @@ def with_body(source: Source, event: Event) -> Encoded:
 
 
 class Paths(NamedTuple):
-    """The kwargs that may leave with their paths; those that may not, or not as they are; and those that are values of
-    something which another one names.
+    """Names of kwargs with their paths: `kept` leave as they are, `hidden` do not. `named_values` are pairs of kwargs:
+    the first may hold the name of what the second is the value of.
     """
 
     kept: tuple[tuple[str, str], ...]
@@ -181,7 +181,7 @@ def _paths(names: tuple[str, ...], redact: Redact) -> Paths:
 
 
 def all_leave(names: Iterable[str], rule: Rule) -> bool:
-    """Whether kwargs of these names leave as they are, whatever they hold."""
+    """Whether kwargs of these names are sent as they are, whatever their values."""
     paths = _paths(tuple(names), rule.redact)
     return not paths.hidden and not paths.named_values
 
@@ -214,7 +214,7 @@ def _encoded_cyclic(encoding: SignalEncoding, path: str, value: Any) -> Any:
     try:
         return cyclic.encode(value, path)
     except RecursionError:
-        # No cycle then, but too deep for any JSON.
+        # So it is not a cycle, but nested too deeply.
         forget(encoding, path)
         return encoding.project(value, path)
 
@@ -247,7 +247,7 @@ def _escaped(event: Event) -> Event:
 
 
 def _plain(value: Any) -> Any:
-    """Text that is no Unicode (lone surrogates, at any depth) escaped, and what is no JSON by its type."""
+    """Escape lone surrogates in all text, and replace what is no JSON by the name of its type."""
     if isinstance(value, str):
         return value.encode(errors="backslashreplace").decode()
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What the outbox keeps of one event."""
+"""An event as a row of the outbox."""
 
 from typing import NamedTuple
 from zlib import crc32
@@ -11,7 +11,7 @@ SLOTS = 1024
 
 
 class Row(NamedTuple):
-    """In the order of COLUMNS."""
+    """A row of the outbox, in the order of COLUMNS."""
 
     message_id: str
     type: str
@@ -23,13 +23,13 @@ class Row(NamedTuple):
 
 
 def slot_of(partitionkey: str) -> int:
-    """Shards divide the slots among them, so that events of one key stay together."""
+    """The slot of a key. Shards divide the slots, so events of one key are in one shard."""
     return crc32(partitionkey.encode()) % SLOTS
 
 
 def row_of(encoded: Encoded, rule: Rule) -> Row:
     event, routing_key, body = encoded
-    # PostgreSQL's text holds no NUL.
+    # PostgreSQL cannot store NUL in text.
     key = (event.partitionkey or "").replace("\0", "")
     keep = None if rule.unroutable is None else rule.unroutable == "keep"
     return Row(event.id, event.type, routing_key, key, slot_of(key), keep, body)

@@ -1,4 +1,4 @@
-"""The encoding of one signal's kwargs under its rule: what is redacted, and what becomes of the rest."""
+"""Encodes one signal's kwargs under its rule: redacts by name, and stands in for what has no encoder."""
 
 import logging
 from typing import Any
@@ -16,12 +16,12 @@ from publisher.wire.errors import NotEncodable
 logger = logging.getLogger(__name__)
 
 REPR_CHARACTERS = 200
-# What contains nothing, so that no cycle can go through it.
+# Types whose values contain no others, so no cycle can go through them.
 ATOMS = (str, bytes, int, float, bool, type(None), type)
 
 
 class SignalEncoding(Encoding):
-    """One event's values under the rule that forwards it."""
+    """Encodes one event's values under the rule that forwards it."""
 
     __slots__ = ("rule", "signal")
 
@@ -38,7 +38,7 @@ class SignalEncoding(Encoding):
         return action_on(name, value, self.rule.redact)
 
     def project(self, value: Any, path: str) -> Any:
-        """`{"type", "repr"}` for what has no encoder, or, where the rule is strict, NotEncodable."""
+        """`{"type", "repr"}` for a value without an encoder. Raises NotEncodable where the rule is strict."""
         if (likeness := likeness_of(value)) is not None:
             return self.tag(path, *likeness)
         kind = type(value)
@@ -55,9 +55,9 @@ class SignalEncoding(Encoding):
 
 
 class CyclicEncoding(SignalEncoding):
-    """The same for values that contain themselves: where they come round again, the path of the first is named.
+    """The same for values that contain themselves: in the place of such a repetition stands the path of the first one.
 
-    Looking out for that costs, so it is done only for what did not come to an end without.
+    Detecting this takes time, so it is used only after encoding without it has ended in a RecursionError.
     """
 
     __slots__ = ("_open",)
@@ -80,7 +80,7 @@ class CyclicEncoding(SignalEncoding):
 
 
 def projection(value: object) -> dict[str, str]:
-    """A value that cannot be sent, as its type and the beginning of its repr."""
+    """The type of a value, and the beginning of its repr."""
     try:
         with without_queries():
             text = scrubbed(ascii(value))[:REPR_CHARACTERS]

@@ -1,11 +1,11 @@
-"""An instance's values, taken down when its signal is sent and put into words just before COMMIT, with all others.
+"""Takes an instance's values when its signal is sent, and encodes them just before COMMIT, together with all others.
 
-What runs between two statements finds nothing in the processor's caches: encoding an event there takes three times what
-it takes in a loop. So where nothing that is sent can change any more (text, numbers, moments, UUIDs), encoding waits;
-what was rolled back with its savepoint is never encoded at all.
+Between two SQL statements the processor's caches are cold: encoding an event there takes three times as long as in a
+loop. So where all values are immutable (text, numbers, moments, UUIDs), encoding waits. Events that are rolled back
+with a savepoint are never encoded.
 
-How such an event looks is learned from one that was encoded at once, for each combination of types that a model's
-values have: only what makes the very same bytes is used.
+A template learns how to encode such an event from one that was encoded at once, for each combination of types that a
+model's values have. It is used only if it makes the very same bytes.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -27,17 +27,17 @@ from publisher.events.rows import Row, row_of
 from publisher.wire.codec import INT64_MAX, INT64_MIN
 from publisher.wire.event import Moment, moment_of, moment_of_now, new_event
 
-# What nobody can change, and JSON says as the codec would; at some, `Shape` has to look.
+# Immutable types that the JSON encoder writes as the codec would; for some of them, `Shape.has` looks at the values.
 LASTING = frozenset((*NATIVE, *MOMENTS, int, float))
-# As which a key may have been given that its column spells otherwise.
+# Types of primary keys that may have to be converted to what their column holds, as a UUID given as text.
 KEYED = frozenset((str, Decimal, *MOMENTS))
 Values = tuple[Any, ...]
-# Names of kwargs, and types of what an instance and they hold.
+# The names of the kwargs, and the types of the instance's values and of the kwargs.
 Kinds = tuple[str | type, ...]
 
 
 class Shape(NamedTuple):
-    """What the types of an instance's values mean: the sidecar, and the places of numbers and of moments."""
+    """For one combination of types: the event's `types`, and the positions of values that have to be looked at."""
 
     types: dict[str, str]
     integers: tuple[int, ...]
@@ -45,8 +45,8 @@ class Shape(NamedTuple):
     moments: tuple[int, ...]
 
     def has(self, values: Values) -> bool:
-        """Whether JSON says these as they are."""
-        # Loops, and no generators, which would take as long as all the rest.
+        """Whether the JSON encoder writes these values as the codec would."""
+        # Loops, since generators would take as long as everything else here.
         for place in self.integers:
             if not INT64_MIN <= values[place] <= INT64_MAX:
                 return False
@@ -60,7 +60,7 @@ class Shape(NamedTuple):
 
 
 class Template:
-    """What the events of one signal and one model have in common, under one rule."""
+    """Makes snapshots for one signal and one model, under one rule."""
 
     __slots__ = ("_model", "_shapes", "_values_of", "concrete_label", "label", "names", "source")
 
@@ -74,7 +74,7 @@ class Template:
         self._shapes: dict[Kinds, Shape | None] = {}
 
     def snapshot(self, kwargs: dict[str, Any]) -> "Snapshot | None":
-        """Of what the signal is sent with, which it takes over; None for what has to be encoded now."""
+        """A snapshot of these kwargs, which must not be used any more then; None for an event to be encoded now."""
         try:
             values = self._values_of(kwargs["instance"].__dict__)
         except (KeyError, AttributeError):
@@ -85,12 +85,12 @@ class Template:
         shape = self._shapes.get(_kinds(values, kwargs))
         if shape is None or not shape.has(values):
             return None
-        # Nothing else of it is kept.
+        # The snapshot has its values, and must not keep the instance itself.
         kwargs["instance"] = None
         return Snapshot(self, shape, values, kwargs, moment_of_now())
 
     def learn(self, kwargs: Mapping[str, Any], encoded: Encoded) -> None:
-        """From one that was encoded now, and would not have had to be."""
+        """Learn from an event that was encoded at once, so that the next one like it need not be."""
         try:
             values = self._values_of(kwargs["instance"].__dict__)
         except (KeyError, AttributeError):
@@ -105,11 +105,11 @@ class Template:
             self._shapes[kinds] = shape
 
     def _keyed(self, values: Values) -> Values:
-        """With the key as its column has it."""
+        """The values with the primary key converted to what its column holds."""
         return (key_of(self._model, values[0]), *values[1:])
 
     def _shape(self, values: Values, kwargs: Mapping[str, Any], encoded: Encoded) -> Shape | None:
-        """None where these types need more than a look."""
+        """The shape of these types; None where such events have to be encoded at once."""
         kinds = list(map(type, values))
         others = {type(value) for name, value in kwargs.items() if name != "instance"}
         if not (LASTING.issuperset(kinds) and PLAIN.issuperset(others) and all_leave(kwargs, self.source.rule)):
@@ -125,7 +125,7 @@ class Template:
 
 
 class Snapshot(Struct):
-    """One event that waits: its values, the key first, and the other kwargs of its signal."""
+    """An event that is not encoded yet: the instance's values, the primary key first, and the other kwargs."""
 
     template: Template
     shape: Shape
@@ -154,7 +154,7 @@ class Snapshot(Struct):
 
 
 def template_of(source: Source, sender: object) -> Template | None:
-    """None where events have to be encoded at once: the sender is told of errors, or more than the values counts."""
+    """None where events have to be encoded at once: errors go to the sender, or more than the values is needed."""
     rule = source.rule
     has_more = rule.strict or rule.changes or rule.routing_key or rule.subject or source.creating or source.outdated
     if has_more or rule.delivery != "outbox" or not isinstance(source.known.signal, ModelSignal):

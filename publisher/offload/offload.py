@@ -1,8 +1,8 @@
-"""OFFLOAD: receivers that exist are taken out of the process, without a change to them.
+"""OFFLOAD: takes existing receivers out of the process, without changing them.
 
-A stand-in takes the receiver's place in its signal's list and forwards what is sent to a queue of the receiver's own,
-through the outbox; the consumer calls the receiver with it. `Signal.connect` is watched, so that a receiver which is
-connected late is taken too.
+A stand-in replaces the receiver in its signal's list. It sends each dispatch, through the outbox, to a queue of that
+receiver; a consumer calls the receiver. `Signal.connect` is wrapped, so that receivers that are connected later are
+taken too.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ from publisher.receivers import SAVE_SIGNALS
 from publisher.rules import OWN_APPS
 
 _entries: tuple[OffloadEntry, ...] = ()
-# What an entry names that is called otherwise where it is defined: by its id, with the entry.
+# The objects that entries name, by id, with their entry: they may be defined under another path.
 _targets: dict[int, tuple[object, OffloadEntry]] = {}
 _offloaded: dict[str, Offloaded] = {}
 _signals: dict[int, Signal] = {}
@@ -42,14 +42,14 @@ _lock = Lock()
 
 
 def connect() -> None:
-    """Take what OFFLOAD names out of every signal, and give back what it named before."""
+    """Replace the receivers that OFFLOAD names now, and put back those that it named before."""
     global _entries
     disconnect()
     _entries = conf.offload()
     if not _entries:
         return
     for entry in _entries:
-        # What cannot be imported, or is not there, is a system-check error.
+        # What cannot be imported, or does not exist, is a system-check error.
         with suppress(Exception):
             target = unbound(object_at(entry.receiver))
             _targets.setdefault(id(target), (target, entry))
@@ -59,7 +59,7 @@ def connect() -> None:
 
 
 def disconnect() -> None:
-    """The receivers back in their places."""
+    """Put the receivers back in their places."""
     global _entries
     for signal in _signals.values():
         replace(signal, _held_before)
@@ -70,7 +70,7 @@ def disconnect() -> None:
 
 
 def watch_connect() -> None:
-    """Look at each receiver that is connected from now on. Done once; without entries it takes nothing."""
+    """Take receivers that are connected from now on. Wraps `Signal.connect`, once; without entries it does nothing."""
     if hasattr(Signal.connect, "is_watched"):
         return
     original = Signal.connect
@@ -78,8 +78,8 @@ def watch_connect() -> None:
     @wraps(original)
     def connect(self: Signal, *args: Any, **kwargs: Any) -> None:
         if _entries:
-            # Django tells by weak references, which a stand-in is none of: a new object at the same address would be
-            # taken for one that is connected already.
+            # Django removes dead weak references, but not their stand-ins. A new object at the same address would seem
+            # to be connected already.
             drop(self, _is_collected)
         original(self, *args, **kwargs)
         if _entries:
@@ -90,7 +90,7 @@ def watch_connect() -> None:
 
 
 def take(signal: Signal, known: KnownSignal | None = None) -> None:
-    """Put stand-ins in the place of the receivers that OFFLOAD names."""
+    """Replace the signal's receivers that OFFLOAD names by stand-ins."""
     if not can_be_offloaded(signal) or not replace(signal, partial(_stand_in, known)):
         return
     _signals[id(signal)] = signal
@@ -124,7 +124,7 @@ def _stand_in(known: KnownSignal | None, entry: Entry) -> Receiver | None:
 
 
 def _named(receiver: Receiver) -> tuple[str, OffloadEntry] | None:
-    """What OFFLOAD calls the receiver, and the first entry that means it; None when there is none."""
+    """The receiver's path in OFFLOAD, and the first entry that means it; None when there is none."""
     path, function = path_of(receiver), unbound(receiver)
     if is_lambda(function):
         return None
@@ -135,7 +135,7 @@ def _named(receiver: Receiver) -> tuple[str, OffloadEntry] | None:
 
 
 def _known_as(name: str, how: OffloadEntry, receiver: Receiver, held: Any) -> Offloaded:
-    """One and the same for a receiver of several signals; objects that share a path are numbered."""
+    """The Offloaded of this receiver, the same for all its signals. Several objects with one path are numbered."""
     with _lock:
         number = 1
         while True:
@@ -154,7 +154,7 @@ def _make_atomic(entry: Entry) -> None:
 
 
 def models_of(entry: Entry) -> Iterator[type[Model]]:
-    """Those of which the receiver hears out of process."""
+    """The models whose signals the receiver gets out of process."""
     for model in entry.senders():
         if model._meta.app_label not in OWN_APPS and not stays_here(model, sender_label(model), {}):
             yield model

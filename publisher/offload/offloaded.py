@@ -1,4 +1,4 @@
-"""Which receivers can be offloaded, and what is known of one that was."""
+"""Which receivers can be offloaded, and the value for one that is."""
 
 import sys
 from collections.abc import Mapping
@@ -26,7 +26,8 @@ from publisher.rules import OWN_APPS, SENDERS_UNLESS_NAMED
 from publisher.wire.routing import QUEUE_MARK
 
 NAME_BYTES = 100
-# Sent per row read, before there is an outbox, or for what has to happen at that very moment.
+# Signals whose receivers stay in process: sent for each row read, or before there is an outbox, or their receivers
+# have to act at once.
 HERE_AND_NOW = (
     pre_init, post_init, class_prepared, pre_migrate, post_migrate, connection_created, setting_changed,
     autoreload_started, file_changed,
@@ -37,8 +38,8 @@ HERE_AND_NOW = (
 class Offloaded:
     """A receiver that runs out of process.
 
-    `path` is what OFFLOAD calls it; `name` is the same with a number where several objects share it. `held` is what
-    Django held of it, and `entry` says how it is run.
+    `path` is its path in OFFLOAD; `name` is the same, with a number where several objects share it. `held` is what
+    Django had in its list: the receiver or a weak reference. `entry` says how a consumer runs it.
     """
 
     path: str
@@ -48,17 +49,17 @@ class Offloaded:
 
     @property
     def receiver(self) -> Receiver | None:
-        """None when it was collected."""
+        """None when it was garbage collected."""
         return dereferenced(self.held)
 
     @property
     def handler(self) -> str:
-        """The name, as far as a queue's can be that long."""
+        """The handler's name: the receiver's, shortened where it is too long for a queue."""
         data = self.name.encode()
         return self.name if len(data) <= NAME_BYTES else f"{data[:90].decode(errors='ignore')}~{crc32(data):08x}"
 
     def routing_key(self, service: str) -> str:
-        """Straight to its queue, so that nobody else gets what only this receiver was connected to."""
+        """The key that leads to its queue only, so that no other handler gets what only this receiver would get."""
         return f"{QUEUE_MARK}{service}.{self.handler}"
 
 
@@ -73,18 +74,18 @@ def means(entry: OffloadEntry, path: str) -> bool:
 
 def _is_globbed(path: str, pattern: str) -> bool:
     package = path.partition(".")[0]
-    # Django's own receivers keep the process in order: a glob takes them only when it is about Django.
+    # A glob takes Django's own receivers, which the process needs, only if it begins with `django.`.
     is_about_it = package not in OWN_APPS and (package != "django" or pattern.startswith("django."))
     return is_about_it and fnmatchcase(path, pattern)
 
 
 def stays_here(sender: object, label: str | None, kwargs: Mapping[str, Any]) -> bool:
-    """Whether the receiver is called in process all the same: for sessions, fixtures and migrations."""
+    """Whether an offloaded receiver is called in process after all: for sessions, fixtures and migrations."""
     if label in SENDERS_UNLESS_NAMED:
         return True
     if not (isinstance(sender, type) and issubclass(sender, Model) and hasattr(sender, "_meta")):
         return False
-    # Models of then, and the one that records what was migrated, are in a registry of their own: no consumer has them.
+    # Migrations have models in registries of their own, which no consumer has.
     return kwargs.get("raw") is True or sender._meta.apps is not apps
 
 
@@ -99,16 +100,16 @@ def is_lambda(function: object) -> bool:
 
 
 def identity_of(receiver: object) -> tuple[int, int]:
-    """A bound method is another object each time it is looked up: object and function tell whether it is the same."""
+    """What identifies a receiver. A bound method is a new object each time, so it is its object and its function."""
     return id(getattr(receiver, "__self__", receiver)), id(getattr(receiver, "__func__", receiver))
 
 
 class BrokenModule(ImportError):
-    """A module raised while it was imported. The message says what, and where: mend it."""
+    """A module cannot be imported. The message says what it raised, and where."""
 
 
 def object_at(path: str) -> object:
-    """The module's attribute, or a class's, at a dotted path. Raises ImportError; BrokenModule for what one raises."""
+    """The object at a dotted path. Raises ImportError where there is none; BrokenModule where a module raises."""
     module, _, rest = path.rpartition(".")
     while module and not _is_module(module):
         module, _, last = module.rpartition(".")

@@ -1,4 +1,4 @@
-"""What can be told of a receiver from its source: whether it can do its work after the request, in another process."""
+"""Reads a receiver's source for what may not work after the request, in another process."""
 
 import ast
 import inspect
@@ -10,14 +10,14 @@ from publisher.catalogue.entries import Receiver
 from publisher.offload.offloaded import unbound
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-# What a handler gets of a request as it was; its `user` is a primary key there.
+# The attributes of a request that a handler gets. (Its `user` is only a primary key.)
 REQUEST_HAS = frozenset(("method", "path", "headers", "client"))
 INSTANCE, REQUEST = "instance", "request"
-# What a row is looked up by.
+# Attributes by which code looks for rows in the database.
 LOOK_UPS = frozenset(("objects", "_default_manager", "_base_manager", "refresh_from_db"))
 
 
-# Functions that tell something about an object, and methods that log it.
+# Functions that look at an object, and methods that log it, without a query about it.
 ASKING = frozenset(
     ("isinstance", "getattr", "hasattr", "setattr", "delattr", "type", "str", "repr", "print", "id", "super")
 )
@@ -25,9 +25,11 @@ TELLING = frozenset(("debug", "info", "warning", "error", "exception", "critical
 
 
 class Findings(NamedTuple):
-    """Lines of the source file that a person should look at. `parameters` are those it asks for by name, and `private`
-    the instance's attributes with an underscore, which are rarely fields. What is handed on is so to another function,
-    where nobody looks: all kwargs, or the instance.
+    """Numbers of lines that a person should look at.
+
+    `parameters` are the kwargs that the receiver asks for by name. `private` are attributes of the instance with an
+    underscore, which are rarely fields. `hands_on_...` are the lines that pass all kwargs, or the instance, to another
+    function, which is not read.
     """
 
     returns: tuple[int, ...] = ()
@@ -55,7 +57,7 @@ def findings_of(receiver: Receiver) -> Findings:
 
 
 def findings_in(function: Function, offset: int = 0) -> Findings:
-    """Pure: of a parsed function, whose first line is the file's `offset` + 1."""
+    """The findings in a parsed function. Its first line is line `offset` + 1 of the file."""
     nodes = list(_own(function))
     names = {name: frozenset(_names_of(name, nodes)) for name in (INSTANCE, REQUEST)}
     return Findings(
@@ -71,7 +73,7 @@ def findings_in(function: Function, offset: int = 0) -> Findings:
 
 
 def _own(function: ast.AST) -> Iterator[ast.AST]:
-    """What the function does itself: not what functions inside it do."""
+    """The nodes of the function, without those of functions and classes inside it."""
     for node in ast.iter_child_nodes(function):
         if not isinstance(node, Function | ast.Lambda | ast.ClassDef):
             yield node
@@ -88,7 +90,7 @@ def _returns(node: ast.AST) -> bool:
 
 
 def _names_of(name: str, nodes: list[ast.AST]) -> Iterator[str]:
-    """The parameter, and what `kwargs["name"]` or `kwargs.get("name")` was assigned to."""
+    """The parameter's name, and variables to which `kwargs["name"]` or `kwargs.get("name")` is assigned."""
     yield name
     for node in nodes:
         if isinstance(node, ast.Assign) and _is_kwarg(node.value, name):
@@ -115,7 +117,7 @@ def _mutates(node: ast.AST, names: frozenset[str]) -> bool:
 
 
 def _private(node: ast.AST, names: frozenset[str]) -> Iterator[str]:
-    """Of `instance._old`, and of `getattr` and `hasattr`."""
+    """The name in `instance._old`, `getattr(instance, "_old")` or `hasattr(instance, "_old")`."""
     name: object = None
     if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and _is_one_of(node.value, names, INSTANCE):
         name = node.attr
@@ -128,14 +130,14 @@ def _private(node: ast.AST, names: frozenset[str]) -> Iterator[str]:
 
 
 def _is_handed(node: ast.AST, kwargs: ast.arg | None) -> bool:
-    """Whether all kwargs, `**kwargs`, go to another function: what they hold is not looked for here."""
+    """Whether the node passes all of `**kwargs` to another function."""
     if not isinstance(node, ast.Call) or kwargs is None:
         return False
     return any(_is_named(each, frozenset((kwargs.arg,))) for each in _arguments(node))
 
 
 def _takes(node: ast.AST, names: frozenset[str]) -> bool:
-    """Whether the instance goes to another function, but for what asks no database about it."""
+    """Whether the node passes the instance to another function, which may query the database."""
     if not isinstance(node, ast.Call) or (isinstance(node.func, ast.Name) and node.func.id in ASKING):
         return False
     is_told = isinstance(node.func, ast.Attribute) and node.func.attr in TELLING
@@ -151,7 +153,7 @@ def _is_named(node: ast.expr, names: frozenset[str]) -> bool:
 
 
 def _uses(nodes: list[ast.AST], names: frozenset[str]) -> Iterator[ast.AST]:
-    """Where the request is asked for what did not leave, or handed on to something that may."""
+    """Where the request is asked for something that is not sent, or passed to another function."""
     for node in nodes:
         if isinstance(node, ast.Attribute):
             if node.attr not in REQUEST_HAS and _is_one_of(node.value, names, REQUEST):

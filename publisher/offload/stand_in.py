@@ -1,4 +1,4 @@
-"""What Django calls instead of an offloaded receiver: it writes what was sent to the outbox, for the consumer."""
+"""What Django calls instead of an offloaded receiver: it writes the dispatch to the outbox, for a consumer."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ _running: ContextVar[frozenset[tuple[str, str]]] = ContextVar("running", default
 
 
 class StandIn:
-    """`held` is what Django held of the receiver: itself or a weak reference, which keeps its meaning here."""
+    """Stands for one receiver of one signal. `held` is what Django had: the receiver or a weak reference."""
 
     def __init__(self, offloaded: Offloaded, held: Any, known: KnownSignal | None = None) -> None:
         self.offloaded = offloaded
@@ -41,10 +41,10 @@ class StandIn:
 
     @property
     def receiver(self) -> Receiver | None:
-        """What it stands for; None when that was collected: Django would have left it out."""
+        """The receiver; None when it was garbage collected, and Django would not have called it."""
         return dereferenced(self.held)
 
-    # Everything by name, since a signal's kwargs may be called anything: `self` too.
+    # `self` is positional-only, since a signal may have a kwarg of that name.
     def __call__(self, /, **named: Any) -> Any:
         if (receiver := self.receiver) is None:
             return None
@@ -60,7 +60,7 @@ class StandIn:
         return call(receiver, signal, sender, named)
 
     def _is_forwarded(self, known: KnownSignal, sender: object, kwargs: Mapping[str, Any]) -> bool:
-        """False for what cannot be encoded, or written: its effect is due all the same."""
+        """Write the event. False where it cannot be encoded or written: then the receiver is called here instead."""
         service, using = conf.service(), alias_of(sender, kwargs)
         if migrating.is_to_come(connections[using]):
             return False
@@ -69,7 +69,7 @@ class StandIn:
             encoded = encoded_event(known, sender, kwargs, self._rule, service, key)
             to_outbox(encoded, self._rule, using)
         except (EncoderFailed, NotEncodable, OutboxNotWritten) as exc:
-            # Where the signal tells of a write, that must not commit without its event.
+            # A write must not commit without its event.
             if isinstance(exc, OutboxNotWritten) and not isinstance(exc, SentInAsyncCode) and not is_incidental(known):
                 raise
             if counters.is_news(number := counters.count(counters.NOT_OFFLOADED, self.offloaded.name)):
@@ -92,7 +92,7 @@ class StandIn:
 
 
 def function_of(stand_in: StandIn, receiver: Receiver) -> Receiver:
-    """What is connected: a function with the receiver's names, since tools that list receivers expect one.
+    """The function to connect. It has the receiver's names, for tools that list receivers.
 
     https://github.com/django-extensions/django-extensions/blob/4.1/django_extensions/management/commands/list_signals.py
     """
@@ -108,14 +108,15 @@ def function_of(stand_in: StandIn, receiver: Receiver) -> Receiver:
 
 
 def stand_in_of(held: object) -> StandIn | None:
-    """The one that a signal calls by what it holds; None where that is no stand-in's function."""
+    """The stand-in behind an entry of a signal's list; None where the entry is another receiver."""
     return vars(held).get("stand_in") if isinstance(held, FunctionType) else None
 
 
 def rule() -> Rule:
-    """What leaves for offloaded receivers. A mask would mislead them: what must not leave they read from the database.
+    """The rule for the events of offloaded receivers.
 
-    What nobody listens to yet is kept: its effect is due all the same.
+    Secrets are dropped, not masked: a receiver would take the mask for the value, and can read a dropped one from the
+    database. Events are kept until a consumer has made the queue, since their effect is due.
     """
     redact = tuple((name, action if action == "keep" else "drop") for name, action in conf.redact())
     return Rule(signal=QUEUE_MARK, redact=redact, unroutable="keep", strict=conf.is_strict())
@@ -123,9 +124,10 @@ def rule() -> Rule:
 
 @contextmanager
 def running(name: str, subject: str | None) -> Iterator[None]:
-    """While a receiver runs out of process: what it sends about the same object is no news to it.
+    """Marks that a consumer runs this receiver: signals that it sends about the same object do not reach it again.
 
-    In process its guard (a flag on the instance, a thread's own) ends the recursion; here it would go round for ever.
+    In process, a guard of its own (a flag on the instance or in the thread) would end that recursion. Out of process,
+    it would go on for ever.
     """
     token = _running.set(_running.get() | {(name, subject)} if subject else _running.get())
     try:

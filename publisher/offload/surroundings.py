@@ -1,7 +1,7 @@
-"""What a receiver reads of its thread, or of the request's context, which is empty where a consumer calls it.
+"""Finds what a receiver reads from thread-locals and context variables, which are empty in a consumer.
 
-From its source, as `reading` does, and from that of what it calls in the same package. What such names stand for is
-looked up, so that nothing is guessed; what the same functions set themselves is a guard, and no news from elsewhere.
+Reads its source, and that of the functions of the same package that it calls. Names are resolved to their objects, so
+nothing is guessed. Variables that the same functions set are left out: they are guards against recursion.
 """
 
 import ast
@@ -19,15 +19,15 @@ from publisher.catalogue.entries import Receiver
 from publisher.offload.offloaded import unbound
 
 LOCALS = (local, Local, ContextVar)
-# From the receiver: `post_save` of django-simple-history asks for the user in what it calls to make the row.
+# How many calls deep to look: django-simple-history's `post_save` gets the user two calls from the receiver.
 MOST_STEPS = 2
-# Wherever they are: the apps that remember a request for code that is handed none.
+# Functions that are looked into in any package: they return a request, or its user, that an app has remembered.
 REMEMBERED = frozenset(("get_current_user", "get_current_request", "get_current_authenticated_user"))
 READING, WRITING = frozenset(("getattr", "hasattr")), frozenset(("setattr", "delattr"))
 
 
 class Surroundings(NamedTuple):
-    """The expression, as it is written, and the function that it is in."""
+    """The source of the expression, and the function that contains it."""
 
     read: str
     function: str
@@ -40,7 +40,7 @@ class _Scope(NamedTuple):
 
 
 def surroundings_of(receiver: Receiver) -> Surroundings | None:
-    """The first that it reads; None where there is none, or no source."""
+    """The first such expression; None where there is none, or no source."""
     scopes = list(_scopes(receiver))
     set_here = {id(held) for scope in scopes for held in _written(scope)}
     for scope in scopes:
@@ -51,7 +51,7 @@ def surroundings_of(receiver: Receiver) -> Surroundings | None:
 
 
 def _scopes(receiver: Receiver) -> Iterator[_Scope]:
-    """The receiver's, and those of what it calls."""
+    """The receiver, and the functions that it calls."""
     first = _called(receiver)
     level = [] if first is None else [first]
     seen = set()
@@ -67,13 +67,13 @@ def _scopes(receiver: Receiver) -> Iterator[_Scope]:
 
 
 def _called(receiver: object, owner: object = None) -> tuple[FunctionType, object] | None:
-    """The function in Python that a call of it runs, and what `self` is there."""
+    """The Python function that calling `receiver` runs, and the object that is `self` in it."""
     owner = getattr(receiver, "__self__", owner)
     function = unbound(receiver)
     if not inspect.isroutine(function) and not isinstance(function, type):
         owner, function = function, type(function).__call__
     function = getattr(function, "__func__", function)
-    # A wrapper's own module says nothing of it.
+    # Not the wrapper of a decorator, which is from another module.
     function = inspect.unwrap(function) if callable(function) else function
     return (function, owner) if isinstance(function, FunctionType) else None
 
@@ -93,7 +93,7 @@ def _scope(function: FunctionType, owner: object) -> _Scope | None:
 
 
 def _is_looked_into(function: FunctionType, caller: FunctionType) -> bool:
-    # Django's own language and time zone are of a request as well, but have defaults.
+    # Not into Django, whose language and time zone are thread-locals too, but have defaults.
     is_of_its_package = _package(function) == _package(caller) != "django"
     return function.__name__ in REMEMBERED or is_of_its_package
 
@@ -136,7 +136,7 @@ def _is_call_of(node: ast.Call, names: frozenset[str]) -> bool:
 
 
 def _value(node: ast.expr, scope: _Scope) -> Any:
-    """What a name, or an attribute of one, stands for; None where it cannot be told without running code."""
+    """The object that a name or an attribute stands for; None where that cannot be known without running code."""
     if isinstance(node, ast.Name):
         return scope.names.get(node.id)
     if not isinstance(node, ast.Attribute):
@@ -147,5 +147,5 @@ def _value(node: ast.expr, scope: _Scope) -> Any:
     try:
         return inspect.getattr_static(holder, node.attr, None)
     except Exception:
-        # An object may be made to refuse even that.
+        # An object may refuse even this.
         return None

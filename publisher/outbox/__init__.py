@@ -1,1 +1,1 @@
-"""The outbox: events in the transaction of their write, and what becomes of them there."""
+"""The outbox: the tables in which events wait for the relay, each written in the transaction of its signal."""

@@ -1,4 +1,4 @@
-"""A look at a database that may be away: what cannot be reached soon is not waited for."""
+"""Short timeouts for connecting to a database that may be away."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,19 +6,19 @@ from contextlib import contextmanager
 from django.db import connections
 
 CONNECT_SECONDS = 3
-# Whose drivers know the option.
+# Whose drivers have the option `connect_timeout`.
 VENDORS = frozenset(("postgresql", "mysql"))
 
 
 @contextmanager
 def briefly(using: str) -> Iterator[None]:
-    """For as long, connecting takes no longer than some seconds. A connection that was not open is closed again."""
+    """Inside the block, connecting takes at most some seconds. A connection that it opens is closed at the end."""
     connection = connections[using]
     if connection.connection is not None or connection.vendor not in VENDORS:
         yield
         return
     own = connection.settings_dict
-    # A pool has a patience of its own.
+    # Without a pool, which waits for connections by a timeout of its own.
     options = {key: value for key, value in own["OPTIONS"].items() if key != "pool"}
     connection.settings_dict = {**own, "OPTIONS": {"connect_timeout": CONNECT_SECONDS, **options}}
     try:

@@ -1,4 +1,4 @@
-"""Routing keys as digests: short enough for any index, and unlike where the keys are, whatever the collation."""
+"""Hashes of routing keys: short enough for any index, and compared exactly, whatever the database's collation."""
 
 from hashlib import sha256
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import CharField, Func
 
-# In SQL, of a column. On SQLite it is a function that Django brings along.
+# The hash of a column in SQL. Django brings the function for SQLite.
 FUNCTIONS = {
     "postgresql": "encode(sha256(convert_to({column}, 'UTF8')), 'hex')",
     "mysql": "SHA2(CONVERT({column} USING utf8mb4), 256)",
@@ -15,7 +15,7 @@ FUNCTIONS = {
 
 
 class DigestOf(Func):
-    """Of a column, in a query."""
+    """The hash of a column, in a query."""
 
     output_field = CharField()
 

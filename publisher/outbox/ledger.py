@@ -1,4 +1,4 @@
-"""The state of an outbox, as people and programs want to see it."""
+"""The state of an outbox, as `manage.py outbox` shows it."""
 
 import time
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ from publisher.outbox.leases import leases
 from publisher.outbox.parked import parked
 from publisher.wire.event import milliseconds_of
 
-# Of the first so many events it is looked whether they are those of another alias.
+# How many events are compared to find out whether two aliases are the same database.
 MARKS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parked:
-    """An event that the broker will not take."""
+    """An event that the broker refuses."""
 
     id: int
     event: str
@@ -34,7 +34,7 @@ class Parked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unroutable:
-    """A routing key that no queue was bound to: events that were dropped, and those kept until one is."""
+    """A routing key without a queue: how many events were dropped, and how many are kept until one is bound."""
 
     routing_key: str
     dropped: int
@@ -43,7 +43,7 @@ class Unroutable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """Who relays a shard, and how many events a second it relayed lately. `holder` is empty for nobody."""
+    """Which relay has a shard, and its recent events per second. `holder` is empty if none has."""
 
     shard: int
     shards: int
@@ -53,7 +53,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elsewhere:
-    """What waits in another database."""
+    """What waits in the outbox of another database."""
 
     database: str
     pending: int
@@ -63,9 +63,9 @@ class Elsewhere:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
-    """One outbox. `oldest_seconds` is the age of the oldest pending event; None when there is none.
+    """One outbox. `oldest_seconds` is the age of its oldest pending event; None when there is none.
 
-    `elsewhere` has the other databases in which events wait, as far as can be told.
+    `elsewhere` has the other databases in which events wait, as far as they can be reached.
     """
 
     database: str
@@ -101,10 +101,10 @@ def ledger(using: str) -> Ledger:
 
 
 def _elsewhere(using: str) -> Iterator[Elsewhere]:
-    """In all other databases: an event may be where no check foresees it, as that of an instance of whatever model."""
+    """The other databases in which events wait. The system checks cannot foresee all databases that get events."""
     here = _marks(using)
     for alias in connections:
-        # No driver, nobody there, no outbox, forbidden by a test: whatever is wrong there, it was not asked about.
+        # Whatever is wrong with another database (no driver, no server, no outbox), nobody has asked for it.
         with suppress(Exception), briefly(alias):
             if alias == using or here & _marks(alias):
                 continue
@@ -119,7 +119,7 @@ def _elsewhere(using: str) -> Iterator[Elsewhere]:
 
 
 def _marks(using: str) -> frozenset[str]:
-    """What no two databases have in common, unless one is a replica of the other, or its second alias."""
+    """Values that two aliases only share if one is a replica of the other, or both are the same database."""
     holders = leases(using).exclude(holder="").values_list("holder", flat=True)
     events = OutboxEvent.objects.using(using).values_list("message_id", flat=True)[:MARKS]
     return frozenset((*holders, *events))
@@ -128,13 +128,13 @@ def _marks(using: str) -> frozenset[str]:
 def oldest_seconds(using: str) -> float | None:
     """The age of the oldest pending event; None when there is none.
 
-    From when its signal was sent, or from when it was put back: kept events are, for a moment, to see whether they lead
-    somewhere by now.
+    It counts from when the signal was sent, or when the event was put back: the relay puts kept events back now and
+    then, to try whether a queue is bound by now.
     """
     pending = OutboxEvent.objects.using(using)
     oldest = pending.filter(put_back_at=None).values_list("id", "message_id").first()
     put_back = pending.exclude(put_back_at=None)
-    # Those after it are of no use here, and may be very many to look through.
+    # Only those before it, since the others may be very many.
     before = put_back.filter(id__lt=oldest[0]) if oldest else put_back
     first = before.aggregate(first=Min("put_back_at"))["first"]
     since = [first.timestamp()] if first else []
@@ -144,7 +144,7 @@ def oldest_seconds(using: str) -> float | None:
 
 
 def _unroutable(using: str) -> tuple[Unroutable, ...]:
-    """Those of the most events first."""
+    """Routing keys without a queue, those with the most events first."""
     dropped = dict(UnroutableKey.objects.using(using).values_list("routing_key", "count"))
     kept = parked(using).kept().count_by_key()
     keys = [
@@ -155,7 +155,7 @@ def _unroutable(using: str) -> tuple[Unroutable, ...]:
 
 
 def _leases(using: str) -> tuple[Lease, ...]:
-    """Without those of shards that are no more, where a relay has another number of them by now."""
+    """The leases, without rows of shards that no longer exist because the number of shards has changed."""
     alive = dict(leases(using).alive().values_list("shard", "shards"))
     return tuple(
         Lease(

@@ -1,4 +1,4 @@
-"""Whether there is an outbox to write to: migrations run before it is made, and after."""
+"""Whether the outbox exists while migrations run: signals may be sent before its own migration."""
 
 import logging
 
@@ -14,22 +14,23 @@ _there: set[tuple[str, object]] = set()
 
 
 def is_to_come(connection: BaseDatabaseWrapper) -> bool:
-    """Whether a migration is running, and the outbox is not there yet. A query only while one is."""
+    """Whether a migration is running and the outbox does not exist yet. Queries the database only in migrations."""
     if _database(connection) in _there or not is_migrating():
         return False
     return not has_table(OutboxEvent, connection.alias)
 
 
 def is_there(connection: BaseDatabaseWrapper) -> None:
-    """Remember that the outbox was written to."""
+    """Remember that the outbox exists, since it was written to."""
     _there.add(_database(connection))
 
 
 def left_out(count: int) -> None:
+    """Count and log events that were not written because the outbox does not exist yet."""
     counters.count(counters.NOT_WRITTEN, "migrations")
     logger.debug("not forwarded events=%d: the outbox is not migrated yet", count)
 
 
 def _database(connection: BaseDatabaseWrapper) -> tuple[str, object]:
-    # A test's database has the alias of the real one.
+    # With the name, since a test's database has the same alias as the real one.
     return connection.alias, connection.settings_dict["NAME"]

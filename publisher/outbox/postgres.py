@@ -1,4 +1,4 @@
-"""What psycopg offers beyond Django's cursors. It is an optional dependency: the connection at hand brings it."""
+"""What psycopg 3 offers beyond Django's cursors. It is optional, so it is not imported here."""
 
 import sys
 from typing import Any
@@ -13,22 +13,22 @@ def speaks_psycopg(connection: BaseDatabaseWrapper) -> bool:
 
 
 def read_committed(connection: BaseDatabaseWrapper) -> None:
-    """In a process of the bridge's own, also where DATABASES or the server say otherwise.
+    """Set this isolation level in the bridge's own processes, whatever DATABASES or the server say.
 
-    What is serializable may be aborted at any statement; for what the relay reads, so may those who write events.
+    A serializable transaction may be aborted at any statement, and what the relay reads may abort those of writers.
     https://www.postgresql.org/docs/current/transaction-iso.html#XACT-SERIALIZABLE
     """
     if connection.vendor != "postgresql" or connection.in_atomic_block:
         return
     connection.ensure_connection()
-    # What OPTIONS say, the driver says at each BEGIN.
+    # The driver would send the level from OPTIONS with each BEGIN.
     connection.connection.isolation_level = None
     with connection.cursor() as cursor:
         cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED")
 
 
 def binary_rows(connection: BaseDatabaseWrapper, statement: str) -> list[Any]:
-    """The rows of a statement without parameters, in the binary format: bytea comes as it is, not as hexadecimal."""
+    """The rows of a statement without parameters, in the binary format, in which bytea needs no decoding."""
     psycopg = sys.modules["psycopg"]
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(statement, binary=True)

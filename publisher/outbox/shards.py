@@ -1,4 +1,4 @@
-"""Which part of the outbox a relay has: its events are divided by their partition keys' slots."""
+"""Shards: the parts into which the outbox is divided among relays, by the slots of partition keys."""
 
 from typing import NamedTuple
 
@@ -6,14 +6,14 @@ from publisher.outbox.sql import literals
 
 
 class Shards(NamedTuple):
-    """Those shards, of so many, that a relay has."""
+    """The shards `held` by a relay, out of `of` shards."""
 
     held: frozenset[int] = frozenset((0,))
     of: int = 1
 
     @property
     def condition(self) -> str:
-        """In SQL; empty for all rows."""
+        """The SQL condition for their rows; empty for all rows."""
         return f"MOD(slot, {self.of}) IN ({literals(self.held)})" if len(self.held) < self.of else ""
 
 

@@ -1,7 +1,7 @@
-"""The INSERT that writes events to the outbox, as many rows in one as the back end takes.
+"""The INSERT that writes events to the outbox, with as many rows as the database takes.
 
-It speaks to the driver in the driver's own words where it can: Django puts each `%s` of a statement into those first,
-and psycopg takes a statement apart anew when it has more than 50 parameters, which costs as much as executing it.
+It uses the driver's own placeholders where it can. Django would replace each `%s` first, and psycopg parses a statement
+with more than 50 parameters anew each time, which takes as long as executing it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -28,10 +28,10 @@ def execute(connection: BaseDatabaseWrapper, rows: Iterable[Row]) -> None:
 
 
 def _take_drivers_own(cursor: CursorWrapper, connection: BaseDatabaseWrapper) -> str:
-    """Have the wrapper execute with a cursor of the driver itself. How that one marks a parameter; `%s` where not.
+    """Have Django's cursor use one of the driver, and return that one's placeholder; `%s` where it is left as it is.
 
-    Not where somebody looks on: a debug cursor shows statements in Django's words, as wrappers expect them, and a class
-    of cursors of somebody else's counts or traces them.
+    It is left as it is where others look at statements and expect Django's form: debug cursors, `execute_wrapper`, and
+    classes of cursors that count or trace them.
     """
     if type(cursor) is not CursorWrapper or connection.execute_wrappers:
         return "%s"
@@ -48,7 +48,7 @@ def _take_drivers_own(cursor: CursorWrapper, connection: BaseDatabaseWrapper) ->
 
 @cache
 def _raw_cursor() -> Any:
-    """Of psycopg, since 3.2. https://www.psycopg.org/psycopg3/docs/advanced/cursors.html#raw-query-cursors"""
+    """psycopg's RawCursor, which it has since 3.2. https://www.psycopg.org/psycopg3/docs/advanced/cursors.html#raw-query-cursors"""
     import psycopg
 
     return getattr(psycopg, "RawCursor", None)
@@ -62,7 +62,7 @@ def _statement(vendor: str, mark: str, rows: int) -> str:
     numbers = count(1)
     row = [", ".join(f"${next(numbers)}" if mark == "$" else mark for _ in COLUMNS) for _ in range(rows)]
     values = ", ".join(f"({marks})" for marks in row)
-    # PostgreSQL folds the same notification of one transaction into one.
+    # PostgreSQL sends equal notifications of one transaction as one.
     notify = f" RETURNING pg_notify('{CHANNEL}', '')" if vendor == "postgresql" else ""
     return f"INSERT INTO {table} ({columns}) VALUES {values}{notify}"
 

@@ -1,8 +1,8 @@
-"""Writes events to the outbox in the transaction that made them true: all of them in one INSERT, just before COMMIT.
+"""Writes events to the outbox in the transaction of their signals: all in one INSERT, just before COMMIT.
 
-A pending event waits among the connection's own `run_on_commit` hooks, which Django already empties on rollback and
-prunes when a savepoint is rolled back. The connection's `commit` is wrapped, on that instance, to write them first, and
-to hand over after it what does not go through the outbox. So is `set_autocommit`, which on SQLite and MySQL commits.
+A pending event waits among the connection's `run_on_commit` hooks, which Django empties on rollback, and prunes when a
+savepoint is rolled back. The `commit` of that connection object is wrapped: it writes the pending events first, and
+afterwards hands over what does not go through the outbox. So is `set_autocommit`, which commits on SQLite and MySQL.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from publisher.models import OutboxEvent
 from publisher.outbox import migrating, statement
 from publisher.tables import how_to_migrate
 
-# A table or a column that is not there, or is from before: what SQLite says, and the codes of PostgreSQL and MySQL.
+# Errors for a table or a column that is missing or outdated: SQLite's texts, and the codes of PostgreSQL and MySQL.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 MISSING = ("no such table", "no column named", "NOT NULL constraint failed")
 MISSING_CODES = frozenset(("42P01", "42703", "23502", 1146, 1054, 1048))
@@ -48,7 +48,7 @@ class SentInAsyncCode(OutboxNotWritten):
 
 
 class Pending(Struct):
-    """An event among the `run_on_commit` hooks; called as one only where tests run the hooks without a commit."""
+    """An event among the `run_on_commit` hooks. It is only called where tests run the hooks without a commit."""
 
     row: Callable[[], Row]
     using: str
@@ -58,11 +58,11 @@ class Pending(Struct):
 
 
 class NotMade(Pending):
-    """In the place of an event that could not be made."""
+    """Stands for an event that could not be made: it makes the commit fail."""
 
 
 class HandOver(Struct, weakref=True):
-    """What is done as soon as the commit is: Django's own hooks wait until autocommit is on again."""
+    """Called right after the commit. Django calls its own hooks only once autocommit is on again."""
 
     function: Callable[[], None]
 
@@ -71,10 +71,10 @@ class HandOver(Struct, weakref=True):
 
 
 class Savepoints(Struct):
-    """What a hook is pruned with: each savepoint that was there when it came, whoever made it.
+    """The savepoints that existed when a hook was added: rolling back to one of them removes the hook.
 
-    Django asks `sid in savepoints`, and itself lists those of `atomic()` alone, not those that
-    `transaction.savepoint()` makes. Their numbers count up for as long as the connection object lives.
+    Django asks `sid in savepoints`. Its own lists have the savepoints of `atomic()`, but not those that
+    `transaction.savepoint()` makes. Savepoints are numbered for as long as the connection object lives.
     https://github.com/django/django/blob/5.2/django/db/backends/base/base.py `BaseDatabaseWrapper.savepoint`
     """
 
@@ -85,7 +85,7 @@ class Savepoints(Struct):
 
 
 def number_of(sid: object) -> float:
-    """Of a savepoint, as Django numbers them; inf for one that is not Django's.
+    """The number in a savepoint's id; inf for an id that is not Django's.
 
     >>> number_of("s140234_x3")
     3.0
@@ -97,7 +97,7 @@ def number_of(sid: object) -> float:
 def record(row: Callable[[], Row], using: str) -> None:
     """Write the event when, and only if, the current transaction on `using` commits; at once in autocommit.
 
-    `row` is asked for what is written just before.
+    `row` is called just before that.
     """
     connection, event = connections[using], Pending(row, using)
     try:
@@ -111,9 +111,9 @@ def record(row: Callable[[], Row], using: str) -> None:
 
 
 def forbid_commit(error: Exception, using: str) -> None:
-    """The transaction that is open, if one is, ends with EventNotMade where it would commit, whoever caught the error.
+    """Have the current transaction raise EventNotMade when it would commit, even if somebody catches `error`.
 
-    What is rolled back to a savepoint before is not missed.
+    Unless it is rolled back to a savepoint before that: then the event is not missing.
     """
 
     def row() -> Row:
@@ -125,10 +125,9 @@ def forbid_commit(error: Exception, using: str) -> None:
 
 
 def after_commit(function: Callable[[], None], using: str) -> HandOver | None:
-    """Call it when, and only if, the current transaction on `using` commits; at once in autocommit. It must not raise.
+    """Call the function when, and only if, the current transaction commits; at once in autocommit. It must not raise.
 
-    Answers what waits for it, if anything does. None but the transaction holds that: a weak reference to it tells when
-    it was rolled back.
+    Returns the hook that waits, if any. Only the transaction refers to it: on a rollback, a weak reference to it dies.
     """
     connection = connections[using]
     if not is_open_already(connection):
@@ -151,17 +150,17 @@ def pending(using: str) -> list[Row]:
 
 
 def _hooks(connection: BaseDatabaseWrapper) -> list[Any]:
-    """Django's own list of (savepoint ids, function, robust); the stubs know two of the three."""
+    """Django's list of (savepoint ids, function, robust). The stubs are wrong about it."""
     return connection.run_on_commit
 
 
 def _wrap_commit(connection: BaseDatabaseWrapper) -> None:
-    """Once for each connection."""
+    """Wrap the methods of this connection object, once."""
     commit, set_autocommit = connection.commit, connection.set_autocommit
     savepoint_rollback = connection.savepoint_rollback
 
     def commit_with_outbox() -> None:
-        # Within a block it is refused.
+        # In an atomic block, Django's `commit` raises.
         if not connection.in_atomic_block:
             _write_pending(connection)
         commit()
@@ -176,8 +175,8 @@ def _wrap_commit(connection: BaseDatabaseWrapper) -> None:
             _hand_over(connection)
 
     def savepoint_rollback_of_the_last(sid: str) -> None:
-        # Django asks each hook whether it is to go, of which there may be as many as rows in an import, and as many
-        # savepoints: those that came before this one are not asked.
+        # Django checks every hook. An import may have a hook and a savepoint for each row, so hooks from before this
+        # savepoint are put aside.
         before, connection.run_on_commit = _parted(_hooks(connection), number_of(sid))
         try:
             savepoint_rollback(sid)
@@ -188,12 +187,12 @@ def _wrap_commit(connection: BaseDatabaseWrapper) -> None:
     connection.commit = commit_with_outbox  # type: ignore[method-assign]
     connection.set_autocommit = set_autocommit_with_outbox  # type: ignore[method-assign]
     connection.savepoint_rollback = savepoint_rollback_of_the_last  # type: ignore[method-assign]
-    # To number savepoints anew would make new ones look older than events that came before them.
+    # Django would start the numbers again, and new savepoints would look older than earlier hooks.
     connection.clean_savepoints = lambda: None  # type: ignore[method-assign]
 
 
 def _parted(hooks: list[Any], number: float) -> tuple[list[Any], list[Any]]:
-    """The hooks that came before the savepoint of this number, as far as events among them tell, and the others."""
+    """The hooks from before the savepoint with this number, and the rest. Where in doubt, a hook is in the rest."""
     at = len(hooks)
     while at and not (isinstance(hooks[at - 1][0], Savepoints) and hooks[at - 1][0].made < number):
         at -= 1
@@ -201,7 +200,7 @@ def _parted(hooks: list[Any], number: float) -> tuple[list[Any], list[Any]]:
 
 
 def _write_pending(connection: BaseDatabaseWrapper) -> None:
-    """Those, too, that come while others are written, as from an instrumentation that saves."""
+    """Write all pending events, also those that are added meanwhile, as by an instrumentation that saves rows."""
     while events := [hook for _, hook, _ in _hooks(connection) if isinstance(hook, Pending)]:
         insert(connection, events)
         written = set(map(id, events))
@@ -217,9 +216,9 @@ def _hand_over(connection: BaseDatabaseWrapper) -> None:
 
 
 def insert(connection: BaseDatabaseWrapper, events: Sequence[Pending]) -> None:
-    """One INSERT for all events, as far as the back end's limits allow. Raises OutboxNotWritten, or what extends it.
+    """Write the events. Raises OutboxNotWritten or a subclass.
 
-    What a migration writes before there is an outbox is left out: nobody can have subscribed to it yet.
+    Events of migrations that run before the outbox exists are left out: nobody can have subscribed to them.
     """
     try:
         if migrating.is_to_come(connection):
@@ -230,7 +229,7 @@ def insert(connection: BaseDatabaseWrapper, events: Sequence[Pending]) -> None:
     except EventNotMade:
         raise
     except Exception as exc:
-        # A DatabaseError, whatever it was: Django rolls back for no other error of `commit`.
+        # Always a DatabaseError: when `commit` raises another error, Django does not roll back.
         error = _error_for(exc)
         raise error(_told(error, connection.alias, exc)) from exc
 
@@ -238,7 +237,7 @@ def insert(connection: BaseDatabaseWrapper, events: Sequence[Pending]) -> None:
 def _error_for(exc: Exception) -> type[OutboxNotWritten]:
     if _is_missing(exc):
         return OutboxNotMigrated
-    # A connection lost, a lock, a deadlock: it passes. Consumers, and projects, wait and try again.
+    # A lost connection, a lock or a deadlock is temporary. Consumers, and projects, may try again.
     return OutboxUnavailable if isinstance(exc, OperationalError | InterfaceError) else OutboxNotWritten
 
 
@@ -248,5 +247,5 @@ def _told(error: type[OutboxNotWritten], using: str, exc: Exception) -> str:
 
 
 def _is_missing(exc: Exception) -> bool:
-    """SQLite and MySQL call that operational too, and it does not pass."""
+    """Whether the outbox is not migrated. SQLite and MySQL raise OperationalError for this too."""
     return has_code(exc, MISSING_CODES) or any(text in str(exc) for text in MISSING)

@@ -1,4 +1,4 @@
-"""Keys that lead nowhere: their events wait beside the line, and the oldest of each is sent again now and then."""
+"""Routing keys that no queue is bound for: events are kept, and the oldest of each key is tried now and then."""
 
 import logging
 import time
@@ -12,22 +12,23 @@ from publisher.wire.glance import told_of
 logger = logging.getLogger("publisher.relay")
 
 PROBE_SECONDS = 2.0
-# To find the oldest of many keys takes a while, and all others wait meanwhile: as much longer is the pause after it.
+# To find the oldest events of many keys takes long, and the line waits meanwhile. So the pause after a search is at
+# least this many times as long as the search.
 PROBE_SHARE = 50
-# Of so many keys at a time it is tried whether they lead somewhere now.
+# How many keys are tried at a time.
 MOST_PROBES = 100
 NO_QUEUE = "no queue is bound"
 
 
 class Astray:
-    """What is known of the kept events of these shards, by their routing keys."""
+    """The routing keys without a queue, as far as known, with the oldest kept event of each; of these shards."""
 
     def __init__(self, using: str, shards: Shards) -> None:
         self._using = using
         self._shards = shards
         self._parked.fill_digests()
         self._oldest = self._parked.first_of_each_key()
-        # The event that is out to see whether its key leads somewhere by now.
+        # By key, the event that was put back into the outbox to try whether a queue is bound by now.
         self._probes: dict[str, int] = {}
         self._next_probe_at = time.monotonic() + PROBE_SECONDS
         self._probed_id = 0
@@ -36,21 +37,21 @@ class Astray:
         return bool(self._oldest)
 
     def waits(self, row: WaitingRow) -> bool:
-        """Whether its key is known to lead nowhere, and it is not what that is tried with."""
+        """Whether the row must be kept without being sent: its key has no queue, and it is not the probe of the key."""
         return row.routing_key in self._oldest and not self._goes_first(row)
 
     def _goes_first(self, row: WaitingRow) -> bool:
-        """Whether its key is tried with it: the oldest event, also where another session, or a person, put it back."""
+        """Whether the row is the probe of its key. A row older than all kept ones, which was put back, becomes it."""
         if row.id < self._oldest[row.routing_key]:
             self._oldest[row.routing_key] = self._probes[row.routing_key] = row.id
         return self.is_probe(row)
 
     def is_probe(self, row: WaitingRow) -> bool:
-        """Whether it is out to try its key."""
+        """Whether the row is out to try its key."""
         return self._probes.get(row.routing_key) == row.id
 
     def note(self, row: WaitingRow) -> None:
-        """It came back, and is kept."""
+        """Remember that no queue is bound for this row's key: it was returned, and will be kept."""
         if row.routing_key in self._oldest:
             return
         self._oldest[row.routing_key] = row.id
@@ -59,7 +60,7 @@ class Astray:
                            row.routing_key, row.message_id, told_of(row.body), number, NO_QUEUE)  # fmt: skip
 
     def probe(self) -> None:
-        """Try the oldest event of keys that led nowhere, one key after the other: its binding may have appeared."""
+        """Put the oldest event of some keys back into the outbox, in turn: a queue may be bound by now."""
         began = time.monotonic()
         if not self._oldest or began < self._next_probe_at:
             return
@@ -73,19 +74,19 @@ class Astray:
         self._parked.filter(id__in=[number for number, _ in next_ones]).put_back()
 
     def _still_out(self) -> dict[str, int]:
-        """The events that were put back to try their keys, and are in line still: later ones of their keys wait."""
+        """The probes that are still in the outbox."""
         if self._probes:
             there = set(outbox(self._using).filter(id__in=self._probes.values()).values_list("id", flat=True))
             self._probes = {key: number for key, number in self._probes.items() if number in there}
         return self._probes
 
     def end_probe(self, row: WaitingRow) -> None:
-        """Its fate is known, if it was out to try its key."""
+        """If the row was a probe, it is not any more: the broker has answered."""
         if self.is_probe(row):
             del self._probes[row.routing_key]
 
     def release(self, row: WaitingRow) -> None:
-        """It reached a queue: what was kept under its key goes out."""
+        """The probe reached a queue: put all kept events of its key back into the outbox."""
         self.end_probe(row)
         self._oldest.pop(row.routing_key, None)
         count = self._parked.under(row.routing_key).put_back()

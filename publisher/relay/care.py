@@ -1,4 +1,4 @@
-"""How carefully to send: after trouble with a message, fewer at a time, until the one to blame is alone."""
+"""How many rows to have in flight: after the broker refused a message, fewer, until the refused one is alone."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ NARROWING = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Care:
-    """`last_suspect` is the last row, of these shards, that was on its way when the broker refused one of them."""
+    """`window` is how many rows may be in flight now. The refused one is among those up to the id `last_suspect`."""
 
     most: int
     window: int
@@ -16,13 +16,13 @@ class Care:
     shards: frozenset[int] = frozenset()
 
     def holding(self, shards: frozenset[int]) -> "Care":
-        """Wide again when other shards are held: what is in line there was not on its way."""
+        """Back to the full window if other shards are held: their rows were not in flight."""
         return self if shards == self.shards else Care(most=self.most, window=self.most, shards=shards)
 
     def refused(self, suspects: Collection[int]) -> "Care":
-        """Narrower: 2000 in flight become 62, then 1, which is then to blame."""
+        """A smaller window: 2000 rows become 62, then 1. If that one is refused, it is the one to park."""
         return replace(self, window=max(1, self.window // NARROWING), last_suspect=max(suspects))
 
     def reached(self, first_in_line: float) -> "Care":
-        """Wide again when the line begins after the suspects: they were taken, parked, nacked or deleted."""
+        """Back to the full window if all suspects are gone from the line: taken, parked, nacked or deleted."""
         return self if first_in_line <= self.last_suspect else replace(self, window=self.most, last_suspect=0)

@@ -18,8 +18,8 @@ STANDBY_SECONDS = 0.5
 class Leases:
     """The leases of one relay process.
 
-    What it is certain of goes by this process's own clock, and ends before the lease does in the database: a relay that
-    was frozen is not when it wakes, and asks the database again before it publishes.
+    By this process's own clock, a lease counts as certain for less time than it lasts in the database. So a relay that
+    was frozen asks the database again before it publishes.
     """
 
     def __init__(self, using: str, shards: int) -> None:
@@ -34,7 +34,7 @@ class Leases:
         return Shards(self.held, self.shards)
 
     def has(self, shards: Shards) -> bool:
-        """Whether these are what is held, certainly."""
+        """Whether exactly these shards are held, for certain."""
         if not self._is_certain:
             self.renew()
         return self.mine == shards and self._is_certain
@@ -51,7 +51,7 @@ class Leases:
         """Renew what is held and take what is free."""
         self._renew(rate)
         if not self._is_certain:
-            # Frozen within: what the database said then may be another's by now.
+            # The process was frozen in between, so another relay may have taken the leases since.
             self._renew(rate)
 
     def _renew(self, rate: float) -> None:
@@ -66,18 +66,18 @@ class Leases:
             self._claim(rows)
 
     def claimed(self) -> frozenset[int]:
-        """Shards that another relay, which has none, waits for; never the last one."""
+        """The held shards that a relay without any asks for; never all of them."""
         rows = self._rows.filter(shard__in=self.held).exclude(claimant="").exclude(claimant=self.holder)
         wanted = frozenset(rows.values_list("shard", flat=True))
         return wanted if len(wanted) < len(self.held) else frozenset(sorted(wanted)[1:])
 
     def hand_over(self, shards: Collection[int]) -> None:
-        """Let the claimant have them: promised to it for as long as a lease lasts, then free for all."""
+        """Give these shards to the relays that asked for them. If they do not take them, they become free."""
         self._rows.promise(shards, self.holder, LEASE_SECONDS)
         self.held -= frozenset(shards)
 
     def give_up(self) -> None:
-        """Free for any standby, at once; and nothing is to be kept for this one."""
+        """Give all leases and claims up, so that a standby can take over at once."""
         self._rows.give_up(self.held, self.holder)
         self._rows.filter(claimant=self.holder).update(claimant="")
         self.held = frozenset()
@@ -90,7 +90,7 @@ class Leases:
         return list(self._rows.filter(shard__lt=self.shards))
 
     def _claim(self, rows: Collection[RelayLease]) -> None:
-        """Ask for one shard of the relay that has the most, if that has more than one."""
+        """Ask for one shard of the relay that has the most, if it has more than one."""
         shards_of: dict[str, list[int]] = {}
         for row in rows:
             shards_of.setdefault(row.holder, []).append(row.shard)

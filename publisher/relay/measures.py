@@ -1,4 +1,4 @@
-"""What a relay tells OpenTelemetry: what it published, and what waits in its outbox."""
+"""A relay's OpenTelemetry metrics: what it published, and what waits in its outbox."""
 
 from collections.abc import Callable, Mapping
 
@@ -14,7 +14,7 @@ from publisher.wire.sender import Outcome
 
 
 def measure_relay(using: str, counts: Mapping[Outcome, int]) -> None:
-    """Once in a process. `counts` goes on being read."""
+    """Set the metrics up, once in a process. They read `counts` whenever metrics are collected."""
     measured = instruments()
     if measured is None:
         return
@@ -53,7 +53,7 @@ def gauges(using: str) -> list[Gauge]:
 
 
 def _looking(using: str, look: Callable[[], float]) -> Callable[[], float | None]:
-    """For a thread that comes by now and then, or is another one each time: it keeps no connection."""
+    """Closes the connection after each look: the SDK's thread calls rarely, or may be another one each time."""
 
     def value() -> float | None:
         try:

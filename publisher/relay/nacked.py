@@ -1,4 +1,4 @@
-"""Which nacked rows wait, and for how long: a full queue is not asked without end, nor are its neighbours filled."""
+"""Rows that the broker nacked, as when a queue is full: each waits, ever longer, and later rows of its key with it."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 FIRST_SECONDS = 0.1
 LONGEST_SECONDS = 30.0
-# The query that reads on names each of them. Of rows that are held back, those beyond so many are read over and over,
-# and may keep other keys waiting until the pause is over.
+# Each waiting row is left out by its id in the next query, so their number is limited. Rows beyond the limit are read
+# again and again, and may keep other keys waiting until the pause is over.
 MOST_WAITING = 5000
-# After a nack, for so long, a row of the same routing key goes without another of its partition key, so that no later
-# one overtakes the next that is nacked.
+# For this long after a nack, rows of the same routing key are sent one at a time for each partition key, so that none
+# overtakes the next one that is nacked.
 CAREFUL_SECONDS = 30.0
-# Of the rows of one key that are set aside: the first may be the only one that goes, and the others are read in vain.
+# How many of the rows of one key, that were set aside, are read again at once: perhaps only the first can be sent.
 RELEASED_ROWS = 100
 
 
@@ -23,9 +23,9 @@ class Wait(NamedTuple):
 
 
 class Nacked:
-    """The rows of one session that the broker did not take, and those that are set aside so as not to overtake.
+    """The nacked rows of one session, and the rows behind them that are set aside so as not to overtake them.
 
-    A `key` is a row's partition key: within it, order is kept.
+    A `key` is a partition key: the rows of one key stay in order.
     """
 
     def __init__(self) -> None:
@@ -35,18 +35,18 @@ class Nacked:
         self._careful_until: dict[str, float] = {}
 
     def __bool__(self) -> bool:
-        """Whether there is anything to heed."""
+        """Whether any row waits, or any routing key needs care."""
         return bool(self._waits or self._behind or self._careful_until)
 
     def add(self, row_id: int, key: str, routing_key: str, now: float) -> None:
-        """Nacked, once more: the pause is twice the one before."""
+        """Note that a row was nacked. Each pause is twice as long as the one before."""
         before = self._waits.get(row_id)
         pause = min(before.pause_seconds * 2, LONGEST_SECONDS) if before else FIRST_SECONDS
         self._waits[row_id] = Wait(key, now + pause, pause)
         self._careful_until[routing_key] = max(self._careful_until.get(routing_key, now), now + pause + CAREFUL_SECONDS)
 
     def set_aside(self, row_id: int, key: str) -> bool:
-        """Not its turn yet, so that it need not be read meanwhile; False when there are too many of them."""
+        """Leave the row unread until its turn comes. False when too many are set aside already."""
         if len(self._behind) >= MOST_WAITING:
             return False
         self._behind[row_id] = key
@@ -58,26 +58,26 @@ class Nacked:
         return self._first_behind.get(key, row_id) < row_id
 
     def forget(self, row_id: int) -> None:
-        """Settled otherwise."""
+        """The row is settled, and waits no longer."""
         self._waits.pop(row_id, None)
 
     def careful(self, now: float) -> Collection[str]:
-        """The routing keys that lead to a queue that was full lately."""
+        """The routing keys that had a nack lately."""
         self._careful_until = {key: until for key, until in self._careful_until.items() if now < until}
         return self._careful_until
 
     def has_room(self, now: float) -> bool:
-        """Whether more may be sent: where nearly all are nacked, the first of them are due before more are tried."""
+        """Whether more rows may be sent. Not while very many wait: where nearly all are nacked, more would be, too."""
         return sum(1 for _ in self._waiting(now)) < MOST_WAITING
 
     def keys(self, now: float) -> set[str]:
-        """The partition keys of which nothing may be sent now."""
+        """The partition keys of rows that wait: nothing of these may be sent now."""
         return {wait.key for _, wait in self._waiting(now)}
 
     def unread(self, now: float, on_their_way: Collection[str]) -> list[int]:
-        """The rows that need not be read now, where rows of these keys are on their way.
+        """The ids of rows that need not be read now. `on_their_way` has the keys of rows in flight.
 
-        Of any other key, the first that were set aside are in line again.
+        Of all other keys, the first rows that were set aside are to be read again.
         """
         self._release(self.keys(now).union(on_their_way))
         return [*(row_id for row_id, _ in self._waiting(now)), *self._behind]

@@ -1,4 +1,4 @@
-"""The relay's patience with a database that is away or not migrated yet."""
+"""Waits for a database that is away or not migrated yet."""
 
 import logging
 from threading import Event as Flag
@@ -13,7 +13,7 @@ logger = logging.getLogger("publisher.relay")
 
 
 class Patience:
-    """Trouble upon trouble is one wait, until it is `over`: each trouble is told once, and the pauses grow."""
+    """Until `over` is called, pauses grow, and each error is logged once."""
 
     def __init__(self, using: str, stop: Flag) -> None:
         self.using = using
@@ -21,13 +21,13 @@ class Patience:
         self._told: set[str] = set()
 
     def wait(self, trouble: Error) -> None:
-        """A pause before the next attempt, which has a new connection; `stop` ends it."""
+        """Pause before the next attempt, which will use a new connection. `stop` ends the pause."""
         connections[self.using].close()
         self._tell(" ".join(str(trouble).split()))
         self._pause.wait()
 
     def over(self) -> None:
-        """The database does what it is asked for."""
+        """The database works again."""
         if self._told:
             logger.info("the wait for the database %s is over", self.using)
             self._told.clear()

@@ -1,4 +1,4 @@
-"""The relay's life: a lease, a connection, and a session over them, again and again."""
+"""The relay's life: it gets a lease, connects, and runs a session; when that ends, it starts again."""
 
 import logging
 import time
@@ -91,14 +91,14 @@ class Relay:
         self._report()
 
     def _pause(self, *, was_of_use: bool) -> None:
-        """What a session sent in vain the next one sends again: not at once, and ever later, where nothing settles."""
+        """Before a session that sends the same rows again: pause ever longer, unless the last one settled some."""
         if was_of_use:
             self.pause.over()
         else:
             self.pause.wait()
 
     def _stand_by(self, is_done: Callable[[], bool]) -> bool:
-        """Waits for a lease; whether there is one, rather than nothing to do with it."""
+        """Wait for a lease. False when there is nothing to do, or the relay is to stop."""
         waiting = False
         while not self.stop.is_set():
             self.alive.touch()
@@ -117,12 +117,12 @@ class Relay:
         return False
 
     def _look_at_broker(self) -> None:
-        """Raises BrokerRefused at once, rather than when its turn comes. One that is away may be back by then."""
+        """Raises BrokerRefused now, not only when this relay takes over. A broker that is away may be back by then."""
         with suppress(BrokerUnavailable), Connection(conf.broker_url(), "relay", self.loop):
             pass
 
     def _relay(self, is_done: Callable[[], bool]) -> bool:
-        """Connects and relays. True when the work is over, rather than the connection or the lease."""
+        """Connect and relay. True when all work is done; False when a new session is needed."""
         connection = connect_patiently(
             conf.broker_url, "relay", stop=self.stop, loop=self.loop, on_attempt=self.alive.touch
         )
@@ -149,14 +149,14 @@ class Relay:
                 session.sender.poll(self._pause_seconds(session, news) if may_wait else 0)
                 session.settle()
                 self._report_when_due(session)
-            # Not for long, of an alarm for less: what is not confirmed by then the next relay sends again.
+            # Only for a short time, and less while an alarm blocks the broker: the next relay sends the rest again.
             self._drain(session, ALARM_SECONDS if session.sender.connection.blocked else STOP_SECONDS)
             return True
         except MessageRefused as exc:
             self._blame(session, exc)
             return False
         except BrokerUnavailable:
-            # What was confirmed before need not be sent again.
+            # Delete what was confirmed before, so that it is not sent again.
             session.settle()
             session.delete()
             raise
@@ -164,14 +164,14 @@ class Relay:
             self.care = session.care
 
     def _keep_lease(self, session: Session) -> bool:
-        """Renews it in time; False when it, or a part of it, is gone or promised: then a new session begins."""
+        """Renew the lease when it is due. False when the held shards have changed: then a new session begins."""
         if not self.leases.is_due and self.leases.mine == session.shards:
             return True
         self.leases.renew(self._rate())
         if not self.leases.held >= session.shards.held:
             logger.warning("lease lost database=%s", self.using)
             return False
-        # Not before: trouble that each session runs into at once would be a wait of its own each time.
+        # Only here: an error that ends each session at once must not count as a new wait each time.
         self.patience.over()
         claimed = self.leases.claimed()
         if claimed:
@@ -185,12 +185,12 @@ class Relay:
         session.delete()
 
     def _blame(self, session: Session, refused: MessageRefused) -> None:
-        """Parks the row that the broker will never take, or goes on with fewer at a time until it is found."""
+        """Park the row that the broker refuses, if it is known which one; else have fewer in flight until it is."""
         session.settle()
         session.delete()
         rows: list[WaitingRow] = list(refused.tokens)
         if not rows:
-            # Whatever it was, it will be again.
+            # No row was in flight, so none can be parked: the next session may fail the same way.
             raise BrokerUnavailable(str(refused)) from refused
         if len(rows) == 1:
             session.park(rows[0], str(refused))
@@ -199,7 +199,7 @@ class Relay:
             logger.warning("one of %d messages was refused, looking for it: %s", len(rows), refused)
 
     def _pause_seconds(self, session: Session, news: Wakeup) -> float:
-        """How long to wait for something to do: where nothing tells, the longer nothing came, the longer."""
+        """How long to wait for something to do. Without notifications: the longer, the longer nothing came."""
         if session.has_deletions:
             return DELETE_SECONDS
         if news.is_instant or session.sender.in_flight:
@@ -216,7 +216,7 @@ class Relay:
         return rate
 
     def _report_when_due(self, session: Session) -> None:
-        """Once the outbox ran dry, and now and then while it does not."""
+        """Log the counts when the outbox is empty, and now and then while it is not."""
         now = time.monotonic()
         is_dry = not session.sender.in_flight and now - session.worked_at > DRY_SECONDS
         if self.tally != self._reported and (is_dry or now - self._reported_at > REPORT_SECONDS):

@@ -1,4 +1,4 @@
-"""One connection's worth of relaying: read, send, and settle what the broker said of each row."""
+"""Relays over one connection: reads rows, sends them, and settles each as the broker answers."""
 
 import logging
 import time
@@ -23,11 +23,11 @@ from publisher.wire.sender import Outcome, Sender
 
 logger = logging.getLogger(__name__)
 
-# Few are asked for where few were there: for a few, PostgreSQL walks along the index, and for more it may go through
-# the whole table, which is large for a while after a backlog.
+# How many rows to read: few after a read that found few. For a few, PostgreSQL uses the index; for more, it may scan
+# the whole table, which stays large for a while after a backlog.
 FIRST_ROWS = 16
 READ_ROWS = 500
-# So much may wait for the broker's word, whatever the number of events.
+# How many bytes may be in flight, however many rows that is.
 IN_FLIGHT_BYTES = 16_000_000
 DELETE_ROWS = 500
 DELETE_SECONDS = 0.05
@@ -35,9 +35,9 @@ MOST_FOUND = 10_000
 
 
 class Session:
-    """What one sender has on its way, and what is known of the rows it sent.
+    """The rows that one sender has in flight, and what is known of those that it sent.
 
-    Rows whose broker connection was lost are read again by the next session, from the lowest id on: nothing overtakes.
+    If the connection is lost, the next session reads the rows again, from the lowest id on, so none is overtaken.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Session:
         tally: Counter[Outcome] | None = None,
         wanted: Wanted | None = None,
     ) -> None:
-        """`tally` counts what becomes of the rows, from one session to the next; `wanted` outlives a session too."""
+        """`tally` counts what becomes of rows. It and `wanted` are handed from one session to the next."""
         self.sender = sender
         self.shards = leases.mine
         self.care = care
@@ -66,25 +66,25 @@ class Session:
         self._rows = FIRST_ROWS
         self._astray = Astray(using, self.shards)
         self._pathless: list[int] = []
-        # Routing keys of events that are kept, under which one reached a queue.
+        # Routing keys that are known to have a queue, of events that would be kept without one.
         self._found: set[str] = set()
 
     def send_waiting(self) -> bool:
-        """Send what is waiting, as far as there is room; whether there may be more."""
+        """Send waiting rows, as far as there is room. Whether to look for more at once."""
         if not self._has_room:
             return False
         self._astray.probe()
-        # One moment for both: a pause that ended between them would let a later row of its key go first.
+        # The same moment for both calls: if a pause ended between them, a later row of its key could go first.
         now = time.monotonic()
         rows, has_more = self._read(now)
         if not self._leases.has(self.shards):
-            # Frozen meanwhile, or the database took so long: another relay may have sent these, and what came after.
+            # The process or the database was slow, so another relay may have sent these rows, and later ones.
             return True
         sendable, staying = self._sorted(self._with_a_path(rows), now)
         if len(staying) < len(rows):
             self.worked_at = time.monotonic()
             self._send(sendable)
-        # Where nothing moved, nothing will at once: what is in line waits for a confirm, or for a pause to end.
+        # If none could be sent, more reading does not help: they wait for a confirm, or for a pause to end.
         return has_more and len(staying) < len(rows)
 
     def _send(self, rows: Sequence[WaitingRow]) -> None:
@@ -122,7 +122,7 @@ class Session:
         return batch
 
     def _with_a_path(self, rows: list[WaitingRow]) -> list[WaitingRow]:
-        """Without those under a key that is known to lead nowhere, which wait in their order beside the line."""
+        """The rows, without those whose key is known to have no queue: they are parked."""
         if not self._astray:
             return rows
         found, pathless = [], []
@@ -135,8 +135,8 @@ class Session:
         return found
 
     def _sorted(self, rows: list[WaitingRow], now: float) -> tuple[list[WaitingRow], list[WaitingRow]]:
-        """Those to send, and those to read again at once; what might overtake a nacked row is set aside."""
-        # As a rule all lead somewhere, which a set tells sooner than a look at each.
+        """The rows to send, and the rows to read again soon. Rows that might overtake a nacked one are set aside."""
+        # Mostly all keys are known to have a queue, which one set operation tells.
         is_known = self._found.issuperset([row.routing_key for row in rows])
         if not self._nacked and (is_known or not any(map(self._may_lead_nowhere, rows))):
             return rows, []
@@ -162,13 +162,13 @@ class Session:
         return sendable, staying
 
     def _note_found(self, key: str) -> None:
-        # Keys that are made of values are without end: those that are forgotten are careful once more.
+        # Keys may be made of values, so their number is unlimited. Forgotten keys are treated with care again.
         if len(self._found) >= MOST_FOUND:
             self._found.clear()
         self._found.add(key)
 
     def _may_lead_nowhere(self, row: WaitingRow) -> bool:
-        """Whether it may come back, to be kept, while a queue is bound for those behind it."""
+        """Whether the row may be returned and kept, after which a queue might be bound and take the rows behind it."""
         return row.routing_key not in self._found and self._wanted.may_keep(row)
 
     @property
@@ -177,7 +177,7 @@ class Session:
         return bool(self._done)
 
     def settle(self) -> None:
-        """Delete what the broker took, and keep or count what it could not route."""
+        """Handle the broker's answers: confirmed rows are deleted, unroutable ones kept or counted, nacked wait."""
         released: list[WaitingRow] = []
         while self.sender.settled:
             row, outcome = self.sender.settled.popleft()
@@ -204,7 +204,7 @@ class Session:
             self.delete()
 
     def delete(self) -> None:
-        """Delete what was confirmed."""
+        """Delete the confirmed rows, and add the counts of dropped ones."""
         self._outbox.delete_by_id(self._done)
         self._done.clear()
         self._deleted_at = time.monotonic()
@@ -213,7 +213,7 @@ class Session:
             self._dropped.clear()
 
     def park(self, row: WaitingRow, reason: str) -> None:
-        """Out of the line: the broker will never take this one."""
+        """Park a row that the broker will never take."""
         ids = told_of(row.body)
         logger.error("parked id=%s event=%s%s key=%s: %s", row.id, row.message_id, ids, row.routing_key, reason)
         self._nacked.forget(row.id)
@@ -239,7 +239,7 @@ class Session:
 
     @property
     def _is_time_to_delete(self) -> bool:
-        # Not at once: the next event would wait behind the commit of the deletion.
+        # Not after each confirm: the next event would wait for the commit of that deletion.
         return bool(self._done) and time.monotonic() - self._deleted_at > DELETE_SECONDS
 
     @property

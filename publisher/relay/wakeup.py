@@ -1,4 +1,4 @@
-"""How the relay hears of new events: at once from PostgreSQL, by looking from other databases."""
+"""How the relay learns of new events: PostgreSQL notifies it; other databases it queries now and then."""
 
 import os
 from contextlib import suppress
@@ -12,19 +12,19 @@ from publisher.wire.loop import Loop
 
 
 class Wakeup(Protocol):
-    """Ends the loop's current wait when there may be something new."""
+    """Ends the loop's current wait when there may be new events."""
 
     is_instant: bool
 
     def missed(self) -> bool:
-        """Whether something came that did not end a wait, since this was last asked."""
+        """Whether, since the last call, a notification came that did not end a wait."""
         ...
 
     def close(self) -> None: ...
 
 
 class Looking:
-    """Nothing tells: the relay looks, less often the longer nothing came."""
+    """No notifications: the relay queries, less often the longer nothing came."""
 
     is_instant = False
 
@@ -50,7 +50,7 @@ class Listening:
         self._connection.add_notify_handler(self._note)
         self._loop = loop
         self._missed = False
-        # A duplicate: libpq closes its own as soon as the connection breaks, and the number may then be another's.
+        # A duplicate, since libpq closes its socket when the connection breaks, and the number may be used again.
         self._socket = os.dup(self._connection.pgconn.socket)
         loop.watch(self._socket, self._drain)
 
@@ -59,11 +59,11 @@ class Listening:
         return missed
 
     def _note(self, notify: object) -> None:
-        # It came with the answer to a query, which may have looked just before: the socket does not tell of it again.
+        # It came with the answer to a query, which may not have seen the event. The socket does not become readable.
         self._missed = True
 
     def _drain(self) -> None:
-        # That the loop woke is all that is wanted; a broken connection shows in the next query.
+        # The loop is awake, which is all that is needed. A broken connection fails in the next query.
         with suppress(Exception):
             self._connection.pgconn.consume_input()
             while self._connection.pgconn.notifies():

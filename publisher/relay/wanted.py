@@ -1,4 +1,4 @@
-"""Which events are kept when no queue is bound for them: those that a handler of this project is there for."""
+"""Which events are kept while no queue is bound for them: by default, those that a handler of this project wants."""
 
 import logging
 
@@ -9,25 +9,25 @@ from publisher.wire.routing import matches
 
 logger = logging.getLogger("publisher.relay")
 
-# Keys that are made of values are without end.
+# Keys may be made of values, so their number is unlimited.
 MOST_KEYS = 10_000
 
 
 class Wanted:
-    """What is known of one process: the handlers are looked for when the broker first says that no queue is bound."""
+    """Looks for handlers, in this process, when the broker first says that no queue is bound for an event."""
 
     def __init__(self) -> None:
         self._patterns: frozenset[str] | None = None
         self._known: dict[str, bool] = {}
 
     def may_keep(self, row: WaitingRow) -> bool:
-        """Whether it would be kept, as far as is known by now; nothing is imported to find out."""
+        """Whether the row might be kept, as far as is known without importing handlers."""
         if row.keep_unroutable is None:
             return self._known.get(row.routing_key, True)
         return bool(row.keep_unroutable)
 
     def keeps(self, row: WaitingRow) -> bool:
-        """What its rule says, and where that says nothing, whether a handler of this project takes its key."""
+        """Whether to keep the row: as its rule says, else if a handler of this project takes its key."""
         if row.keep_unroutable is None:
             return self._has_handler(row.routing_key)
         return bool(row.keep_unroutable)
@@ -49,6 +49,6 @@ def _patterns() -> frozenset[str]:
     try:
         return subscriptions.patterns()
     except Exception as exc:
-        # Whatever a project's modules raise: what may be wanted is not dropped for it.
+        # A project's modules may raise anything. Until they can be imported, all events may be wanted.
         logger.error("all that no queue is bound for is kept: handlers cannot be imported: %s", why_not_imported(exc))
         return frozenset(("#",))

@@ -1,1 +1,1 @@
-"""What publishers and consumers share, without Django: events, their encoding, names, and AMQP."""
+"""What `publisher` and `consumers` share, without Django: events, their encoding, routing keys, and AMQP."""

@@ -1,4 +1,4 @@
-"""Questions and their answers, over direct reply-to: an answer finds the channel that asked, and needs no queue.
+"""Questions and answers over RabbitMQ's direct reply-to: an answer goes to the channel that asked, without a queue.
 
 https://www.rabbitmq.com/docs/direct-reply-to
 """
@@ -29,7 +29,7 @@ REPLY_TO = "amq.rabbitmq.reply-to"
 DEADLINE = "x-deadline"
 ANSWER_TYPE = "application/json"
 
-# In the order in which AMQP has them. A question is not kept: whoever asks has no use for it after a restart.
+# The properties of a question, in AMQP's order. It is transient: after a restart of the broker nobody waits for it.
 _FLAGS = (
     BasicProperties.FLAG_CONTENT_TYPE
     | BasicProperties.FLAG_HEADERS
@@ -52,7 +52,7 @@ _HEADER = short(DEADLINE) + _LONG_LONG
 
 
 class Question(NamedTuple):
-    """An event that is asked about. `deadline_ms` is since the epoch: nobody wants an answer that comes later."""
+    """An event as a question. `deadline_ms`, since the epoch, is when the sender stops waiting for an answer."""
 
     id: str
     type: str
@@ -63,9 +63,9 @@ class Question(NamedTuple):
 
 
 class Asker:
-    """Publishes questions on one channel, and hands over what comes back, in the connection's thread.
+    """Publishes questions on one channel, and calls back, in the connection's thread, with the outcome.
 
-    `on_answer` gets a question's id and the answer's body; `on_unroutable` the id of one that no queue took.
+    `on_answer` gets a question's id and the answer's body; `on_unroutable` the id of a question without a queue.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Asker:
         connection.wait_for(lambda: ready)
 
     def ask(self, questions: Iterable[Question]) -> None:
-        """Raises ValueError for one that AMQP cannot carry."""
+        """Publish questions. Raises ValueError for one that AMQP cannot carry."""
         body_max = self.connection.body_max
         messages = map(_message, questions)
         self.connection.emit([publish(self._number, self.exchange, message, body_max) for message in messages])
@@ -109,7 +109,7 @@ class Asker:
 
 
 class Answer(NamedTuple):
-    """What goes back to whoever asked."""
+    """An answer to a question, on its way back."""
 
     reply_to: str
     correlation_id: str
@@ -117,9 +117,9 @@ class Answer(NamedTuple):
 
 
 class Answerer:
-    """Publishes answers. One whose asker is gone is lost, which is as well.
+    """Publishes answers. An answer is lost if the asker is gone, which does no harm.
 
-    The broker closes the channel over one that is too large, and says nothing of the others on their way: confirms do.
+    With confirms, since the broker closes the channel when an answer is too large: they tell which others were taken.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -133,7 +133,7 @@ class Answerer:
         self._sender.send_all((answer, _reply(answer)) for answer in answers)
 
     def check(self) -> None:
-        """To be called after each poll: in the place of an answer that the broker did not take, a failure is sent."""
+        """Call this after each poll. If the broker refused an answer, this sends a failure instead."""
         self._sender.settled.clear()
         try:
             self._sender.check()
@@ -143,7 +143,7 @@ class Answerer:
 
 
 def without_refused(answers: Sequence[Answer], reason: str) -> list[Answer]:
-    """Those that were on their way, with failures for those that the broker's reason is about."""
+    """The answers that were in flight, to be sent again; those that were too large are replaced by failures."""
     most = size_taken(reason, [len(answer.body) for answer in answers])
     return [answer if len(answer.body) <= most else _refused(answer, most) for answer in answers]
 
@@ -155,19 +155,19 @@ def _refused(answer: Answer, most: int) -> Answer:
 
 
 def failure(reason: str) -> bytes:
-    """The body of an answer that says why there is none."""
+    """The body of an answer that only says why the question cannot be answered."""
     return msgspec.json.encode({"error": reason})
 
 
 def answer_to(delivery: Delivery, body: bytes) -> Answer | None:
-    """None where nobody waits for one."""
+    """The answer to a delivered question; None where nobody waits for one."""
     reply_to: Any = delivery.properties.reply_to
     correlation_id: Any = delivery.properties.correlation_id
     return Answer(reply_to, str(correlation_id or ""), body) if isinstance(reply_to, str) and reply_to else None
 
 
 def asked_anew(delivery: Delivery, headers: Mapping[str, Any]) -> Message:
-    """The same question to the same queue, by way of the default exchange, with these headers."""
+    """The same question for the same queue again, with these headers."""
     properties = copied(delivery.raw_properties, headers, left_out=LEFT_OUT_OF_QUESTION)
     return Message(
         routing_key=delivery.queue,
@@ -178,7 +178,7 @@ def asked_anew(delivery: Delivery, headers: Mapping[str, Any]) -> Message:
 
 
 def deadline_of(delivery: Delivery) -> float:
-    """In seconds since the epoch; without end where the question names none."""
+    """When the asker stops waiting, in seconds since the epoch; infinity if the question does not say."""
     milliseconds = delivery.headers.get(DEADLINE)
     return milliseconds / 1000 if isinstance(milliseconds, int) else float("inf")
 

@@ -1,4 +1,4 @@
-"""Which message the broker refused, as far as its words tell."""
+"""Finds out, from the text of the broker's error, which message it refused."""
 
 import re
 from collections.abc import Sequence
@@ -7,13 +7,13 @@ MAX_SIZE = re.compile(r"max size (\d+)")
 
 
 def size_taken(reason: str, sizes: Sequence[int]) -> int:
-    """The most bytes of a body that is not to blame for a refusal: as the broker says; else the largest body is."""
+    """How many bytes a body may have without being the refused one. If the text does not say, the largest body is."""
     told = MAX_SIZE.search(reason)
     return int(told[1]) if told else max(sizes, default=0) - 1
 
 
 def is_to_blame(reason: str, routing_key: str, body: bytes) -> bool:
-    """Whether the reason names what is wrong with this message: that it is too large, or its key forbidden.
+    """Whether the reason applies to this message: it is too large, or its routing key is forbidden.
 
     >>> is_to_blame("message size 9 is larger than configured max size 4", "a.b", b"large")
     True

@@ -1,4 +1,4 @@
-"""Python's own values as plain JSON, with a sidecar that names by path what JSON cannot say."""
+"""Encodes Python's own types as plain JSON, and decodes them. `types` has the types that JSON lacks, by path."""
 
 import math
 import uuid
@@ -30,7 +30,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-# ZoneInfo refuses a name that leaves its folder with ValueError, and trips over one that is a folder.
+# What ZoneInfo raises for a name that is no zone; ValueError if it leads out of its folder, OSError for a folder.
 NO_ZONE = (ZoneInfoNotFoundError, ValueError, OSError)
 
 
@@ -47,7 +47,7 @@ def _digits(value: int) -> str:
     try:
         return str(value)
     except ValueError:
-        # Python reads and writes a number of any length in hexadecimal alone.
+        # Python limits the length of decimal numbers, but not of hexadecimal ones.
         return hex(value)
 
 
@@ -65,7 +65,7 @@ def _datetime(encoding: Encoding, value: datetime, path: str) -> str:
 
 
 def _time(encoding: Encoding, value: time, path: str) -> str:
-    # Of a time in a zone with summer time nothing tells the offset.
+    # The zone's name, since a time without a date has no UTC offset in a zone with summer time.
     zone = value.tzinfo.key if isinstance(value.tzinfo, ZoneInfo) else None
     return encoding.tag(path, f"time:{zone}" if zone else "time", value.isoformat())  # type: ignore[no-any-return]
 
@@ -97,7 +97,7 @@ def _tagged_items(tag: str) -> Encoder:
 def encode_mapping(encoding: Encoding, value: Mapping[Any, Any], path: str) -> Any:
     odd = any(type(key) is not str or "." in key for key in value) or value.keys() >= MODEL_KEYS
     if odd:
-        # Keys that are no JSON names, or would make a path or a shape ambiguous: a list of pairs.
+        # A list of pairs: keys are not all text, contain a dot (the separator of paths), or look like an instance's.
         return encoding.tag(
             path, "mapping", [_items(encoding, pair, f"{path}.{n}") for n, pair in enumerate(value.items())]
         )
@@ -118,7 +118,7 @@ def _decode_enum(plain: Any, argument: str) -> Any:
     if not isinstance(kind, type) or not issubclass(kind, Enum):
         return plain
     if issubclass(kind, Flag):
-        # A combination has no name of its own.
+        # By value, since a combination of flags has no name.
         with suppress(ValueError, TypeError):
             return kind(plain)
     return kind.__members__.get(name, plain)

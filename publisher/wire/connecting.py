@@ -26,7 +26,8 @@ class Host(NamedTuple):
 
 def hosts_of(url: str, name: str) -> list[Host]:
     """The hosts that BROKER_URL names. Raises BrokerRefused where it is wrong for one of them."""
-    return [Host(address_of(each), parameters_of(each, name)) for each in each_host(url)]
+    # The parameters first: they tell what is wrong with a URL from which no address can be read.
+    return [Host(parameters=parameters_of(each, name), address=address_of(each)) for each in each_host(url)]
 
 
 def open_any(hosts: Sequence[Host], loop: Loop) -> tuple[str, ReadingConnection]:

@@ -1,4 +1,4 @@
-"""What can go wrong on the wire; every message says what to do."""
+"""The errors of this package. Each message says what to do."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -37,7 +37,7 @@ class EncoderFailed(WireError):
         self.cause = type(cause).__name__
 
     def __str__(self) -> str:
-        # Not what the cause says: that may show what the encoders drop.
+        # Not the text of the cause, which may contain a value that must not leave.
         kind = f"{self.kind.__module__}.{self.kind.__qualname__}"
         return f"signal={self.signal} path={self.path} type={kind}: its encoder raised {self.cause}"
 
@@ -51,9 +51,9 @@ class AcknowledgementOverdue(BrokerUnavailable):
 
 
 class MessageRefused(WireError):
-    """The broker will never take one of these messages: it is too large, or a property of it is wrong.
+    """The broker will never take one of these messages: it is too large, or one of its properties is wrong.
 
-    `tokens` are those that were on their way when it said so: one is to blame, the others have to be sent again.
+    `tokens` stand for the messages that were in flight: one of them was refused, the others must be sent again.
     """
 
     def __init__(self, reason: str, tokens: Sequence[Any]) -> None:

@@ -17,7 +17,7 @@ CONTENT_TYPE = "application/cloudevents+json"
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 # An Integer of CloudEvents has 32 bits.
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
-# CloudEvents' own attributes are of the types that it says; in a stranger's event, extensions may be anything.
+# The types of the bridge's extensions. In another program's event they may be anything.
 EXTENSIONS: dict[str, Any] = {
     **dict.fromkeys(("partitionkey", "traceparent", "correlationid", "causationid"), str | None),
     "hops": Count,
@@ -25,10 +25,10 @@ EXTENSIONS: dict[str, Any] = {
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A CloudEvent. `time` is when the signal was sent; `routing_key` is known once it was received.
+    """A CloudEvent. `time` is when the signal was sent; `routing_key` is set when the event is received.
 
-    `traceparent` and `correlationid` are the trace and the id of the request that it all began with.
-    `causationid` is the id of the event whose handler sent the signal, and `hops` how many such events came before.
+    `traceparent` and `correlationid` are the trace and the id of the request that started it all.
+    `causationid` is the id of the event whose handler sent the signal, and `hops` is how many such events came before.
     """
 
     specversion: Literal["1.0"]
@@ -71,14 +71,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """
         if not isinstance(self.data, dict) or not isinstance(self.data.get("kwargs"), dict):
             return {}
-        # Each by itself: those that are called `model`, `pk` and `fields` make no instance.
+        # One by one: together, kwargs named `model`, `pk` and `fields` would be decoded as an instance.
         return {name: self._decoded(plain, f"kwargs.{name}") for name, plain in self.data["kwargs"].items()}
 
     def _decoded(self, plain: Any, path: str) -> Any:
         try:
             return codec.decode(plain, self.data.get("types") or {}, path)
         except Exception as exc:
-            # A decoder may raise anything, given what it was not made for.
+            # A decoder may raise anything, since the message may be wrong.
             raise MalformedEvent(f"{path} cannot be decoded: {type(exc).__name__}: {exc}") from exc
 
 
@@ -87,9 +87,9 @@ class _Key(msgspec.Struct):
 
 
 def _as_base(value: object) -> object:
-    """A subclass of text or of a number as what it extends: an encoder may well have left one.
+    """The plain value of a subclass of str, int or float, which an encoder may have left.
 
-    And one of `datetime`, which `datetime.now()` answers where a test has frozen time with freezegun.
+    Also of a subclass of datetime, which `datetime.now()` returns while freezegun has frozen the time.
     """
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
@@ -105,7 +105,7 @@ _decoder = msgspec.json.Decoder(Event)
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """When an event was made, and what from."""
+    """When an event was made, with its id, and what caused it."""
 
     id: UUID | str
     time: datetime
@@ -113,12 +113,12 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 def moment_of_now() -> Moment:
-    """With a fresh uuid7, caused by the event that is being handled here."""
+    """Now, with a new uuid7, caused by the event that is being handled, if any."""
     return Moment(uuid7(), datetime.now(UTC), current_origin())
 
 
 def moment_of(event: Event) -> Moment:
-    """As `new_event` was given it."""
+    """The moment from which the event was made."""
     origin = Origin(event.causationid, event.hops, event.correlationid, event.traceparent)
     return Moment(event.id, event.time or datetime.now(UTC), origin)
 
@@ -132,7 +132,7 @@ def new_event(
     partitionkey: str | None,
     moment: Moment | None = None,
 ) -> Event:
-    """An event of that moment, or of now."""
+    """Make an event of this moment; by default, of now."""
     moment = moment or moment_of_now()
     causationid, hops, correlationid, traceparent, _ = moment.origin
     return Event(
@@ -169,7 +169,7 @@ def decode_event(body: bytes, routing_key: str = "") -> Event:
 
 
 def _with_usable_extensions(body: bytes) -> Event:
-    """The same of an event that is none, unless it is for an extension alone, which then counts as not there."""
+    """Decode again without the extensions that have a wrong type, which may be another program's."""
     try:
         plain = msgspec.json.decode(body)
         if isinstance(plain, dict):
@@ -188,7 +188,7 @@ def _is_usable(name: str, value: Any) -> bool:
 
 
 def partitionkey_of(body: bytes) -> str:
-    """The key that order is kept by; empty where the body has none, or is no event."""
+    """The partitionkey in a message body; empty where there is none, or the body is no event."""
     try:
         return _key_decoder.decode(body).partitionkey or ""
     except (ValueError, RecursionError):
@@ -196,7 +196,7 @@ def partitionkey_of(body: bytes) -> str:
 
 
 def milliseconds_of(event_id: str) -> int | None:
-    """When a uuid7 was made, in milliseconds since the epoch; None for any other id."""
+    """When a uuid7 was made, in milliseconds since the epoch; None for another kind of id."""
     try:
         made = UUID(event_id)
         return int(made.timestamp) if made.version == 7 else None
@@ -205,6 +205,6 @@ def milliseconds_of(event_id: str) -> int | None:
 
 
 def seconds_of(event_id: str) -> int | None:
-    """The same in seconds, as AMQP has its timestamps."""
+    """The same in seconds, as in AMQP's timestamps."""
     milliseconds = milliseconds_of(event_id)
     return None if milliseconds is None else milliseconds // 1000

@@ -1,4 +1,4 @@
-"""How the bridge's processes end, for supervisors: beside 0 and 1."""
+"""The exit codes of the bridge's processes besides 0 and 1."""
 
 EXIT_USAGE = 2
-EXIT_CONFIG = 78  # sysexits.h: only a person can mend it
+EXIT_CONFIG = 78  # as in sysexits.h: a restart does not help, a person must correct something

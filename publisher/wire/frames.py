@@ -1,7 +1,7 @@
-"""The frames of a publish, made in one go.
+"""Makes the bytes of a publish.
 
-pika makes three frame objects a message and sends each by itself, which costs more than the broker does. These are the
-same bytes (a test compares them), joined, so that one `send` carries many messages.
+pika makes three frame objects for each message and sends them one by one, which takes longer than the broker does.
+These are the same bytes (a test compares them) in one piece, so that one `send` can carry many messages.
 https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf, sections 2.3.5 and 4.2
 """
 
@@ -14,7 +14,7 @@ from pika import frame, spec
 from pika.spec import FRAME_BODY, FRAME_END, FRAME_HEADER
 
 END = bytes((FRAME_END,))
-# The bits of the properties that every message here has (delivery_mode), and of those it may have.
+# The flags of properties: every message here has a delivery_mode, and may have the others.
 DELIVERY_MODE = spec.BasicProperties.FLAG_DELIVERY_MODE
 CONTENT_TYPE = spec.BasicProperties.FLAG_CONTENT_TYPE
 CORRELATION_ID = spec.BasicProperties.FLAG_CORRELATION_ID
@@ -34,10 +34,10 @@ CONTENT_BYTES, FLAGS_BYTES = 12, 2
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes to an exchange (None: the sender's own), always persistent. `timestamp` is in seconds since 1970.
+    """A message for an exchange (None: the sender's own). It is persistent. `timestamp` is in seconds since 1970.
 
-    `properties` are ready-made bytes, as another message had them: then they are all there is, and `message_id` is but
-    what they say.
+    `properties` are the encoded properties, copied from another message. They replace all other properties here;
+    `message_id` must be what they say.
     """
 
     routing_key: str
@@ -53,7 +53,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def publish(channel: int, exchange: str, message: Message, body_max: int) -> bytes:
-    """Method, header and body frames of a mandatory publish. Raises ValueError for what a short string cannot hold."""
+    """The frames of a mandatory publish: method, header and body. Raises ValueError for a text that is too long."""
     size = _long(len(message.body))
     method = _method(channel, message.exchange or exchange, message.routing_key)
     return b"".join((method, *_header(channel, message, size), *_bodies(channel, message.body, body_max)))
@@ -97,8 +97,9 @@ def _same_for_many(
     type: str | None,
     app_id: str | None,
 ) -> tuple[bytes, bytes, bytes]:
-    """The header around the size, the two ids and the timestamp (of so many bytes), which alone differ from message
-    to message: what is before the size, what follows it, and what ends the frame.
+    """The parts of the header that many messages share: before the body's size, after it, and at the end.
+
+    Between them are the two ids and the timestamp; `correlation`, `identity` and `stamp` are their lengths in bytes.
     """
     flags, before, after = DELIVERY_MODE, PERSISTENT, b""
     if content_type is not None:
@@ -121,7 +122,7 @@ def _same_for_many(
 
 
 def short(text: str) -> bytes:
-    """AMQP's short string. Raises ValueError for one that is too long."""
+    """A short string of AMQP. Raises ValueError if the text has more than 255 bytes."""
     data = text.encode()
     if len(data) > 255:
         raise ValueError(f"AMQP's short strings hold 255 bytes, {text[:40]!r}... has {len(data)}")

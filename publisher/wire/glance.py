@@ -1,4 +1,4 @@
-"""What is read off an event's bytes at a glance, where the whole of it is not needed."""
+"""Reads single attributes from an event's bytes, without decoding all of it."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ _about = msgspec.json.Decoder(_About)
 
 
 def origin_of(body: bytes | memoryview, id: str | None = None) -> Origin:
-    """What a record of the log belongs to that is about this event, of this id; of nothing else where it is none."""
+    """The origin for log records about this event. Only with the id, where the body is no event."""
     try:
         traced = _decoder.decode(body)
     except (ValueError, RecursionError):
@@ -35,17 +35,17 @@ def origin_of(body: bytes | memoryview, id: str | None = None) -> Origin:
 
 
 def told_of(body: bytes | memoryview) -> str:
-    """` trace=… request=…` for a line of the log; empty where it is no event."""
+    """` trace=… request=…` for a log line; empty where the body is no event."""
     return told(origin_of(body))
 
 
 def id_of(body: bytes) -> str:
-    """Empty where it is no event."""
+    """The event's id; empty where the body is no event."""
     return _text_in(body, "id")
 
 
 def subject_of(body: bytes) -> str:
-    """What an event is about; empty where it says nothing, or is no event."""
+    """The event's subject; empty where it has none, or the body is no event."""
     return _text_in(body, "subject")
 
 
@@ -58,10 +58,10 @@ def _text_in(body: bytes, attribute: str) -> str:
 
 
 def correlation_of(body: bytes) -> str | None:
-    """The correlationid of an event that was encoded here, for AMQP; None where there is none that it can hold.
+    """The correlationid of an event that the bridge encoded, for AMQP; None where there is none, or it is too long.
 
-    The relay asks for each event, so the body is not decoded. In a text quotes are escaped: this is an attribute's name
-    wherever it is found, and one of the event's own before `data`, which is its last.
+    The relay needs it for each event, so this searches the bytes instead of decoding them. The name with its quotes can
+    only be an attribute's (in text, quotes are escaped), and before `data`, which comes last, only the event's own.
     """
     at = body.find(_NAME, 0, body.find(_DATA))
     if at < 0:

@@ -7,7 +7,7 @@ PARTS = re.compile(r"([^/?#]*//)((?:[^/?#]*@)?)([^/?#]*)(.*)", re.DOTALL)
 
 
 def each_host(url: str) -> list[str]:
-    """A URL for each: commas divide them, and all else is theirs in common.
+    """A URL for each of the hosts, which are separated by commas and share the rest of the URL.
 
     >>> each_host("amqp://shop:secret@rabbit-1,rabbit-2:5673/%2F")
     ['amqp://shop:secret@rabbit-1/%2F', 'amqp://shop:secret@rabbit-2:5673/%2F']

@@ -1,4 +1,4 @@
-"""What OpenTelemetry measures: how long events waited, how long handlers took, what was published, what waits.
+"""OpenTelemetry metrics: how long events waited, how long handlers took, what was published, what waits.
 
 https://opentelemetry.io/docs/specs/semconv/messaging/messaging-metrics/
 """
@@ -10,13 +10,13 @@ from opentelemetry.metrics import CallbackOptions, Observation, get_meter
 from publisher.wire.metrics import Gauge
 from publisher.wire.sender import Outcome
 
-# Buckets, in seconds: the conventions'; and for waits between attempts, or for a process that was away.
+# Buckets in seconds: those of the semantic conventions; and longer ones, since an event may wait for hours.
 DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 LAGS = (*DURATIONS, 30, 60, 300, 900, 3600, 21_600, 86_400)
 
 
 class Instruments:
-    """Those of a process, of whatever provider it has set up."""
+    """The instruments of this process, of the meter provider that the project has set up."""
 
     def __init__(self) -> None:
         self._meter = get_meter("signal_bridge")
@@ -36,14 +36,14 @@ class Instruments:
     def processed(
         self, queue: str, outcome: str, *, seconds: float, lag_seconds: float | None = None, error: str = ""
     ) -> None:
-        """One event, by one handler. `error` is the class of what it raised, or why the event is a dead letter."""
+        """Record that a handler processed an event. `error` is the exception's class, or why it is a dead letter."""
         attributes = {**_attributes("process", queue), "signal_bridge.outcome": outcome}
         if lag_seconds is not None:
             self._lags.record(lag_seconds, attributes)
         self._durations.record(seconds, {**attributes, "error.type": error} if error else attributes)
 
     def observe_published(self, exchange: str, counts: Mapping[Outcome, int]) -> None:
-        """`counts`, what became of messages since the process began, is read whenever metrics are collected."""
+        """Report `counts` (messages by outcome since the process started) whenever metrics are collected."""
 
         def observed(_: CallbackOptions) -> Iterable[Observation]:
             return [Observation(counts.get(outcome, 0), _sent(exchange, outcome)) for outcome in Outcome]

@@ -1,4 +1,4 @@
-"""Takes messages from queues, and acknowledges them, as many as possible with one frame."""
+"""Consumes from queues, and acknowledges as many messages as possible with one frame."""
 
 from collections.abc import Callable, Iterable, Mapping
 from struct import Struct
@@ -13,9 +13,9 @@ from publisher.wire.frames import Message
 from publisher.wire.properties import Unreadable, check, copied, has_headers, made, read
 from publisher.wire.reading import RoutingKey, is_read_elsewhere
 
-# Old brokers read these again on a republished message, and may drop it as a cycle.
+# The broker's own headers: old brokers evaluate them again on a republished message, and may drop it as a cycle.
 BROKERS_OWN = (b"x-death", b"x-first-death", b"x-last-death", b"x-delivery-count", b"x-acquired-count")
-# Beside a republished message that had to go without the properties it came with: why.
+# The header of a message that was republished without its properties: why they could not be read.
 UNREADABLE = "x-unreadable"
 NO_HEADERS: Mapping[str, Any] = {}
 
@@ -25,9 +25,9 @@ MULTIPLE, REQUEUE = 1, 2
 
 
 class Delivery:
-    """A message as a queue handed it over. `tag` means something to the intake it came by, and to no other.
+    """A message as it was delivered. `tag` is only valid for its `intake`.
 
-    Nobody has looked at the properties yet: what a stranger wrote there is read when it is asked for.
+    The properties, which may be wrong, are decoded when they are first used.
     """
 
     __slots__ = ("_flaw", "_properties", "body", "intake", "key", "queue", "raw_properties", "redelivered", "tag")
@@ -58,7 +58,7 @@ class Delivery:
 
     @property
     def flaw(self) -> str:
-        """Why key or properties cannot be read; empty when they can."""
+        """Why the routing key or the properties cannot be read; empty when they can."""
         if self._flaw is None:
             try:
                 check(self.raw_properties)
@@ -69,7 +69,7 @@ class Delivery:
 
     @property
     def properties(self) -> BasicProperties:
-        """Empty where they cannot be read."""
+        """The decoded properties; empty ones where they cannot be read."""
         if self._properties is None:
             self._properties = BasicProperties() if self.flaw else read(self.raw_properties)
         return self._properties
@@ -84,7 +84,7 @@ class Intake:
 
     def __init__(self, connection: Connection, on_delivery: Callable[[Delivery], None]) -> None:
         self.connection = connection
-        # In the order they came, which is that of the tags.
+        # By tag, in the order of delivery.
         self.unacked: dict[int, None] = {}
         self._on_delivery = on_delivery
         self._channel = connection.open_channel()
@@ -96,9 +96,9 @@ class Intake:
         connection.read_contents(self._channel, self._on_content)
 
     def consume(self, queue: str, prefetch: int) -> None:
-        """Take from this queue, at most `prefetch` unacknowledged at a time."""
+        """Start to consume from this queue, with at most `prefetch` unacknowledged messages."""
         ready: list[object] = []
-        # It holds for the consumers that begin after it: each queue has its own.
+        # The limit is for each consumer that starts after this, so each queue has its own.
         self._channel.basic_qos(prefetch_count=prefetch, callback=ready.append)
         tag = self._channel.basic_consume(queue, is_read_elsewhere, callback=ready.append)
         self._consumer_tags[queue] = tag
@@ -106,19 +106,19 @@ class Intake:
         self.connection.wait_for(lambda: len(ready) == 2)
 
     def pause(self, queue: str) -> None:
-        """Take no more from this queue for now."""
+        """Stop to consume from this queue."""
         if queue in self._consumer_tags:
             tag = self._consumer_tags.pop(queue)
             del self._queues[tag.encode()]
             self._channel.basic_cancel(tag)
 
     def resume(self, queue: str, prefetch: int) -> None:
-        """Take from it, unless it does."""
+        """Consume from this queue, unless that is the case already."""
         if queue not in self._consumer_tags:
             self.consume(queue, prefetch)
 
     def cancel(self, queues: Iterable[str]) -> None:
-        """Take no more from these; returns when the broker has agreed. What comes until then is handed over."""
+        """Stop to consume from these queues, and wait until the broker has. Messages until then are still handled."""
         agreed: list[object] = []
         taken = [queue for queue in queues if queue in self._consumer_tags]
         for queue in taken:
@@ -131,7 +131,7 @@ class Intake:
         self.unacked[tag] = None
         queue = self._queues.get(consumer)
         if queue is None:
-            # It was on its way when its queue was paused.
+            # It was in flight when its queue was paused.
             self.give_back([tag])
             return
         self._on_delivery(Delivery(self, tag, queue, key, is_redelivered, properties, body))
@@ -145,13 +145,13 @@ class Intake:
             raise BrokerUnavailable("the broker cancelled a consumer: was its queue deleted?")
 
     def ack(self, tags: Iterable[int]) -> None:
-        """All up to the lowest that is not finished with one frame; those beyond it one by one."""
+        """Acknowledge with one frame all tags below the lowest that is still open, and each of the others by itself."""
         new = self._settle(tags)
         if not new:
             return
         new.sort()
         lowest = next(iter(self.unacked), new[-1] + 1)
-        # A frame must name a tag that is still open: one below `lowest` may have been acknowledged before.
+        # The frame for many must name a tag that was open until now. `lowest - 1` may be acknowledged already.
         beyond = [tag for tag in new if tag > lowest]
         frames = [self._frame(Basic.Ack.INDEX, tag, 0) for tag in beyond]
         if len(beyond) < len(new):
@@ -160,25 +160,25 @@ class Intake:
         self.connection.emit(frames)
 
     def give_back(self, tags: Iterable[int]) -> None:
-        """To the queue, for another consumer: what was taken and not begun."""
+        """Return messages to the queue, for another consumer."""
         new = self._settle(tags)
         self.connection.check()
         self.connection.emit([self._frame(Basic.Nack.INDEX, tag, REQUEUE) for tag in new])
 
     def reject(self, tags: Iterable[int]) -> None:
-        """Out of the queue, and to where its own dead-lettering sends them."""
+        """Remove messages from the queue. The broker sends them where the queue's dead-lettering says."""
         new = self._settle(tags)
         self.connection.check()
         self.connection.emit([self._frame(Basic.Nack.INDEX, tag, 0) for tag in new])
 
     def wait_for_acks(self) -> None:
-        """Returns when the broker has all that were sent: a connection may end without a goodbye then."""
+        """Wait until the broker has all acknowledgements: then the connection may be dropped without being closed."""
         answered: list[object] = []
         self._channel.basic_qos(callback=answered.append)
         self.connection.wait_for(lambda: answered)
 
     def _settle(self, tags: Iterable[int]) -> list[int]:
-        """Those of them that are open, each once; they are not any more."""
+        """Of these tags, those that were open, each once. They are not open any more."""
         unacked, new = self.unacked, []
         for tag in tags:
             if tag in unacked:
@@ -191,9 +191,9 @@ class Intake:
 
 
 def republished(delivery: Delivery, exchange: str, routing_key: str, headers: dict[str, Any]) -> Message:
-    """The same message to another exchange, with these headers (None: without): body and the rest untouched.
+    """The same message for another exchange, with these headers (None removes one).
 
-    Without its properties where they cannot be read, and a header that says so.
+    If its properties cannot be read, it goes without them, and a header says why.
     """
     flaw = delivery.flaw
     if not flaw:

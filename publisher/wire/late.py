@@ -1,24 +1,24 @@
-"""Registrations that wait until the first value is encoded or decoded: a process that does neither starts without."""
+"""Registers encoders and decoders only when the first value is encoded or decoded, so that processes start faster."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from threading import RLock
 
-# Dotted paths of functions that register encoders and decoders.
+# The dotted paths of functions that register encoders and decoders, and were not called yet.
 pending: list[str] = []
 _loading = RLock()
 _underway: list[bool] = []
 
 
 def when_needed(path: str) -> None:
-    """Call the function at this dotted path before the first value is decoded, or encoded that is not plain."""
+    """Have the function at this dotted path called before the first value is decoded, or encoded if it is not plain."""
     pending.append(path)
 
 
 def load() -> None:
-    """Call all of them, once. Raises what they raise; then they are called again the next time."""
-    # Whoever comes meanwhile waits until all is registered; what is being imported may ask for what is there already.
+    """Call the pending functions, once. One that raises is called again the next time."""
+    # Other threads wait until all is registered. The functions themselves may come here again, in the same thread.
     with _loading:
         if _underway:
             return

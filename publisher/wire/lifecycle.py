@@ -1,4 +1,4 @@
-"""The beginning of a process that talks to the broker: patient connecting, and a log."""
+"""How a process that talks to the broker starts: it sets up a log, and connects however long that takes."""
 
 import logging
 from collections.abc import Callable
@@ -24,7 +24,7 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
 def log_to_stderr() -> None:
-    """Where the project has set up no logging: a process that says nothing cannot be told from one that hangs."""
+    """Log to stderr if the project has not set up logging, since a silent process looks as if it hangs."""
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
 
@@ -32,9 +32,9 @@ def log_to_stderr() -> None:
 def connect_patiently(
     url: Callable[[], str], name: str, *, stop: Flag, loop: Loop, on_attempt: Callable[[], None] = lambda: None
 ) -> Connection | None:
-    """A connection, however long that takes; None once `stop` is set. The URL is read anew for each attempt.
+    """Connect, however long that takes; None once `stop` is set. `url` is called for each attempt.
 
-    Says once that it waits, and once that the wait is over. Raises BrokerRefused when waiting would not help.
+    Logs once that it waits, and once that it is connected. Raises BrokerRefused when waiting would not help.
     """
     attempts = Retrying(
         retry=retry_if_exception_type(BrokerUnavailable),

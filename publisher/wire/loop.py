@@ -1,4 +1,4 @@
-"""The I/O loop that one thread's connections share."""
+"""The I/O loop that the connections of one thread share."""
 
 from collections.abc import Callable
 
@@ -6,14 +6,14 @@ from pika.adapters.select_connection import IOLoop
 
 
 class Loop:
-    """Driven by hand, as pika's BlockingConnection does inside."""
+    """pika's I/O loop, run step by step, as pika's BlockingConnection does inside."""
 
     def __init__(self) -> None:
         self.ioloop = IOLoop()
         self.ioloop.activate_poller()
 
     def poll(self, timeout_seconds: float) -> None:
-        """Do what I/O there is, or wait for some; returns after `timeout_seconds` at the latest."""
+        """Do pending I/O, or wait for some, for at most `timeout_seconds`."""
         timer = self.ioloop.call_later(timeout_seconds, _nothing)
         try:
             self.ioloop.poll()
@@ -21,12 +21,12 @@ class Loop:
         finally:
             self.ioloop.remove_timeout(timer)
 
-    def wake(self, callback: Callable[[], None] | None = None) -> None:
-        """From any thread: end the current `poll`, after calling `callback` in the loop's thread."""
-        self.ioloop.add_callback_threadsafe(callback or _nothing)
+    def wake(self) -> None:
+        """End the current `poll`. May be called from any thread."""
+        self.ioloop.add_callback_threadsafe(_nothing)
 
     def watch(self, fd: int, on_readable: Callable[[], None]) -> None:
-        """Wake for this file descriptor too."""
+        """Have `poll` also wait for this file descriptor, and call `on_readable` when it is readable."""
         self.ioloop.add_handler(fd, lambda *_: on_readable(), IOLoop.READ)
 
     def unwatch(self, fd: int) -> None:

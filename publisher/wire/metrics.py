@@ -1,4 +1,4 @@
-"""Metrics of OpenTelemetry, in a process that has it: it is not imported to find out."""
+"""Gives access to OpenTelemetry metrics if the process uses them. It does not import OpenTelemetry to find out."""
 
 import sys
 from collections.abc import Callable
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Gauge(msgspec.Struct, frozen=True, kw_only=True):
-    """A number that is looked up whenever metrics are collected, in a thread of the SDK's; None when it cannot be."""
+    """A metric whose `value` is called whenever metrics are collected, in a thread of the SDK. None: unknown now."""
 
     name: str
     unit: str
@@ -23,9 +23,9 @@ class Gauge(msgspec.Struct, frozen=True, kw_only=True):
 
 @cache
 def instruments() -> "Instruments | None":
-    """None where nobody has imported OpenTelemetry's metrics, as whoever sets them up does.
+    """The instruments; None if nobody has imported OpenTelemetry's metrics, which the project does to set them up.
 
-    It is decided when the relay begins, or the first event was handled, and holds for the whole process.
+    This is decided once for the process: when the relay starts, or after the first event was handled.
     """
     if "opentelemetry.metrics" not in sys.modules:
         return None

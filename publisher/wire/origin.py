@@ -1,4 +1,4 @@
-"""What the events that are made here come from: the event whose handler makes them, or a request."""
+"""The origin of new events: the event whose handler makes them, or a request."""
 
 from collections.abc import Sequence
 from contextvars import ContextVar
@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 
 class Cause(Protocol):
-    """What an event hands on to those that it causes."""
+    """What an event passes on to the events that it causes."""
 
     @property
     def id(self) -> str: ...
@@ -23,9 +23,10 @@ AnyCause = TypeVar("AnyCause", bound=Cause)
 
 
 class Origin(NamedTuple):
-    """`causationid` and `hops` are what events that are made here get, `event` what is being handled, if anything.
+    """What new events get, and the event that is being handled, if any.
 
-    `hops` counts the events between an event and the one that nothing caused; the rest is the first request's.
+    `causationid` is that event's id. `hops` counts the events from the first one of the chain, which nothing caused.
+    `correlationid` and `traceparent` are those of the request that started the chain.
     """
 
     causationid: str | None = None
@@ -40,14 +41,14 @@ _origin: ContextVar[Origin | Cause] = ContextVar("origin", default=NOTHING)
 
 
 def current_origin() -> Origin:
-    """What an event that is made now comes from."""
+    """The origin of an event that is made now."""
     origin = _origin.get()
-    # Worked out now: many an event is handled, and few of them cause others.
+    # Made only now, since few of the events that are handled cause others.
     return origin if isinstance(origin, Origin) else origin_in(origin)
 
 
 class originating:
-    """Events that are made inside come from `origin`, or are caused by that event, also in coroutines awaited there."""
+    """`with originating(origin):` sets the origin of events that are made in the block, also in awaited coroutines."""
 
     __slots__ = ("_origin", "_token")
 
@@ -64,10 +65,10 @@ class originating:
 
 
 def furthest(events: Sequence[AnyCause]) -> AnyCause:
-    """Of several causes the one that counts, or a circle through batches would have no end."""
+    """The cause with the most hops. With another one, events that cause each other in batches might never stop."""
     return max(events, key=lambda event: event.hops)
 
 
 def origin_in(event: Cause) -> Origin:
-    """What events come from that are made while this one is handled."""
+    """The origin of events that are made while this event is handled."""
     return Origin(event.id, event.hops + 1, event.correlationid, event.traceparent, event)

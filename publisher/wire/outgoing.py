@@ -1,4 +1,4 @@
-"""The message of an event: its body as it is, and what brokers and tools look at beside it."""
+"""Makes the AMQP message of an event: its body, and the properties that brokers and tools look at."""
 
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from publisher.wire.topology import addressed, return_exchange
 
 
 class Outgoing(Protocol):
-    """An event that was made, wherever it waited."""
+    """An encoded event, from an outbox or from the buffer of direct delivery."""
 
     @property
     def message_id(self) -> str: ...
@@ -29,7 +29,7 @@ class Outgoing(Protocol):
 
 
 def message_of(event: Outgoing, service: str, *, to: tuple[str | None, str]) -> Message:
-    """`to` is the exchange (None: the sender's own) and the routing key."""
+    """The message of an event. `to` is the exchange (None: the sender's own) and the routing key."""
     exchange, key = to
     body = bytes(event.body)
     return Message(
@@ -46,7 +46,7 @@ def message_of(event: Outgoing, service: str, *, to: tuple[str | None, str]) -> 
 
 
 def relayed(event: Outgoing, service: str, exchange: str) -> Message:
-    """To where its key sends it: the topic exchange, an offloaded receiver's queue, or the one queue that it names."""
+    """The message of an event from an outbox: for the topic exchange, or for the one queue that its key names."""
     if event.routing_key.startswith(ONE_QUEUE_MARK):
         return _to_one_queue(event, service, exchange)
     return message_of(event, service, to=addressed(exchange, event.routing_key))

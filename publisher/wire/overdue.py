@@ -1,17 +1,17 @@
-"""Notices that the broker says nothing of a message: neither yes nor no, while the connection looks well."""
+"""Notices when the broker neither confirms nor refuses a message, although the connection is alive."""
 
 import time
 
 
 class Overdue:
-    """A look now and then tells whether the oldest message has waited too long: for once to twice `seconds`."""
+    """Call `is_over` now and then: it is true once the oldest message has waited between `seconds` and twice that."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.forgive(0)
 
     def forgive(self, newest: int) -> None:
-        """Begin to count anew, for all messages up to this tag."""
+        """Start to measure again, for all messages up to this tag."""
         self._since = time.monotonic()
         self._newest = newest
 

@@ -1,4 +1,4 @@
-"""Pauses that grow, where what follows them fails again and again."""
+"""Pauses between attempts that fail again and again: each is longer than the one before."""
 
 import random
 import time
@@ -7,12 +7,12 @@ from threading import Event as Flag
 from publisher.wire.lifecycle import LONGEST_PAUSE_SECONDS
 
 FIRST_PAUSE_SECONDS = 0.25
-# A connection that was there for so long was of use.
+# After a connection that lasted this long, pauses start short again.
 LASTING_SECONDS = 10.0
 
 
 class Pause:
-    """Until what it is for is `over`; `stop` ends each."""
+    """Pauses grow until `over` is called. Setting `stop` ends a pause."""
 
     def __init__(self, stop: Flag) -> None:
         self._stop = stop
@@ -26,7 +26,7 @@ class Pause:
         self._seconds = FIRST_PAUSE_SECONDS
 
     def after(self, began: float) -> None:
-        """Before the next connection, where the last one, since `began` by the monotonic clock, ended soon."""
+        """Pause if the last connection, made at `began` (`time.monotonic()`), did not last long."""
         if time.monotonic() - began < LASTING_SECONDS:
             self.wait()
         else:

@@ -1,8 +1,8 @@
-"""Text that a stranger wrote, for a line of the log or a terminal."""
+"""Makes text from other programs safe for logs and terminals."""
 
 
 def printable(text: object) -> str:
-    """As text, with what would steer the terminal, or begin a line of its own, replaced.
+    """The text with control characters and line breaks replaced.
 
     >>> printable("db.post_save\\x1b[2J\\n")
     'db.post_save�[2J�'

@@ -1,7 +1,7 @@
-"""A message's properties as bytes: read without trust, and copied without being understood.
+"""Reads and copies the properties of a message, which may come from any program, as bytes.
 
-pika decodes all of a header as soon as it comes, makes integers of floats, and loses the connection over what it cannot
-decode. Here a stranger's header is looked at when somebody asks for it, and what is copied is copied byte by byte.
+pika decodes all properties when a message arrives, changes floats to integers, and loses the connection if it cannot
+decode them. Here they are decoded when they are needed, and copied byte by byte.
 https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf, section 4.2.6.1; https://www.rabbitmq.com/docs/amqp-0-9-1-errata
 """
 
@@ -18,7 +18,7 @@ from publisher.wire.frames import PERSISTENT
 MORE_FLAGS = 1
 TEXT, TABLE, OCTET, TIME = "text", "table", "octet", "time"
 HEADERS, DELIVERY_MODE = BasicProperties.FLAG_HEADERS, BasicProperties.FLAG_DELIVERY_MODE
-# In the order in which they follow each other.
+# By flag, in the order in which the properties are encoded.
 KINDS = {
     BasicProperties.FLAG_CONTENT_TYPE: TEXT,
     BasicProperties.FLAG_CONTENT_ENCODING: TEXT,
@@ -35,7 +35,7 @@ KINDS = {
     BasicProperties.FLAG_APP_ID: TEXT,
     BasicProperties.FLAG_CLUSTER_ID: TEXT,
 }
-# What a copy is without: who sent it is somebody else now, and an expiry or a priority meant the place it was in.
+# Properties that a copy must not have: its sender is another one, and expiration and priority were for the old queue.
 LEFT_OUT = (
     BasicProperties.FLAG_PRIORITY
     | BasicProperties.FLAG_REPLY_TO
@@ -43,9 +43,9 @@ LEFT_OUT = (
     | BasicProperties.FLAG_USER_ID
     | BasicProperties.FLAG_CLUSTER_ID
 )
-# Of a question, whose answer still goes to whoever asked.
+# A copy of a question keeps `reply_to`, since the answer goes to whoever asked.
 LEFT_OUT_OF_QUESTION = LEFT_OUT & ~BasicProperties.FLAG_REPLY_TO
-# Headers that are routing keys: whoever sent it wanted it in other queues as well, and there it has been.
+# Headers with further routing keys. A copy goes without them, since the message has been to those queues already.
 # https://www.rabbitmq.com/docs/sender-selected
 ALSO_TO = frozenset((b"CC", b"BCC"))
 TEXTS = (
@@ -53,9 +53,9 @@ TEXTS = (
     "app_id", "cluster_id",
 )  # fmt: skip
 CUT_OFF = "they end before they should"
-# Of the kinds that have so many always.
+# The length of the kinds that have a fixed one.
 BYTES = {OCTET: 1, TIME: 8}
-# How many bytes a header's value has, by the letter of its kind; those of the last line say so themselves.
+# The length of a header's value, by the letter of its type. The types in SIZED begin with their length.
 SIZES = {
     **dict.fromkeys(b"V", 0),
     **dict.fromkeys(b"tbB", 1),
@@ -71,20 +71,20 @@ _size = Struct(">L")
 
 
 class Unreadable(ValueError):
-    """The properties cannot be decoded: whoever sent them is broken, or does not mean well."""
+    """The properties cannot be decoded: the program that sent them is wrong, or hostile."""
 
 
 def read(raw: bytes) -> BasicProperties:
-    """Raises Unreadable, whatever a stranger may have put there."""
+    """The decoded properties. Raises Unreadable for anything that is wrong."""
     properties = BasicProperties()
     try:
         properties.decode(raw)
-        # pika overlooks it when something is longer than it is, or shorter.
+        # pika does not notice when a length is wrong.
         for flag, start, end in _fields(raw):
             if flag == HEADERS:
                 list(_entries(raw, start + _size.size, end))
     except Exception as exc:
-        # pika raises what comes up: recursion too deep, a year too far, a NaN that is no integer, an unknown kind.
+        # pika may raise anything here, as RecursionError, OverflowError or its own errors.
         raise Unreadable(f"{type(exc).__name__}: {exc}"[:200]) from exc
     for name in TEXTS:
         if isinstance(getattr(properties, name), bytes):
@@ -97,7 +97,7 @@ def has_headers(raw: bytes) -> bool:
 
 
 def check(raw: bytes) -> None:
-    """Raises Unreadable where `read` does, and is quick about properties without headers."""
+    """Raises Unreadable where `read` does. Faster than that for properties without headers."""
     if has_headers(raw):
         read(raw)
         return
@@ -118,10 +118,10 @@ def check(raw: bytes) -> None:
 def copied(
     raw: bytes, headers: Mapping[str, Any], without: tuple[bytes, ...] = (), *, left_out: int = LEFT_OUT
 ) -> bytes:
-    """What is readable, made persistent, with these headers (None: removed); the others stay as they are.
+    """A copy of the properties, persistent, with these headers added (None removes one); the others stay as they are.
 
-    Old headers whose names begin with one of `without` are left out, and so are the properties of `left_out` and what
-    would take a copy to other queues.
+    Without old headers whose names begin with one of `without`, without the properties in `left_out`, and without CC
+    and BCC.
     """
     replaced = ALSO_TO.union(name.encode() for name in headers)
     parts, kept = {}, []
@@ -135,7 +135,7 @@ def copied(
 
 
 def made(headers: Mapping[str, Any]) -> bytes:
-    """Persistent properties of these alone."""
+    """Persistent properties with only these headers."""
     return _list({}, _encoded(headers))
 
 
@@ -154,7 +154,7 @@ def _encoded(headers: Mapping[str, Any]) -> bytes:
 
 
 def _fields(raw: bytes) -> Iterator[tuple[int, int, int]]:
-    """Flag, begin and end of each property that is there."""
+    """Flag, start and end of each property that is present."""
     (flags,) = _flags.unpack_from(raw)
     at = _flags.size
     for flag, kind in _present(flags):
@@ -179,12 +179,12 @@ def _present(flags: int) -> tuple[tuple[int, str], ...]:
 
 @lru_cache(maxsize=256)
 def _sizes(flags: bytes) -> tuple[int, ...]:
-    """The bytes that each property has that is there; 0 for a text, which says so itself."""
+    """The length of each property that is present; 0 for a text, which begins with its length."""
     return tuple(BYTES.get(kind, 0) for _, kind in _present(*_flags.unpack(flags)))
 
 
 def _entries(raw: bytes, at: int, end: int) -> Iterator[tuple[bytes, bytes]]:
-    """A table's names, and with each the bytes of the whole entry; what is inside a value is not looked at."""
+    """The name and the bytes of each entry of a table. Values are not decoded."""
     while at < end:
         value = at + 1 + raw[at]
         kind, after = raw[value], value + 1

@@ -1,8 +1,8 @@
-"""Reads deliveries off a connection, straight from its bytes.
+"""Reads deliveries directly from the bytes of a connection.
 
-pika takes 4 KiB at a time, cuts its buffer anew for each frame, and makes objects of all that a frame holds before
-anybody sees it: that is most of what a message costs, and a header that cannot be decoded costs the connection. Here a
-delivery is cut out of what came, and its properties stay bytes. All other frames go pika's way.
+pika receives 4 KiB at a time, copies its buffer for each frame, and decodes everything in it. That is most of the time
+of a message, and a header that cannot be decoded ends the connection. Here, deliveries are cut out of the received
+bytes, and their properties stay bytes. pika handles all other frames.
 https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf, sections 2.3.5 and 4.2
 """
 
@@ -21,29 +21,29 @@ DELIVER = Basic.Deliver.INDEX.to_bytes(4, "big")
 RECEIVED_BYTES = 262_144
 
 _head = Struct(">BHL").unpack_from
-# From the end of a method to its content's properties.
+# From the end of the method's frame to the properties in the header's frame.
 _header = Struct(">xBHLHHQ")
 _tag = Struct(">QB")
 _body_size = Struct(">Q").unpack_from
-# Class, weight and the body's size come before the properties.
+# In the header's frame, class, weight and the body's size come before the properties.
 BODY_SIZE_AT, PROPERTIES_AT = 4, 12
-# From a method's end to what the next frame holds.
+# From the end of a method to the content of the next frame.
 HEADER_AT = END_BYTES + HEAD_BYTES
 
 
 class RoutingKey(NamedTuple):
-    """What a message was published under; `flaw` is what is wrong with that, and empty for most."""
+    """A message's routing key. `flaw` says what is wrong with it, and is empty if nothing is."""
 
     text: str
     flaw: str
 
 
-# The consumer's tag, the delivery's tag, whether it was given out before, its key, properties as they came, body.
+# Consumer tag, delivery tag, whether it is redelivered, routing key, encoded properties, body.
 OnContent = Callable[[bytes, int, bool, RoutingKey, bytes, bytes], None]
 
 
 class Contents:
-    """Puts one channel's deliveries together from their frames."""
+    """Assembles the deliveries of one channel from their frames."""
 
     __slots__ = ("_delivery", "_missing", "_on_content", "_parts", "_properties")
 
@@ -54,8 +54,9 @@ class Contents:
         self._parts: list[bytes] = []
 
     def whole(self, channel: int, data: bytes, start: int, end: int) -> int:
-        """Where a delivery ends whose method is between `start` and `end`, when all of it is here, in three frames, as
-        most are. Else 0: then it is to be read frame by frame.
+        """Read a whole delivery, whose method is between `start` and `end`, and return where it ends.
+
+        0 if it is not here completely, or not in three frames, as most are: then it must be read frame by frame.
         """
         properties = end + _header.size
         if data[start : start + 4] != DELIVER or len(data) <= properties:
@@ -72,13 +73,13 @@ class Contents:
         return int(body_end) + END_BYTES
 
     def takes(self, kind: int, data: bytes, start: int, end: int) -> bool:
-        """Whether this frame, between `start` and `end`, is part of a delivery."""
+        """Read a frame of a delivery. False if the frame, between `start` and `end`, is not part of one."""
         if kind == FRAME_METHOD:
             if data[start : start + 4] != DELIVER:
                 return False
             self._delivery = data[start + 4 : end]
         elif not self._delivery:
-            return False  # of a message that came back, or was asked for
+            return False  # content of a returned message, or of a basic.get
         elif kind == FRAME_HEADER:
             self._properties = data[start + PROPERTIES_AT : end]
             (self._missing,) = _body_size(data, start + BODY_SIZE_AT)
@@ -111,7 +112,7 @@ class Contents:
 
 @lru_cache(maxsize=4096)
 def _routing_key(raw: bytes) -> RoutingKey:
-    # The exchange's name comes before it.
+    # Skip the name of the exchange.
     key = raw[1 + raw[0] + 1 :]
     try:
         return RoutingKey(key.decode(), "")
@@ -120,7 +121,7 @@ def _routing_key(raw: bytes) -> RoutingKey:
 
 
 class ReadingConnection(SelectConnection):
-    """pika's connection; deliveries on the channels in `contents` are read here."""
+    """pika's connection, except that deliveries on the channels in `contents` are read here."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.contents: dict[int, Contents] = {}
@@ -135,11 +136,11 @@ class ReadingConnection(SelectConnection):
         data = pika._frame_buffer + data_in if pika._frame_buffer else data_in
         read = self._read(data, pika._process_frame)
         pika._frame_buffer = data[read:]
-        # Heartbeats are not missed as long as this grows.
+        # pika takes the connection for dead, for want of heartbeats, if this does not grow.
         pika.bytes_received += read
 
     def _read(self, data: bytes, process: Callable[[Any], None]) -> int:
-        """Hand on each frame that is whole; where the first begins that is not."""
+        """Handle all complete frames, and return where the first incomplete one begins."""
         at, available, contents = 0, len(data), self.contents
         while available - at > HEAD_BYTES:
             kind, channel, size = _head(data, at)
@@ -159,4 +160,4 @@ class ReadingConnection(SelectConnection):
 
 
 def is_read_elsewhere(*_: object) -> None:
-    """For pika, which has to have something to call."""
+    """The callback that pika requires for a consumer. It is not called, since `contents` gets the deliveries."""

@@ -1,4 +1,4 @@
-"""What is left of a value that was not to leave as it is."""
+"""What a handler gets for a masked or hashed value."""
 
 from typing import NoReturn
 
@@ -8,12 +8,12 @@ from publisher.wire.registry import HASHED, MASKED
 
 
 class Redacted(str):
-    """Text in the place of a value. To write it to a database, or to look for it there, is an error."""
+    """Text in the place of a value. Using it in a query, to save it or to look for it, is an error."""
 
     __slots__ = ()
 
     def resolve_expression(self, *args: object, **kwargs: object) -> NoReturn:
-        """What Django asks of a value before it puts it into a query. Raises RedactedValue."""
+        """Django calls this before it puts a value into a query. Raises RedactedValue."""
         raise RedactedValue
 
 

@@ -1,7 +1,8 @@
-"""Which function encodes a type, and which decodes a tag: registries that any module adds to.
+"""The registries of encoders and decoders.
 
-An encoder is `(encoding, value, path) -> JSON`; a decoder is `(plain, argument) -> value`. Encoders are looked up by
-type along the MRO, then by shape; decoders by tag, `tag` or `tag:argument`, as the sidecar has it at the value's path.
+An encoder is `(encoding, value, path) -> JSON`; a decoder is `(plain, argument) -> value`. An encoder is found by the
+value's type, along its MRO, else by its shape. A decoder is found by the tag, `tag` or `tag:argument`, that the event's
+`types` have for the value's path.
 """
 
 import sys
@@ -16,8 +17,8 @@ Encoder = Callable[["Encoding", Any, str], Any]
 Decoder = Callable[[Any, str], Any]
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
-# In the sidecar: what must not leave, or not as it is; what the database will only know; and of an instance's `fields`,
-# that more are left out than it names.
+# Tags for values that do not leave, or not as they are; UNKNOWN for a value that the database computes; PARTIAL for an
+# instance's `fields`, where more are left out than are named.
 DROPPED, MASKED, HASHED, UNKNOWN, PARTIAL = "dropped", "masked", "hashed", "unknown", "partial"
 INCOMPLETE = frozenset((DROPPED, MASKED, HASHED, UNKNOWN))
 MOST_TYPES = 4096
@@ -46,9 +47,9 @@ def encodes(*kinds: type | str) -> Callable[[Encoder], Encoder]:
 
 
 def encodes_shape(is_shape: Callable[[type], bool]) -> Callable[[Encoder], Encoder]:
-    """Register the encoder of the types that a function recognizes, asked when no encoder is registered for a type.
+    """Register the encoder of the types for which a function is true. Types with a registered encoder are not tried.
 
-    What was registered last is asked first.
+    Functions that are registered later are tried first.
     """
 
     def register(encoder: Encoder) -> Encoder:
@@ -70,7 +71,7 @@ def decodes(tag: str) -> Callable[[Decoder], Decoder]:
 
 
 def has_encoder(kind: type) -> bool:
-    """Whether one is registered for the type itself, or for one that it extends; shapes do not count."""
+    """Whether an encoder is registered for the type or for a base class. Shapes do not count."""
     if late.pending:
         late.load()
     known = _known.get(kind)
@@ -81,25 +82,25 @@ def has_encoder(kind: type) -> bool:
 
 
 def _make_room(by_type: dict[type, Any]) -> None:
-    """Classes may be made in requests, as those of forms are: they are not kept for ever."""
+    """Keep the cache bounded, since classes may be made in requests, as those of forms."""
     if len(by_type) >= MOST_TYPES:
         by_type.clear()
 
 
 def imported(module: str, qualname: str) -> Any:
-    """What this process has imported for itself under this name, else None.
+    """The object of this name, if this process has imported it already; else None.
 
-    A message must not choose what is imported.
+    Nothing is imported here, since a message must not choose what is.
     """
     found: Any = sys.modules.get(module)
     for part in qualname.split("."):
-        # Not getattr, which a module may answer by importing.
+        # Not `getattr`, for which a module may import something.
         found = getattr(found, "__dict__", {}).get(part)
     return found
 
 
 class Encoding:
-    """One pass over one event's values; `types` is the sidecar it leaves."""
+    """Encodes the values of one event. `types` collects the tags by path."""
 
     __slots__ = ("types",)
 
@@ -120,7 +121,7 @@ class Encoding:
         return self.project(value, path) if encoder is None else encoder(self, value, path)
 
     def action(self, name: str, value: object) -> str:
-        """What becomes of a value of this name: `keep`, or what a subclass may answer."""
+        """What becomes of a value of this name. Subclasses may return other actions than `keep`."""
         return "keep"
 
     def tag(self, path: str, tag: str, plain: Any) -> Any:
@@ -128,12 +129,12 @@ class Encoding:
         return plain
 
     def project(self, value: Any, path: str) -> Any:
-        """What stands for a value that has no encoder; a subclass may answer something."""
+        """What is sent for a value without an encoder. Subclasses may return something."""
         raise NotEncodable(path, type(value))
 
 
 def encoder_for(kind: type) -> Encoder | None:
-    """The one registered for the type or for one that it extends, else one that knows its shape."""
+    """The encoder registered for the type or a base class, else one for its shape."""
     if late.pending:
         late.load()
     encoder = _registered(kind)
@@ -145,7 +146,7 @@ def encoder_for(kind: type) -> Encoder | None:
 
 
 def _registered(kind: type) -> Encoder | None:
-    # An enum first: an IntEnum is an int too, and would come back as one.
+    # Enum before its other bases: an IntEnum is an int, too.
     bases = (Enum, *kind.__mro__) if issubclass(kind, Enum) else kind.__mro__
     for base in bases:
         encoder = _encoders.get(base) or _encoders.get(f"{base.__module__}.{base.__qualname__}")
@@ -155,7 +156,7 @@ def _registered(kind: type) -> Encoder | None:
 
 
 def decode(plain: Any, types: Mapping[str, str], path: str = "kwargs") -> Any:
-    """The value that `plain` stood for. An unknown tag leaves the plain value."""
+    """Decode a value. With an unknown tag it stays as it is."""
     if late.pending:
         late.load()
     if isinstance(plain, dict):
@@ -171,16 +172,16 @@ def decode(plain: Any, types: Mapping[str, str], path: str = "kwargs") -> Any:
 
 
 def _left_out(types: Mapping[str, str], path: str) -> str:
-    """The names of an instance's fields that did not leave, or not whole, joined by commas; `*` is for more of them.
+    """The names of an instance's fields that were not sent, or not completely, joined by commas; `*` stands for others.
 
-    With what else is missing, the sender's model did not have the field.
+    A field that is missing and not among these did not exist in the sender's model.
     """
     names = {"*"} if types.get(path) == PARTIAL else set()
     below = f"{path}."
     for key, tag in types.items():
         if tag in INCOMPLETE and key.startswith(below):
             name, _, part = key.removeprefix(below).partition(".")
-            # What is masked or hashed itself is there, as text that cannot be saved.
+            # A field that is masked or hashed itself was sent, as text that cannot be saved.
             if part or tag in (DROPPED, UNKNOWN):
                 names.add(name)
     return ",".join(names)

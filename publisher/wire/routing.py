@@ -1,4 +1,4 @@
-"""Routing keys and the patterns that match them, as RabbitMQ's topic exchange reads them."""
+"""Routing keys, and patterns that match them as RabbitMQ's topic exchange does."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 KEY_BYTES = 255
-# Where an outbox's key begins with it, the rest is the name of an offloaded receiver's queue.
+# A routing key in an outbox that begins with this is followed by the name of an offloaded receiver's queue.
 QUEUE_MARK = "@"
-# And with this, the name of a queue that alone gets the event, and the key that the event is under.
+# One that begins with this is followed by the name of the only queue that gets the event, and the event's key.
 ONE_QUEUE_MARK = "@@"
-# What notes that key on a message that comes by its queue's name.
+# The header with the event's key, in a message that is routed by the name of its queue.
 KEY_HEADER = "x-routing-key"
-# Words that a pattern can name, of a sender that is text: no wildcards, no spaces, none of them empty.
+# A sender that is text, and can be part of a key: words without wildcards and spaces.
 WORDS = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 WORDS_BYTES = 100
 
@@ -29,12 +29,12 @@ def routing_key(group: str, signal: str, sender: str | None) -> str:
 
 
 def shortened(key: str) -> str:
-    """AMQP's short string holds 255 bytes: a longer key is cut there. PostgreSQL's text holds no NUL."""
+    """The key cut to the 255 bytes of AMQP's short string, without NUL, which PostgreSQL's text cannot hold."""
     return key.replace("\0", "").encode()[:KEY_BYTES].decode(errors="ignore")
 
 
 def formatted_key(template: str, values: Mapping[str, Any]) -> str:
-    """The routing key that a rule asks for. Raises what `str.format` raises, and ValueError for one that begins with @.
+    """The key from a rule's template. Raises what `str.format` raises, and ValueError for a key that begins with @.
 
     >>> formatted_key("moderation.{kwargs[reason]}", {"kwargs": {"reason": "spam"}})
     'moderation.spam'
@@ -46,14 +46,14 @@ def formatted_key(template: str, values: Mapping[str, Any]) -> str:
 
 
 class OneQueue(NamedTuple):
-    """Where an event goes that is for one queue alone, and the key that it is under."""
+    """The only queue that gets an event, and the event's routing key."""
 
     queue: str
     key: str
 
     @property
     def marked(self) -> str:
-        """As an outbox has it.
+        """Both in one text, as the routing key in an outbox.
 
         >>> OneQueue("shop.index", "db.post_save.shop.order").marked
         '@@shop.index db.post_save.shop.order'
@@ -67,12 +67,12 @@ class OneQueue(NamedTuple):
 
 
 def class_label(kind: type) -> str:
-    """`package.classname`, for a sender that is no model: `django.wsgihandler`."""
+    """`package.classname`, the label of a sender that is no model: `django.wsgihandler`."""
     return f"{kind.__module__.partition('.')[0]}.{kind.__name__}".lower()
 
 
 def text_label(text: str) -> str | None:
-    """A sender that is text, in lower case; None for what is no word of a key.
+    """The label of a sender that is text: in lower case, or None if it cannot be part of a key.
 
     >>> text_label("axes"), text_label("django.contrib.auth"), text_label("Who knows?")
     ('axes', 'django.contrib.auth', None)
@@ -83,7 +83,7 @@ def text_label(text: str) -> str | None:
 
 @lru_cache(maxsize=1024)
 def _matcher(pattern: str) -> Callable[[str], object]:
-    # `*` is one word, `#` is any number of words, none included, with the dots between them.
+    # `*` is one word, `#` is any number of words, or none.
     body = ""
     for word in _words(pattern):
         body += {"#": r"(?:\.[^.]*)*", "*": r"\.[^.]*"}.get(word, r"\." + re.escape(word))
@@ -91,7 +91,7 @@ def _matcher(pattern: str) -> Callable[[str], object]:
 
 
 def matches(pattern: str, key: str) -> bool:
-    """Whether a binding's pattern takes a key.
+    """Whether the pattern of a binding matches a key.
 
     >>> matches("db.*.blog.comment", "db.post_save.blog.comment"), matches("auth.#", "auth")
     (True, True)
@@ -100,5 +100,5 @@ def matches(pattern: str, key: str) -> bool:
 
 
 def _words(key: str) -> list[str]:
-    # RabbitMQ finds no word in an empty key, and two, one of them empty, in "a.".
+    # As in RabbitMQ, an empty key has no words, and "a." has two, of which one is empty.
     return key.split(".") if key else []

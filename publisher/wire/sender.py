@@ -1,4 +1,4 @@
-"""Publishes with confirms, many in flight: persistent, mandatory, each message settled by its own outcome."""
+"""Publishes with confirms, with many messages in flight. Each is persistent and mandatory, and gets an outcome."""
 
 import time
 from collections import Counter, deque
@@ -17,17 +17,17 @@ from publisher.wire.frames import Message, publish
 from publisher.wire.overdue import Overdue
 
 Token = TypeVar("Token")
-# What a returned message is known by: its id, or its key and body when a stranger gave it none.
+# What a returned message is recognised by: its id, or routing key and body if it has none.
 Identity = str | tuple[str, bytes]
 
 WINDOW = 2000
 ACCESS_REFUSED = 403
-# What a user may publish is a matter of each message's key where there are topic permissions.
+# With topic permissions, access is refused for single routing keys, rather than for the exchange.
 OF_A_TOPIC = "access to topic"
-# What the broker says of a message: precondition failed (as when it is too large), and malformed frames.
+# Reply codes that are about one message: precondition failed (as when it is too large), and malformed frames.
 MESSAGE_CODES = frozenset((311, 406, 501, 502, 505))
 UNSENT_BYTES = 1_000_000
-# A quorum queue without a leader neither takes nor refuses a message, and tells nobody.
+# The limit for a confirm. A quorum queue without a leader neither confirms nor refuses messages.
 CONFIRM_SECONDS = 30.0
 
 
@@ -36,7 +36,7 @@ class Outcome(Enum):
     UNROUTABLE = "unroutable"
     NACKED = "nacked"
 
-    # Enum's own is a function in Python, called twice a message.
+    # Faster than Enum's `__hash__`, a Python function that would be called twice for each message.
     __hash__ = object.__hash__
 
 
@@ -44,8 +44,8 @@ class Sender(Generic[Token]):
     """Pipelined publishing on one channel of one connection.
 
     `send` returns at once; `settled` fills with (token, outcome) while the connection is polled. When the connection
-    is lost, whatever is still in `in_flight` has no known outcome and must be sent again. `exchange` is where a
-    message goes that names none itself.
+    is lost, messages that are still in `in_flight` have no known outcome and must be sent again. `exchange` is for
+    messages that name none.
     """
 
     def __init__(self, connection: Connection, exchange: str = "", window: int = WINDOW) -> None:
@@ -68,7 +68,7 @@ class Sender(Generic[Token]):
 
     @property
     def has_room(self) -> bool:
-        """Whether another message may be sent now: the window, the socket and the broker's alarms agree."""
+        """Whether another message may be sent now, by the window, the socket, and the broker's alarms."""
         return (
             len(self.in_flight) < self.window
             and not self.connection.blocked
@@ -83,7 +83,7 @@ class Sender(Generic[Token]):
         self.send_all([(token, message)])
 
     def send_all(self, messages: Iterable[tuple[Token, Message]]) -> None:
-        """Publish in this order. Raises MessageRefused for one that AMQP cannot carry: those before it are sent."""
+        """Publish in this order. Raises MessageRefused for one that AMQP cannot carry; those before it are sent."""
         self._check_channel()
         frames: list[bytes] = []
         try:
@@ -101,12 +101,12 @@ class Sender(Generic[Token]):
             raise MessageRefused(str(exc), [token]) from exc
 
     def poll(self, timeout_seconds: float) -> None:
-        """Do the connection's I/O. Raises BrokerUnavailable, BrokerRefused or MessageRefused."""
+        """Do I/O, and then `check`. Raises BrokerUnavailable, BrokerRefused or MessageRefused."""
         self.connection.loop.poll(timeout_seconds)
         self.check()
 
     def check(self) -> None:
-        """Raises when the channel or the connection was lost, or when the broker has long said nothing of a message."""
+        """Raises when the channel or the connection was lost, or when a confirm is overdue."""
         self._check_channel()
         if self.connection.blocked:
             self._overdue.forgive(self._tag)
@@ -127,7 +127,7 @@ class Sender(Generic[Token]):
     def afresh(
         self, refused: MessageRefused, message_of: Callable[[Token], Message]
     ) -> "tuple[Sender[Token], list[Token]]":
-        """Another one, with what was settled and the rest on its way again; and those larger than the broker takes."""
+        """After a refusal: a new sender, with the settled messages, that sends the others again; and the too large."""
         again: Sender[Token] = Sender(self.connection, self.exchange, self.window)
         again.settled.extend(self.settled)
         sizes = [len(message_of(token).body) for token in refused.tokens]
@@ -138,12 +138,12 @@ class Sender(Generic[Token]):
         return again, [token for token, size in zip(refused.tokens, sizes, strict=True) if size > most]
 
     def close(self) -> None:
-        """Its channel alone; to be called when nothing is in flight."""
+        """Close the channel. Call this when nothing is in flight."""
         if self._channel.is_open:
             self._channel.close()
 
     def flush(self, timeout_seconds: float = 30.0) -> None:
-        """Waits until nothing is in flight."""
+        """Wait until nothing is in flight. Raises BrokerUnavailable after `timeout_seconds`."""
         deadline = time.monotonic() + timeout_seconds
         while self.in_flight:
             if time.monotonic() > deadline:
@@ -151,7 +151,7 @@ class Sender(Generic[Token]):
             self.poll(0.5)
 
     def _on_return(self, channel: object, method: Basic.Return, properties: BasicProperties, body: bytes) -> None:
-        # basic.return has no delivery tag, and comes before the ack of the same message.
+        # A basic.return has no delivery tag. It comes before the ack of the same message.
         self._returned[properties.message_id or (method.routing_key or "", body)] += 1
 
     def _on_confirm(self, frame: Any) -> None:
@@ -164,7 +164,7 @@ class Sender(Generic[Token]):
     def _tags(self, tag: int, multiple: bool) -> list[int]:
         if not multiple:
             return [tag] if tag in self.in_flight else []
-        # In the order they were sent; tag 0 stands for all there are.
+        # `in_flight` is in the order of tags. Tag 0 means all.
         tags = []
         for waiting in self.in_flight:
             if tag and waiting > tag:
@@ -181,7 +181,7 @@ class Sender(Generic[Token]):
 
 
 def _is_of_a_message(reason: ChannelClosedByBroker | ConnectionClosedByBroker) -> bool:
-    """Whether one message is to blame, rather than all that is published here."""
+    """Whether this is about one message, rather than about everything that is published here."""
     if reason.reply_code == ACCESS_REFUSED:
         return OF_A_TOPIC in reason.reply_text
     return reason.reply_code in MESSAGE_CODES

@@ -1,4 +1,4 @@
-"""What a handler gets of things that do not travel whole."""
+"""What a handler gets for objects that are not sent as they are."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentFile:
-    """A file or an upload; its content stayed where it is. What is not known without asking a storage is None."""
+    """A file or an upload, without its content. None stands for what is not known without asking a remote storage."""
 
     name: str = ""
     size: int | None = None
@@ -20,7 +20,7 @@ class SentFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentMail:
-    """Who wrote to whom in an e-mail; subject and text stayed where they were. `attachments` are their names."""
+    """An e-mail, without subject and text. `attachments` are their names."""
 
     from_email: str = ""
     to: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class SentException:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentResponse:
-    """What leaves of a response."""
+    """An HTTP response: its status and content type."""
 
     status: int | None = None
     content_type: str = ""
@@ -52,7 +52,7 @@ class SentResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentMoney:
-    """An amount in a currency, whatever library it came from."""
+    """An amount in a currency, from any library."""
 
     amount: Decimal
     currency: str
@@ -63,7 +63,7 @@ class SentMoney:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentRange:
-    """A range of PostgreSQL, where the handler has no driver of its. `bounds` is `[)` and so on, or `empty`."""
+    """A PostgreSQL range, where the handler's process has no psycopg. `bounds` is `[)` or the like, or `empty`."""
 
     lower: Any
     upper: Any

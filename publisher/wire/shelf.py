@@ -1,4 +1,4 @@
-"""Looks through a queue and leaves it as it was, but for what is taken out of it."""
+"""Reads the messages of a queue without removing them, except those that it is told to remove."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -17,20 +17,20 @@ from publisher.wire.intake import Delivery, Intake
 from publisher.wire.sender import Outcome, Sender
 
 Token = TypeVar("Token")
-# What is copied is known by its token.
+# A token by which the caller knows the message, the message, and its copy.
 Copy = tuple[Token, Delivery, Message]
 
 logger = logging.getLogger(__name__)
 
 GLANCE_SECONDS = 5.0
 POLL_SECONDS = 0.5
-# What a queue hands out to one who gives nothing back; AMQP counts it in two bytes.
+# How many messages can be read: AMQP's prefetch count has two bytes, and nothing is given back while reading.
 PREFETCH = 60_000
 
 
 class Shelf:
-    """The first `most` messages of one queue, each delivered once and given back, when the shelf is closed, unless it
-    was removed.
+    """The first `most` messages of a queue. They go back into it when the connection is closed, unless they were
+    removed.
     """
 
     def __init__(self, connection: Connection, queue: str, most: float = inf) -> None:
@@ -41,7 +41,7 @@ class Shelf:
         self._intake = Intake(connection, self._arrived.append)
 
     def __iter__(self) -> Iterator[Delivery]:
-        """As many of them as were there at the beginning. Raises BrokerUnavailable when they do not come."""
+        """The messages that are in the queue now. Raises BrokerUnavailable when they do not come."""
         waiting = min(self.connection.count_messages(self.queue) or 0, self._most)
         if not waiting:
             return
@@ -68,9 +68,9 @@ class Shelf:
         self._intake.ack([delivery.tag])
 
     def move(self, copies: Iterable[Copy[Token]]) -> Iterator[tuple[Token, Outcome]]:
-        """Publishes each copy, and removes what it is a copy of once the broker confirmed it, and not before.
+        """Publish the copies, and remove each original once the broker has confirmed its copy.
 
-        Where the outcome is not CONFIRMED, it stays; what is larger than the broker takes counts as NACKED.
+        With another outcome the original stays. NACKED also stands for copies that are too large.
         """
         sender: Sender[Copy[Token]] = Sender(self.connection)
         for copy in copies:
@@ -84,7 +84,7 @@ class Shelf:
         yield from self._settled(sender)
 
     def _heard(self, sender: Sender[Copy[Token]], act: Callable[[], None]) -> Sender[Copy[Token]]:
-        """The sender to go on with, which is another one where the broker refused a copy and closed the channel."""
+        """Call `act`. The sender to go on with: a new one if the broker refused a copy and closed the channel."""
         try:
             act()
         except MessageRefused as refusal:
@@ -105,7 +105,7 @@ class Shelf:
 
 
 def letter_id(properties: BasicProperties, body: bytes) -> str:
-    """What a message is called: its id, or its event's, or a digest where a stranger gave it none."""
+    """The id of a message: its own, or its event's, or a hash of its body."""
     message_id: Any = properties.message_id
     if isinstance(message_id, str) and message_id:
         return message_id

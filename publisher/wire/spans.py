@@ -1,4 +1,4 @@
-"""Spans of OpenTelemetry, in a process that has it: it is not imported to find out."""
+"""Gives access to OpenTelemetry spans if the process uses them. It does not import OpenTelemetry to find out."""
 
 import sys
 from functools import cache
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
 
 @cache
 def are_made() -> bool:
-    """Whether somebody has imported OpenTelemetry, as whoever sets it up does.
+    """Whether somebody has imported OpenTelemetry, which the project does to set it up.
 
-    It is decided when the first event is made, or the first handler made ready, and holds for the whole process.
+    This is decided once for the process: when the first event is made, or the first handler is set up.
     """
     return "opentelemetry.trace" in sys.modules
 
 
 def creating(exchange: str, type: str) -> "Creating":
-    """Makes events of a type."""
+    """Wraps making events of this type in spans."""
     made: Creating = _telemetry().Creating(exchange, type)
     return made
 
 
 def processing(queue: str) -> "Processing":
-    """What is around the handler of a queue."""
+    """Wraps the handler of this queue in spans."""
     made: Processing = _telemetry().Processing(queue)
     return made
 

@@ -1,4 +1,4 @@
-"""The end of a process that is told to end: in order, and at once where it is told again."""
+"""Ends a process on SIGTERM and SIGINT: in order, and at once on a second signal."""
 
 import atexit
 import os
@@ -12,17 +12,20 @@ from threading import Event as Flag
 from threading import Thread
 from types import FrameType
 
-# Who tells a process to end may tell it twice: GNU timeout itself and as one of its group, a supervisor after Ctrl-C.
+# A second signal this soon means the same as the first: GNU timeout signals a process and its whole group, and after
+# Ctrl-C a supervisor may signal too.
 SAME_WISH_SECONDS = 2.0
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
-# Signals that came before: no flag, whose lock a second one would find in the first one's hand.
+# The signals that came before `stopping_on_signals`. A list, since a threading.Event could deadlock: a second signal
+# would wait for the lock that the handler of the first one holds.
 _told_before: list[int] = []
 
 
 def end_before_it_begins(number: int, frame: FrameType | None) -> None:
-    """A signal's handler until `stopping_on_signals` has its own, which heeds it where the exit is lost: in a callback,
-    Python ignores what is raised.
+    """The signal handler until `stopping_on_signals` installs its own.
+
+    It remembers the signal, because the exit may be lost: Python ignores exceptions in some callbacks.
     """
     _told_before.append(number)
     sys.exit(0)
@@ -42,11 +45,11 @@ def _set_when_told(stop: Flag, told: SimpleQueue[bool]) -> None:
 def stopping_on_signals(
     stop: Flag, *, same_wish_seconds: float = SAME_WISH_SECONDS, at_once: Callable[[], None] = lambda: None
 ) -> Iterator[None]:
-    """SIGTERM and SIGINT set `stop`, for an orderly end; a second one ends the process at once, after `at_once`.
+    """SIGTERM and SIGINT set `stop`, for an orderly end. A second signal calls `at_once` and ends the process at once.
 
-    One within `same_wish_seconds` of the first says the same again, also where it comes after the `with`.
+    But a signal within `same_wish_seconds` of the first one is ignored, even after the `with` block.
 
-    A thread sets it: the main one may be in the middle of `stop.wait()`, with the lock in hand that `set()` takes.
+    A thread sets `stop`, because the main thread may be in `stop.wait()` and hold the lock that `set()` needs.
     """
     patient_until: float | None = None
     told: SimpleQueue[bool] = SimpleQueue()
@@ -55,7 +58,7 @@ def stopping_on_signals(
     def on_signal(number: int, frame: FrameType | None) -> None:
         nonlocal patient_until
         if patient_until is None and not stop.is_set():
-            # Before `stop` is set: the next signal may come while it is.
+            # First, since the next signal may come at any time.
             patient_until = time.monotonic() + same_wish_seconds
             told.put(True)
         elif patient_until is None or time.monotonic() >= patient_until:
@@ -68,11 +71,11 @@ def stopping_on_signals(
     try:
         yield
     finally:
-        # A process that was told is at its end, and may be told the same again until then.
+        # After a signal, the handler stays until the process has ended, which may get further signals until then.
         if patient_until is None:
             for number, handler in before.items():
                 signal.signal(number, handler)
         else:
-            # In the last moments Python has given them their default action back, unless they are ignored.
+            # At the very end, Python restores the default action of signals, unless they are ignored.
             atexit.register(_ignore_signals)
         told.put(False)

@@ -1,17 +1,17 @@
-"""Copies of what passes an exchange, in a temporary queue that takes nothing from anybody."""
+"""Reads copies of the messages that pass an exchange, from a temporary queue of its own."""
 
 from collections.abc import Callable, Iterable
 
 from publisher.wire.connection import Connection
 from publisher.wire.reading import RoutingKey, is_read_elsewhere
 
-# Classic, whatever the vhost's default is: it is gone with its connection. A reader that cannot keep up misses the
-# oldest, instead of filling the broker.
+# A classic queue, whatever the vhost's default type is, since it is deleted with its connection. If it is read too
+# slowly, the oldest messages are dropped, so that it does not fill the broker.
 ARGUMENTS = {"x-queue-type": "classic", "x-max-length": 10_000}
 
 
 class Tap:
-    """`on_message` is called with routing key and body, in the connection's thread, while it is polled."""
+    """Calls `on_message` with routing key and body, in the connection's thread, while that polls the connection."""
 
     def __init__(
         self,

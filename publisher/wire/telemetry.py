@@ -1,4 +1,4 @@
-"""Spans of OpenTelemetry: one where an event is made, one around each handler of it, and the way between them.
+"""OpenTelemetry spans: one where an event is made, and one around each handler, linked by the event's traceparent.
 
 https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
 https://opentelemetry.io/docs/specs/semconv/cloudevents/cloudevents-spans/
@@ -17,7 +17,7 @@ from publisher.wire.event import Event
 from publisher.wire.origin import current_origin, furthest, origin_in, originating
 from publisher.wire.routing import QUEUE_MARK
 
-# What the event has is W3C's, whatever the process propagates by otherwise.
+# Events have W3C trace contexts, whatever propagator the project uses.
 _propagator = TraceContextTextMapPropagator()
 _tracer = trace.get_tracer("signal_bridge")
 
@@ -37,9 +37,9 @@ Made = TypeVar("Made", bound=HasEvent)
 
 
 class Creating:
-    """Makes events, each within a span of its own, whose context they carry.
+    """Makes events, each in a span of its own, whose context the event gets.
 
-    The span belongs to the one that is current, else to what the request, or the event that is handled, came with.
+    Its parent is the current span, else the context of the request or of the event that is being handled.
     """
 
     def __init__(self, exchange: str, type: str) -> None:
@@ -60,30 +60,30 @@ class Creating:
 
 
 class Processing:
-    """What is around the handler of one queue: a span, linked to those that its events were made in."""
+    """Wraps the handler of one queue in spans, which are linked to the spans in which the events were made."""
 
     def __init__(self, queue: str) -> None:
         self._name = f"process {queue}"
         self._attributes = _attributes("process", queue)
 
     def one(self, event: Event) -> AbstractContextManager[None]:
-        """A child of the span that the event was made in."""
+        """The span around the handling of one event: a child of the span in which the event was made."""
         within = _context(event.traceparent)
         return self._around(event, [event], within, _of(event, event.routing_key))
 
     def together(self, events: Sequence[Event]) -> AbstractContextManager[None]:
-        """A trace of its own: the events of a batch may be of as many."""
+        """The span around the handling of a batch: a new trace, since each event may belong to another one."""
         return self._around(furthest(events), events, Context(), {"messaging.batch.message_count": len(events)})
 
     def partly_failed(self, exc: BaseException) -> None:
-        """Some of a batch did, and the handler said which: nothing is raised through the span."""
+        """Mark the current span as failed, when a handler reports that it failed for a part of its batch."""
         span = trace.get_current_span()
         span.record_exception(exc)
         span.set_status(Status(StatusCode.ERROR, type(exc).__name__))
 
     @contextmanager
     def _around(self, cause: Event, events: Sequence[Event], within: Context, more: Attributes) -> Iterator[None]:
-        # Of an event without a trace it is one that says nothing, which the SDK leaves out.
+        # The link of an event without a trace is invalid, and the SDK leaves it out.
         links = [Link(trace.get_current_span(_context(event.traceparent)).get_span_context()) for event in events]
         attributes = {**self._attributes, **more}
         with (
@@ -103,7 +103,7 @@ def _attributes(operation: str, destination: str) -> Attributes:
 
 
 def _of(event: Event, routing_key: str) -> Attributes:
-    """Ids alone: a trace is no place for payloads."""
+    """The attributes of an event: ids and names only, never payloads."""
     told = {
         "messaging.message.id": event.id,
         "messaging.message.conversation_id": event.correlationid,
@@ -118,12 +118,12 @@ def _of(event: Event, routing_key: str) -> Attributes:
 
 
 def _context(traceparent: str | None) -> Context:
-    """What a traceparent says; empty, so that a trace begins, where that is nothing."""
+    """The context of a traceparent; without one an empty context, with which a new trace begins."""
     return _propagator.extract({"traceparent": traceparent or ""}, Context())
 
 
 def _traceparent() -> str | None:
-    """Of the span that is current; None where there is none, as with an API of old that has no SDK."""
+    """The traceparent of the current span; None where there is none, as with an API without SDK."""
     carrier: dict[str, str] = {}
     _propagator.inject(carrier)
     return carrier.get("traceparent")

@@ -7,11 +7,11 @@ from typing import Literal, TypeVar
 from publisher.wire.routing import QUEUE_MARK
 
 Item = TypeVar("Item")
-# A net under the count of starts that consumers keep. Up to RabbitMQ 4.2 every return counts, however innocent: at a
-# deploy, when a connection is lost, when a neighbour crashes.
+# A last resort, since consumers count the attempts themselves. It is high, because up to RabbitMQ 4.2 every return to
+# the queue counts: at a deploy, when a connection is lost, or when another handler crashes the process.
 DELIVERY_LIMIT = 100
 NO_LIMIT = 2**31 - 1
-# No question is asked for longer: what is older than that is taken out of its queue, whoever reads it.
+# The longest `timeout` of a question. Older questions expire in their queue.
 LONGEST_ASK_SECONDS = 60
 NAME_BYTES = 255
 
@@ -54,37 +54,37 @@ def _union(mine: tuple[Item, ...], theirs: tuple[Item, ...]) -> tuple[Item, ...]
 
 
 def events_exchange(exchange: str) -> Topology:
-    """The topic exchange that every event is published to, unless it is for an offloaded receiver alone."""
+    """The topic exchange that events are published to, except those for a single queue."""
     return Topology(exchanges=(Exchange(name=exchange, kind="topic"),))
 
 
 def offloading(exchange: str) -> Topology:
-    """What offloaded receivers need beside their queues."""
+    """The exchange for the events of offloaded receivers."""
     return Topology(exchanges=(Exchange(name=offload_exchange(exchange), kind="direct"),))
 
 
 def dead_exchange(exchange: str) -> str:
-    """The direct exchange that dead letters go through, by their queue's name."""
+    """The name of the direct exchange that routes dead letters by the name of their queue."""
     return f"{exchange}.dead"
 
 
 def return_exchange(exchange: str) -> str:
-    """The direct exchange to one subscription's queue, by its name: after a wait, from dead letters, or backfilled."""
+    """The name of the direct exchange that routes to one queue by its name: retried, replayed and backfilled events."""
     return f"{exchange}.return"
 
 
 def offload_exchange(exchange: str) -> str:
-    """The direct exchange to the queue of an offloaded receiver, by its name: what is sent to it is for nobody else."""
+    """The name of the direct exchange that routes to an offloaded receiver's queue by its name."""
     return f"{exchange}.offload"
 
 
 def ask_exchange(exchange: str) -> str:
-    """The topic exchange of questions, which are no events: a handler of all events is not asked."""
+    """The name of the topic exchange for questions. It is another one, so that a handler of `#` does not get them."""
     return f"{exchange}.ask"
 
 
 def addressed(exchange: str, key: str) -> tuple[str, str]:
-    """The exchange and the routing key that an event's key means: one that begins with @ is a queue's name.
+    """The exchange and the AMQP routing key for an event's key: one that begins with @ is the name of a queue.
 
     >>> addressed("signals", "db.post_save.blog.comment"), addressed("signals", "@blog.index")
     (('signals', 'db.post_save.blog.comment'), ('signals.offload', 'blog.index'))
@@ -93,7 +93,7 @@ def addressed(exchange: str, key: str) -> tuple[str, str]:
 
 
 def retry_exchange(exchange: str, tier_seconds: int) -> str:
-    """The exchange, and the queue of the same name, where events wait so long."""
+    """The name of the exchange, and of its queue, in which events wait this long."""
     return f"{exchange}.retry.{tier_seconds}s"
 
 
@@ -102,22 +102,22 @@ def dead_queue(queue: str) -> str:
 
 
 def asking(exchange: str) -> Topology:
-    """What questions are published to."""
+    """The exchange for questions."""
     return Topology(exchanges=(Exchange(name=ask_exchange(exchange), kind="topic"),))
 
 
 def published_to(exchange: str) -> Topology:
-    """What a relay needs, whatever its settings: the rows in its outbox may be of a process with others."""
+    """All exchanges that a relay may publish to. Other processes, with other settings, write to its outbox too."""
     return events_exchange(exchange) + offloading(exchange) + returning(exchange)
 
 
 def returning(exchange: str) -> Topology:
-    """What brings a message to one queue, by its name."""
+    """The exchange that routes a message to one queue by its name."""
     return Topology(exchanges=(Exchange(name=return_exchange(exchange), kind="direct"),))
 
 
 def waiting(exchange: str, tiers_seconds: Iterable[int]) -> Topology:
-    """The queues that events wait in between attempts, shared by all: a message's routing key is its way back."""
+    """The queues in which events wait between attempts, shared by all handlers. The routing key leads each one back."""
     back, whole = return_exchange(exchange), returning(exchange)
     for tier in tiers_seconds:
         name = retry_exchange(exchange, tier)
@@ -137,9 +137,9 @@ def waiting(exchange: str, tiers_seconds: Iterable[int]) -> Topology:
 
 
 def subscription(exchange: str, queue: str, keys: Iterable[str], *, ordered: bool = False) -> Topology:
-    """One handler's queue with its bindings, and where its dead letters go.
+    """One handler's queue with its bindings, and its queue of dead letters.
 
-    Dead-lettering is at-least-once, which quorum queues only do when a full queue rejects publishes.
+    Dead-lettering is at-least-once, which quorum queues require `x-overflow: reject-publish` for.
     https://www.rabbitmq.com/docs/quorum-queues#activating-at-least-once-dead-lettering
     """
     dead, graves, back = dead_queue(queue), dead_exchange(exchange), return_exchange(exchange)
@@ -153,7 +153,7 @@ def subscription(exchange: str, queue: str, keys: Iterable[str], *, ordered: boo
     }
     if ordered:
         arguments["x-single-active-consumer"] = True
-    # A look at a dead letter is a delivery too: RabbitMQ 4's default limit would drop it after twenty of them.
+    # Without a limit, since looking at a dead letter is a delivery: RabbitMQ 4's default would drop it after 20.
     kept: dict[str, str | int | bool] = {"x-queue-type": "quorum", "x-delivery-limit": NO_LIMIT}
     addresses = [addressed(exchange, key) for key in keys]
     straight = offloading(exchange) if any(name != exchange for name, _ in addresses) else Topology()
@@ -173,7 +173,7 @@ def subscription(exchange: str, queue: str, keys: Iterable[str], *, ordered: boo
 
 
 def answering(exchange: str, queue: str, keys: Iterable[str]) -> Topology:
-    """The queue of a handler that is asked: classic and without dead letters, since no question is worth keeping."""
+    """The queue of a handler that answers questions: classic and without dead letters, since they need not be kept."""
     arguments: dict[str, str | int | bool] = {
         "x-queue-type": "classic",
         "x-message-ttl": LONGEST_ASK_SECONDS * 1000,

@@ -1,4 +1,4 @@
-"""pika's errors as the bridge's: what is worth waiting for, and what a person must mend."""
+"""Translates pika's errors: BrokerUnavailable where waiting may help, BrokerRefused where a person must act."""
 
 import re
 import ssl
@@ -17,37 +17,37 @@ from pika.exceptions import (
 
 from publisher.wire.errors import AcknowledgementOverdue, BrokerRefused, BrokerUnavailable
 
-# What pika makes of any end of a connection that is being opened, with what ended it in its text alone.
+# What pika raises whenever a connection ends while it is being opened. Only the text says why.
 SUPPOSED_REFUSALS = (ProbableAccessDeniedError, ProbableAuthenticationError)
 CLOSED_BY_BROKER = re.compile(rf"{ConnectionClosedByBroker.__name__}: \((\d+)\)")
-# Reply codes that a person must mend: access refused, locked, precondition failed, not allowed.
+# Reply codes after which a person must act: access refused, locked, precondition failed, not allowed.
 REFUSAL_CODES = frozenset((403, 405, 406, 530))
 PERMISSIONS_HINT = "`rabbitmqctl set_permissions` grants it: docs/operations.md has what each process needs"
-# By what RabbitMQ says: of what is there with other arguments, and of a permission that is not.
+# Hints by RabbitMQ's text: something exists with other arguments, or a permission is missing.
 HINTS = {
-    "inequivalent arg": "; it was declared otherwise, under another EXCHANGE, with or without `ordered` or `ask`, or "
-    "by another version: go back to that, or let that empty it, and delete it",
+    "inequivalent arg": "; it was declared with other options (`ordered`, `ask`), under another EXCHANGE or by another "
+    "version: use those again, or have them empty it and then delete it",
     "refused for user": f"; {PERMISSIONS_HINT}",
 }
-ENDED = "it ended the connection: it starts or ends, or that is no port of AMQP, usually 5672"
-# What is at the port, if it is no broker that speaks AMQP as it is spoken to.
+ENDED = "the other side closed the connection: a broker starts or stops, or that is no port of AMQP, usually 5672"
+# Hints for what may be at the port, if it is no broker that speaks AMQP.
 STRANGERS = {
     "WRONG_VERSION_NUMBER": "it speaks no TLS: write amqp://, or the port of TLS, usually 5671",
     "Transport indicated EOF": ENDED,
-    # What a broker that ends leaves in the socket's buffer unread.
+    # The peer closed the socket without reading everything, as a broker does that shuts down.
     "Connection reset by peer": ENDED,
     "Broken pipe": ENDED,
 }
-# Of a user or a vhost that has as many connections as it may have: one of them will end.
+# A user or a vhost has too many connections. Waiting may help, since one of them may end.
 LIMITED = "connection limit"
-# Precondition failed, too, but nothing that a person must mend: a handler ran longer than `consumer_timeout`.
+# Precondition failed as well, but not for a person: a handler took longer than the broker's `consumer_timeout`.
 LATE = "delivery acknowledgement on channel"
-# All that is used was declared before: whoever deleted it since, the next connection declares it again.
+# Something was deleted after it had been declared. The next connection will declare it again.
 NOT_FOUND = 404
 
 
 def translated(exc: BaseException, address: str) -> BrokerUnavailable | BrokerRefused:
-    """pika's error as ours: whether waiting may help, or only a person."""
+    """The error for pika's: whether waiting may help, or a person must act."""
     cause = _last_cause(exc)
     if isinstance(cause, SUPPOSED_REFUSALS) and LIMITED in str(cause):
         return BrokerUnavailable(f"{address} takes no more connections now: {cause.args[0]}")
@@ -75,11 +75,11 @@ def _refusal(supposed: BaseException) -> str:
         )
     if "not found" in str(supposed):
         return "has no such vhost: look at BROKER_URL; `rabbitmqctl add_vhost` makes it, `set_permissions -p` lets in"
-    return "refused the user this vhost: look at BROKER_URL; `rabbitmqctl set_permissions -p` lets it in"
+    return "refused the user this vhost: look at BROKER_URL; `rabbitmqctl set_permissions -p` lets the user in"
 
 
 def _closing_code(supposed: BaseException) -> int | None:
-    """What the broker said when it closed the connection; None when it did not, as one that is killed just then."""
+    """The broker's reply code when it closed the connection; None when it did not, as when it is killed."""
     said = CLOSED_BY_BROKER.search(str(supposed.args[0]) if supposed.args else "")
     return int(said[1]) if said else None
 

@@ -1,4 +1,4 @@
-"""BROKER_URL, as pika's parameters and as words."""
+"""BROKER_URL as pika's parameters, and as an address for messages."""
 
 import os
 import socket
@@ -15,11 +15,9 @@ TCP_OPTIONS = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_US
 
 
 def parameters_of(url: str, name: str) -> pika.connection.Parameters:
-    """pika's parameters, with the limits that pika leaves off.
+    """pika's parameters, with timeouts. Raises BrokerRefused, without pika's text, which may have the password.
 
-    pika leaves off what the URL's query does not name. A heartbeat or TLS options given there hold; the timeouts are
-    ours whatever it says. pika's errors quote parts of the URL, which may be the password's: they end here. Raises
-    BrokerRefused.
+    The URL may set a heartbeat and TLS options. The timeouts are set here, whatever the URL says.
     """
     if flaw := flaw_of(url):
         raise BrokerRefused(f"BROKER_URL {flaw}: {URL_HINT}" if flaw == NO_URL else f"BROKER_URL {flaw}")
@@ -39,7 +37,7 @@ def parameters_of(url: str, name: str) -> pika.connection.Parameters:
         parameters.heartbeat = HEARTBEAT_SECONDS
     parameters.connection_attempts = 1
     parameters.socket_timeout = 10
-    # The connection's owner looks at the time; pika's own clock would race with it.
+    # Without pika's timeouts, since the owner of the connection measures the time itself.
     parameters.stack_timeout = None
     parameters.blocked_connection_timeout = None
     parameters.tcp_options = {key: value for key, value in TCP_OPTIONS.items() if hasattr(socket, key)}
@@ -48,7 +46,7 @@ def parameters_of(url: str, name: str) -> pika.connection.Parameters:
 
 
 def address_of(url: str) -> str:
-    """Host, port and vhost, for messages: never the password."""
+    """Host, port and vhost, without user and password."""
     parts = urlsplit(url)
     vhost = unquote(parts.path.strip("/")) or "/"
     port = parts.port or (5671 if parts.scheme == "amqps" else 5672)

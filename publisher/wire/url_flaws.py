@@ -1,4 +1,4 @@
-"""What is wrong with BROKER_URL, as far as the text tells: without pika, which a site never imports."""
+"""Finds what is wrong with BROKER_URL. Without pika, since a site must not import it."""
 
 import ast
 from collections.abc import Callable, Mapping
@@ -15,14 +15,13 @@ URL_HINT = (
 NO_URL = "is not an AMQP URL"
 AUTHORITIES = frozenset(("ca_certs", "cafile", "ca_path", "capath", "ca_data", "cadata"))
 
-
 BREAKS = frozenset("\r\n\t")
-# So many a connection has at most: one for its work, and others for a moment, to declare, to ask and to prove alive.
+# The most channels of a connection: one for its work, and others for a moment, as to declare something.
 CHANNELS = 8
 
 
 class Kind(NamedTuple):
-    """What an option's text has to be, in words, and what tells: it answers False, or raises, for any other."""
+    """What an option must be, in words, and a function that returns False or raises for anything else."""
 
     words: str
     fits: Callable[[str], object]
@@ -33,7 +32,7 @@ def _is_dict(text: str) -> bool:
 
 
 def _names_authority(text: str) -> bool:
-    """pika trusts nobody else then, and so cannot do without."""
+    """Whether the TLS options name an authority: with options, pika does not trust the system's authorities."""
     return _is_dict(text) and not AUTHORITIES.isdisjoint(ast.literal_eval(text) or AUTHORITIES)
 
 
@@ -45,7 +44,7 @@ def _whole(low: int, high: int | None = None) -> Kind:
 SECONDS = Kind("a number of seconds above 0", lambda text: float(text) > 0)
 A_DICT = Kind("a dict", _is_dict)
 
-# What may follow a `?`, as pika takes it. Timeouts are read, and ours hold all the same.
+# The options after `?` that pika has. Timeouts are checked, but have no effect (see `url.py`).
 # https://github.com/pika/pika/blob/1.4.4/pika/connection.py `Parameters`
 OPTIONS: Mapping[str, Kind] = {
     "heartbeat": _whole(0, 65_535),
@@ -64,12 +63,12 @@ OPTIONS: Mapping[str, Kind] = {
 
 
 def flaw_of(url: str) -> str | None:
-    """In words that repeat nothing of it but an option's name: the rest may hold a password. None where there is none.
+    """What is wrong with the URL; None if nothing is. Of the URL, only an option's name is quoted, never a password.
 
     >>> flaw_of("amqp://localhost/?hartbeat=5")[:30]
     "has an unknown option 'hartbea"
     """
-    # What reads URLs strips it, or not.
+    # Some parsers of URLs strip these, others do not.
     if url != url.strip() or not BREAKS.isdisjoint(url):
         return "begins or ends with a space, or has a line break or a tab in it"
     return next((flaw for host in each_host(url) if (flaw := _flaw_of_one(host))), None)
@@ -93,9 +92,9 @@ def _flaw_of_one(url: str) -> str | None:
 
 
 def _is_escaped(parts: SplitResult) -> bool:
-    """Whether user, password and vhost are. A / ends the host, and a # all of it.
+    """Whether user, password and vhost are escaped: an unescaped / ends the host, and a # the whole URL.
 
-    `//` at the end, as Celery has it, is the vhost `/`.
+    A path of `//`, as in Celery's URLs, is the vhost `/`.
     """
     return not parts.fragment and "@" not in parts.path + parts.query and "/" not in parts.path.strip("/")
 

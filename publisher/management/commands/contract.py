@@ -1,4 +1,4 @@
-"""Keep what this service's events look like in a file, and tell what a change would mean to their consumers."""
+"""Keep a description of this service's events in a file, and tell what a change would mean for consumers."""
 
 import json
 import re
@@ -20,16 +20,16 @@ VERSION = re.compile(r"[0-9]+\.[0-9]+")
 
 class Command(BridgeCommand):
     help = (
-        "What this project sends, as an AsyncAPI document with a JSON Schema for each routing key, made of the rules "
-        "and the models. Without options it is compared with the file, and what would break consumers is told: a "
-        "field that is gone or of another type, events that are not sent any more, or otherwise."
+        "Describes the events of this project, by its rules and models, as an AsyncAPI document with a JSON Schema for "
+        "each routing key. Without options, compares that with the file, and shows what would break consumers: fields "
+        "that are gone or have another type, events that are not sent any more, or are sent otherwise."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_format(parser)
-        parser.add_argument("--file", type=Path, default=FILE, help="where it is kept (default: %(default)s)")
-        parser.add_argument("--check", action="store_true", help="end with 1 where the file is not that of now")
-        parser.add_argument("--write", action="store_true", help="write it, with the next version where it changed")
+        parser.add_argument("--file", type=Path, default=FILE, help="the file with the document (default: %(default)s)")
+        parser.add_argument("--check", action="store_true", help="end with 1 if the file is out of date")
+        parser.add_argument("--write", action="store_true", help="write the file, with a new version if it changed")
 
     def handle(self, *args: Any, format: str, file: Path, check: bool, write: bool, **options: Any) -> None:
         if check and write:
@@ -48,7 +48,7 @@ class Command(BridgeCommand):
 
 
 def compared(before: Document | None) -> tuple[Document, list[Difference]]:
-    """The document of now, with its version, and what changed."""
+    """The current document, with its version, and the differences to the one before."""
     if before is None:
         return contract(), []
     version = before["info"]["version"]
@@ -58,7 +58,7 @@ def compared(before: Document | None) -> tuple[Document, list[Difference]]:
 
 
 def read(file: Path) -> Document | None:
-    """None where there is none yet. Raises CommandError for what is no such document."""
+    """The document in the file; None if there is no file. Raises CommandError if it is no such document."""
     try:
         document = json.loads(file.read_text())
         differences(document, document)

@@ -24,9 +24,9 @@ SHOWN_ROWS = 50
 
 class Command(BridgeCommand):
     help = (
-        "Shows what waits in the outbox, what the broker refused and why, what no queue is bound for, and who relays. "
-        "`retry` puts events back where they were in the line; `discard` deletes them for good; those that wait for "
-        "a queue, as events of offloaded receivers may, only by --kept or by their ids."
+        "Shows what waits in the outbox, which events the broker refused and why, which routing keys have no queue, "
+        "and which relay is at work. `retry` puts parked events back into the outbox, in their old order. `discard` "
+        "deletes them for good; events that are kept for a queue only with --kept or by their ids."
     )
 
     def create_parser(self, *args: Any, **kwargs: Any) -> CommandParser:
@@ -36,46 +36,48 @@ class Command(BridgeCommand):
         parser.add_argument(
             "action", nargs="?", choices=("show", "retry", "discard"), default="show", help="default: show"
         )
-        parser.add_argument("id", nargs="*", type=row_id, metavar="ID", help="parked events, as `show` numbers them")
         parser.add_argument(
-            "--all", action="store_true", help="`retry` all; `discard` all that are refused, and the unroutable counts"
+            "id", nargs="*", type=row_id, metavar="ID", help="ids of parked events, as `show` lists them"
         )
-        parser.add_argument("--kept", action="store_true", help="all that are kept until a queue is bound")
+        parser.add_argument(
+            "--all",
+            action="store_true",
+            help="`retry`: all; `discard`: all refused, and the counts of unroutable",
+        )
+        parser.add_argument("--kept", action="store_true", help="all that are kept until a queue is bound for them")
         parser.add_argument(
             "--max-age",
             type=positive,
             metavar="SECONDS",
-            help="end with 1 where an event has waited for longer, in whatever database, since its signal was sent",
+            help="end with 1 if an event in any database has waited for longer than this",
         )
         add_no_input(parser)
         add_database(parser)
         add_format(parser)
 
-    def handle(
-        self, *args: Any, action: str, id: list[int], all: bool, kept: bool, database: str, **options: Any
-    ) -> None:
+    def handle(self, *args: Any, database: str, **options: Any) -> None:
         try:
-            self._handle(action, id, all, kept, database, options)
+            self._handle(database=database, **options)
         except DatabaseTrouble as exc:
             text = " ".join(str(exc).split())
             raise CommandError(f"The outbox of {database!r}: {text}{migration_hint(OutboxEvent, database)}") from exc
 
     def _handle(
-        self, action: str, id: list[int], all: bool, kept: bool, database: str, options: dict[str, Any]
+        self, *, database: str, action: str, id: list[int], all: bool, kept: bool, max_age: int | None, **options: Any
     ) -> None:
-        if problem := contradiction(action, id, all, kept, options["max_age"]):
+        if problem := contradiction(action, id, all, kept, max_age):
             raise CommandError(problem, returncode=EXIT_USAGE)
         commit_each_statement(database)
         if action == "show":
             state = ledger(database)
             self._show(state, options["format"])
-            check_age(state, options["max_age"])
+            check_age(state, max_age)
             return
         rows = parked(database).filter(id__in=id) if id else chosen(parked(database), action, all=all, kept=kept)
         if missing := set(id) - set(rows.values_list("id", flat=True)):
             raise CommandError(f"Not parked: {', '.join(map(str, sorted(missing)))}.", returncode=1)
         if action == "retry":
-            self._retry(rows)
+            self.stdout.write(f"{rows.put_back()} put back into the outbox.")
         elif id or self._is_meant(rows, interactive=options["interactive"]):
             self._discard(rows, all, database)
         else:
@@ -84,10 +86,6 @@ class Command(BridgeCommand):
     def _is_meant(self, rows: ParkedQuerySet, *, interactive: bool) -> bool:
         count = rows.count() if asks(interactive=interactive) else 0
         return not count or is_agreed(count, "parked event", self.stderr)
-
-    def _retry(self, rows: ParkedQuerySet) -> None:
-        count = rows.put_back()
-        self.stdout.write(f"{count} put back into the outbox.")
 
     def _discard(self, rows: ParkedQuerySet, all: bool, database: str) -> None:
         count, _ = rows.delete()
@@ -121,7 +119,7 @@ class Command(BridgeCommand):
 
 
 def contradiction(action: str, id: list[int], all: bool, kept: bool, max_age: int | None) -> str | None:
-    """What on the command line does not belong together, and what does."""
+    """Why these arguments do not go together; None if they do."""
     if action == "show":
         return "`show` shows all: IDs, --all and --kept go with `retry` or `discard`." if id or all or kept else None
     if max_age is not None:
@@ -130,7 +128,7 @@ def contradiction(action: str, id: list[int], all: bool, kept: bool, max_age: in
 
 
 def check_age(state: Ledger, most: int | None) -> None:
-    """Raises CommandError where an event waits for longer than so many seconds, in whatever database."""
+    """Raises CommandError if an event in any database has waited for more than `most` seconds."""
     ages = {state.database: state.oldest_seconds, **{other.database: other.oldest_seconds for other in state.elsewhere}}
     for alias, age in ages.items():
         if most is not None and age is not None and age > most:
@@ -138,14 +136,14 @@ def check_age(state: Ledger, most: int | None) -> None:
 
 
 def row_id(text: str) -> int:
-    """As the database can hold it. Raises ArgumentTypeError, which argparse shows."""
+    """An id that the database can hold. Raises ArgumentTypeError, which argparse shows."""
     if not text.removeprefix("-").isdecimal() or not 0 < abs(int(text)) < 2**63:
         raise ArgumentTypeError(f"it is the number of a parked event, as `show` tells it, not {text!r}")
     return int(text)
 
 
 def chosen(rows: ParkedQuerySet, action: str, *, all: bool, kept: bool) -> ParkedQuerySet:
-    """What the flags mean: nobody loses what waits for its queue by clearing away what the broker refused."""
+    """The rows that --all and --kept mean. `discard --all` leaves kept events, which only wait for their queue."""
     if not all:
         return rows.kept()
     return rows if kept or action == "retry" else rows.refused()

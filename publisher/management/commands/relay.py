@@ -1,4 +1,4 @@
-"""Run the relay: the outbox of one database to the exchange."""
+"""Run the relay: it publishes the outbox of one database to the exchange."""
 
 from pathlib import Path
 from threading import Event as Flag
@@ -23,16 +23,23 @@ from publisher.wire.stopping import stopping_on_signals
 
 class Command(LongCommand):
     help = (
-        "Moves events from the outbox of one database to the exchange, and deletes each once the broker confirmed it. "
-        "Another relay of the same database stands by. SIGTERM or Ctrl-C ends it once what is on its way is "
-        "confirmed, or after a few seconds; the same again, two seconds later, ends it at once."
+        "Publishes events from the outbox of one database to the exchange, and deletes each once the broker has "
+        "confirmed it. A second relay of the same database stands by. SIGTERM or Ctrl-C ends the relay once all events "
+        "in flight are confirmed, or after a few seconds; a second signal, at least two seconds later, at once."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--once", action="store_true", help="empty the outbox and end")
-        parser.add_argument("--alive-file", type=Path, metavar="PATH", help="touched every second: old means stuck")
+        parser.add_argument("--once", action="store_true", help="end when the outbox is empty")
         parser.add_argument(
-            "--check", action="store_true", help="end with 0 if the relay that touches --alive-file still turns, else 1"
+            "--alive-file",
+            type=Path,
+            metavar="PATH",
+            help="touched every second: if old, it is stuck",
+        )
+        parser.add_argument(
+            "--check",
+            action="store_true",
+            help="end with 0 if the relay with this --alive-file is alive, else with 1",
         )
         add_database(parser)
 
@@ -69,7 +76,7 @@ class Command(LongCommand):
 
 
 def why_never_empty(using: str) -> str | None:
-    """Why an outbox would be waited for that is not there. A database that is away is waited for."""
+    """Why the outbox would never be empty: it does not exist. (The relay waits for a database that is away.)"""
     try:
         problem = not_migrated(OUTBOX, using)
     except DatabaseTrouble:

@@ -1,4 +1,4 @@
-"""List the catalogue: every signal, who receives it and where, and as what it is forwarded; or time the receivers."""
+"""List every signal with its receivers and its routing keys; or time receivers; or list writes without a signal."""
 
 import json
 from argparse import ArgumentTypeError
@@ -38,24 +38,28 @@ def pair(text: str) -> tuple[str, str]:
 
 class Command(BridgeCommand):
     help = (
-        "Every signal there is: its receivers in this process, those that are offloaded, and as what it is forwarded. "
-        "With --profile, requests are made to this project, for real, and every receiver that they reach is timed; "
-        "the plain listing shows those times from then on."
+        "Lists every signal: its receivers in this process, its offloaded receivers, and the routing keys that it is "
+        "forwarded under. With --profile, makes real requests to this project and times every receiver that they "
+        "reach; the listing shows these times from then on."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_format(parser)
-        parser.add_argument("--forwarded", action="store_true", help="only those that a rule forwards")
-        parser.add_argument("--offloaded", action="store_true", help="only those with receivers that are offloaded")
-        parser.add_argument("--missed", action="store_true", help="writes of forwarded models that sent nothing")
-        parser.add_argument("command", nargs="*", help="with --missed: run this, and record; `-- test orders`")
-        parser.add_argument("--profile", nargs="+", type=url, metavar="URL", help="request these, time the receivers")
-        parser.add_argument("--repeat", type=positive, default=1, metavar="N", help="request each so often")
-        parser.add_argument("--data", nargs="+", type=pair, metavar="NAME=VALUE", help="POST this, rather than GET")
-        parser.add_argument("--user", metavar="NAME", help="request as this user, logged in")
+        parser.add_argument("--forwarded", action="store_true", help="only signals that a rule forwards")
+        parser.add_argument("--offloaded", action="store_true", help="only signals with offloaded receivers")
+        parser.add_argument("--missed", action="store_true", help="list writes of forwarded models that sent no signal")
+        parser.add_argument(
+            "command", nargs="*", help="with --missed: record what this command writes, `-- test orders`"
+        )
+        parser.add_argument(
+            "--profile", nargs="+", type=url, metavar="URL", help="request these, and time the receivers"
+        )
+        parser.add_argument("--repeat", type=positive, default=1, metavar="N", help="how often to request each")
+        parser.add_argument("--data", nargs="+", type=pair, metavar="NAME=VALUE", help="POST this data, instead of GET")
+        parser.add_argument("--user", metavar="NAME", help="log in as this user first")
 
     def get_check_kwargs(self, options: dict[str, Any]) -> Any:
-        """What the checks find keeps nobody from the listing, which shows what there is to write instead."""
+        """Errors of the checks do not prevent the listing, which shows what to write instead."""
         kwargs = super().get_check_kwargs(options)
         return kwargs if options["profile"] or options["command"] else {**kwargs, "fail_level": CRITICAL}
 
@@ -67,7 +71,7 @@ class Command(BridgeCommand):
             self._missed(options["command"], format)
             return
         if options["data"] or options["user"]:
-            raise CommandError("--data and --user are of requests: name them with --profile.", returncode=EXIT_USAGE)
+            raise CommandError("--data and --user are for requests: name URLs with --profile.", returncode=EXIT_USAGE)
         if options["command"]:
             raise CommandError(f"Write --missed -- {' '.join(options['command'])} to record it.", returncode=EXIT_USAGE)
         signals = [
@@ -87,7 +91,7 @@ class Command(BridgeCommand):
             self._tell_missed(format, was_recorded=bool(command) or missed.RECORD.exists())
 
     def _tell_missed(self, format: str, *, was_recorded: bool) -> None:
-        """Where nothing was recorded it is not known that there are none; that is no JSON."""
+        """Where nothing was recorded, say so: an empty list would mean that there are none. JSON stays JSON."""
         if was_recorded or format == "json":
             show(missed.missed(), format, title="Writes that sent no signal", stdout=self.stdout)
         if not was_recorded:
