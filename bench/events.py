@@ -8,7 +8,8 @@ from django.db import connections
 from bench.models import ForwardedOrder, values
 from publisher import conf
 from publisher.catalogue.signals import matching
-from publisher.events.dispatch import Encoded, encoded_event
+from publisher.events.body import Encoded
+from publisher.events.dispatch import encoded_event
 from publisher.events.rows import COLUMNS, row_of
 from publisher.models import OutboxEvent
 

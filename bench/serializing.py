@@ -9,8 +9,10 @@ from bench.events import POST_SAVE, kwargs_of
 from bench.models import ForwardedOrder, values
 from publisher import conf
 from publisher.catalogue.signals import matching
-from publisher.events.dispatch import Encoded, Source, encoded_from
+from publisher.events.body import Encoded
+from publisher.events.dispatch import encoded_from
 from publisher.events.snapshots import template_of
+from publisher.events.source import Source
 
 
 def measure(rounds: int, times: int) -> dict[str, list[float]]:

@@ -16,7 +16,8 @@ from django.db.models.signals import post_save
 from consumers.bindings import is_bound, known_signal, rules_about
 from consumers.dead_letters.letters import Owner
 from publisher import conf
-from publisher.events.dispatch import Encoded, encoded_event
+from publisher.events.body import Encoded
+from publisher.events.dispatch import encoded_event
 from publisher.events.rows import row_of
 from publisher.forwarding import is_wanted
 from publisher.outbox.waiting import outbox

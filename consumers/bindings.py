@@ -12,7 +12,7 @@ from consumers.exceptions import NamelessSignal, NotBound
 from consumers.handler import Handler, Sender, Trigger
 from publisher import conf
 from publisher.catalogue.signals import KnownSignal, known_as, named
-from publisher.events.dispatch import sender_label
+from publisher.events.source import sender_label
 from publisher.rules import Rule, first_match, is_glob
 from publisher.wire.printable import printable
 from publisher.wire.routing import QUEUE_MARK, matches, routing_key

@@ -13,9 +13,11 @@ from publisher import ask, conf, counters, direct
 from publisher.atomicity import is_loading
 from publisher.catalogue.signals import KnownSignal
 from publisher.changes.tracking import changes_of
-from publisher.events.dispatch import Encoded, Source, encoded_from, sender_label
+from publisher.events.body import Encoded
+from publisher.events.dispatch import encoded_from
 from publisher.events.rows import Row, row_of
 from publisher.events.snapshots import Template, template_of
+from publisher.events.source import Source, sender_label
 from publisher.incidental import harmless, is_incidental, not_written
 from publisher.outbox.writing import forbid_commit, record
 from publisher.rules import Rule

@@ -12,7 +12,7 @@ from publisher.catalogue.entries import entries, path_of
 from publisher.catalogue.sending import sent_kwargs
 from publisher.catalogue.signals import KnownSignal, catalogue
 from publisher.checks.bulk import tells
-from publisher.events.dispatch import sender_label
+from publisher.events.source import sender_label
 from publisher.offload.stand_in import stand_in_of
 from publisher.profile import last_times
 from publisher.receivers import rules_by_signal, senders_of

@@ -8,7 +8,7 @@ from faststream.rabbit import ExchangeType, RabbitBroker, RabbitExchange
 
 from bench.events import events
 from publisher import conf
-from publisher.events.dispatch import Encoded
+from publisher.events.body import Encoded
 from publisher.wire.event import CONTENT_TYPE
 
 TOGETHER = 500

@@ -10,7 +10,7 @@ from kombu import Connection, Exchange
 from bench.broker import SETTLED_SECONDS
 from bench.events import events
 from publisher import conf
-from publisher.events.dispatch import Encoded
+from publisher.events.body import Encoded
 from publisher.wire.event import CONTENT_TYPE
 
 

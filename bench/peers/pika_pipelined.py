@@ -14,7 +14,7 @@ from bench.events import events
 from bench.peers.acks import Acks
 from bench.peers.properties import properties
 from publisher import conf
-from publisher.events.dispatch import Encoded
+from publisher.events.body import Encoded
 from publisher.wire.sender import WINDOW
 
 BURST = 500

@@ -3,7 +3,7 @@
 import pika
 
 from publisher import conf
-from publisher.events.dispatch import Encoded
+from publisher.events.body import Encoded
 from publisher.wire.event import CONTENT_TYPE, seconds_of
 
 

@@ -14,7 +14,7 @@ from bench.events import events
 from bench.peers.acks import Acks
 from bench.peers.properties import properties
 from publisher import conf
-from publisher.events.dispatch import Encoded
+from publisher.events.body import Encoded
 
 # As much as the broker may have unconfirmed; the fastest of those tried.
 WINDOW = 2000

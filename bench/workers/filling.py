@@ -6,7 +6,7 @@ from bench.events import events
 from consumers.bindings import topology_of
 from consumers.discovery import chosen, discover
 from publisher import conf
-from publisher.events.dispatch import Encoded
+from publisher.events.body import Encoded
 from publisher.wire.connection import Connection
 from publisher.wire.event import CONTENT_TYPE, seconds_of
 from publisher.wire.frames import Message

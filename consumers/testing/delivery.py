@@ -20,7 +20,8 @@ from consumers.retry import said_by
 from consumers.worker.asked import Asked
 from publisher import conf
 from publisher.ask import reply_in
-from publisher.events.dispatch import encoded_event, sender_label
+from publisher.events.dispatch import encoded_event
+from publisher.events.source import sender_label
 from publisher.rules import Rule, first_match
 from publisher.wire.event import Event, decode_event, encode_event
 from publisher.wire.routing import QUEUE_MARK

@@ -9,7 +9,7 @@ from django.db.models import Model
 from publisher import conf
 from publisher.catalogue.signals import KnownSignal
 from publisher.contract.addresses import Address, address_of
-from publisher.events.dispatch import sender_label
+from publisher.events.source import sender_label
 from publisher.listing import is_sent_by
 from publisher.receivers import rules_by_signal, senders_of
 from publisher.rules import Rule, may_decide

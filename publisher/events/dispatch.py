@@ -1,89 +1,30 @@
 """Makes the event of one dispatch of a signal."""
 
-import logging
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.db.models import Model
-from django.db.models.signals import m2m_changed, post_save
+from django.db.models.signals import m2m_changed
 from msgspec import to_builtins
-from msgspec.structs import replace
 
-from publisher import conf, counters
 from publisher.catalogue.signals import KnownSignal
 from publisher.encoders.models import related_keys
 from publisher.encoders.objects import encode_redacted, forget, hide_named
-from publisher.encoders.values import dotted
 from publisher.events.about import about_of
+from publisher.events.body import Encoded, with_body
 from publisher.events.serializers import CyclicEncoding, SignalEncoding
-from publisher.generated import outdated_by_updates
+from publisher.events.source import Source
 from publisher.redaction import action_of
 from publisher.rules import Redact, Rule
 from publisher.scrubbing import scrubbed_all
 from publisher.secret_names import named_values
-from publisher.wire import spans
 from publisher.wire.errors import EncoderFailed, NotEncodable
-from publisher.wire.event import Event, encode_event, new_event
+from publisher.wire.event import new_event
 from publisher.wire.registry import UNKNOWN
-from publisher.wire.routing import class_label, formatted_key, routing_key, text_label
-from publisher.wire.topology import addressed, ask_exchange
-
-logger = logging.getLogger(__name__)
 
 # Types whose values are the same in JSON, whatever they are.
 PLAIN = frozenset((str, bool, type(None)))
-
-
-class Encoded(NamedTuple):
-    """An event, its routing key and its bytes."""
-
-    event: Event
-    routing_key: str
-    body: bytes
-
-
-def sender_label(sender: object) -> str | None:
-    """The last words of a routing key: `app_label.model_name`, `package.classname`, a text itself, or None."""
-    if sender is None:
-        return None
-    if isinstance(sender, str):
-        return text_label(str.__str__(sender))
-    # Not type(), which does not see through lazy objects.
-    return _label(sender if isinstance(sender, type) else sender.__class__)
-
-
-@lru_cache(maxsize=4096)
-def _label(kind: type) -> str:
-    if issubclass(kind, Model) and hasattr(kind, "_meta"):
-        return kind._meta.label_lower
-    return class_label(kind)
-
-
-class Source:
-    """What all events of one signal have in common that come from one sender, or one class of senders, under one rule.
-
-    `outdated` are the fields whose values on the instance are no longer true after an update.
-    """
-
-    __slots__ = ("creating", "known", "label", "name", "outdated", "routing_key", "rule", "source")
-
-    def __init__(self, known: KnownSignal, sender: object, rule: Rule, service: str, key: str | None = None) -> None:
-        self.known = known
-        self.rule = rule
-        self.name = known.name
-        self.label = sender_label(sender)
-        self.source = f"/{service}"
-        self.routing_key = key or routing_key(known.group, known.word, self.label)
-        is_saved = known.signal is post_save and isinstance(sender, type) and issubclass(sender, Model)
-        self.outdated = outdated_by_updates(sender) if is_saved else ()
-        self.creating = spans.creating(_exchange(rule, self.routing_key), self.name) if spans.are_made() else None
-
-
-def _exchange(rule: Rule, key: str) -> str:
-    """The exchange that the events will be published to."""
-    exchange = conf.exchange()
-    return ask_exchange(exchange) if rule.delivery == "ask" else addressed(exchange, key)[0]
 
 
 def encoded_event(
@@ -146,20 +87,6 @@ def _leave_out(encoding: SignalEncoding, plain: Mapping[str, Any], outdated: Ite
             del fields[name]
 
 
-def with_body(source: Source, event: Event) -> Encoded:
-    """The event with its bytes and its routing key. What JSON cannot hold is escaped."""
-    try:
-        body = encode_event(event)
-    except (ValueError, TypeError):
-        if source.rule.strict:
-            raise
-        event = _escaped(event)
-        body = encode_event(event)
-    template = source.rule.routing_key
-    key = source.routing_key if template is None else _formatted_key(source, template, event)
-    return Encoded(event, key, body)
-
-
 class Paths(NamedTuple):
     """Names of kwargs with their paths: `kept` leave as they are, `hidden` do not. `named_values` are pairs of kwargs:
     the first may hold the name of what the second is the value of.
@@ -217,41 +144,3 @@ def _encoded_cyclic(encoding: SignalEncoding, path: str, value: Any) -> Any:
         # So it is not a cycle, but nested too deeply.
         forget(encoding, path)
         return encoding.project(value, path)
-
-
-def _formatted_key(source: Source, template: str, event: Event) -> str:
-    known = source.known
-    values = {
-        "kwargs": to_builtins(event.data["kwargs"]),
-        "sender": source.label,
-        "group": known.group,
-        "signal": known.word,
-        "subject": event.subject,
-    }
-    try:
-        there = {name: value for name, value in values.items() if value is not None}
-        return formatted_key(template, there) or source.routing_key
-    except (LookupError, ValueError, AttributeError, TypeError) as exc:
-        if source.rule.strict:
-            raise
-        if counters.is_news(number := counters.count(counters.KEY_NOT_FORMED, known.name)):
-            logger.error("routing key not formed, %d so far, signal=%s error=%r: the default one is used", number,
-                         known.name, exc)  # fmt: skip
-        return source.routing_key
-
-
-def _escaped(event: Event) -> Event:
-    logger.warning("event has what JSON cannot hold type=%s id=%s: it goes escaped", event.type, event.id)
-    data = _plain(to_builtins(event.data, enc_hook=lambda value: dotted(type(value))))
-    return replace(event, subject=_plain(event.subject), partitionkey=_plain(event.partitionkey), data=data)
-
-
-def _plain(value: Any) -> Any:
-    """Escape lone surrogates in all text, and replace what is no JSON by the name of its type."""
-    if isinstance(value, str):
-        return value.encode(errors="backslashreplace").decode()
-    if isinstance(value, dict):
-        return {_plain(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value if value is None or isinstance(value, int | float) else dotted(type(value))

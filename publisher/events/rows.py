@@ -3,7 +3,7 @@
 from typing import NamedTuple
 from zlib import crc32
 
-from publisher.events.dispatch import Encoded
+from publisher.events.body import Encoded
 from publisher.rules import Rule
 
 COLUMNS = ("message_id", "type", "routing_key", "partitionkey", "slot", "keep_unroutable", "body")

@@ -22,8 +22,10 @@ from msgspec import Struct
 from publisher.encoders.columns import MOMENTS, MOST_SHAPES, NATIVE, Columns
 from publisher.encoders.models import columns_under, key_of, label_of
 from publisher.events.about import concrete
-from publisher.events.dispatch import PLAIN, Encoded, Source, all_leave, with_body
+from publisher.events.body import Encoded, with_body
+from publisher.events.dispatch import PLAIN, all_leave
 from publisher.events.rows import Row, row_of
+from publisher.events.source import Source
 from publisher.wire.codec import INT64_MAX, INT64_MIN
 from publisher.wire.event import Moment, moment_of, moment_of_now, new_event
 

@@ -17,7 +17,7 @@ from django.dispatch import Signal
 from publisher import atomicity, conf
 from publisher.catalogue.entries import Entry, Receiver, drop, entries, path_of, replace
 from publisher.catalogue.signals import KnownSignal, catalogue
-from publisher.events.dispatch import sender_label
+from publisher.events.source import sender_label
 from publisher.offload.offloaded import (
     Offloaded,
     can_be_offloaded,

@@ -14,7 +14,8 @@ from publisher import conf, counters
 from publisher.catalogue.entries import Receiver, call, dereferenced, path_of
 from publisher.catalogue.signals import KnownSignal, known_as
 from publisher.events.about import about_of
-from publisher.events.dispatch import encoded_event, sender_label
+from publisher.events.dispatch import encoded_event
+from publisher.events.source import sender_label
 from publisher.forwarding import alias_of, to_outbox
 from publisher.incidental import is_incidental
 from publisher.offload.offloaded import Offloaded, stays_here

@@ -19,7 +19,8 @@ from django.utils.translation import gettext_lazy
 
 from publisher.catalogue.signals import named
 from publisher.events.about import about_of
-from publisher.events.dispatch import encoded_event, sender_label
+from publisher.events.dispatch import encoded_event
+from publisher.events.source import sender_label
 from publisher.redaction import redacted
 from publisher.rule_entry import rule_from
 from publisher.rules import Rule

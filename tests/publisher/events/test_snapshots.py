@@ -18,8 +18,9 @@ from publisher import forwarding
 from publisher.catalogue.signals import named
 from publisher.encoders.columns import MOST_SHAPES
 from publisher.events import snapshots
-from publisher.events.dispatch import Source, encoded_from
+from publisher.events.dispatch import encoded_from
 from publisher.events.snapshots import template_of
+from publisher.events.source import Source
 from publisher.outbox.writing import OutboxNotWritten, pending
 from publisher.redaction import STARS
 from publisher.rule_entry import rule_from

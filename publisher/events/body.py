@@ -1,0 +1,75 @@
+"""The bytes of an event, and its routing key."""
+
+import logging
+from typing import Any, NamedTuple
+
+from msgspec import to_builtins
+from msgspec.structs import replace
+
+from publisher import counters
+from publisher.encoders.values import dotted
+from publisher.events.source import Source
+from publisher.wire.event import Event, encode_event
+from publisher.wire.routing import formatted_key
+
+logger = logging.getLogger(__name__)
+
+
+class Encoded(NamedTuple):
+    """An event, its routing key and its bytes."""
+
+    event: Event
+    routing_key: str
+    body: bytes
+
+
+def with_body(source: Source, event: Event) -> Encoded:
+    """The event with its bytes and its routing key. What JSON cannot hold is escaped."""
+    try:
+        body = encode_event(event)
+    except (ValueError, TypeError):
+        if source.rule.strict:
+            raise
+        event = _escaped(event)
+        body = encode_event(event)
+    template = source.rule.routing_key
+    key = source.routing_key if template is None else _formatted_key(source, template, event)
+    return Encoded(event, key, body)
+
+
+def _formatted_key(source: Source, template: str, event: Event) -> str:
+    known = source.known
+    values = {
+        "kwargs": to_builtins(event.data["kwargs"]),
+        "sender": source.label,
+        "group": known.group,
+        "signal": known.word,
+        "subject": event.subject,
+    }
+    try:
+        there = {name: value for name, value in values.items() if value is not None}
+        return formatted_key(template, there) or source.routing_key
+    except (LookupError, ValueError, AttributeError, TypeError) as exc:
+        if source.rule.strict:
+            raise
+        if counters.is_news(number := counters.count(counters.KEY_NOT_FORMED, known.name)):
+            logger.error("routing key not formed, %d so far, signal=%s error=%r: the default one is used", number,
+                         known.name, exc)  # fmt: skip
+        return source.routing_key
+
+
+def _escaped(event: Event) -> Event:
+    logger.warning("event has what JSON cannot hold type=%s id=%s: it goes escaped", event.type, event.id)
+    data = _plain(to_builtins(event.data, enc_hook=lambda value: dotted(type(value))))
+    return replace(event, subject=_plain(event.subject), partitionkey=_plain(event.partitionkey), data=data)
+
+
+def _plain(value: Any) -> Any:
+    """Escape lone surrogates in all text, and replace what is no JSON by the name of its type."""
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, int | float) else dotted(type(value))
