@@ -8,8 +8,8 @@ from publisher.bulk import Keys, Values
 from publisher.encoders.changes import encoded_value, leaving
 from publisher.encoders.expressions import text_of
 from publisher.encoders.fields import fields_of, value_read
+from publisher.encoders.hiding import hide_named
 from publisher.encoders.models import columns_under, encode_key, encode_queryset, key_action, label_of, rule_of
-from publisher.encoders.objects import hide_named
 from publisher.redaction import TAGS, redacted
 from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
 

@@ -7,8 +7,8 @@ from typing import Any
 from django.db.models import Field, Model
 
 from publisher.encoders.fields import fields_of, value_read
+from publisher.encoders.hiding import hide_named
 from publisher.encoders.models import columns_under, label_of, rule_of
-from publisher.encoders.objects import hide_named
 from publisher.redaction import TAGS, redacted
 from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
 from publisher.wire.registry import UNKNOWN as UNKNOWN_TAG

@@ -13,7 +13,7 @@ from django.db.models.manager import BaseManager
 from django.db.models.query import RawQuerySet
 
 from publisher.encoders.columns import Columns, column_action, columns_of
-from publisher.encoders.objects import Hidden, encode_redacted, hide_named
+from publisher.encoders.hiding import Hidden, encode_redacted, hide_named
 from publisher.encoders.values import dotted
 from publisher.rules import ACTIONS, NO_FIELDS, Redact, Rule
 from publisher.wire.codec import DROPPED, Encoding, decodes, encodes

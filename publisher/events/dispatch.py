@@ -9,8 +9,8 @@ from django.db.models.signals import m2m_changed
 from msgspec import to_builtins
 
 from publisher.catalogue.signals import KnownSignal
+from publisher.encoders.hiding import encode_redacted, forget, hide_named
 from publisher.encoders.models import related_keys
-from publisher.encoders.objects import encode_redacted, forget, hide_named
 from publisher.events.about import about_of
 from publisher.events.body import Encoded, with_body
 from publisher.events.serializers import CyclicEncoding, SignalEncoding

@@ -1,0 +1,44 @@
+"""Hides values that must not leave as they are: drops, masks or hashes them, and tags their paths."""
+
+from typing import Any, NamedTuple
+
+from publisher.redaction import TAGS, redacted
+from publisher.wire.registry import DROPPED, Encoding, encodes
+
+
+class Hidden(NamedTuple):
+    """A value that is to leave masked or hashed."""
+
+    action: str
+    value: Any
+
+
+def encode_redacted(encoding: Encoding, action: str, value: Any, path: str) -> str | None:
+    """What is sent instead of a value under this action; None for `drop`."""
+    encoding.types[path] = TAGS.get(action, DROPPED)
+    return redacted(action, value) if action in TAGS else None
+
+
+def forget(encoding: Encoding, path: str) -> None:
+    """Remove the tags of a value, and of what is inside it, that will not be sent as it was encoded."""
+    for begun in [known for known in encoding.types if f"{known}.".startswith(f"{path}.")]:
+        del encoding.types[begun]
+
+
+def hide_named(encoding: Encoding, plain: dict[str, Any], name: object, value_name: str, path: str) -> bool:
+    """Hide a value whose name stands beside it: `setting="SECRET_KEY", value=...`. Whether it was hidden."""
+    if not isinstance(name, str) or value_name not in plain:
+        return False
+    action = encoding.action(name, plain[value_name])
+    if action == "keep":
+        return False
+    forget(encoding, path)
+    left = encode_redacted(encoding, action, plain.pop(value_name), path)
+    if action != "drop":
+        plain[value_name] = left
+    return True
+
+
+@encodes(Hidden)
+def encode_hidden(encoding: Encoding, value: Hidden, path: str) -> str | None:
+    return encode_redacted(encoding, value.action, value.value, path)
