@@ -158,6 +158,13 @@ def encode_set(encoding: Encoding, value: Iterable[Any], path: str) -> Any:
 encodes_shape(lambda kind: issubclass(kind, Mapping))(encode_named)
 
 
+# The last shape, so that it is tried first: an object that says that it is a secret may be a dataclass as well.
+@encodes_shape(lambda kind: hasattr(kind, "get_secret_value"))
+def encode_secret(encoding: Encoding, value: Any, path: str) -> Any:
+    """A secret, as pydantic's SecretStr: it is dropped."""
+    return encoding.tag(path, DROPPED, None)
+
+
 decodes("deque")(lambda plain, argument: deque(plain))
 
 

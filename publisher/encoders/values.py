@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 from django.utils.functional import LazyObject, Promise, empty
 
 from publisher.wire.codec import NO_ZONE, Encoding, decodes, encodes
-from publisher.wire.registry import encodes_shape
 from publisher.wire.sent import SentRange
 
 
@@ -147,9 +146,3 @@ def encode_method(encoding: Encoding, value: types.MethodType, path: str) -> Any
 @encodes(types.ModuleType)
 def encode_module(encoding: Encoding, value: types.ModuleType, path: str) -> Any:
     return encoding.tag(path, "module", value.__name__)
-
-
-@encodes_shape(lambda kind: hasattr(kind, "get_secret_value"))
-def encode_secret(encoding: Encoding, value: Any, path: str) -> Any:
-    """A secret, as pydantic's SecretStr: it is dropped."""
-    return encoding.tag(path, "dropped", None)

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections import UserDict, UserList, UserString, deque
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
@@ -132,3 +133,14 @@ def test_what_calls_itself_a_secret_stays_here():
             return "planted-secret"
 
     assert sent({"a": SecretText()}) == ({"a": None}, {"a": "dropped"})
+
+
+def test_what_calls_itself_a_secret_stays_here_when_it_has_named_parts_too():
+    @dataclass
+    class Secret:
+        value: str
+
+        def get_secret_value(self):
+            return self.value
+
+    assert sent({"a": Secret("planted-secret")}) == ({"a": None}, {"a": "dropped"})
