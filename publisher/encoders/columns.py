@@ -12,12 +12,13 @@ from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import AutoField, BooleanField, DateField, DurationField, Field, ForeignKey, Model, TimeField
+from django.db.models import Field, Model
 from django.db.models.expressions import BaseExpression
 from django.db.models.fields.files import FieldFile
 
+from publisher.encoders.column_actions import column_action
 from publisher.encoders.users import is_user_model, tell_once, undecided
-from publisher.redaction import TAGS, is_secret, is_secret_column, named_action, redacted
+from publisher.redaction import TAGS, named_action, redacted
 from publisher.rules import Redact
 from publisher.secret_names import named_values
 from publisher.wire.codec import DROPPED, INT64_MAX, INT64_MIN, PARTIAL, Encoding
@@ -35,8 +36,6 @@ NATIVE: Mapping[type, str | None] = {
 }
 # `datetime` itself: freezegun replaces the name, but most values are of this class.
 MOMENTS = frozenset((datetime,))
-# Fields that never hold a secret itself, only whether there is one, since when, or for how long.
-HARMLESS_FIELDS = (BooleanField, DateField, TimeField, DurationField)
 # A model with many nullable columns may have any number of combinations of types.
 MOST_SHAPES = 256
 
@@ -211,46 +210,3 @@ def columns_of(
 ) -> Columns:
     kind = ColumnsOfUser if chosen is None and is_user_model(model) else Columns
     return kind(model, chosen, omitted, redact)
-
-
-def column_action(field: "Field[Any, Any]", redact: Redact, *, is_chosen: bool = False) -> str:
-    """What becomes of a field's value: what `redact` says; else a secret is dropped, unless the rule chose it."""
-    named = _named_action(field, redact)
-    if named is not None or is_chosen:
-        return named or "keep"
-    return "drop" if _is_secret(field) else "keep"
-
-
-def _named_action(field: "Field[Any, Any]", redact: Redact) -> str | None:
-    """What `redact` says of the field's name; for a foreign key, else what it says of the field that it refers to.
-
-    But not that it is kept: that is not said of the foreign key.
-    """
-    action = named_action(field.name, redact)
-    if action is None and redact and isinstance(field, ForeignKey):
-        referred = _named_action(field.target_field, redact)
-        return None if referred == "keep" else referred
-    return action
-
-
-def _is_secret(field: "Field[Any, Any]") -> bool:
-    """Whether it is one by its class (PasswordField, EncryptedTextField), its name, or what it refers to."""
-    kind = type(field).__name__
-    if is_secret(kind) or "encrypted" in kind.lower():
-        return True
-    if isinstance(field, HARMLESS_FIELDS):
-        return False
-    if isinstance(field, ForeignKey):
-        return _refers_to_secret(field)
-    return is_secret_column(field.model, field.name)
-
-
-def _refers_to_secret(field: "ForeignKey[Any, Any]") -> bool:
-    """Whether the other row's key, which is a foreign key's value, is a secret. A number that counts rows is none."""
-    target = field.target_field
-    while isinstance(target, ForeignKey):
-        # The other row's key is a foreign key itself.
-        target = target.target_field
-    if isinstance(target, AutoField):
-        return False
-    return _is_secret(target) or is_secret_column(field.model, field.name)

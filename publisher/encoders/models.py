@@ -12,7 +12,8 @@ from django.db.models import DecimalField, Field, ForeignObjectRel, Model, Query
 from django.db.models.manager import BaseManager
 from django.db.models.query import RawQuerySet
 
-from publisher.encoders.columns import Columns, column_action, columns_of
+from publisher.encoders.column_actions import column_action
+from publisher.encoders.columns import Columns, columns_of
 from publisher.encoders.hiding import Hidden, encode_redacted, hide_named
 from publisher.encoders.values import dotted
 from publisher.rules import ACTIONS, NO_FIELDS, Redact, Rule

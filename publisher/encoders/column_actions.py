@@ -1,0 +1,54 @@
+"""Decides whether a column leaves as it is, masked, hashed or not at all: by its names, its class, and its model."""
+
+from typing import Any
+
+from django.db.models import AutoField, BooleanField, DateField, DurationField, Field, ForeignKey, TimeField
+
+from publisher.redaction import is_secret, is_secret_column, named_action
+from publisher.rules import Redact
+
+# Fields that never hold a secret itself, only whether there is one, since when, or for how long.
+HARMLESS_FIELDS = (BooleanField, DateField, TimeField, DurationField)
+
+
+def column_action(field: "Field[Any, Any]", redact: Redact, *, is_chosen: bool = False) -> str:
+    """What becomes of a field's value: what `redact` says; else a secret is dropped, unless the rule chose it."""
+    named = _named_action(field, redact)
+    if named is not None or is_chosen:
+        return named or "keep"
+    return "drop" if _is_secret(field) else "keep"
+
+
+def _named_action(field: "Field[Any, Any]", redact: Redact) -> str | None:
+    """What `redact` says of the field's name; for a foreign key, else what it says of the field that it refers to.
+
+    But not that it is kept: that is not said of the foreign key.
+    """
+    action = named_action(field.name, redact)
+    if action is None and redact and isinstance(field, ForeignKey):
+        referred = _named_action(field.target_field, redact)
+        return None if referred == "keep" else referred
+    return action
+
+
+def _is_secret(field: "Field[Any, Any]") -> bool:
+    """Whether it is one by its class (PasswordField, EncryptedTextField), its name, or what it refers to."""
+    kind = type(field).__name__
+    if is_secret(kind) or "encrypted" in kind.lower():
+        return True
+    if isinstance(field, HARMLESS_FIELDS):
+        return False
+    if isinstance(field, ForeignKey):
+        return _refers_to_secret(field)
+    return is_secret_column(field.model, field.name)
+
+
+def _refers_to_secret(field: "ForeignKey[Any, Any]") -> bool:
+    """Whether the other row's key, which is a foreign key's value, is a secret. A number that counts rows is none."""
+    target = field.target_field
+    while isinstance(target, ForeignKey):
+        # The other row's key is a foreign key itself.
+        target = target.target_field
+    if isinstance(target, AutoField):
+        return False
+    return _is_secret(target) or is_secret_column(field.model, field.name)
