@@ -31,7 +31,7 @@ _met: "WeakSet[Signal]" = WeakSet()
 
 
 class Newcomer:
-    """A signal's receiver until it is first sent. Only then is the signal assigned to a name, which rules may take."""
+    """A signal's receiver until it is first sent. Before that it is unknown which name the signal is assigned to."""
 
     def __init__(self, signal: Signal, place: Place) -> None:
         self._signal = signal
