@@ -16,7 +16,7 @@ from publisher.outbox.writing import pending
 from publisher.wire.event import Event, decode_event
 
 
-def forwarded_events(using: str = DEFAULT_DB_ALIAS) -> "Block":
+class forwarded_events:
     """`with forwarded_events() as events:` fills the list when the block ends: with the events that it forwarded to the
     outbox of `using`, in order.
 
@@ -24,13 +24,8 @@ def forwarded_events(using: str = DEFAULT_DB_ALIAS) -> "Block":
     a TransactionTestCase. Events that were rolled back, or that a rule delivers directly, are not in it. In an async
     test, write `async with`.
     """
-    return Block(using)
 
-
-class Block:
-    """What `forwarded_events` returns. `async with` reads the events in the thread of Django's async queries."""
-
-    def __init__(self, using: str) -> None:
+    def __init__(self, using: str = DEFAULT_DB_ALIAS) -> None:
         self._using = using
 
     def __enter__(self) -> list[Event]:
@@ -41,6 +36,7 @@ class Block:
     def __exit__(self, *exc_info: object) -> None:
         self._events += self._look()
 
+    # In the thread of Django's own async queries.
     async def __aenter__(self) -> list[Event]:
         return await sync_to_async(self.__enter__)()
 

@@ -111,12 +111,6 @@ def named(name: str) -> KnownSignal | None:
     return None
 
 
-def name_of(signal: Signal) -> str | None:
-    """The name of a signal; None for one that is in no module."""
-    known = known_as(signal)
-    return None if known is None else known.name
-
-
 def known_as(signal: Signal) -> KnownSignal | None:
     """The signal with its name; None if it is in no module.
 

@@ -7,7 +7,7 @@ from django.apps.registry import Apps
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.dispatch import Signal
 
-from publisher.catalogue.signals import name_of
+from publisher.catalogue.signals import known_as
 from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
 
 
@@ -59,7 +59,8 @@ def encode_context(encoding: Encoding, value: Any, path: str) -> Any:
 
 @encodes(Signal)
 def encode_signal(encoding: Encoding, value: Signal, path: str) -> Any:
-    return encoding.tag(path, "signal", name_of(value) or "")
+    known = known_as(value)
+    return encoding.tag(path, "signal", known.name if known else "")
 
 
 if apps.is_installed("django.contrib.auth"):
