@@ -133,7 +133,7 @@ def _why_no_predicate(when: object) -> str | None:
 def _check_unroutable(rule: Rule, where: str) -> Iterator[CheckMessage]:
     if rule.delivery == "direct" and rule.unroutable == "keep":
         hint = "Use the delivery \"outbox\", which keeps an event until a queue is bound, or leave 'unroutable' out."
-        yield Error(f"{where}: the delivery 'direct' cannot keep events.", hint=hint, id="publisher.E019")
+        yield Error(f"{where}: 'keep' with the delivery 'direct', which cannot keep.", hint=hint, id="publisher.E019")
 
 
 def _check_changes(rule: Rule, where: str) -> Iterator[CheckMessage]:

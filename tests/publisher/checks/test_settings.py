@@ -657,7 +657,7 @@ M2M = "django.db.models.signals.m2m_changed"
     [
         ({"signal": M2M, "senders": ["auth.User"]}, "'auth.User_groups' or 'auth.User_user_permissions'"),
         ({"signal": M2M, "senders": ["foo.Draft"]}, "the model of a relation"),
-        ({"signal": SAVE, "senders": ["auth.Group"], "exclude": ["auth.*"]}, "'exclude' takes out all"),
+        ({"signal": SAVE, "senders": ["auth.Group"], "exclude": ["auth.*"]}, "'exclude' excludes all"),
     ],
 )
 def test_w007_when_a_rules_senders_send_no_such_signal(settings, rule, word):

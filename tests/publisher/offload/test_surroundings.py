@@ -9,7 +9,7 @@ from asgiref.local import Local
 from django.utils import timezone, translation
 from simple_history.models import HistoricalRecords
 
-from publisher.checks.offload import _check_receiver
+from publisher.checks.offloaded import check_receiver
 from publisher.offload.offloaded import Offloaded
 from publisher.offload.surroundings import surroundings_of
 from publisher.offload_entry import OffloadEntry
@@ -102,6 +102,6 @@ def test_nothing_is_found_where_nothing_is_awaited_of_others(receiver):
 def test_w039_when_a_receiver_reads_what_a_request_left():
     entry = OffloadEntry(receiver="simple_history.*")
     offloaded = Offloaded(path="records", name="records", held=HistoricalRecords().post_save, entry=entry)
-    (found,) = [each for each in _check_receiver(offloaded, []) if each.id == "publisher.W039"]
+    (found,) = [each for each in check_receiver(offloaded, ()) if each.id == "publisher.W039"]
     assert found.msg == "records reads self.context.request (in HistoricalRecords.get_history_user)."
-    assert "no request" in found.hint
+    assert "empty in a consumer" in found.hint
