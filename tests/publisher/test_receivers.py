@@ -19,7 +19,7 @@ from django.utils.functional import SimpleLazyObject
 
 from publisher import counters, receivers
 from publisher.catalogue.signals import catalogue, named
-from publisher.events import dispatch as events
+from publisher.events import source
 from publisher.forwarding import alias_of
 from publisher.models import OutboxEvent
 from publisher.rules import Rule
@@ -371,7 +371,7 @@ def test_classes_that_are_made_in_requests_are_not_kept(monkeypatch):
         del kind
         gc.collect()
         # `sender_label` keeps the last 4,096, no more.
-        events._label.cache_clear()
+        source._label.cache_clear()
         gc.collect()
         assert sum(ref() is not None for ref in made) <= 4
 
