@@ -29,6 +29,8 @@ DEFAULTS: dict[str, Any] = {
     "STRICT": False,
     "UNROUTABLE": None,
     "ON_FAILURE": None,
+    "EXTENSIONS": None,
+    "HANDLER_CONTEXT": None,
 }
 
 
@@ -128,7 +130,21 @@ def management_url() -> str:
 
 def on_failure() -> str | None:
     """The dotted path of a function that is called when a handler fails."""
-    path = setting("ON_FAILURE")
+    return _path("ON_FAILURE")
+
+
+def extensions() -> str | None:
+    """The dotted path of a function whose answer is added to each event's attributes."""
+    return _path("EXTENSIONS")
+
+
+def handler_context() -> str | None:
+    """The dotted path of a function that makes a context manager of an event, for its handler to run in."""
+    return _path("HANDLER_CONTEXT")
+
+
+def _path(name: str) -> str | None:
+    path = setting(name)
     return str(path) if path else None
 
 

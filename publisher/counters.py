@@ -6,6 +6,7 @@ from threading import Lock
 PROJECTED = "projected"
 ENCODER_FAILED = "encoder failed"
 KEY_NOT_FORMED = "key not formed"
+EXTENSION_LEFT_OUT = "extension left out"
 NOT_WRITTEN = "not written"
 NOT_OFFLOADED = "not offloaded"
 # Counted by routing key: events that are delivered directly; in a relay, events that it dropped.

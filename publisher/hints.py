@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from difflib import SequenceMatcher
 
 MOST_HINTS = 3
-MOST_LISTED = 16
+MOST_LISTED = 24
 # How alike a name must be to be suggested, from 0 to 1, and how much less alike than the best one it may be.
 ALIKE = 0.55
 WORSE = 0.15

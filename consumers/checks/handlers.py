@@ -4,7 +4,7 @@ import sys
 from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from importlib import import_module
-from inspect import iscoroutinefunction
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction, unwrap
 from typing import Any
 
 from django.apps import apps
@@ -39,8 +39,8 @@ def check_handlers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
     if not isinstance(entries, list | tuple) or not all(isinstance(entry, str) for entry in entries):
         hint = "Make it a list of dotted module paths."
         return [Error(f"SIGNAL_BRIDGE['HANDLERS'] is {entries!r}.", hint=hint, id="consumers.E001")]
-    if (message := _check_on_failure()) is not None:
-        return [message]
+    if messages := [message for message in (_check_on_failure(), _check_context()) if message is not None]:
+        return messages
     modules = [message for name in handler_modules() if (message := _check_module(name))]
     return [
         *modules,
@@ -64,6 +64,27 @@ def _check_on_failure() -> CheckMessage | None:
     hint = "It is called as report(exception, *, event, handler, attempt, is_dead)."
     what = "is `async def`, and would not be awaited" if callable(function) else "is no function"
     return Error(f"SIGNAL_BRIDGE['ON_FAILURE'], {path!r}, {what}.", hint=hint, id="consumers.E007")
+
+
+def _check_context() -> CheckMessage | None:
+    path = conf.setting("HANDLER_CONTEXT")
+    if path is None:
+        return None
+    hint = "Name what makes a context manager of an event: a function with @contextmanager, as 'shop.context.restored'."
+    try:
+        function = import_string(path)
+    except Exception as exc:
+        message = f"SIGNAL_BRIDGE['HANDLER_CONTEXT'], {path!r}, cannot be imported: {why_not_imported(exc)}"
+        return Error(message, hint=hint, id="consumers.E008")
+    if not callable(function):
+        what = "is no function"
+    elif iscoroutinefunction(function) or isasyncgenfunction(unwrap(function)):
+        what = "is `async`: handlers, also those that are `async def`, run within a plain `with`"
+    elif isgeneratorfunction(function):
+        what = "lacks @contextmanager, of contextlib"
+    else:
+        return None
+    return Error(f"SIGNAL_BRIDGE['HANDLER_CONTEXT'], {path!r}, {what}.", hint=hint, id="consumers.E008")
 
 
 def _check_module(name: str) -> CheckMessage | None:

@@ -17,6 +17,7 @@ from consumers.handling.lock_waits import brief_lock_waits, is_lock_timeout
 from consumers.handling.patience import TRIES, Patience
 from consumers.handling.processing import processing
 from consumers.handling.starts import Starts
+from consumers.handling.surroundings import handler_context
 from consumers.models import InboxEvent
 from consumers.querysets import InboxQuerySet, inbox, key_of
 from publisher.atomicity import commit_each_statement
@@ -95,6 +96,14 @@ class Once:
         return self.patience.keep_trying(self._look_for_another, event)
 
     def _one(self, event: Event, is_counted: bool) -> bool:
+        if self._handler.batch:
+            # As it is not around a whole batch, whose events may each want another.
+            return self._one_in_effect(event, is_counted)
+        # Around the transaction: what waits for the commit is within it as well.
+        with handler_context(event):
+            return self._one_in_effect(event, is_counted)
+
+    def _one_in_effect(self, event: Event, is_counted: bool) -> bool:
         if not self._has_inbox:
             self._called(event)
             return True

@@ -11,6 +11,7 @@ from consumers.handling.handling import Handling
 from consumers.handling.places import place_of
 from consumers.handling.received import Received, event_of
 from consumers.handling.results import Answered, Result, name_of
+from consumers.handling.surroundings import handler_context
 from publisher.wire.asking import failure
 from publisher.wire.codec import Encoding
 from publisher.wire.glance import origin_of
@@ -43,7 +44,7 @@ class Asked(Handling):
             event = event_of(received)
             if not self.call.takes(event):
                 return Answered(event=None, began=began, body=None)
-            with self._once.processing.one(event):
+            with self._once.processing.one(event), handler_context(event):
                 return Answered(event=event, began=began, body=answer(self.call(event)))
         except BaseException as exc:  # a handler may call sys.exit()
             origin = origin_of(received.body, printable(event.id) if event else None)

@@ -8,6 +8,7 @@ from django.core.checks import CheckMessage, Error
 from django.db.models import Model
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 
+from publisher import conf
 from publisher.catalogue.signals import KnownSignal, taken_by
 from publisher.encoders.models import columns_under, encode_model
 from publisher.hints import near
@@ -16,7 +17,7 @@ from publisher.rules import Rule
 from publisher.wire.registry import encoder_for
 from publisher.wire.routing import formatted_key
 
-KEY_NAMES = ("kwargs", "sender", "group", "signal", "subject")
+KEY_NAMES = ("kwargs", "sender", "group", "signal", "subject", "extensions")
 HINT = f"Write words and dots, with {{...}} for one of {', '.join(KEY_NAMES)}: 'moderation.{{kwargs[reason]}}'."
 PARTS_HINT = "Kwargs are encoded, so what is in them is asked for by name in brackets: '{kwargs[instance][pk]}'."
 JSON_TYPES = (dict, list, str, int, float, bool, type(None))
@@ -91,6 +92,8 @@ def _misnamed(template: str) -> Iterator[Fault]:
     for root in (name.partition("[")[0].partition(".")[0] for name in names):
         if root not in KEY_NAMES:
             yield Fault(f"it names {root!r}", HINT)
+        elif root == "extensions" and conf.extensions() is None:
+            yield Fault("there are no extensions", "Name what answers them in SIGNAL_BRIDGE['EXTENSIONS'].")
     if not template:
         yield Fault("it is empty", HINT)
 
@@ -110,6 +113,7 @@ def _fault(rule: Rule, template: str, known: KnownSignal) -> Fault | None:
 
 def _fault_of(template: str, known: KnownSignal, kwargs: Mapping[str, Any]) -> Fault | None:
     values = {"kwargs": kwargs, "sender": "-", "group": known.group, "signal": known.word, "subject": "-"}
+    values["extensions"] = AnyKwargs()
     try:
         formatted_key(template, values)
     except KeyError as exc:

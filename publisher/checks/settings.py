@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from importlib import import_module
+from inspect import iscoroutinefunction, signature
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
+from django.utils.module_loading import import_string
 
 from publisher import conf
 from publisher.checks.ask import TIMEOUT_HINT, check_keys_of_ask
@@ -67,6 +69,7 @@ def check_settings(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
         *_check_values(value),
         *_check_kinds(value),
         *_check_redact(value),
+        *_check_extensions(value),
         *_check_rules(rules),
         *check_user_model(),
         *check_copies(),
@@ -135,6 +138,33 @@ def _check_redact(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
     except (TypeError, ValueError) as exc:
         hint = "Write a dict, as {'email': 'mask'}. Until then all values are dropped."
         yield Error(f"SIGNAL_BRIDGE['REDACT']: {exc}.", hint=hint, id="publisher.E016")
+
+
+def _check_extensions(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    path = value.get("EXTENSIONS")
+    if path is None:
+        return
+    try:
+        function = import_string(path)
+    except Exception as exc:
+        what = f"cannot be imported: {why_not_imported(exc)}"
+    else:
+        if callable(function) and not iscoroutinefunction(function) and _takes_nothing(function):
+            return
+        what = "is no plain function that can be called without arguments."
+    hint = "Name a function that answers a dict of attributes, as 'shop.context.extensions' of {'tenant': 'acme'}."
+    yield Error(f"SIGNAL_BRIDGE['EXTENSIONS'], {path!r}, {what}", hint=hint, id="publisher.E021")
+
+
+def _takes_nothing(function: Callable[..., Any]) -> bool:
+    try:
+        signature(function).bind()
+    except TypeError:
+        return False
+    except ValueError:
+        # Of a builtin nothing is known.
+        return True
+    return True
 
 
 def _is_shard_count(value: object) -> bool:

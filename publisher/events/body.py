@@ -45,6 +45,7 @@ def _formatted_key(source: Source, template: str, event: Event) -> str:
         "group": known.group,
         "signal": known.word,
         "subject": event.subject,
+        "extensions": event.extensions,
     }
     try:
         there = {name: value for name, value in values.items() if value is not None}
@@ -61,7 +62,8 @@ def _formatted_key(source: Source, template: str, event: Event) -> str:
 def _escaped(event: Event) -> Event:
     logger.warning("event has what JSON cannot hold type=%s id=%s: it goes escaped", event.type, event.id)
     data = _plain(to_builtins(event.data, enc_hook=lambda value: dotted(type(value))))
-    return replace(event, subject=_plain(event.subject), partitionkey=_plain(event.partitionkey), data=data)
+    about = {"subject": _plain(event.subject), "partitionkey": _plain(event.partitionkey)}
+    return replace(event, **about, extensions=_plain(event.extensions), data=data)
 
 
 def _plain(value: Any) -> Any:

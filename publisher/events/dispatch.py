@@ -71,6 +71,7 @@ def _encoded_from(source: Source, sender: object, kwargs: Mapping[str, Any]) -> 
         subject=about and about.subject,
         partitionkey=about.partitionkey if about else source.label or source.name,
         data=data,
+        moment=source.moment(),
     )
     return with_body(source, event)
 

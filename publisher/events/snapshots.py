@@ -27,7 +27,7 @@ from publisher.events.dispatch import PLAIN, all_leave
 from publisher.events.rows import Row, row_of
 from publisher.events.source import Source
 from publisher.wire.codec import INT64_MAX, INT64_MIN
-from publisher.wire.event import Moment, moment_of, moment_of_now, new_event
+from publisher.wire.event import Moment, moment_of, new_event
 
 # Immutable types that the JSON encoder writes as the codec would; for some of them, `Shape.has` looks at the values.
 LASTING = frozenset((*NATIVE, *MOMENTS, int, float))
@@ -89,7 +89,7 @@ class Template:
             return None
         # The snapshot has its values, and must not keep the instance itself.
         kwargs["instance"] = None
-        return Snapshot(self, shape, values, kwargs, moment_of_now())
+        return Snapshot(self, shape, values, kwargs, self.source.moment())
 
     def learn(self, kwargs: Mapping[str, Any], encoded: Encoded) -> None:
         """Learn from an event that was encoded at once, so that the next one like it need not be."""

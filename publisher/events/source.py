@@ -7,9 +7,11 @@ from django.db.models.signals import post_save
 
 from publisher import conf
 from publisher.catalogue.signals import KnownSignal
+from publisher.events.extensions import extensions_from
 from publisher.generated import outdated_by_updates
 from publisher.rules import Rule
 from publisher.wire import spans
+from publisher.wire.event import Moment, moment_of_now
 from publisher.wire.routing import class_label, routing_key, text_label
 from publisher.wire.topology import addressed, ask_exchange
 
@@ -37,7 +39,7 @@ class Source:
     `outdated` are the fields whose values on the instance are no longer true after an update.
     """
 
-    __slots__ = ("creating", "known", "label", "name", "outdated", "routing_key", "rule", "source")
+    __slots__ = ("_extensions", "creating", "known", "label", "name", "outdated", "routing_key", "rule", "source")
 
     def __init__(self, known: KnownSignal, sender: object, rule: Rule, service: str, key: str | None = None) -> None:
         self.known = known
@@ -49,6 +51,13 @@ class Source:
         is_saved = known.signal is post_save and isinstance(sender, type) and issubclass(sender, Model)
         self.outdated = outdated_by_updates(sender) if is_saved else ()
         self.creating = spans.creating(_exchange(rule, self.routing_key), self.name) if spans.are_made() else None
+        self._extensions = conf.extensions()
+
+    def moment(self) -> Moment:
+        """The moment of an event that is made now. Raises, under a strict rule, what is wrong with its extensions."""
+        if self._extensions is None:
+            return moment_of_now()
+        return moment_of_now(extensions_from(self._extensions, is_strict=self.rule.strict))
 
 
 def _exchange(rule: Rule, key: str) -> str:

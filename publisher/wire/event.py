@@ -15,20 +15,23 @@ from publisher.wire.origin import Origin, current_origin
 
 CONTENT_TYPE = "application/cloudevents+json"
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
+# The types of attributes that JSON has; others are written as text.
+Extension = str | bool | int
 # An Integer of CloudEvents has 32 bits.
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 # The types of the bridge's extensions. In another program's event they may be anything.
-EXTENSIONS: dict[str, Any] = {
-    **dict.fromkeys(("partitionkey", "traceparent", "correlationid", "causationid"), str | None),
-    "hops": Count,
+OWN_EXTENSIONS: dict[str, msgspec.json.Decoder[Any]] = {
+    **dict.fromkeys(("partitionkey", "traceparent", "correlationid", "causationid"), msgspec.json.Decoder(str | None)),
+    "hops": msgspec.json.Decoder(Count),
 }
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A CloudEvent. `time` is when the signal was sent; `routing_key` is set when the event is received.
 
     `traceparent` and `correlationid` are the trace and the id of the request that started it all.
     `causationid` is the id of the event whose handler sent the signal, and `hops` is how many such events came before.
+    `extensions` are all other attributes, as those that SIGNAL_BRIDGE["EXTENSIONS"] adds: `{"tenant": "acme"}`.
     """
 
     specversion: Literal["1.0"]
@@ -45,6 +48,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hops: Count = 0
     data: Any = None
     routing_key: str = ""
+    extensions: dict[str, Extension] = {}
 
     @property
     def sender(self) -> str | None:
@@ -102,25 +106,30 @@ def _as_base(value: object) -> object:
 _encoder = msgspec.json.Encoder(enc_hook=_as_base)
 _key_decoder = msgspec.json.Decoder(_Key)
 _decoder = msgspec.json.Decoder(Event)
+_attributes_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_extension_decoder: msgspec.json.Decoder[Extension] = msgspec.json.Decoder(Extension)
+# Those of an event whose attributes are all known; the rest of its fields are no attributes.
+ATTRIBUTES = frozenset(Event.__struct_fields__) - {"routing_key", "extensions"}
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """When an event was made, with its id, and what caused it."""
+    """When an event was made, with its id, what caused it, and its extensions."""
 
     id: UUID | str
     time: datetime
     origin: Origin
+    extensions: dict[str, Extension] = {}
 
 
-def moment_of_now() -> Moment:
+def moment_of_now(extensions: dict[str, Extension] | None = None) -> Moment:
     """Now, with a new uuid7, caused by the event that is being handled, if any."""
-    return Moment(uuid7(), datetime.now(UTC), current_origin())
+    return Moment(uuid7(), datetime.now(UTC), current_origin(), extensions or {})
 
 
 def moment_of(event: Event) -> Moment:
     """The moment from which the event was made."""
     origin = Origin(event.causationid, event.hops, event.correlationid, event.traceparent)
-    return Moment(event.id, event.time or datetime.now(UTC), origin)
+    return Moment(event.id, event.time or datetime.now(UTC), origin, event.extensions)
 
 
 def new_event(
@@ -149,12 +158,17 @@ def new_event(
         causationid=causationid,
         hops=hops,
         data=data,
+        extensions=moment.extensions,
     )
 
 
 def encode_event(event: Event) -> bytes:
     """The message body. Raises ValueError or TypeError for data that is not plain JSON."""
-    return _encoder.encode(event)
+    if not event.extensions:
+        return _encoder.encode(event)
+    # They are attributes as all others: beside them, and not in an object of their own.
+    own = _encoder.encode(msgspec.structs.replace(event, extensions={}))
+    return own[:-1] + b"," + _encoder.encode(event.extensions)[1:]
 
 
 def decode_event(body: bytes, routing_key: str = "") -> Event:
@@ -162,26 +176,30 @@ def decode_event(body: bytes, routing_key: str = "") -> Event:
     try:
         event = _decoder.decode(body)
     except msgspec.ValidationError:
-        event = _with_usable_extensions(body)
+        event = _with_extensions(body)
     except (ValueError, RecursionError) as exc:
         raise MalformedEvent(f"not a CloudEvent: {exc}") from exc
     return msgspec.structs.replace(event, routing_key=routing_key)
 
 
-def _with_usable_extensions(body: bytes) -> Event:
-    """Decode again without the extensions that have a wrong type, which may be another program's."""
+def _with_extensions(body: bytes) -> Event:
+    """Decode an event that has attributes of another program. Extensions of a wrong type are left out."""
     try:
-        plain = msgspec.json.decode(body)
-        if isinstance(plain, dict):
-            plain = {name: value for name, value in plain.items() if _is_usable(name, value)}
-        return msgspec.convert(plain, Event)
+        attributes = _attributes_decoder.decode(body)
+        usable = {name: value for name, value in attributes.items() if _is_usable(name, value)}
+        own = (b'"%b":%b' % (name.encode(), value) for name, value in usable.items() if name in ATTRIBUTES)
+        event = _decoder.decode(b"{%b}" % b",".join(own))
     except (ValueError, RecursionError) as exc:
         raise MalformedEvent(f"not a CloudEvent: {exc}") from exc
+    others = {name: _extension_decoder.decode(value) for name, value in usable.items() if name not in ATTRIBUTES}
+    return msgspec.structs.replace(event, extensions=others)
 
 
-def _is_usable(name: str, value: Any) -> bool:
+def _is_usable(name: str, value: msgspec.Raw) -> bool:
+    decoder = OWN_EXTENSIONS.get(name, None if name in ATTRIBUTES else _extension_decoder)
     try:
-        msgspec.convert(value, EXTENSIONS.get(name, Any))
+        if decoder is not None:
+            decoder.decode(value)
     except msgspec.ValidationError:
         return False
     return True

@@ -74,6 +74,27 @@ def test_e001_when_it_is_no_dict(settings, value):
     assert_one(check_settings(None), "publisher.E001", "SIGNAL_BRIDGE", "'FORWARD': [...]")
 
 
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("no.such.function", "cannot be imported: ModuleNotFoundError"),
+        (5, "cannot be imported"),
+        ("django.VERSION", "is no plain function"),
+        ("tests.publisher.events.test_extensions.coroutine", "is no plain function"),
+        ("django.utils.module_loading.import_string", "can be called without arguments"),
+    ],
+    ids=repr,
+)
+def test_e021_when_extensions_is_no_function_without_arguments(check, path, says):
+    assert_one(check(EXTENSIONS=path), "publisher.E021", repr(path), says, "{'tenant': 'acme'}")
+
+
+def test_nothing_is_wrong_when_extensions_is_a_function(check):
+    rule = {"signal": SAVE, "senders": ["foo.*"], "routing_key": "{extensions[tenant]}.saved"}
+    assert check(EXTENSIONS="tests.publisher.events.test_extensions.extensions", FORWARD=[rule]) == []
+    assert_one(check(FORWARD=[rule]), "publisher.E009", "there are no extensions", "EXTENSIONS")
+
+
 @pytest.mark.parametrize(("key", "near"), [("FORWAD", "FORWARD"), ("broker_url", "BROKER_URL"), ("Q", "EXCHANGE")])
 def test_e002_when_a_key_is_misspelt(check, key, near):
     assert_one(check(**{key: []}), "publisher.E002", repr(key), near)

@@ -95,8 +95,22 @@ def test_event_is_malformed_when_more_than_an_extension_is_odd():
         decode_event(b'{"hops": "many", "data": nonsense')
 
 
-def test_unknown_attributes_are_ignored_when_another_publisher_adds_them():
-    assert decode_event(body(dataschema="https://example.org", myextension="x")).id == "1"
+def test_attributes_that_another_publisher_adds_are_extensions():
+    one = decode_event(body(dataschema="https://example.org", my="x", vip=True, level=5, hops=2), "k")
+    assert one.extensions == {"dataschema": "https://example.org", "my": "x", "vip": True, "level": 5}
+    assert (one.id, one.hops, one.routing_key) == ("1", 2, "k")
+
+
+@pytest.mark.parametrize("value", [None, 1.5, [], {"a": "b"}])
+def test_foreign_attribute_counts_as_absent_when_it_is_of_no_type_of_an_extension(value):
+    assert decode_event(body(my=value, other="x")) == decode_event(body(other="x"))
+
+
+def test_extensions_are_beside_other_attributes_when_encoded():
+    one = replace(event(a=1), extensions={"tenant": "acme", "vip": True})
+    assert json.loads(encode_event(one)) == {**json.loads(encode_event(event(a=1))), "id": one.id, "tenant": "acme",
+                                             "vip": True, "time": json.loads(encode_event(one))["time"]}  # fmt: skip
+    assert decode_event(encode_event(one)) == one
 
 
 @pytest.mark.parametrize(
