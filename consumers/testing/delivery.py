@@ -22,7 +22,8 @@ from publisher import conf
 from publisher.ask import reply_in
 from publisher.events.dispatch import encoded_event
 from publisher.events.source import sender_label
-from publisher.rules import Rule, first_match
+from publisher.forwarding import is_wanted
+from publisher.rules import Rule
 from publisher.wire.event import Event, decode_event, encode_event
 from publisher.wire.routing import QUEUE_MARK
 
@@ -48,7 +49,9 @@ class Delivered:
 def event_from(signal: Signal, sender: Any = None, **kwargs: Any) -> Event:
     """The event of one `signal.send(sender, **kwargs)`, as this project's rules, or the default ones, would make it."""
     known = known_signal(signal)
-    rule = first_match(rules_about(known), sender_label(sender)) or Rule(signal=known.name)
+    rules = (rule for rule in rules_about(known) if rule.takes_sender(sender_label(sender)))
+    wanting = (rule for rule in rules if rule.when is None or is_wanted(rule, sender, kwargs))
+    rule = next(wanting, Rule(signal=known.name))
     encoded = encoded_event(known, sender, kwargs, rule, conf.service())
     return decode_event(encoded.body, encoded.routing_key)
 

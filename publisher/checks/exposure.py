@@ -15,7 +15,7 @@ from publisher.catalogue.signals import taken_by
 from publisher.encoders.models import columns_under, labels_of
 from publisher.encoders.users import advice, undecided
 from publisher.relations import throughs_of
-from publisher.rules import Rule, first_match
+from publisher.rules import Rule, may_decide
 
 # By name, since finding the signals would make each command slower to start.
 RELATED = "django.db.models.signals.m2m_changed"
@@ -77,7 +77,7 @@ def _copies_leaving(rule: Rule, rules: tuple[Rule, ...], label: str) -> Iterator
     Else those of its proxies and children. Not of both: `omit_fields` of the model holds for these too.
     """
     for model in _with_what_extends_it(label):
-        if any(_deciding(rules, name, model._meta.label_lower) is rule for name in ABOUT_ROWS):
+        if any(rule is each for name in ABOUT_ROWS for each in _deciding(rules, name, model._meta.label_lower)):
             columns = columns_under(rule, model)
             hidden = columns.actions()
             if names := [name for name in COPIES[label] if name in columns.names and name not in hidden]:
@@ -99,10 +99,11 @@ def _with_what_extends_it(label: str) -> list[type[Model]]:
     return [found, *(model for model in apps.get_models() if issubclass(model, found) and model is not found)]
 
 
-def _deciding_about(user: type[Model], rules: tuple[Rule, ...]) -> list[Rule | None]:
-    """The rules that decide about a user's own signals, and about those of its many-to-many relations."""
-    own = [_deciding(rules, name, user._meta.label_lower) for name in ABOUT_USERS]
-    return [*own, *(_deciding(rules, RELATED, through._meta.label_lower) for through in throughs_of(user))]
+def _deciding_about(user: type[Model], rules: tuple[Rule, ...]) -> list[Rule]:
+    """The rules that may decide about a user's own signals, and about those of its many-to-many relations."""
+    own = (_deciding(rules, name, user._meta.label_lower) for name in ABOUT_USERS)
+    related = (_deciding(rules, RELATED, through._meta.label_lower) for through in throughs_of(user))
+    return list(chain(*own, *related))
 
 
 def _users(rule: Rule, before: tuple[Rule, ...]) -> Iterator[str]:
@@ -123,9 +124,9 @@ def _is_exposed(user: type[Model], rule: Rule) -> bool:
     return rule.fields.keys().isdisjoint(labels_of(user)) and bool(undecided(user, columns.fields(), rule.redact))
 
 
-def _deciding(rules: tuple[Rule, ...], signal: str, label: str) -> Rule | None:
-    """The rule, if any, that decides about this signal from this sender."""
-    return first_match([rule for rule in rules if rule.takes_signal(signal)], label)
+def _deciding(rules: tuple[Rule, ...], signal: str, label: str) -> Iterator[Rule]:
+    """The rules that may decide about this signal of this sender: several, where one has `when`."""
+    return may_decide((rule for rule in rules if rule.takes_signal(signal)), label)
 
 
 def leaving(user: type[Model], rule: Rule) -> list[str]:

@@ -76,6 +76,17 @@ def test_event_has_the_key_of_this_projects_rule(settings):
     assert event_from(article_flagged, reason="rude").routing_key == "moderation.rude"
 
 
+def is_rude(sender, reason, **kwargs):
+    return reason == "rude"
+
+
+def test_event_has_the_key_of_the_first_rule_that_wants_it(settings):
+    signal = "tests.foo.signals.article_flagged"
+    rude = {"signal": signal, "routing_key": "rude", "when": f"{__name__}.is_rude"}
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "FORWARD": [rude, {"signal": signal, "routing_key": "others"}]}
+    assert [event_from(article_flagged, reason=reason).routing_key for reason in ("rude", "dull")] == ["rude", "others"]
+
+
 @pytest.mark.django_db
 def test_exception_of_the_handler_is_raised_and_its_writes_are_not_there(own_registry):
     @receiver(post_save, sender=Article, retry=Backoff(delays=(7.0,), jitter=0))

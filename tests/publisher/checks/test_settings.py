@@ -488,6 +488,14 @@ def test_w001_lists_what_leaves_when_the_user_model_is_forwarded_without_fields(
     assert "'fields'" in warning.hint
 
 
+def test_w001_and_w008_look_past_a_rule_that_leaves_some_to_the_next(settings, monkeypatch):
+    monkeypatch.setattr("publisher.checks.exposure.COPIES", {"foo.Article": ("title",)})
+    some = {"signal": SAVE, "fields": {"auth.User": ["id"]}, "omit_fields": {"foo.Article": ["title"]}}
+    for id in ("publisher.W001", "publisher.W008"):
+        assert warned(settings, some, SAVE, id=id) == []
+        assert warned(settings, {**some, "when": "builtins.print"}, SAVE, id=id)
+
+
 def test_w001_tells_what_is_done_to_a_field_before_it_leaves(settings):
     (warning,) = warned(settings, {"signal": SAVE, "redact": {"email": "mask"}}, REDACT={"last_name": "drop"})
     assert "email (mask)" in warning.msg
