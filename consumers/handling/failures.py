@@ -5,7 +5,6 @@ from contextlib import suppress
 
 from django.utils.module_loading import import_string
 
-from consumers.exceptions import Retry
 from consumers.handling import clock
 from consumers.handling.received import Received, event_of
 from publisher import conf
@@ -16,9 +15,9 @@ logger = logging.getLogger("consumers.worker")
 
 
 def tell(exc: BaseException, received: Received, handler: str, *, is_dead: bool) -> None:
-    """In the handler's thread, after its transaction. A Retry is no failure, but for the last one. Raises nothing."""
+    """In the handler's thread, after its transaction. Raises nothing."""
     path = conf.on_failure()
-    if path is None or (isinstance(exc, Retry) and not is_dead):
+    if path is None:
         return
     # The handler's call is over: its hard limit is not for what is told of it.
     clock.stop()

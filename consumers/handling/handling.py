@@ -6,7 +6,7 @@ from threading import Event as Flag
 
 from msgspec.structs import replace
 
-from consumers.exceptions import HandlerKilledItsProcess, OnCommitFailed
+from consumers.exceptions import HandlerKilledItsProcess, OnCommitFailed, Retry
 from consumers.handling.calling import Call
 from consumers.handling.failures import tell
 from consumers.handling.once import HandledByAnother, Once
@@ -132,7 +132,10 @@ class Handling:
         return self._told(exc, received, self._decided(exc, received))
 
     def _told(self, exc: BaseException, received: Received, result: Result) -> Result:
-        tell(said_by(exc), received, self.handler.name, is_dead=isinstance(result, Dead))
+        exc = said_by(exc)
+        # To ask for another attempt is no failure where there is one.
+        if not (isinstance(exc, Retry) and isinstance(result, Failed)):
+            tell(exc, received, self.handler.name, is_dead=isinstance(result, Dead))
         return result
 
     def _decided(self, exc: BaseException, received: Received) -> Result:
