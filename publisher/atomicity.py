@@ -32,18 +32,32 @@ CLOSED = (
     "closed the connection to the database",
     "Leave it open in receivers: connections.close_all() belongs into transaction.on_commit().",
 )
+# Of PostgreSQL's driver: within a transaction, or within one that has failed.
+# https://www.postgresql.org/docs/current/libpq-status.html#LIBPQ-PQTRANSACTIONSTATUS
+BEGUN = (2, 3)
 # One object for all saves that are in a transaction already.
 _NOTHING = nullcontext()
 
 
 def in_transaction(using: str) -> AbstractContextManager[None]:
     """Open a transaction, unless one is open: then this does nothing, also for an exception."""
-    return _NOTHING if is_open(connections[using]) else transaction.atomic(using=using)
+    return _NOTHING if is_begun(connections[using]) else transaction.atomic(using=using)
 
 
 def is_open(connection: BaseDatabaseWrapper) -> bool:
     """Whether a transaction is open. May connect to the database to find out."""
     return connection.in_atomic_block or not connection.get_autocommit()
+
+
+def is_begun(connection: BaseDatabaseWrapper) -> bool:
+    """The same, also of one that a statement began. Django knows nothing of that, and cannot begin another in it."""
+    if is_open(connection):
+        return True
+    # What the driver knows by itself; that of MySQL tells nobody.
+    driver: Any = connection.connection
+    if connection.vendor == "sqlite":
+        return bool(driver.in_transaction)
+    return connection.vendor == "postgresql" and driver.info.transaction_status in BEGUN
 
 
 def is_open_already(connection: BaseDatabaseWrapper) -> bool:
@@ -70,7 +84,7 @@ def make_saves_atomic(model: type[Model]) -> None:
     def atomic_save_base(self: Model, *args: Any, **kwargs: Any) -> None:
         # `Model.save` gives `using`, and is the only caller of Django's own.
         using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
-        if is_open(connections[using]):
+        if is_begun(connections[using]):
             save_base(self, *args, **kwargs)
         else:
             with _own_transaction(using, model):
@@ -113,7 +127,7 @@ def watch_loading() -> None:
         alias = using or router.db_for_write(model, instance=self.object)
         token = _is_loading.set(True)
         try:
-            is_apart = model in _made_atomic and not is_open(connections[alias])
+            is_apart = model in _made_atomic and not is_begun(connections[alias])
             with _own_transaction(alias, model) if is_apart else _NOTHING:
                 save(self, save_m2m, using, **kwargs)
         finally:

@@ -187,6 +187,23 @@ def test_event_is_written_when_a_transaction_by_hand_ends_with_autocommit(stage)
     assert (stage.database.value("SELECT COUNT(*) FROM foo_article"), stage.outbox()) == (1, 1)
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_save_and_event_are_of_the_transaction_that_a_statement_began(stage):
+    # Django knows nothing of it, and would begin another one within.
+    stage.python("""
+from django.db import connection
+from tests.foo.models import Article
+
+with connection.cursor() as cursor:
+    for end in ("ROLLBACK", "COMMIT"):
+        cursor.execute("BEGIN")
+        Article.objects.create(title=end)
+        cursor.execute(end)
+""")
+    assert stage.database.rows("SELECT title FROM foo_article") == [("COMMIT",)]
+    assert stage.outbox() == 1
+
+
 @pytest.mark.parametrize("engine", ["postgres"])
 def test_event_stays_with_its_transaction_when_the_database_refuses_to_end_it(stage):
     printed = stage.python(
