@@ -1,11 +1,11 @@
 """Encodes what a save changed: the old and the new value of each field that may leave."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from types import SimpleNamespace
 from typing import Any
 
 from django.db.models import Field, Model
 
+from publisher.encoders.columns import as_text
 from publisher.encoders.fields import fields_of, value_read
 from publisher.encoders.hiding import hide_named
 from publisher.encoders.models import columns_under, label_of, rule_of
@@ -65,7 +65,7 @@ def encoded_value(encoding: Encoding, field: "Field[Any, Any]", value: Any, path
     if action is not None:
         return encoding.tag(path, TAGS[action], redacted(action, value))
     if value is not None and not has_encoder(type(value)):
-        value = field.value_to_string(SimpleNamespace(**{field.attname: value}))  # type: ignore[arg-type]
+        value = as_text(field, value)
     return encoding.encode(value, path)
 
 

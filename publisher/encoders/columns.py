@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -131,7 +132,10 @@ class Columns:
 
     def _by_field(self, encoding: Encoding, instance: Model, name: str, path: str) -> Any:
         """The value as in a fixture: from the field's `value_to_string`, for its `to_python`."""
-        return encoding.encode(self._fields[name].value_to_string(instance), path)
+        field = self._fields[name]
+        is_key = field.remote_field is not None
+        text = as_text(field, instance.__dict__[field.attname]) if is_key else field.value_to_string(instance)
+        return encoding.encode(text, path)
 
     def _one_by_one(self, encoding: Encoding, instance: Model, path: str) -> dict[str, Any]:
         values = instance.__dict__
@@ -202,6 +206,14 @@ class ColumnsOfUser(Columns):
         if self._undecided:
             tell_once(encoding, path, self._user, self._undecided)
         return super().encoded(encoding, instance, path)
+
+
+def as_text(field: Any, value: object) -> str:
+    """As a fixture has it: the `to_python` of the field, or of the one that it refers to, reads it."""
+    while field.remote_field:
+        field = field.target_field
+    text: str = field.value_to_string(SimpleNamespace(**{field.attname: value}))
+    return text
 
 
 @cache

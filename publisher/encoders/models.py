@@ -13,11 +13,12 @@ from django.db.models.manager import BaseManager
 from django.db.models.query import RawQuerySet
 
 from publisher.encoders.column_actions import column_action
-from publisher.encoders.columns import Columns, columns_of
+from publisher.encoders.columns import Columns, as_text, columns_of
 from publisher.encoders.hiding import Hidden, encode_redacted, hide_named
 from publisher.encoders.values import dotted
 from publisher.rules import ACTIONS, NO_FIELDS, Redact, Rule
 from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
+from publisher.wire.registry import has_encoder
 from publisher.wire.sent import SentQuerySet
 
 ANY_RULE = Rule(signal="*")
@@ -75,8 +76,11 @@ def columns_under(rule: Rule, model: type[Model]) -> Columns:
 
 
 def key_of(model: type[Model], pk: Any) -> Any:
-    """A primary key as its column holds it: a UUID or a number may have been given as text, in several spellings."""
-    if not isinstance(pk, SPELLED):
+    """A primary key as its column holds it: a UUID or a number may have been given as text, in several spellings.
+
+    A key of a type that only its field knows is the text that the field writes.
+    """
+    if pk is None or (has_encoder(type(pk)) and not isinstance(pk, SPELLED)):
         return pk
     try:
         if isinstance(pk, tuple):
@@ -88,6 +92,8 @@ def key_of(model: type[Model], pk: Any) -> Any:
 
 
 def _spelled(field: Any, value: Any) -> Any:
+    if value is not None and not has_encoder(type(value)):
+        return as_text(field, value)
     while field.remote_field:
         field = field.target_field
     read = field.to_python(value.value if isinstance(value, Enum) else value)

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Model
 from django.utils.functional import Promise
 
-from publisher.encoders.models import ANY_RULE, SPELLED, key_action, key_of, label_of
+from publisher.encoders.models import ANY_RULE, key_action, key_of, label_of
 from publisher.redaction import action_of, redacted
 from publisher.rules import Rule
 
@@ -64,7 +64,7 @@ def _about_instance(candidate: object, rule: Rule) -> About | None:
     if candidate is None or not isinstance(candidate, Model) or (pk := candidate.pk) is None:
         return None
     model = candidate.__class__
-    if isinstance(pk, SPELLED):
+    if type(pk) is not int:
         pk = key_of(model, pk)
     key = pk if key_action(model, rule.redact) == "keep" else redacted("hash", pk)
     return About(f"{label_of(model)}/{key}", f"{label_of(concrete(model))}/{key}")

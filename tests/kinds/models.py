@@ -129,6 +129,16 @@ class Grandchild(Child):
     everything = GenericRelation(Everything)
 
 
+class Deal(models.Model):
+    """Its key is of a kind that only its field knows."""
+
+    hand = HandField(primary_key=True)
+    last = models.ForeignKey("self", models.CASCADE, null=True)
+
+    def __str__(self) -> str:
+        return "deal"
+
+
 class Code(models.Model):
     """Its key is text."""
 

@@ -20,6 +20,7 @@ from tests.foo.models import Article, Tag
 from tests.kinds.models import (
     Child,
     Code,
+    Deal,
     Everything,
     Grandchild,
     Hand,
@@ -126,6 +127,14 @@ def test_postgres_fields_arrive_as_they_were():
 def test_custom_field_is_written_as_its_field_writes_it(everything):
     fields = sent(everything)[0]["fields"]
     assert (fields["hand"], fields["point"]) == ("ace,king", "1,-2")
+
+
+def test_key_is_written_as_its_field_writes_it_where_only_that_knows_it():
+    hand, last = Hand("ace", "king"), Hand("ten")
+    deal = Deal(hand=hand, last_id=last)
+    assert sent(deal)[0] == {"model": "kinds.deal", "pk": "ace,king", "fields": {"hand": "ace,king", "last": "ten"}}
+    assert event(instance=deal).subject == "kinds.deal/ace,king"
+    assert (travelled(deal).pk, travelled(deal).last_id) == (hand, last)
 
 
 def test_encrypted_field_stays_here(everything):

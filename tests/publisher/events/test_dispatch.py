@@ -199,6 +199,7 @@ def test_composite_key_is_its_columns_however_it_was_given():
     row = UUID(int=7)
     spelled, given = (encoded(Seat, instance=Seat(row=each, number=n)).event for each, n in ((row.hex, "5"), (row, 5)))
     assert (spelled.subject, spelled.partitionkey) == (given.subject, given.partitionkey)
+    assert encoded(Seat, instance=Seat(number=5)).event.data["kwargs"]["instance"]["pk"] == [None, 5]
 
 
 @pytest.mark.parametrize(
