@@ -139,6 +139,9 @@ def after_commit(function: Callable[[], None], using: str) -> HandOver | None:
 
 
 def _wait(connection: BaseDatabaseWrapper, hook: Pending | HandOver, *, is_robust: bool) -> None:
+    if connection.closed_in_transaction:
+        # It will not commit, and the next connection must not find the hook.
+        return
     if not hasattr(connection.commit, "writes_outbox"):
         _wrap_commit(connection)
     _hooks(connection).append((Savepoints(connection.savepoint_state), hook, is_robust))

@@ -204,6 +204,24 @@ with connection.cursor() as cursor:
     assert stage.outbox() == 1
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "postgres", "mariadb"])
+def test_nothing_leaves_of_a_block_whose_connection_was_closed_within(stage):
+    # The next connection is set to autocommit before Django forgets the hooks of the last one.
+    stage.python("""
+from django.db import connection, transaction
+from tests.foo.models import Article
+from tests.foo.signals import user_login
+
+with transaction.atomic():
+    Article.objects.create(title="lost")
+    connection.close()
+    user_login.send(sender=None, name="lost")
+Article.objects.create(title="kept")
+""")
+    assert stage.database.rows("SELECT title FROM foo_article") == [("kept",)]
+    assert stage.database.rows("SELECT routing_key FROM publisher_outboxevent") == [(SAVED,)]
+
+
 @pytest.mark.parametrize("engine", ["postgres"])
 def test_event_stays_with_its_transaction_when_the_database_refuses_to_end_it(stage):
     printed = stage.python(
