@@ -1,12 +1,11 @@
 """Base classes of the bridge's commands."""
 
-import signal
 from typing import Any
 
 from django.core.management.base import BaseCommand, SystemCheckError
 
 from publisher.wire.exit_codes import EXIT_CONFIG
-from publisher.wire.stopping import STOPPING, end_before_it_begins
+from publisher.wire.stopping import end_from_the_start
 
 
 class BridgeCommand(BaseCommand):
@@ -24,6 +23,5 @@ class LongCommand(BridgeCommand):
     """Runs until it gets SIGTERM or SIGINT, and ends with 0, also when the signal comes while Django still starts."""
 
     def run_from_argv(self, argv: list[str]) -> None:
-        for number in STOPPING:
-            signal.signal(number, end_before_it_begins)
+        end_from_the_start()
         super().run_from_argv(argv)

@@ -81,10 +81,10 @@ def test_process_ends_when_the_signal_comes_in_the_middle_of_a_wait():
             process.communicate()
 
 
-def test_process_ends_in_good_order_when_it_is_told_again_in_its_last_moments():
-    """Python gives signals their default action back before it takes its modules apart."""
-    late = """
+# Python gives signals their default action back before it takes its modules apart.
+LATE = """
 import os, signal
+from publisher.wire.stopping import end_from_the_start
 
 class Late:
     def __del__(self, kill=os.kill, pid=os.getpid(), number=signal.SIGTERM):
@@ -92,8 +92,18 @@ class Late:
 
 late = Late()
 """
+
+
+def test_process_ends_in_good_order_when_it_is_told_in_its_last_moments_for_the_first_time():
+    """As `relay --once`, which has done its work by then."""
+    code = f"{LATE}end_from_the_start()\n{PROCESS.replace('stop.wait()', 'pass')}"
+    done = subprocess.run([sys.executable, "-c", code, "0", "0"], cwd=ROOT, capture_output=True, text=True, timeout=10)
+    assert (done.returncode, done.stdout) == (0, "waits\nstops\n")
+
+
+def test_process_ends_in_good_order_when_it_is_told_again_in_its_last_moments():
     process = subprocess.Popen(
-        [sys.executable, "-c", f"{late}{PROCESS}", "30", "0"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", f"{LATE}{PROCESS}", "30", "0"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout.readline() == "waits\n"
     process.send_signal(signal.SIGTERM)
