@@ -94,7 +94,8 @@ class Leases:
         shards_of: dict[str, list[int]] = {}
         for row in rows:
             shards_of.setdefault(row.holder, []).append(row.shard)
-        if any(row.claimant == self.holder for row in rows):
+        # One whose relay divides the outbox into another number would be given up, and could not be taken.
+        if any(row.claimant == self.holder or row.shards != self.shards for row in rows):
             return
         most = max(shards_of.values(), key=len, default=[])
         free = [row.shard for row in rows if row.shard in most and not row.claimant]

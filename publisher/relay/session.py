@@ -135,7 +135,10 @@ class Session:
         return found
 
     def _sorted(self, rows: list[WaitingRow], now: float) -> tuple[list[WaitingRow], list[WaitingRow]]:
-        """The rows to send, and the rows to read again soon. Rows that might overtake a nacked one are set aside."""
+        """The rows to send, and the rows to read again soon. Rows that might overtake a nacked one are set aside.
+
+        Where none is nacked, no row overtakes any other: what has to wait for a confirm keeps those behind it waiting.
+        """
         # Mostly all keys are known to have a queue, which one set operation tells.
         is_known = self._found.issuperset([row.routing_key for row in rows])
         if not self._nacked and (is_known or not any(map(self._may_lead_nowhere, rows))):
@@ -147,10 +150,13 @@ class Session:
 
         sent = {row.partitionkey for row in self._on_their_way}
         held = self._nacked.keys(now) | {row.partitionkey for row in self._on_their_way if goes_alone(row)}
-        sendable, staying = [], []
-        for row in rows:
+        sendable: list[WaitingRow] = []
+        staying: list[WaitingRow] = []
+        for place, row in enumerate(rows):
             key, is_careful = row.partitionkey, goes_alone(row)
             if key in held or (is_careful and key in sent) or self._nacked.is_behind(row.id, key):
+                if not self._nacked:
+                    return sendable, rows[place:]
                 held.add(key)
                 if not self._nacked.set_aside(row.id, key):
                     staying.append(row)

@@ -180,6 +180,18 @@ def test_shards_that_there_were_before_are_not_listed_once_a_relay_has_fewer():
     assert [(lease.shard, lease.shards) for lease in ledger("default").leases] == [(0, 2), (1, 2)]
 
 
+@pytest.mark.django_db
+def test_relay_that_divides_the_outbox_otherwise_asks_for_no_shard():
+    """It would be given up for it, and it could not take it."""
+    working, waiting = Leases("default", 4), Leases("default", 2)
+    working.renew()
+    waiting.renew()
+    assert (len(working.held), waiting.held, working.claimed()) == (4, frozenset(), frozenset())
+    third = Leases("default", 4)
+    third.renew()
+    assert len(working.claimed()) == 1
+
+
 def test_shards_are_shared_when_relays_come_and_go(stage, queues):
     queues.bind("q", "#")
     env = {"TEST_SHARDS": "4"}
