@@ -8,6 +8,7 @@ from django.conf import settings
 
 from publisher.rule_entry import UNROUTABLES, redact_from, rules_from
 from publisher.rules import Redact, Rule
+from publisher.wire.event import source_of
 
 if TYPE_CHECKING:
     from publisher.offload_entry import OffloadEntry
@@ -59,7 +60,7 @@ def service() -> str:
 
 def source() -> str:
     """The CloudEvents source of what this service sends."""
-    return f"/{service()}"
+    return source_of(service())
 
 
 def rules() -> tuple[Rule, ...]:

@@ -11,6 +11,8 @@ NOT_WRITTEN = "not written"
 NOT_OFFLOADED = "not offloaded"
 # Counted by routing key: events that are delivered directly; in a relay, events that it dropped.
 UNROUTABLE = "unroutable"
+# Of `direct`: events that were not published.
+DROPPED = "dropped"
 # The outcome follows: "asked: late".
 ASKED = "asked: "
 
@@ -22,12 +24,12 @@ _counts: Counter[tuple[str, str]] = Counter()
 _lock = Lock()
 
 
-def count(what: str, about: str) -> int:
-    """Count one more, and return the new count. `about` is the dotted path of a type or a signal, or a routing key."""
+def count(what: str, about: str, more: int = 1) -> int:
+    """Add to a count, and return the new one. `about` is the dotted path of a type or a signal, or a routing key."""
     with _lock:
         is_room = len(_counts) < MOST or (what, about) in _counts
         counted = (what, about if is_room else OTHERS)
-        _counts[counted] += 1
+        _counts[counted] += more
         return _counts[counted]
 
 

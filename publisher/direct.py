@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from publisher import counters
 from publisher.outbox.writing import after_commit
 
 logger = logging.getLogger(__name__)
@@ -101,6 +102,7 @@ class Buffer:
     def drop(self, count: int, reason: str, *, last: bool = False) -> None:
         """Count dropped events, and log that now and then."""
         self.dropped += count
+        counters.count(counters.DROPPED, "direct", count)
         if last or time.monotonic() - self._logged_at > LOG_SECONDS:
             self._logged_at = time.monotonic()
             logger.warning("direct events dropped=%d so far: %s", self.dropped, reason)

@@ -98,7 +98,9 @@ def add_options(parser: ArgumentParser) -> None:
         help="at the end, wait so long for handlers that run (default: %(default)g)",
     )
     parser.add_argument(
-        "--until-empty", action="store_true", help="end when the queues are empty; a broker that is away is waited for"
+        "--until-empty",
+        action="store_true",
+        help="end when the queues are empty; a broker that is away is waited for, events between two attempts are not",
     )
     parser.add_argument("--alive-file", type=Path, metavar="PATH", help="touched every second: old means stuck")
 

@@ -9,7 +9,7 @@ from django.db.models import Model
 from publisher.catalogue.signals import taken_by
 from publisher.checks.missing_models import missing_model
 from publisher.hints import near
-from publisher.rules import Rule
+from publisher.rules import Rule, is_glob
 
 # Signals that are sent with instances of their sender only. Others may have instances of any model: a deletion has the
 # one that it began with, and m2m_changed the one that has the relation.
@@ -31,6 +31,8 @@ def _check_model(rule: Rule, label: str, names: frozenset[str], where: str) -> I
     except (LookupError, ValueError):
         labels = [model._meta.label_lower for model in apps.get_models(include_auto_created=True)]
         what, hint = missing_model(label, labels)
+        if is_glob(label):
+            hint = "No globs here: name each model, as 'blog.Comment'."
         yield Error(f"{where}: {what}.", hint=hint, id="publisher.E007")
         return
     yield from _check_names(model, names, where)

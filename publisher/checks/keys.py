@@ -1,5 +1,6 @@
 """System checks of a rule's `routing_key`: it is formatted with stand-ins, to find keys that can never be formed."""
 
+import re
 from collections.abc import Iterator, Mapping
 from string import Formatter
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from publisher.hints import near
 from publisher.receivers import senders_of
 from publisher.rules import Rule
 from publisher.wire.registry import encoder_for
-from publisher.wire.routing import formatted_key
+from publisher.wire.routing import KEY_BYTES, formatted_key
 
 KEY_NAMES = ("kwargs", "sender", "group", "signal", "subject", "extensions")
 HINT = f"Write words and dots, with {{...}} for one of {', '.join(KEY_NAMES)}: 'moderation.{{kwargs[reason]}}'."
@@ -85,10 +86,17 @@ def check_routing_key(rule: Rule, where: str) -> Iterator[CheckMessage]:
 
 def _misnamed(template: str) -> Iterator[Fault]:
     try:
-        names = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
+        parts = list(Formatter().parse(template))
     except (ValueError, TypeError) as exc:
         yield Fault(str(exc), HINT)
         return
+    names = [name for _, name, _, _ in parts if name is not None]
+    if any("._" in name for name in names):
+        yield Fault("it asks for an attribute that begins with '_'", HINT)
+    if any(int(width) > KEY_BYTES for _, _, spec, _ in parts for width in re.findall(r"\d+", spec or "")):
+        yield Fault(f"it is wider than a key, which has {KEY_BYTES} bytes", HINT)
+    if sum(len(literal.encode()) for literal, *_ in parts) > KEY_BYTES:
+        yield Fault(f"it is longer than a key, which has {KEY_BYTES} bytes: it would be cut", HINT)
     for root in (name.partition("[")[0].partition(".")[0] for name in names):
         if root not in KEY_NAMES:
             yield Fault(f"it names {root!r}", HINT)

@@ -28,9 +28,11 @@ DICT_HINT = "Write a dict, as SIGNAL_BRIDGE = {'SERVICE': 'shop', 'FORWARD': [..
 # How alike the name of another setting must be to be a misspelt SIGNAL_BRIDGE: SIGNALBRIDGE is, BRIDGE is not.
 ALIKE = 0.85
 MOST_NAME_BYTES = 100
+# A century. Databases have no dates much farther off.
+MOST_DAYS = 36_500
 NAME_HINT = (
-    f"Give it a string of 1 to {MOST_NAME_BYTES} bytes, as 'signals' or 'blog'; names that begin with 'amq.' are the "
-    "broker's."
+    f"Give it a string of 1 to {MOST_NAME_BYTES} bytes, without control characters, as 'signals' or 'blog'; names "
+    "that begin with 'amq.' are the broker's."
 )
 FLAG_HINT = "Write True or False."
 RULE_HINT = "Write a signal's dotted path, or a dict as {'signal': 'django.db.models.signals.post_save'}."
@@ -112,8 +114,8 @@ def _check_values(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
     yield from _check_handlers_app()
     for key in ("EXCHANGE", "SERVICE"):
         name = value.get(key, conf.DEFAULTS[key])
-        size = len(name.encode()) if isinstance(name, str) else 0
-        if not 0 < size <= MOST_NAME_BYTES or name.startswith("amq."):
+        size = len(name.encode(errors="replace")) if isinstance(name, str) else 0
+        if not 0 < size <= MOST_NAME_BYTES or name.startswith("amq.") or not name.isprintable():
             of_bytes = f", of {size} bytes" if size > MOST_NAME_BYTES else ""
             yield Error(f"SIGNAL_BRIDGE[{key!r}] is {name!r}{of_bytes}.", hint=NAME_HINT, id="publisher.E004")
 
@@ -175,6 +177,10 @@ def _is_hop_count(value: object) -> bool:
     return type(value) is int and value > 0
 
 
+def _is_days(value: object) -> bool:
+    return is_positive(value) and value <= MOST_DAYS  # type: ignore[operator]
+
+
 def _is_unroutable(value: object) -> bool:
     return value is None or value in UNROUTABLES
 
@@ -187,7 +193,7 @@ KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "SHARDS": (_is_shard_count, f"Give the number of parts that the outbox is divided into, from 1 to {SLOTS}."),
     "FORWARD_RAW": (is_flag, FLAG_HINT),
     "STRICT": (is_flag, FLAG_HINT),
-    "INBOX_DAYS": (is_positive, "Give a number of days, as 30."),
+    "INBOX_DAYS": (_is_days, f"Give a number of days, as 30, up to {MOST_DAYS:,}."),
     "MAX_HOPS": (_is_hop_count, "Give the number of events that may cause each other in a row, as 16."),
     "UNROUTABLE": (_is_unroutable, f"Use one of: {', '.join(UNROUTABLES)}, or leave it out."),
     "MANAGEMENT_URL": (_is_console, "Give the console's address, as http://localhost:15672/, or None."),

@@ -11,7 +11,7 @@ from publisher.events.extensions import extensions_from
 from publisher.generated import outdated_by_updates
 from publisher.rules import Rule
 from publisher.wire import spans
-from publisher.wire.event import Moment, moment_of_now
+from publisher.wire.event import Moment, moment_of_now, source_of
 from publisher.wire.routing import class_label, routing_key, text_label
 from publisher.wire.topology import addressed, ask_exchange
 
@@ -46,7 +46,7 @@ class Source:
         self.rule = rule
         self.name = known.name
         self.label = sender_label(sender)
-        self.source = f"/{service}"
+        self.source = source_of(service)
         self.routing_key = key or routing_key(known.group, known.word, self.label)
         is_saved = known.signal is post_save and isinstance(sender, type) and issubclass(sender, Model)
         self.outdated = outdated_by_updates(sender) if is_saved else ()

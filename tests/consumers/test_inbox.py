@@ -73,7 +73,7 @@ def test_attempts_are_counted_for_good_and_forgotten_together():
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("days", ["-1", "nan", "inf", "soon"])
+@pytest.mark.parametrize("days", ["-1", "nan", "inf", "soon", "36501"])
 def test_nothing_is_forgotten_when_the_days_are_no_age(days):
     InboxEvent.objects.create(subscription="h", event_id="new")
     with pytest.raises(CommandError, match="days"):

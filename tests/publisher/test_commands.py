@@ -184,6 +184,15 @@ def test_relay_once_ends_with_0_when_the_outbox_is_empty(stage):
     assert stage.manage("relay", "--once").returncode == 0
 
 
+def test_commands_end_with_78_and_say_what_to_do_when_their_tables_are_not_migrated(stage):
+    stage.database.rows("DROP TABLE publisher_outboxevent")
+    stage.database.rows("DROP TABLE consumers_inboxevent")
+    for command, hint in (("outbox", "migrate publisher"), ("prune_inbox", "migrate consumers")):
+        ended = stage.manage(command, check=False)
+        assert ended.returncode == 78
+        assert ended.stderr.endswith(f"; run: manage.py {hint} --database default\n")
+
+
 @pytest.mark.parametrize("table", ["outboxevent", "relaylease"])
 def test_relay_once_ends_with_78_and_says_what_to_do_when_the_outbox_is_not_migrated(stage, table):
     stage.database.rows(f"DROP TABLE publisher_{table}")

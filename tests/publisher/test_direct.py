@@ -150,6 +150,7 @@ def test_sender_neither_waits_nor_fails_when_the_broker_is_away(settings, caplog
     assert "the buffer is full" in caplog.text
     direct.buffer().close()
     assert direct.buffer().dropped == 150
+    assert counters.counts()[counters.DROPPED, "direct"] == 150
     assert "the process ended" in caplog.text
     direct._forget()
 

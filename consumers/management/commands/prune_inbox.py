@@ -11,19 +11,23 @@ from django.db import router
 from consumers.inbox import forget
 from consumers.models import InboxEvent
 from publisher import conf
+from publisher.checks.settings import MOST_DAYS
 from publisher.commands import BridgeCommand
 from publisher.tables import migration_hint
 from publisher.terminal import add_database
+from publisher.wire.exit_codes import EXIT_CONFIG
 
 
 def days(text: str) -> timedelta:
-    """From 0 on. Raises ArgumentTypeError, which argparse shows."""
+    """From 0 to MOST_DAYS. Raises ArgumentTypeError, which argparse shows."""
     try:
         age = timedelta(days=float(text))
     except (ValueError, OverflowError) as exc:
         raise ArgumentTypeError(f"{text!r} is no number of days") from exc
     if age < timedelta():
         raise ArgumentTypeError(f"{text!r} days are in the future: nothing would be left")
+    if age > timedelta(days=MOST_DAYS):
+        raise ArgumentTypeError(f"{text!r} days are more than {MOST_DAYS:,}")
     return age
 
 
@@ -43,7 +47,8 @@ class Command(BridgeCommand):
         try:
             count = forget(database, age)
         except DatabaseTrouble as exc:
-            text = " ".join(str(exc).split())
-            raise CommandError(f"The inbox of {database!r}: {text}{migration_hint(InboxEvent, database)}") from exc
+            text, hint = " ".join(str(exc).split()), migration_hint(InboxEvent, database)
+            code = EXIT_CONFIG if hint else 1
+            raise CommandError(f"The inbox of {database!r}: {text}{hint}", returncode=code) from exc
         number = age / timedelta(days=1)
         self.stdout.write(f"{count} forgotten, older than {number:g} day{'' if number == 1 else 's'}.")

@@ -17,7 +17,7 @@ from publisher.outbox.parked import ParkedQuerySet, parked
 from publisher.outbox.unroutable import unroutable_keys
 from publisher.tables import migration_hint
 from publisher.terminal import add_database, add_format, in_any_order, positive, show
-from publisher.wire.exit_codes import EXIT_USAGE
+from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
 
 SHOWN_ROWS = 50
 
@@ -59,8 +59,9 @@ class Command(BridgeCommand):
         try:
             self._handle(database=database, **options)
         except DatabaseTrouble as exc:
-            text = " ".join(str(exc).split())
-            raise CommandError(f"The outbox of {database!r}: {text}{migration_hint(OutboxEvent, database)}") from exc
+            text, hint = " ".join(str(exc).split()), migration_hint(OutboxEvent, database)
+            code = EXIT_CONFIG if hint else 1
+            raise CommandError(f"The outbox of {database!r}: {text}{hint}", returncode=code) from exc
 
     def _handle(
         self, *, database: str, action: str, id: list[int], all: bool, kept: bool, max_age: int | None, **options: Any

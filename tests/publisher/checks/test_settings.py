@@ -177,7 +177,9 @@ def test_e020_when_a_projects_own_package_has_the_name_of_the_bridges(check, mon
 
 
 @pytest.mark.parametrize("key", ["EXCHANGE", "SERVICE"])
-@pytest.mark.parametrize("name", ["", None, 5, "x" * 101, "amq.topic"], ids=lambda name: repr(name)[:10])
+@pytest.mark.parametrize(
+    "name", ["", None, 5, "x" * 101, "amq.topic", "a\nb", "a\ud800"], ids=lambda name: repr(name)[:10]
+)
 def test_e004_when_a_name_is_none(check, key, name):
     assert_one(check(**{key: name}), "publisher.E004", key, repr(name), "a string of 1 to 100 bytes", "'amq.'")
 
@@ -357,6 +359,11 @@ def test_w004_when_fields_are_of_a_model_that_the_rule_does_not_take(settings, k
     assert "'senders'" in warning.hint
 
 
+@pytest.mark.parametrize("key", ["fields", "omit_fields"])
+def test_e007_says_that_globs_do_not_count_where_models_are_named(check_rule, key):
+    assert_one(check_rule(**{key: {"foo.*": ["price"]}}), "publisher.E007", "'foo.*'", "No globs here")
+
+
 @pytest.mark.parametrize(
     "rule",
     [
@@ -382,7 +389,11 @@ def test_nobody_is_warned_of_fields_of_what_may_be_sent(settings, rule):
         ("a.}", "Single '}'"),
         ("", "empty"),
         (5, "5"),
+        ("{kwargs.__class__}.x", "begins with '_'"),
+        ("{sender:999999999999}", "255 bytes"),
+        ("a" * 256, "255 bytes"),
     ],
+    ids=lambda value: repr(value)[:30],
 )
 def test_e009_when_the_routing_key_is_no_format(check_rule, routing_key, word):
     assert_one(check_rule(routing_key=routing_key), "publisher.E009", word, "moderation.{kwargs[reason]}")
@@ -429,6 +440,9 @@ def test_e019_when_what_is_sent_from_memory_is_to_be_kept(check_rule):
         ("STRICT", 1),
         ("INBOX_DAYS", 0),
         ("INBOX_DAYS", "30"),
+        ("INBOX_DAYS", float("inf")),
+        ("INBOX_DAYS", float("nan")),
+        ("INBOX_DAYS", 10**9),
         ("MAX_HOPS", 0),
         ("MAX_HOPS", "16"),
         ("MANAGEMENT_URL", 15672),
