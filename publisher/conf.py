@@ -8,7 +8,7 @@ from django.conf import settings
 
 from publisher.rule_entry import UNROUTABLES, redact_from, rules_from
 from publisher.rules import Redact, Rule
-from publisher.wire.event import source_of
+from publisher.wire.source import source_of
 
 if TYPE_CHECKING:
     from publisher.offload_entry import OffloadEntry

@@ -11,8 +11,9 @@ from publisher.events.extensions import extensions_from
 from publisher.generated import outdated_by_updates
 from publisher.rules import Rule
 from publisher.wire import spans
-from publisher.wire.event import Moment, moment_of_now, source_of
+from publisher.wire.event import Moment, moment_of_now
 from publisher.wire.routing import class_label, routing_key, text_label
+from publisher.wire.source import source_of
 from publisher.wire.topology import addressed, ask_exchange
 
 

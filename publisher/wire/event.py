@@ -5,7 +5,6 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
 
 import msgspec
 from uuid_utils import UUID, uuid7
@@ -15,8 +14,6 @@ from publisher.wire.errors import MalformedEvent
 from publisher.wire.origin import Origin, current_origin
 
 CONTENT_TYPE = "application/cloudevents+json"
-# https://www.rfc-editor.org/rfc/rfc3986#section-3.3
-IN_PATHS = "/-._~!$&'()*+,;=:@"
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 # The types of attributes that JSON has; others are written as text.
 Extension = str | bool | int
@@ -133,11 +130,6 @@ def moment_of(event: Event) -> Moment:
     """The moment from which the event was made."""
     origin = Origin(event.causationid, event.hops, event.correlationid, event.traceparent)
     return Moment(event.id, event.time or datetime.now(UTC), origin, event.extensions)
-
-
-def source_of(service: str) -> str:
-    """The CloudEvents source, which is a URI-reference: `/shop`. What may not stand in one is percent-encoded."""
-    return f"/{quote(service, safe=IN_PATHS)}"
 
 
 def new_event(

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from publisher.wire.errors import MalformedEvent
-from publisher.wire.event import Event, decode_event, encode_event, new_event, seconds_of, source_of
+from publisher.wire.event import Event, decode_event, encode_event, new_event, seconds_of
 from publisher.wire.origin import originating
 
 LEAST = {"specversion": "1.0", "id": "1", "source": "/x", "type": "a.b"}
@@ -41,14 +41,6 @@ def test_attributes_are_left_out_when_they_have_no_value():
     one = new_event(source="/x", type="t", data={}, subject=None, partitionkey=None)
     absent = {"subject", "partitionkey", "traceparent", "causationid", "hops", "routing_key"}
     assert absent.isdisjoint(json.loads(encode_event(one)))
-
-
-@pytest.mark.parametrize(
-    ("service", "source"),
-    [("shop", "/shop"), ("a/b-c_d.e~f:1", "/a/b-c_d.e~f:1"), ("a b", "/a%20b"), ("ü", "/%C3%BC"), ("%zz", "/%25zz")],
-)
-def test_source_is_a_uri_reference_whatever_the_service_is_called(service, source):
-    assert source_of(service) == source
 
 
 def test_ids_are_unique_and_in_order_when_many_are_made():
