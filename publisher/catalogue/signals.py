@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib import import_module
@@ -35,6 +36,7 @@ KNOWN_MODULES = (
 
 # By id of the signal. It also holds the signals, so that no id is used again.
 _settled: dict[int, KnownSignal] = {}
+_looked_up: ContextVar[dict[str, tuple[KnownSignal, ...]] | None] = ContextVar("looked_up", default=None)
 
 
 class KnownSignal:
@@ -127,9 +129,28 @@ def known_as(signal: Signal) -> KnownSignal | None:
 def matching(pattern: str) -> tuple[KnownSignal, ...]:
     """The signals that a path or a glob means. Searches only the part of the catalogue that can match."""
     if is_glob(pattern):
-        return tuple(known for known in catalogue(_package(pattern)) if fnmatchcase(known.name, pattern))
+        found = _looked_up.get()
+        if found is None:
+            return _globbed(pattern)
+        if pattern not in found:
+            found[pattern] = _globbed(pattern)
+        return found[pattern]
     known = named(pattern)
     return (known,) if known else ()
+
+
+def _globbed(pattern: str) -> tuple[KnownSignal, ...]:
+    return tuple(known for known in catalogue(_package(pattern)) if fnmatchcase(known.name, pattern))
+
+
+@contextmanager
+def one_look() -> Iterator[None]:
+    """Within it, each glob is searched for once: for code that asks many times, and in which no signal is made."""
+    token = _looked_up.set({})
+    try:
+        yield
+    finally:
+        _looked_up.reset(token)
 
 
 def taken_by(rule: Rule) -> tuple[KnownSignal, ...]:

@@ -23,6 +23,8 @@ from publisher.tables import how_to_migrate, is_told_to_migrate, is_up_to_date
 
 def check_routers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
     """The routers allow an outbox on every alias that events are written to."""
+    if not router.routers:
+        return []
     hint = "Let your router's allow_migrate answer True (or None) for the app 'publisher' on this alias."
     refused = [
         Error(
@@ -50,8 +52,8 @@ def check_outbox_migrated(
     app_configs: object, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """The outbox is migrated on the aliases that are checked: `manage.py check --database ALIAS`."""
-    if is_told_to_migrate():
-        return []  # the migrations are about to make it
+    if not databases or is_told_to_migrate():
+        return []  # none is looked at; or the migrations are about to make it
     missing = [
         Error(
             f"Events are written to {alias!r}, where the outbox is not migrated.",
@@ -59,7 +61,7 @@ def check_outbox_migrated(
             id="publisher.E014",
         )
         for alias in written_aliases()
-        if alias in (databases or ()) and not has_outbox(alias)
+        if alias in databases and not has_outbox(alias)
     ]
     doubtful = [
         Warning(
@@ -69,7 +71,7 @@ def check_outbox_migrated(
             id="publisher.W011",
         )
         for alias, name in doubtful_aliases().items()
-        if alias in (databases or ()) and not has_outbox(alias)
+        if alias in databases and not has_outbox(alias)
     ]
     return [*missing, *doubtful]
 

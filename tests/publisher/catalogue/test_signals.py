@@ -11,7 +11,7 @@ from django.db.models.signals import post_save
 from django.dispatch import Signal
 from django.utils.functional import LazyObject, SimpleLazyObject
 
-from publisher.catalogue.signals import catalogue, group_of, known_as, matching, named
+from publisher.catalogue.signals import catalogue, group_of, known_as, matching, named, one_look
 from tests.foo import signals
 from tests.foo.signals import Hooks, user_login
 
@@ -151,6 +151,16 @@ def test_glob_means_all_that_it_matches():
     }
     assert len(matching("*")) == len(catalogue())
     assert matching("nothing.*") == ()
+
+
+def test_glob_is_searched_for_once_in_one_look_and_anew_after_it(monkeypatch):
+    searched = []
+    monkeypatch.setattr("publisher.catalogue.signals.catalogue", lambda package="": searched.append(package) or ())
+    with one_look():
+        assert [matching("*.post_save") for _ in range(3)] == [()] * 3
+    assert len(searched) == 1
+    matching("*.post_save")
+    assert len(searched) == 2
 
 
 def test_signal_made_later_is_found_when_its_module_is_loaded(monkeypatch):
