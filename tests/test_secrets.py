@@ -12,7 +12,7 @@ from django.db.models.signals import post_save
 from django.test import RequestFactory
 
 from publisher import encoders, redaction
-from publisher.encoders import columns
+from publisher.encoders import column_actions
 from publisher.events import dispatch as events
 from publisher.relay.relay import Relay
 from tests.foo.models import Article
@@ -58,7 +58,7 @@ def send_secrets():
 @pytest.fixture
 def switched_off(monkeypatch):
     """Names are no secrets any more."""
-    for module in (redaction, columns):
+    for module in (redaction, column_actions):
         monkeypatch.setattr(module, "is_secret", lambda name: False)
         monkeypatch.setattr(module, "is_secret_column", lambda model, name: False)
     clear()
@@ -68,7 +68,7 @@ def switched_off(monkeypatch):
 
 def clear():
     models = encoders.models
-    cached = (redaction.action_of, columns.columns_of, events._paths, models.key_action, models.hidden_columns)
+    cached = (redaction.action_of, encoders.columns.columns_of, events._paths, models.key_action, models.hidden_columns)
     for function in cached:
         function.cache_clear()
 
