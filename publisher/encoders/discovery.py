@@ -8,6 +8,7 @@ from django.utils.module_loading import module_has_submodule
 OWN = (
     "values",
     "objects",
+    "multivalue",
     "models",
     "expressions",
     "http",

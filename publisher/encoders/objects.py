@@ -20,22 +20,25 @@ from publisher.wire.codec import DROPPED, Encoding, decodes, encode_mapping, enc
 from publisher.wire.registry import encodes_shape, imported
 
 
-@encodes(dict)
-def encode_named(encoding: Encoding, value: Mapping[Any, Any], path: str) -> Any:
-    """A mapping, with its values redacted by their keys."""
+def encode_named(
+    encoding: Encoding, value: Mapping[Any, Any], path: str, hide: Callable[[str, Any], Any] = Hidden
+) -> Any:
+    """A mapping, with its values redacted by their keys. `hide` makes what is encoded for a masked or hashed value."""
     actions = {
         key: action
         for key, item in value.items()
         if (called := _called(key)) is not None and (action := encoding.action(called, item)) != "keep"
     }
     for name, value_name in named_values(value):
-        is_named = value_name not in actions and isinstance(value[name], str)
-        if is_named and (action := encoding.action(value[name], value[value_name])) != "keep":
-            actions[value_name] = action
+        # In a form there may be several names.
+        for text in value[name] if isinstance(value[name], list) else (value[name],):
+            is_named = value_name not in actions and isinstance(text, str)
+            if is_named and (action := encoding.action(text, value[value_name])) != "keep":
+                actions[value_name] = action
     if not actions:
         return encode_mapping(encoding, value, path)
     kept = {
-        key: Hidden(actions[key], item) if key in actions else item
+        key: hide(actions[key], item) if key in actions else item
         for key, item in value.items()
         if actions.get(key) != "drop"
     }
@@ -155,6 +158,7 @@ def encode_set(encoding: Encoding, value: Iterable[Any], path: str) -> Any:
     return encoding.encode(set(value), path)
 
 
+encodes(dict)(encode_named)
 encodes_shape(lambda kind: issubclass(kind, Mapping))(encode_named)
 
 

@@ -173,4 +173,7 @@ decodes("tuple")(lambda plain, argument: tuple(plain))
 decodes("set")(lambda plain, argument: set(plain))
 decodes("frozenset")(lambda plain, argument: frozenset(plain))
 decodes("mapping")(lambda plain, argument: dict(plain))
+# Django's own types, where there is Django: see `publisher.encoders.multivalue`.
+decodes("multivaluedict")(lambda plain, argument: dict(plain))
+decodes("querydict")(lambda plain, argument: dict(plain))
 decodes("enum")(_decode_enum)
