@@ -1,14 +1,15 @@
 """Encodes requests and responses: only what is harmless of them."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.core.handlers.asgi import get_script_prefix
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
+from django.http.request import HttpHeaders
+from django.http.response import HttpResponseBase, ResponseHeaders
 from django.urls import ResolverMatch, resolve
 from django.utils.functional import LazyObject, empty
 from django.utils.translation import get_language_from_path, override
@@ -42,10 +43,20 @@ def encode_request(encoding: Encoding, request: HttpRequest, path: str) -> Any:
             urlconf=getattr(request, "urlconf", None),
             match=request.resolver_match,
         ),
-        headers=((name, request.headers[name]) for name in HEADERS if name in request.headers),
+        headers=_harmless_headers(request.headers),
         client=request.META.get("REMOTE_ADDR"),
         user=user,
     )
+
+
+@encodes(HttpHeaders, ResponseHeaders)
+def encode_headers(encoding: Encoding, headers: Mapping[str, str], path: str) -> Any:
+    """A request's `headers`, or a response's: no others than leave with a request. A referer may contain a token."""
+    return encode_named(encoding, _harmless_headers(headers), path)
+
+
+def _harmless_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: headers[name] for name in HEADERS if name in headers}
 
 
 @encodes("rest_framework.request.Request")
@@ -55,7 +66,7 @@ def encode_drf_request(encoding: Encoding, request: Any, path: str) -> Any:
 
 
 def encode_environ(encoding: Encoding, environ: Mapping[str, Any], path: str) -> Any:
-    """A WSGI environ, which `request_started` is sent with. It may have the whole environment of the process."""
+    """A WSGI environ, as `request_started` is sent with, or META. It may have the whole environment of the process."""
     named = {name: environ.get(f"HTTP_{name.upper().replace('-', '_')}") for name in HEADERS}
     named["Content-Type"] = environ.get("CONTENT_TYPE")
     prefix, inside = (_text(environ.get(name, "")) for name in ("SCRIPT_NAME", "PATH_INFO"))
@@ -64,7 +75,7 @@ def encode_environ(encoding: Encoding, environ: Mapping[str, Any], path: str) ->
         path,
         method=environ.get("REQUEST_METHOD"),
         url_path=harmless(f"{prefix.rstrip('/')}{inside}", prefix=prefix),
-        headers=((name, value) for name, value in named.items() if value),
+        headers={name: value for name, value in named.items() if value},
         client=environ.get("REMOTE_ADDR"),
     )
 
@@ -79,14 +90,15 @@ def encode_scope(encoding: Encoding, scope: Mapping[str, Any], path: str) -> Any
         path,
         method=scope.get("method"),
         url_path=harmless(scope.get("path", ""), prefix=get_script_prefix(scope)),
-        headers=((name, value.decode("latin-1")) for name, value in named.items() if value),
+        headers={name: value.decode("latin-1") for name, value in named.items() if value},
         client=client[0] if client else None,
     )
 
 
 @encodes(dict)
 def encode_dict(encoding: Encoding, value: Mapping[Any, Any], path: str) -> Any:
-    if "wsgi.version" in value or "wsgi.input" in value:
+    # ASGIRequest.META has the last of these.
+    if "wsgi.version" in value or "wsgi.input" in value or "wsgi.multithread" in value:
         return encode_environ(encoding, value, path)
     if "asgi" in value and "headers" in value:
         return encode_scope(encoding, value, path)
@@ -160,11 +172,11 @@ def _encoded(
     *,
     method: str | None,
     url_path: str,
-    headers: Iterable[tuple[str, str]],
+    headers: Mapping[str, str],
     client: str | None,
     user: Any = None,
 ) -> Any:
-    plain = {"method": method, "path": url_path, "headers": dict(headers), "client": client, "user": user}
+    plain = {"method": method, "path": url_path, "headers": headers, "client": client, "user": user}
     return encoding.tag(path, "request", encode_named(encoding, plain, path))
 
 

@@ -20,6 +20,7 @@ SECRET = "planted-secret"
 HEADERS = {
     "Authorization": f"Bearer {SECRET}", "X-Api-Key": SECRET, "Cookie": f"sessionid={SECRET}", "X-CSRFToken": SECRET,
     "User-Agent": "agent", "X-Request-ID": "7", "Accept-Language": "de", "Referer": f"https://x/?token={SECRET}",
+    "X-Forwarded-For": "203.0.113.7",
 }  # fmt: skip
 PATH = f"/post/?token={SECRET}"
 
@@ -44,7 +45,11 @@ def scope():
     return asgi().scope
 
 
-@pytest.mark.parametrize("make", [wsgi, asgi, drf, environ, scope])
+def asgi_environ():
+    return asgi().META
+
+
+@pytest.mark.parametrize("make", [wsgi, asgi, drf, environ, asgi_environ, scope])
 def test_request_is_its_method_path_harmless_headers_and_client(make):
     assert SECRET not in text_of(make())
     assert sent(make())[1] == {"": "request"}
@@ -53,6 +58,20 @@ def test_request_is_its_method_path_harmless_headers_and_client(make):
     assert (result.method, result.path, result.client, result.user) == ("POST", "/post/", "127.0.0.1", None)
     assert result.headers.items() >= {"User-Agent": "agent", "X-Request-ID": "7", "Accept-Language": "de"}.items()
     assert result.headers.keys() <= {"User-Agent", "X-Request-ID", "Accept-Language", "Content-Type", "Host"}
+
+
+@pytest.mark.parametrize("make", [wsgi, asgi, drf])
+def test_headers_of_a_request_are_those_that_the_request_leaves_with(make):
+    headers = make().headers
+    assert {"Referer", "X-Forwarded-For"} <= set(headers)
+    assert SECRET not in text_of({"deep": [headers]})
+    assert "203.0.113.7" not in text_of(headers)
+    assert travelled(headers) == travelled(make()).headers
+
+
+def test_headers_of_a_response_leave_without_its_location():
+    response = HttpResponse(status=302, headers={"Location": f"/reset/?token={SECRET}"})
+    assert travelled(response.headers) == {"Content-Type": "text/html; charset=utf-8"}
 
 
 def test_requests_are_of_the_kinds_that_they_are_to_be():
