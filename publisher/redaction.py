@@ -1,15 +1,17 @@
 """Decides by its name what becomes of a value: secrets are dropped, and REDACT and a rule's `redact` decide first."""
 
+from collections.abc import Iterable
 from datetime import date, time, timedelta
+from enum import Enum
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import CharField, Model, TextField
 from django.utils.crypto import salted_hmac
 
 from publisher.rules import Redact
-from publisher.secret_names import holds_secret, is_for_once, is_keyed, sounds_secret
+from publisher.secret_names import holds_secret, is_for_once, is_keyed, sounds_secret, sounds_secret_as_text
 from publisher.wire.registry import HASHED, MASKED
 
 TAGS = {"mask": MASKED, "hash": HASHED}
@@ -18,6 +20,7 @@ HASH_CHARACTERS = 32
 
 # Values that are never secrets, whatever their name: `has_password`, `token_expires_at`, `session_lifetime`.
 HARMLESS_TYPES = (bool, date, time, timedelta)
+TEXT_TYPES = (str, bytes, bytearray, memoryview)
 
 
 @lru_cache(maxsize=4096)
@@ -28,6 +31,12 @@ def is_secret(name: str) -> bool:
     [True, True, True, False, False]
     """
     return sounds_secret(name)
+
+
+@lru_cache(maxsize=4096)
+def is_secret_text(name: str) -> bool:
+    """Whether text of this name is dropped: besides secrets, what is called a `session`, which may also be a number."""
+    return is_secret(name) or sounds_secret_as_text(name)
 
 
 @lru_cache(maxsize=4096)
@@ -51,16 +60,24 @@ def named_action(name: str, redact: Redact) -> str | None:
 
 @lru_cache(maxsize=4096)
 def action_of(name: str, redact: Redact) -> str:
-    """What becomes of a kwarg, a dict's key or an object's attribute of this name."""
+    """What becomes of a kwarg, a dict's key or an object's attribute of this name, whatever its value is."""
     return named_action(name, redact) or ("drop" if is_secret(name) else "keep")
 
 
+@lru_cache(maxsize=4096)
+def action_of_text(name: str, redact: Redact) -> str:
+    """The same where the value is text."""
+    return named_action(name, redact) or ("drop" if is_secret_text(name) else "keep")
+
+
 def action_on(name: str, value: object, redact: Redact) -> str:
-    """The same, considering the value: `password_changed=True` is no secret, unless `redact` names it."""
-    action = action_of(name, redact)
+    """The same for this value: `password_changed=True` is no secret, nor is `session=5`, unless `redact` names it."""
+    action = action_of_text(name, redact)
+    if action != "drop" or named_action(name, redact) is not None:
+        return action
     # `type()`, not `isinstance()`, which would evaluate a lazy object.
-    is_kept = action == "drop" and issubclass(type(value), HARMLESS_TYPES) and named_action(name, redact) is None
-    return "keep" if is_kept else action
+    is_kept = issubclass(type(value), HARMLESS_TYPES) if is_secret(name) else not _has_text(value)
+    return "keep" if is_kept else "drop"
 
 
 def redacted(action: str, value: object) -> str | None:
@@ -68,6 +85,14 @@ def redacted(action: str, value: object) -> str | None:
     if value is None:
         return None
     return _hashed(value) if action == "hash" else _masked(value)
+
+
+def _has_text(value: object) -> bool:
+    """Whether it is text or bytes, or a collection of them, as of a form. A member of an enum is no free text."""
+    kind = type(value)
+    if issubclass(kind, list | tuple | set | frozenset):
+        return any(issubclass(type(item), TEXT_TYPES) for item in cast("Iterable[object]", value))
+    return issubclass(kind, TEXT_TYPES) and not issubclass(kind, Enum)
 
 
 def _is_textual_key(model: type[Model], name: str) -> bool:

@@ -3,9 +3,9 @@
 import re
 from typing import Any
 
-from publisher.redaction import STARS, is_secret
+from publisher.redaction import STARS, is_secret_text
 
-# Longer words are cut before `is_secret` is asked, which caches them.
+# Longer words are cut before `is_secret_text` is asked, which caches them.
 NAME_CHARACTERS = 100
 WORD = re.compile(r"[\w-]+")
 
@@ -74,7 +74,7 @@ def _without_values(text: str) -> str:
 
 
 def _has_secret(names: str) -> bool:
-    return any(is_secret(word[-NAME_CHARACTERS:]) for word in WORD.findall(names))
+    return any(is_secret_text(word[-NAME_CHARACTERS:]) for word in WORD.findall(names))
 
 
 def _end_of_value(text: str, start: int) -> int:

@@ -18,8 +18,8 @@ WORDS = (
     "otp", "[th]otp", "pin", "pw", "pwd", "salt", "signatures?", "bearer", "jwt", "cvv", "cvc", "cookies?", "nonce",
     "verifier", "dsn", "connection_string", "p256dh", "private_id", "hashed_?key", "key_?hash", "code_challenge",
     "creds", "psk", "otpauth", "(?:cc|card)_?num(?:ber)?", "(?:wallet|master|mfa|recovery)_?(?:seed|phrase)",
-    "seed_?phrase",
-    "auth_?(?:header|data|hash|value|string)", "(?:basic|http|proxy)_?auth",
+    "seed_?phrase", "(?:php)?sess_?id", "security_?answers?",
+    "auth_?(?:header|data|(?:user_?)?hash|value|string)", "(?:basic|http|proxy)_?auth",
 )  # fmt: skip
 # Keys, codes and links that give access to whoever has them: `activation_key`, `backup_codes`, `invite_url`.
 BY_KIND = {
@@ -31,13 +31,13 @@ BY_KIND = {
     ),
     "codes?": (
         "access", "activation", "auth", "authentication", "authorization", "backup", "confirm", "confirmation",
-        "device", "emergency", "gift", "gift_?card", "invite", "invitation", "login", "mfa", "one_?time", "pairing",
-        "phone", "recovery", "reset", "scratch", "security", "sms", "two_?factor", "2fa", "unlock", "user",
-        "verification", "verify",
+        "device", "emergency", "gift", "gift_?card", "invite", "invitation", "login", "mfa", "oauth2?", "one_?time",
+        "pairing", "phone", "recovery", "reset", "scratch", "security", "sms", "two_?factor", "2fa", "unlock",
+        "user", "verification", "verify",
     ),
     "(?:url|uri|link)s?": (
         "activate", "activation", "confirm", "confirmation", "invite", "invitation", "magic", "presigned",
-        "provisioning", "recovery", "reset", "signed", "unlock", "verify", "verification",
+        "provisioning", "recovery", "reset", "signed", "unlock", "verify", "verification", "webhook",
     ),
     # URLs that contain a user and a password.
     "ur[il]s?": (
@@ -49,6 +49,8 @@ BY_KIND = {
 LAST = ("authorization(?:_?(?:codes?|headers?|values?|keys?|data|response|url))?", "pass")
 # Secret as the whole name only.
 WHOLE = ("auth",)
+# Secret as the whole name, where the value is text: the key of a session. The row of a training session is none.
+WHOLE_AS_TEXT = ("(?:(?:auth|browser|http|login|user|web)_)?session", "sid", "connect_sid")
 
 # Last words of names that are about a secret: `password_changed_at`, `token_type`.
 ABOUT = (
@@ -80,6 +82,8 @@ SECRET = re.compile(
     )
 )
 HARMLESS = re.compile(_any([rf".*_{_any(ABOUT)}", *OTHERWISE]))
+
+SECRET_AS_TEXT = re.compile(_any(WHOLE_AS_TEXT))
 
 # Models that exist to hold a secret, which may be in a column with a harmless name: one of BEARERS.
 SECRET_MODEL = re.compile(
@@ -121,6 +125,15 @@ def sounds_secret(name: str) -> bool:
     """
     spelt = words(name)
     return SECRET.search(spelt) is not None and HARMLESS.fullmatch(spelt) is None
+
+
+def sounds_secret_as_text(name: str) -> bool:
+    """Whether it is one only where its value is text: a number or an object of this name may be harmless.
+
+    >>> [sounds_secret_as_text(name) for name in ("session", "training_session", "session_number")]
+    [True, False, False]
+    """
+    return SECRET_AS_TEXT.fullmatch(words(name)) is not None
 
 
 def holds_secret(model: str, column: str) -> bool:

@@ -68,7 +68,15 @@ def switched_off(monkeypatch):
 
 def clear():
     models = encoders.models
-    cached = (redaction.action_of, encoders.columns.columns_of, events._paths, models.key_action, models.hidden_columns)
+    cached = (
+        redaction.action_of,
+        redaction.action_of_text,
+        redaction.is_secret_text,
+        encoders.columns.columns_of,
+        events._paths,
+        models.key_action,
+        models.hidden_columns,
+    )
     for function in cached:
         function.cache_clear()
 

@@ -21,7 +21,7 @@ from consumers.handling.results import name_of, text_of
 from consumers.models import InboxEvent
 from consumers.querysets import inbox
 from consumers.registry import Handler
-from publisher.redaction import is_secret
+from publisher.redaction import is_secret_text
 from publisher.tables import has_table
 from publisher.wire.errors import MalformedEvent
 from publisher.wire.event import decode_event
@@ -213,7 +213,7 @@ def _raising(exc: Exception) -> Callable[..., Any]:
 
 def _shown(sql: str, params: Sequence[Any] | Mapping[str, Any] | None) -> str:
     """The values of a statement, unless it names a column that sounds like a secret."""
-    if any(map(is_secret, NAME.findall(sql))):
+    if any(map(is_secret_text, NAME.findall(sql))):
         return "not shown: one is a secret"
     values = params.values() if isinstance(params, Mapping) else params or ()
     return ", ".join(map(repr, values))[:TEXT_CHARACTERS]

@@ -2,9 +2,20 @@
 
 from typing import Any
 
-from django.db.models import AutoField, BooleanField, DateField, DurationField, Field, ForeignKey, TimeField
+from django.db.models import (
+    AutoField,
+    BinaryField,
+    BooleanField,
+    CharField,
+    DateField,
+    DurationField,
+    Field,
+    ForeignKey,
+    TextField,
+    TimeField,
+)
 
-from publisher.redaction import is_secret, is_secret_column, named_action
+from publisher.redaction import is_secret, is_secret_column, is_secret_text, named_action
 from publisher.rules import Redact
 
 # Fields that never hold a secret itself, only whether there is one, since when, or for how long.
@@ -40,7 +51,12 @@ def _is_secret(field: "Field[Any, Any]") -> bool:
         return False
     if isinstance(field, ForeignKey):
         return _refers_to_secret(field)
-    return is_secret_column(field.model, field.name)
+    return is_secret_column(field.model, field.name) or (_is_free_text(field) and is_secret_text(field.name))
+
+
+def _is_free_text(field: "Field[Any, Any]") -> bool:
+    """Text may be the key of a session; one of a few choices, as `spring`, is not."""
+    return isinstance(field, CharField | TextField | BinaryField) and not field.choices
 
 
 def _refers_to_secret(field: "ForeignKey[Any, Any]") -> bool:

@@ -15,7 +15,7 @@ from django.utils.functional import LazyObject, empty
 from django.utils.translation import get_language_from_path, override
 
 from publisher.encoders.objects import encode_named
-from publisher.redaction import STARS, is_secret
+from publisher.redaction import STARS, is_secret, is_secret_text
 from publisher.secret_names import BEARERS
 from publisher.wire.codec import Encoding, decodes, encodes
 from publisher.wire.sent import SentResponse
@@ -152,7 +152,7 @@ def _resolved(inside: str, urlconf: Any) -> ResolverMatch | None:
 def _without_keys(inside: str, match: ResolverMatch) -> str:
     # Not `kwargs`, which has the extra arguments of the pattern too. The stubs do not know this attribute.
     named: dict[str, Any] = match.captured_kwargs or {}  # type: ignore[attr-defined]
-    keys = [value for name, value in named.items() if value not in (None, "") and _is_key(name)]
+    keys = [value for name, value in named.items() if value not in (None, "") and _is_key(name, value)]
     if not all(isinstance(key, WRITTEN) and str(key) in inside for key in keys):
         # A converter has changed the key, so it cannot be found in the path.
         return LIKE_A_KEY.sub(STARS, inside)
@@ -162,8 +162,9 @@ def _without_keys(inside: str, match: ResolverMatch) -> str:
     return inside
 
 
-def _is_key(name: str) -> bool:
-    return is_secret(name) or name in SECRET_PARTS
+def _is_key(name: str, value: object) -> bool:
+    is_named_so = is_secret_text(name) if isinstance(value, str) else is_secret(name)
+    return is_named_so or name in SECRET_PARTS
 
 
 def _encoded(

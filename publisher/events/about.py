@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.utils.functional import Promise
 
 from publisher.encoders.models import ANY_RULE, key_action, key_of, label_of
-from publisher.redaction import action_of, redacted
+from publisher.redaction import action_on, redacted
 from publisher.rules import Rule
 
 # The kwargs in which the object that an event is about is looked for, in this order; the sender comes last.
@@ -41,11 +41,12 @@ def about_of(sender: object, kwargs: Mapping[str, Any], rule: Rule = ANY_RULE) -
 
 
 def _about_value(rule: Rule, value: object) -> About | None:
+    action = action_on(rule.subject or "", value, rule.redact)
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, KEY_TYPES):
         value = _spelled(value)
-        key = value if action_of(rule.subject or "", rule.redact) == "keep" else redacted("hash", value)
+        key = value if action == "keep" else redacted("hash", value)
         return About(*[f"{rule.subject}/{key}"] * 2)
     return _about_instance(value, rule)
 

@@ -15,7 +15,7 @@ from publisher.events.about import about_of
 from publisher.events.body import Encoded, with_body
 from publisher.events.serializers import CyclicEncoding, SignalEncoding
 from publisher.events.source import Source
-from publisher.redaction import action_of
+from publisher.redaction import action_of_text
 from publisher.rules import Redact, Rule
 from publisher.scrubbing import scrubbed_all
 from publisher.secret_names import named_values
@@ -89,7 +89,7 @@ def _leave_out(encoding: SignalEncoding, plain: Mapping[str, Any], outdated: Ite
 
 
 class Paths(NamedTuple):
-    """Names of kwargs with their paths: `kept` leave as they are, `hidden` do not. `named_values` are pairs of kwargs:
+    """Names of kwargs with their paths: `kept` leave as they are, `hidden` may not. `named_values` are pairs of kwargs:
     the first may hold the name of what the second is the value of.
     """
 
@@ -100,7 +100,7 @@ class Paths(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def _paths(names: tuple[str, ...], redact: Redact) -> Paths:
-    actions = {name: action_of(name, redact) for name in names}
+    actions = {name: action_of_text(name, redact) for name in names}
     return Paths(
         kept=tuple((name, f"kwargs.{name}") for name, action in actions.items() if action == "keep"),
         hidden=tuple((name, f"kwargs.{name}") for name, action in actions.items() if action != "keep"),

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from types import SimpleNamespace
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
@@ -14,6 +15,7 @@ from django.contrib.sessions.models import Session
 from django.db import models, transaction
 from django.db.models import Q
 from django.test.utils import isolate_apps
+from django.utils.datastructures import MultiValueDict
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy
 
@@ -368,6 +370,78 @@ def test_value_leaves_when_it_only_says_that_there_is_a_secret_or_since_when():
 def test_value_stays_when_it_is_harmless_but_named_by_redact():
     one = event({"token": "drop"}, {"password": "mask"}, token=True, password=True)
     assert one.data["kwargs"] == {"password": "***"}
+
+
+class Term(models.TextChoices):
+    SPRING = "spring"
+
+
+@pytest.mark.parametrize("value", ["planted", b"planted", ["planted", 5], ("planted",), {"planted"}])
+def test_text_that_is_called_a_session_stays_here(value):
+    one = event(session=value, sid=value, data={"session": value, "n": 1}, form=MultiValueDict({"sid": ["planted"]}))
+    assert one.kwargs == {"data": {"n": 1}, "form": {}}
+    assert one.data["types"]["kwargs.session"] == one.data["types"]["kwargs.data.session"] == "dropped"
+
+
+@pytest.mark.parametrize("value", [5, None, True, NOW, Decimal("1"), Term.SPRING, [1, 2], {"title": "a"}, UUID(int=7)])
+def test_what_is_called_a_session_leaves_when_it_is_no_text(value):
+    kwargs = {"session": value, "sid": value}
+    assert event(**kwargs, data=kwargs).kwargs == {**kwargs, "data": kwargs}
+    assert event(session=Tag(pk=1, name="a")).kwargs["session"].name == "a"
+
+
+def test_text_that_is_called_a_session_leaves_when_it_is_kept_by_name():
+    one = event({"session": "keep"}, {"sid": "mask"}, session="spring", sid="planted", data={"session": "autumn"})
+    assert one.data["kwargs"] == {"session": "spring", "sid": "p***", "data": {"session": "autumn"}}
+
+
+def test_session_that_an_event_is_about_is_hashed_when_it_is_text():
+    rule = rule_from({"signal": LOGIN, "subject": "session"})
+    subjects = [
+        decode_event(encoded_event(named(LOGIN), None, {"session": value}, rule, "blog").body).subject
+        for value in ("planted", 5)
+    ]
+    assert subjects == [f"session/{redacted('hash', 'planted')}", "session/5"]
+
+
+@isolate_apps("tests.foo")
+def test_column_that_is_called_a_session_stays_here_when_it_is_any_text():
+    class Visit(models.Model):
+        sid = models.CharField(max_length=40, primary_key=True)
+        session = models.TextField()
+
+        class Meta:
+            app_label = "foo"
+
+        def __str__(self):
+            return self.sid
+
+    class Training(models.Model):
+        code = models.CharField(max_length=40, primary_key=True)
+        session = models.CharField(max_length=10, choices=Term.choices)
+        sid = models.IntegerField()
+
+        class Meta:
+            app_label = "foo"
+
+        def __str__(self):
+            return self.code
+
+    class Attendance(models.Model):
+        session = models.ForeignKey(Training, models.CASCADE)
+        training_session = models.ForeignKey(Training, models.CASCADE, related_name="+")
+        visit = models.ForeignKey(Visit, models.CASCADE)
+        web_session = models.ForeignKey(Session, models.CASCADE)
+
+        class Meta:
+            app_label = "foo"
+
+        def __str__(self):
+            return str(self.pk)
+
+    assert columns_of(Visit, None, frozenset()).dropped == ("sid", "session")
+    assert columns_of(Training, None, frozenset()).dropped == ()
+    assert columns_of(Attendance, None, frozenset()).dropped == ("visit", "web_session")
 
 
 def test_lazy_value_of_a_secrets_name_is_not_evaluated():

@@ -16,6 +16,11 @@ from tests.databases import execute
         ("<Login user='ada' password='sown'>", "<Login user='ada' password=***>"),
         ("{'csrf_token': 'sown', 'a': 1}", "{'csrf_token': ***, 'a': 1}"),
         ("api-key: sown, b", "api-key: ***, b"),
+        (
+            "{'session': 'sown', 'sid': 'sown', 'PHPSESSID': 'sown', 'sessions': 1}",
+            "{'session': ***, 'sid': ***, 'PHPSESSID': ***, 'sessions': 1}",
+        ),
+        ("<Session: sown>, <Session_number: 1>", "<Session: ***>, <Session_number: 1>"),
         ("amqp://user:sown@host/", "amqp://user:***@host/"),
         ("GET https://host/?token=sown&a=1", "GET https://host/?token=***&a=1"),
         (

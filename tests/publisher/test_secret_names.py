@@ -2,13 +2,13 @@
 
 import pytest
 
-from publisher.secret_names import holds_secret, is_for_once, named_values, sounds_secret, words
+from publisher.secret_names import holds_secret, is_for_once, named_values, sounds_secret, sounds_secret_as_text, words
 
 # By whose they are: the names that must not leave, and those that must.
 NAMES = {
     "django": (
         "password password1 new_password2 old_password session_key session_data csrfmiddlewaretoken "
-        "csrf_token SECRET_KEY SECRET_KEY_FALLBACKS EMAIL_HOST_PASSWORD session_auth_hash",
+        "csrf_token SECRET_KEY SECRET_KEY_FALLBACKS EMAIL_HOST_PASSWORD session_auth_hash _auth_user_hash",
         "id username first_name last_name email is_staff is_active is_superuser last_login date_joined groups "
         "codename action_flag change_message object_repr content_type expire_date domain name "
         "AUTH_PASSWORD_VALIDATORS PASSWORD_HASHERS PASSWORD_RESET_TIMEOUT CSRF_COOKIE_AGE CSRF_COOKIE_DOMAIN "
@@ -21,7 +21,7 @@ NAMES = {
     ),
     "oauth-toolkit": (
         "client_secret token token_checksum token_family refresh_token access_token id_token device_code "
-        "user_code nonce code_challenge code_verifier authorization_code",
+        "user_code nonce code_challenge code_verifier authorization_code oauth_code oauth2Code",
         "authorization_grant_type client_type redirect_uris post_logout_redirect_uris allowed_origins "
         "algorithm claims scope expires revoked jti code_challenge_method",
     ),
@@ -77,15 +77,18 @@ NAMES = {
     ),
     "servers": (
         "database_url DATABASE_URL broker_url CELERY_BROKER_URL redis_url amqp_url mongo_url mongodb_uri cache_url "
-        "connection_url db_url postgres_url",
-        "url site_url base_url image_url callback_url redirect_uri webhook_url database broker_name redis_host",
+        "connection_url db_url postgres_url webhook_url slackWebhookUrl webhook_uris",
+        "url site_url base_url image_url callback_url redirect_uri webhook_id webhook_url_status "
+        "database broker_name redis_host",
     ),
     "look-alikes": (
-        "password_hint pin_code security_code new_tokens password_attempt",
+        "password_hint pin_code security_code security_answer new_tokens password_attempt sess_id sessid PHPSESSID "
+        "JSESSIONID",
         "key keyword keyboard monkey observer_key passenger passes compass bypass_reason pinned pinterest "
         "spin shopping opinion salted saltwater basalt secretary secretariat author authority authorized "
-        "authorized_by authorizations oauth_app session session_start assignature design cookbook "
-        "cookie_policy cookie_consent password_changed_at password_policy password_length signature_algorithm "
+        "authorized_by authorizations oauth_app session session_start session_number session_count session_started_at "
+        "last_session_at training_session sid account_sid assess_id security_question answer assignature design "
+        "cookbook cookie_policy cookie_consent password_changed_at password_policy password_length signature_algorithm "
         "reset_at verification_status credit credo versions public_rsa_info upstream_keyword",
     ),
 }  # fmt: skip
@@ -103,6 +106,22 @@ def test_name_is_a_secret(name):
 @pytest.mark.parametrize("name", table(1))
 def test_name_is_harmless(name):
     assert not sounds_secret(name)
+
+
+@pytest.mark.parametrize("name", ["session", "Session", "sid", "connect.sid", "user_session", "httpSession"])
+def test_text_of_this_name_is_a_secret(name):
+    assert sounds_secret_as_text(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "training_session", "session_number", "session_title", "last_session", "sessions", "obsession", "sid_count",
+        "account_sid", "side", "title",
+    ],
+)  # fmt: skip
+def test_text_of_this_name_is_harmless(name):
+    assert not sounds_secret_as_text(name)
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,8 @@ def test_one_time_key_in_a_path_stays_here(get):
         ("/de/verify/sown-a", "/de/verify/***"),
         ("/gone/MQ/sown-12/", "/gone/MQ/***/"),
         ("/gone/2026/Ünter-1", "/gone/2026/***"),
+        ("/visit/sown-a/", "/visit/***/"),
+        ("/training/7/", "/training/7/"),
         ("/article/7/slug-2026/", "/article/7/slug-2026/"),
         ("/article/7/slug-2026", "/article/7/slug-2026"),
         ("/gone/articles/2026/7", "/gone/articles/2026/7"),
@@ -233,5 +235,7 @@ urlpatterns = [
     path("reset/<uidb64>/<token>/", view),
     path("confirm/<str:key>/", view),
     path("api/<str:api_key>/list", view),
+    path("visit/<sid>/", view),
+    path("training/<int:session>/", view),
     path("article/<int:id>/<slug:slug>/", view),
 ]
