@@ -21,7 +21,7 @@ from publisher.events.source import Source, sender_label
 from publisher.incidental import harmless, is_incidental, not_written
 from publisher.outbox.writing import forbid_commit, record
 from publisher.rules import Rule
-from publisher.wire.errors import EncoderFailed, NotEncodable
+from publisher.wire.errors import EncoderFailed, NotEncodable, RoutingKeyNotFormed
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +149,8 @@ def encoded_or_counted(source: Source, sender: object, kwargs: Mapping[str, Any]
             raise
         if counters.is_news(number := counters.count(counters.ENCODER_FAILED, source.name)):
             # Only the class of other errors: their text may hold a value that must not be logged.
-            error = exc if isinstance(exc, EncoderFailed | NotEncodable) else type(exc).__name__
+            is_ours = isinstance(exc, EncoderFailed | NotEncodable | RoutingKeyNotFormed)
+            error = exc if is_ours else type(exc).__name__
             logger.error("event not sent, %d of this signal so far: %s", number, error)
         return None
 

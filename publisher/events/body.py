@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from publisher import counters
 from publisher.encoders.values import dotted
 from publisher.events.source import Source
+from publisher.wire.errors import RoutingKeyNotFormed
 from publisher.wire.event import Event, encode_event
 from publisher.wire.routing import formatted_key
 
@@ -24,7 +25,10 @@ class Encoded(NamedTuple):
 
 
 def with_body(source: Source, event: Event) -> Encoded:
-    """The event with its bytes and its routing key. What JSON cannot hold is escaped."""
+    """The event with its bytes and its routing key. What JSON cannot hold is escaped.
+
+    Where the rule is strict, this raises RoutingKeyNotFormed, and what the JSON encoder raises.
+    """
     try:
         body = encode_event(event)
     except (ValueError, TypeError):
@@ -52,7 +56,7 @@ def _formatted_key(source: Source, template: str, event: Event) -> str:
         return formatted_key(template, there) or source.routing_key
     except (LookupError, ValueError, AttributeError, TypeError) as exc:
         if source.rule.strict:
-            raise
+            raise RoutingKeyNotFormed(known.name, template, values["kwargs"], exc) from exc
         if counters.is_news(number := counters.count(counters.KEY_NOT_FORMED, known.name)):
             logger.error("routing key not formed, %d so far, signal=%s error=%r: the default one is used", number,
                          known.name, exc)  # fmt: skip

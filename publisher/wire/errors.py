@@ -1,6 +1,6 @@
 """The errors of this package. Each message says what to do."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 
@@ -40,6 +40,27 @@ class EncoderFailed(WireError):
         # Not the text of the cause, which may contain a value that must not leave.
         kind = f"{self.kind.__module__}.{self.kind.__qualname__}"
         return f"signal={self.signal} path={self.path} type={kind}: its encoder raised {self.cause}"
+
+
+class RoutingKeyNotFormed(WireError):
+    """A rule's `routing_key` names what an event does not have. Mend the rule, or send the signal with it.
+
+    `names` are those of the event's kwargs, among which is no secret.
+    """
+
+    def __init__(self, signal: str, template: str, names: Collection[str], cause: BaseException) -> None:
+        super().__init__(signal, template, names)
+        self.signal = signal
+        self.template = template
+        self.names = tuple(names)
+        self.cause = f"{type(cause).__name__}: {cause}"
+
+    def __str__(self) -> str:
+        names = ", ".join(self.names) or "none"
+        return (
+            f"signal={self.signal} routing_key={self.template!r}: cannot be formed ({self.cause}). The event has these "
+            f"kwargs: {names}. Send the signal with what the rule names, or mend the rule."
+        )
 
 
 class BrokerUnavailable(WireError):

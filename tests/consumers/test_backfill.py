@@ -271,6 +271,14 @@ def test_outbox_that_is_not_migrated_is_told_and_how_it_is(declared, transaction
     )
 
 
+def test_routing_key_that_cannot_be_formed_is_told_where_the_project_is_strict(articles, declared, settings):
+    rule = {"signal": "django.db.models.signals.post_save", "routing_key": "x.{kwargs[missing]}"}
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "STRICT": True, "FORWARD": [rule]}
+    with pytest.raises(CommandError, match=r"routing_key='x\.{kwargs\[missing\]}': cannot be formed") as caught:
+        call_command("backfill", "foo.Article", "--to", "index")
+    assert caught.value.returncode == 1
+
+
 def test_one_event_is_one(articles, declared, capsys):
     call_command("backfill", "foo.Article", "--to", "index", "--where", "title=a")
     assert capsys.readouterr().out == "1 event for index.\n"

@@ -19,6 +19,7 @@ from publisher.encoders import encodes
 from publisher.incidental import own_work
 from publisher.models import OutboxEvent
 from publisher.outbox.writing import OutboxNotWritten
+from publisher.wire.errors import RoutingKeyNotFormed
 from publisher.wire.event import decode_event
 from tests import services
 from tests.databases import execute, named
@@ -78,7 +79,7 @@ def raises(sender, **kwargs):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("broken", "error"),
-    [({"when": f"{__name__}.raises"}, Broken), ({"routing_key": "x.{kwargs[missing]}"}, KeyError)],
+    [({"when": f"{__name__}.raises"}, Broken), ({"routing_key": "x.{kwargs[missing]}"}, RoutingKeyNotFormed)],
 )
 def test_sender_is_told_of_a_broken_rule_when_it_is_strict(broken, error):
     rule = {"signal": "django.core.signals.got_request_exception", **broken}

@@ -28,7 +28,7 @@ from publisher.models import OutboxEvent
 from publisher.tables import trouble_with
 from publisher.terminal import alias
 from publisher.wire.connection import Connection
-from publisher.wire.errors import BrokerRefused, BrokerUnavailable, EncoderFailed, NotEncodable
+from publisher.wire.errors import BrokerRefused, BrokerUnavailable, EncoderFailed, NotEncodable, RoutingKeyNotFormed
 from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
 from publisher.wire.printable import printable
 from publisher.wire.stopping import stopping_on_signals
@@ -140,7 +140,7 @@ class Command(BridgeCommand):
                 for done in backfill.run(stop, impatience.wait, impatience.again):
                     bar.update(task, completed=done.written + done.left_out)
                     impatience.over()
-        except (DatabaseTrouble, EncoderFailed, NotEncodable) as exc:
+        except (DatabaseTrouble, EncoderFailed, NotEncodable, RoutingKeyNotFormed) as exc:
             raise CommandError(f"{printable(exc)} {told(done, to)} {go_on(done)}", returncode=1) from exc
         self.stdout.write(f"{told(done, to)} {go_on(done)}" if stop.is_set() else told(done, to))
 

@@ -1,6 +1,7 @@
 """One dispatch as an event: the labels, the subject, the body."""
 
 import json
+import re
 from copy import copy
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -26,7 +27,7 @@ from publisher.rule_entry import rule_from
 from publisher.rules import Rule
 from publisher.testing import forwarded_events
 from publisher.wire.codec import encodes
-from publisher.wire.errors import EncoderFailed, NotEncodable
+from publisher.wire.errors import EncoderFailed, NotEncodable, RoutingKeyNotFormed
 from publisher.wire.event import decode_event
 from tests.foo.models import Article, Note, Tag
 from tests.ids import plain
@@ -275,8 +276,20 @@ def test_keys_that_cannot_be_formed_are_told_of_now_and_then(caplog):
 
 
 def test_key_that_cannot_be_formed_raises_when_the_rule_is_strict():
-    with pytest.raises(KeyError):
-        encoded(None, rule=Rule(signal=LOGIN, routing_key="x.{kwargs[missing]}", strict=True))
+    template = "x.{kwargs[missing]}"
+    with pytest.raises(RoutingKeyNotFormed) as caught:
+        encoded(None, rule=Rule(signal=LOGIN, routing_key=template, strict=True), password="planted-secret", handle="a")
+    text = str(caught.value)
+    for part in (LOGIN, template, "KeyError: 'missing'", "kwargs: handle", "mend"):
+        assert part in text
+    assert "planted-secret" not in text
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+@pytest.mark.parametrize("routing_key", [*NEVER, "{kwargs[handle]}", "{kwargs[handle]:d}"])
+def test_error_names_signal_and_rule_however_the_key_cannot_be_formed(routing_key):
+    with pytest.raises(RoutingKeyNotFormed, match=re.escape(f"signal={LOGIN} routing_key={routing_key!r}: ")):
+        encoded(None, rule=Rule(signal=LOGIN, routing_key=routing_key, strict=True), handle="@blog.of_a_receiver")
 
 
 def cyclic():
