@@ -13,8 +13,9 @@ from consumers.handling.results import Answered
 from consumers.headers import ROUTING_KEY
 from consumers.registry import Handler
 from consumers.worker.asked import Asked, Question
+from consumers.worker.job import Job
 from consumers.worker.options import Settings, prefetch
-from consumers.worker.pool import Job, Pool
+from consumers.worker.pool import Pool
 from publisher import conf
 from publisher.wire.asking import Answer, Answerer, answer_to, asked_anew, deadline_of, failure
 from publisher.wire.connection import Connection

@@ -1,33 +1,34 @@
-"""The end of a session: what was begun is finished, and the rest goes back to its queues."""
+"""The end of a session: handlers that run may finish, and all other deliveries go back to their queues."""
 
 import logging
 import time
 from collections.abc import Callable, Iterable
 
-from consumers.worker.pool import Job
+from consumers.worker.job import Job
 from consumers.worker.session import Session
 
 logger = logging.getLogger("consumers.worker")
 
-LEAVE_SECONDS = 2.0
+# For confirms that are still awaited after the grace period.
+CONFIRM_SECONDS = 2.0
 
 
 def drain(session: Session, grace_seconds: float) -> None:
-    """Take no more, give back what was not begun, finish what was.
+    """Take no more deliveries, give back those that no handler has begun with, and wait for those that run.
 
-    Not so the ordered queues: another process would take what comes behind, while one runs here or is on its way
-    back. They stay ours, and go over with all that is unacknowledged, in its order, when the connection ends.
+    Ordered queues are kept until the connection ends. If they were given back now, another process would handle the
+    events behind one that still runs here. When the connection ends, the broker requeues them all, in their order.
     """
     session.take_no_more()
     for delivery, key in session.given_back:
         session.outlet.put_anew(delivery, key)
     _give_back(session, session.not_begun())
-    _turn(session, grace_seconds, lambda: session.left or session.outlet.in_flight)
-    if left := session.left:
-        logger.warning("%d handlers did not end within %g seconds", left, grace_seconds)
+    _turn(session, grace_seconds, lambda: session.unsettled or session.outlet.in_flight)
+    if unsettled := session.unsettled:
+        logger.warning("%d handlers did not end within %g seconds", unsettled, grace_seconds)
         _leave_behind(session)
-    # What is on its way would be there twice.
-    _turn(session, LEAVE_SECONDS, lambda: session.outlet.in_flight)
+    # A delivery whose copy is not confirmed yet would be in its queue twice: as the copy, and unacknowledged.
+    _turn(session, CONFIRM_SECONDS, lambda: session.outlet.in_flight)
     session.intake.wait_for_acks()
 
 
@@ -38,24 +39,25 @@ def _turn(session: Session, seconds: float, is_needed: Callable[[], int]) -> Non
 
 
 def _give_back(session: Session, jobs: Iterable[Job]) -> None:
-    """As given out before, in its place; but as new, behind the others, where a handler sets apart what comes again.
+    """Give these back to their queues: each to its own place, and marked as redelivered.
 
-    What came again already may have ended a process, and what cannot be read would lose the reason: that goes back as
-    it is.
+    A handler that treats redelivered events with caution (`sets_apart`) gets a new copy instead, at the queue's end.
+    Not of an event that was redelivered to us, though: it may have killed a process, and has to stay marked. Nor of one
+    that cannot be read: a copy would lose the reason.
     """
     tags: list[int] = []
     for job in jobs:
-        for delivery, of_it in zip(job.deliveries, job.received, strict=True):
-            is_plain = not of_it.is_suspect and not of_it.flaw
+        for delivery, received in zip(job.deliveries, job.received, strict=True):
+            is_plain = not received.is_suspect and not received.flaw
             if is_plain and job.handling.sets_apart and not session.outlet.is_blocked:
-                session.outlet.put_anew(delivery, of_it.routing_key)
+                session.outlet.put_anew(delivery, received.routing_key)
             else:
                 tags.append(delivery.tag)
     session.intake.give_back(tags)
 
 
 def _leave_behind(session: Session) -> None:
-    """What runs goes back as what nobody had: it is not to blame for the end of this process, which comes now."""
-    for job in session.leave():
-        for delivery, of_it in zip(job.deliveries, job.received, strict=True):
-            session.outlet.put_anew(delivery, of_it.routing_key)
+    """Put the events of handlers that still run back as new: this process ends now, and that is not their fault."""
+    for job in session.leave_behind():
+        for delivery, received in zip(job.deliveries, job.received, strict=True):
+            session.outlet.put_anew(delivery, received.routing_key)

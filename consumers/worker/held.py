@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Iterator
 from itertools import count
 
-from consumers.worker.pool import Job
+from consumers.worker.job import Job
 
 
 class Held:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from consumers.delays import tier_for
 from consumers.headers import ROUTING_KEY
-from consumers.worker.pool import Job
+from consumers.worker.job import Job
 from publisher.wire.connection import Connection
 from publisher.wire.errors import BrokerUnavailable, MessageRefused
 from publisher.wire.frames import Message

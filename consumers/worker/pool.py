@@ -1,6 +1,5 @@
 """Threads that call handlers, fed from and reporting to the thread that does the I/O."""
 
-import ctypes
 import logging
 import threading
 import time
@@ -9,68 +8,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextvars import copy_context
 from queue import Empty, SimpleQueue
 
-import msgspec
 from django.core.cache import caches
 from django.db import close_old_connections, connections
 
 from consumers.exceptions import HandlerTooSlow
-from consumers.handling import clock, escaped, opened
-from consumers.handling.handling import Handling
-from consumers.handling.received import Received
+from consumers.handling import escaped, opened
 from consumers.handling.results import Dangerous, Result
 from consumers.worker.gate import ALONE_SECONDS, Gate
+from consumers.worker.job import Job, identity, ids_of
+from consumers.worker.limits import Running
 from consumers.worker.measures import measure
 from consumers.worker.reports import report
 from publisher.wire.intake import Delivery
-from publisher.wire.printable import printable
 
 logger = logging.getLogger("consumers.worker")
 
 IDLE_SECONDS = 60.0
-# A call that was to end, and has not taken a step in Python since.
-STUCK_SECONDS = 5.0
-
-
-class Job(msgspec.Struct, frozen=True):
-    """Deliveries of one queue, handled together: one, unless its handler takes batches.
-
-    `is_solitary`: it is called alone, or comes back as Dangerous where that cannot be just now.
-    """
-
-    handling: Handling
-    deliveries: Sequence[Delivery]
-    received: Sequence[Received]
-    is_solitary: bool = False
-
-
-def identity(delivery: Delivery) -> tuple[str, bytes]:
-    """What a message is known by when it comes again."""
-    return delivery.queue, delivery.body
-
-
-class Running:
-    """A job that a thread is at: it begins once others let it."""
-
-    __slots__ = ("began", "clock", "ended_at", "is_stuck", "is_warned", "job")
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.began: float | None = None
-        self.clock = clock.set_up()
-        # When HandlerTooSlow was raised in it.
-        self.ended_at: float | None = None
-        self.is_warned = self.is_stuck = False
-
-    def seconds(self, now: float) -> float:
-        return 0.0 if self.began is None else now - self.began
-
-    def is_to_end(self, now: float) -> bool:
-        """Whether it is over its hard limit, and does not see to that itself."""
-        handling = self.job.handling
-        seconds = handling.handler.hard_seconds
-        if seconds is None or self.ended_at is not None or handling.call.ends_itself:
-            return False
-        return self.clock.seconds(now) > seconds
 
 
 class Pool:
@@ -130,21 +83,11 @@ class Pool:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def watch(self) -> None:
-        """Warn of calls that are over their soft limit, and end those over their hard one."""
+        """Apply the time limits of the calls that run."""
         now = time.monotonic()
         with self._lock:
-            for ident, running in list(self._running.items()):
-                handler, seconds = running.job.handling.handler, running.seconds(now)
-                if running.is_to_end(now):
-                    running.ended_at = now
-                    _raise_in(ident, HandlerTooSlow)
-                elif running.ended_at is not None and not running.is_stuck and now - running.ended_at > STUCK_SECONDS:
-                    running.is_stuck = True
-                    logger.error("stuck handler=%s event=%s: over its hard limit, in a call that only the end of the "
-                                 "process ends; give it a timeout", handler.name, _ids(running.job))  # fmt: skip
-                if seconds > handler.soft_seconds and not running.is_warned:
-                    running.is_warned = True
-                    logger.warning("slow handler=%s event=%s seconds=%.0f", handler.name, _ids(running.job), seconds)
+            for thread, running in list(self._running.items()):
+                running.watch(thread, now)
 
     def _work(self) -> None:
         # Django keeps their clients in the context, which each event has a copy of: these, with what connects them.
@@ -193,7 +136,8 @@ class Pool:
             with self._gate.alone() as is_alone:
                 if is_alone:
                     logger.warning("alone handler=%s event=%s: it may have ended its process; others wait, for %g "
-                                   "seconds at most", job.handling.handler.name, _ids(job), ALONE_SECONDS)  # fmt: skip
+                                   "seconds at most", job.handling.handler.name, ids_of(job),
+                                   ALONE_SECONDS)  # fmt: skip
                 return self._noted(thread, running, _result_alone if is_alone else _not_now)
         self._gate.enter(thread)
         try:
@@ -248,12 +192,3 @@ def _result_alone(job: Job) -> Sequence[Result]:
 
 def _not_now(job: Job) -> Sequence[Result]:
     return [Dangerous()]
-
-
-def _raise_in(ident: int, kind: type[BaseException]) -> None:
-    """The one way to end a thread's call: it takes effect at its next step in Python."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(kind))
-
-
-def _ids(job: Job) -> str:
-    return ",".join(printable(delivery.properties.message_id) for delivery in job.deliveries)

@@ -1,27 +1,29 @@
-"""Events that may end their process: each is called alone, in its turn, and until then it waits in no thread."""
+"""Events that may kill their process: each is handled alone, in its turn. While they wait they take no thread."""
 
 import random
 
 from msgspec.structs import replace
 
-from consumers.worker.pool import Job
+from consumers.worker.job import Job
 
-# What came with one of them goes first, and is there to choose from.
+# Before the first of them is begun: the harmless events that arrived with it go first, and more of the dangerous ones
+# are there to choose from.
 GATHER_SECONDS = 1.0
-# After one that waited in vain for handlers that run, unless they have ended.
+# After one that could not be alone, unless the handlers that kept it from that have ended.
 LET_SECONDS = 60.0
 
 
 class Solitary:
     """Used by the I/O thread. Times are those of the monotonic clock.
 
-    In no order: whoever always came behind the one that ends its process would come back as often as that one.
+    They are taken at random. In a fixed order, an innocent event behind the one that kills the process would be
+    redelivered as often as that one.
     """
 
     def __init__(self) -> None:
         self._waiting: list[Job] = []
         self._gathered_at = self._let_until = 0.0
-        # One of them is in the pool.
+        # Whether the pool has one of them.
         self._is_begun = False
 
     def add(self, job: Job, now: float) -> None:
@@ -30,12 +32,12 @@ class Solitary:
         self._waiting.append(job)
 
     def add_again(self, job: Job, now: float) -> None:
-        """It could not be alone."""
+        """It had its turn, and other handlers went on for too long."""
         self._waiting.append(job)
         self._let_until = now + LET_SECONDS
 
     def due(self, now: float, *, is_idle: bool) -> Job | None:
-        """The next one, if it can go to the pool: one at a time, so that the other threads are for the others."""
+        """The next one, if it may go to the pool: there is never more than one, so that other threads stay free."""
         if not self._waiting or self._is_begun or now < self._gathered_at:
             return None
         if now < self._let_until and not is_idle:
@@ -45,11 +47,11 @@ class Solitary:
     def begun(self, job: Job) -> None:
         self._is_begun = self._is_begun or job.is_solitary
 
-    def left(self, job: Job) -> None:
-        """The pool has it no more."""
+    def ended(self, job: Job) -> None:
+        """The pool is done with the job."""
         self._is_begun = self._is_begun and not job.is_solitary
 
     def clear(self) -> list[Job]:
-        """All that wait."""
+        """All that wait. None waits any more."""
         waiting, self._waiting = self._waiting, []
         return waiting

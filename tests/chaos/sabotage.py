@@ -72,14 +72,14 @@ def publishes_without_the_lease() -> None:
 def acknowledges_before_the_handler() -> None:
     from consumers.worker.session import Session
 
-    def early(begin: Any) -> Any:
-        def acknowledge_and_begin(self: Any, job: Any) -> None:
-            self._finished.extend(delivery.tag for delivery in job.deliveries)
-            begin(self, job)
+    def early(arrived: Any) -> Any:
+        def acknowledge_and_take(self: Any, delivery: Any) -> None:
+            self._finished.append(delivery.tag)
+            arrived(self, delivery)
 
-        return acknowledge_and_begin
+        return acknowledge_and_take
 
-    replace(Session, "_begin", early)
+    replace(Session, "_arrived", early)
 
 
 def forgets_what_was_handled() -> None:

@@ -19,7 +19,8 @@ from consumers.handling.received import Received
 from consumers.handling.results import Handled
 from consumers.offloaded import Runner
 from consumers.registry import Handler
-from consumers.worker.pool import Job, Pool
+from consumers.worker.job import Job
+from consumers.worker.pool import Pool
 from publisher.wire.event import Event
 from tests.stage import eventually
 

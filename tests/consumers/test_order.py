@@ -12,9 +12,9 @@ from consumers.registry import Handler
 from consumers.worker import gate as gate_module
 from consumers.worker.breaker import LEAST_ATTEMPTS, WINDOW_SECONDS, Breaker
 from consumers.worker.gate import Gate
+from consumers.worker.job import Job
 from consumers.worker.lanes import Lanes
 from consumers.worker.options import FEW_PER_THREAD, PREFETCH_PER_THREAD, Settings, prefetch
-from consumers.worker.pool import Job
 from consumers.worker.solitary import GATHER_SECONDS, LET_SECONDS, Solitary
 from tests.stage import eventually
 
@@ -160,7 +160,7 @@ def test_solitary_ones_come_out_one_at_a_time_once_their_neighbours_are_there(jo
     while (job := solitary.due(now, is_idle=False)) is not None:
         solitary.begun(job)
         assert solitary.due(now + 1000, is_idle=True) is None
-        solitary.left(job)
+        solitary.ended(job)
         out.append(job)
     assert all(job.is_solitary for job in out)
     assert sorted(job.deliveries[0] for job in out) == [0, 1, 2]

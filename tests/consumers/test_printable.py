@@ -10,7 +10,8 @@ from consumers.exceptions import Reject, Retry
 from consumers.handling.handling import Handling
 from consumers.handling.received import Received
 from consumers.registry import Handler
-from consumers.worker.pool import Job, Pool
+from consumers.worker.job import Job
+from consumers.worker.pool import Pool
 from publisher.wire.event import Event, encode_event
 from publisher.wire.printable import printable
 from tests.stage import eventually

@@ -7,7 +7,8 @@ from threading import Event as Flag
 from types import SimpleNamespace
 from django.db import connections, transaction
 from consumers.handling.handling import Handling
-from consumers.worker.pool import Job, Pool
+from consumers.worker.job import Job
+from consumers.worker.pool import Pool
 from consumers.handling.received import Received
 from consumers.registry import Handler
 from tests.foo.models import Draft
@@ -125,7 +126,8 @@ from threading import Event as Flag
 from django.conf import settings
 settings.DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 1, "timeout": 3}
 from consumers.handling.handling import Handling
-from consumers.worker.pool import Job, Pool
+from consumers.worker.job import Job
+from consumers.worker.pool import Pool
 from consumers.handling.received import Received
 from consumers.registry import Handler
 from tests.bar.models import Seen

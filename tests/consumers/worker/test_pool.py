@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from consumers.handling.received import Received
 from consumers.handling.results import Dead, Failed, Handled
-from consumers.worker.pool import Job, Pool
+from consumers.worker.job import Job
+from consumers.worker.pool import Pool
 from tests.stage import eventually
 
 DONE = Handled(event=None, began=datetime.now(UTC))

@@ -1,0 +1,89 @@
+"""Decides when a job goes to the pool: now, after a wait or a pause, or alone in its turn."""
+
+import time
+from collections.abc import Callable, Mapping
+
+from consumers.worker.held import Held
+from consumers.worker.job import Job
+from consumers.worker.pool import Pool
+from consumers.worker.solitary import Solitary
+from consumers.worker.subscription import Subscription
+
+
+class Schedule:
+    """Used by the I/O thread alone. `begun` counts the jobs that the pool has, or that are done and not yet settled."""
+
+    def __init__(self, pool: Pool, subscriptions: Mapping[str, Subscription]) -> None:
+        self.begun = 0
+        self._pool = pool
+        self._subscriptions = subscriptions
+        self._held = Held()
+        self._solitary = Solitary()
+        self._has_batches = any(subscription.handler.batch for subscription in subscriptions.values())
+
+    def begin(self, job: Job) -> None:
+        """Now, or once its wait and the pause of its subscription are over, or in its turn to be alone."""
+        subscription = self._subscriptions[job.deliveries[0].queue]
+        until = subscription.waits_until(job)
+        if until > time.monotonic():
+            self._held.add(job, until)
+        elif job.received[0].is_dangerous and not job.is_solitary:
+            self._solitary.add(job, time.monotonic())
+        else:
+            subscription.begun(job)
+            self._solitary.begun(job)
+            self.begun += 1
+            self._pool.put(job)
+
+    def begin_at(self, job: Job, when: float) -> None:
+        """Not before this time of the monotonic clock."""
+        self._held.add(job, when)
+
+    def begin_alone(self, job: Job, now: float, *, has_failed: bool) -> None:
+        """In its turn. `has_failed`: it had its turn, and other handlers went on for too long."""
+        if has_failed:
+            self._solitary.add_again(job, now)
+        else:
+            self._solitary.add(job, now)
+
+    def begin_due(self, now: float, wait_for_acks: Callable[[], None]) -> None:
+        """Begin what has waited long enough. `wait_for_acks` is called before a job that may end this process."""
+        for job in self._held.released(now):
+            self.begin(job)
+        if (solitary := self._solitary.due(now, is_idle=not self.begun)) is not None:
+            # Events that were handled before it are not delivered again if the process ends.
+            wait_for_acks()
+            self.begin(solitary)
+        if self._has_batches:
+            for subscription in self._subscriptions.values():
+                if (batch := subscription.due_batch()) is not None:
+                    self.begin(batch)
+
+    def ended(self, job: Job) -> None:
+        """The pool is done with the job."""
+        self.begun -= 1
+        self._solitary.ended(job)
+
+    def reconsider(self) -> None:
+        """Decide anew about the jobs that no thread has begun: their subscription may be paused now."""
+        for job in self._taken_back():
+            self.begin(job)
+
+    def clear(self) -> list[Job]:
+        """All jobs that no thread has begun. None of them is begun any more."""
+        cleared = (job for subscription in self._subscriptions.values() for job in subscription.clear())
+        return [*self._taken_back(), *self._held, *self._solitary.clear(), *cleared]
+
+    def poll_seconds(self, longest: float, with_batches: float) -> float:
+        """How long the I/O may be waited for before something is due here."""
+        if self._has_batches:
+            return with_batches
+        if (next_at := self._held.next_at) is None:
+            return longest
+        return min(longest, max(0.0, next_at - time.monotonic()))
+
+    def _taken_back(self) -> list[Job]:
+        taken = self._pool.take_back()
+        for job in taken:
+            self.ended(job)
+        return taken
