@@ -14,7 +14,7 @@ from django.db.models import Model, QuerySet
 from django.db.models.signals import post_save
 
 from consumers.bindings import is_bound, known_signal, rules_about
-from consumers.dead_letters.letters import Owner
+from consumers.dead_letters.owners import Owner
 from publisher import conf
 from publisher.events.body import Encoded
 from publisher.events.dispatch import encoded_event

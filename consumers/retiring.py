@@ -4,10 +4,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from consumers.bindings import keys_of, queue_of, topology_of
-from consumers.dead_letters.letters import as_new, letter_of, routing_key_of
+from consumers.dead_letters.letter import as_new, letter_of, routing_key_of
 from consumers.exceptions import NotRetirable
+from consumers.handler import Handler
 from consumers.headers import LAST_FAILED_AT, REASON, ROUTING_KEY
-from consumers.registry import Handler
 from publisher import conf
 from publisher.wire.connection import Connection
 from publisher.wire.frames import Message

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from itertools import islice
 from urllib.parse import parse_qs, urlencode
 
-from consumers.dead_letters.letters import DeadLetter, Letters, Wanted, owners_of, routing_key_of, why_they_stay
+from consumers.dead_letters.letter import DeadLetter, routing_key_of
+from consumers.dead_letters.letters import Letters, Wanted, why_they_stay
+from consumers.dead_letters.owners import owners_of
 from publisher import conf
 from publisher.wire.connection import Connection
 from publisher.wire.sender import Outcome

@@ -13,6 +13,7 @@ from django.db import Error, connections, router, transaction
 from consumers.bindings import queue_of
 from consumers.dead_letters.statements import ends_transaction, is_read, is_write
 from consumers.exceptions import BatchFailed, InboxAway, NotRehearsable
+from consumers.handler import Handler
 from consumers.handling.calling import Call
 from consumers.handling.effect import check_committable
 from consumers.handling.places import place_of
@@ -20,7 +21,6 @@ from consumers.handling.processing import Untraced
 from consumers.handling.results import name_of, text_of
 from consumers.models import InboxEvent
 from consumers.querysets import inbox
-from consumers.registry import Handler
 from publisher.redaction import is_secret_text
 from publisher.tables import has_table
 from publisher.wire.errors import MalformedEvent

@@ -1,12 +1,13 @@
-"""Dead letters as rows to show: whatever a stranger wrote there, it steers no terminal."""
+"""Dead letters as text to show. What a stranger wrote in them is made printable: it must not control the terminal."""
 
+import json
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 
 from django.utils.text import Truncator
 
-from consumers.dead_letters.letters import DeadLetter
+from consumers.dead_letters.letter import DeadLetter
 from publisher.wire.printable import printable
 
 TEXT_CHARACTERS = 80
@@ -14,7 +15,7 @@ TEXT_CHARACTERS = 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Letters of one handler that died of the same."""
+    """How many letters of one handler have the same reason and exception."""
 
     handler: str
     reason: str
@@ -24,7 +25,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One letter in a row; `show ID` has the rest."""
+    """One letter in the table; `show ID` prints the rest of it."""
 
     id: str
     handler: str
@@ -53,3 +54,18 @@ def groups_of(letters: Iterable[DeadLetter]) -> list[Group]:
         Group(handler=handler, reason=printable(reason), exception=printable(exception), count=count)
         for (handler, reason, exception), count in counts.most_common()
     ]
+
+
+def as_json(letter: DeadLetter, body: bytes) -> str:
+    """The letter with its event; with its bytes as a text where they are no JSON, or nested too deeply for Python."""
+    fields = asdict(letter)
+    try:
+        return json.dumps({**fields, "event": json.loads(body)}, indent=2, default=str)
+    except (ValueError, RecursionError):
+        return json.dumps({**fields, "event": repr(body)}, indent=2)
+
+
+def none_of(reasons: Mapping[str, int]) -> str:
+    """What to tell a person whose filters leave none of the letters, which are counted here by reason."""
+    told = ", ".join(f"{count} {printable(reason)}" for reason, count in reasons.items())
+    return f"None of the dead letters that there are: {told}."

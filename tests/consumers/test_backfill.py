@@ -13,7 +13,7 @@ from django.test.utils import isolate_apps
 
 from consumers import backfill as backfilling
 from consumers.backfill import Backfill
-from consumers.dead_letters.letters import Owner
+from consumers.dead_letters.owners import Owner
 from consumers.discovery import chosen, discover
 from consumers.management.commands.backfill import Impatience, key_from, key_text
 from publisher.models import OutboxEvent

@@ -17,7 +17,7 @@ from django.db.models.signals import post_save
 
 from consumers import receiver, registry
 from consumers.drift import FILLS
-from consumers.registry import Handler
+from consumers.handler import Handler
 from consumers.retiring import is_for
 from publisher.wire.connection import Connection
 from publisher.wire.topology import subscription
@@ -320,7 +320,8 @@ def test_no_queue_is_retired_that_is_not_left_over(topology, console, queues, re
         (["--retire", renamed, "--delete", renamed], 2, "no other option"),
         (["--delete", renamed, "--declare"], 2, "no other option"),
         (["--retire", renamed, "--into", "lgo"], 2, "There is no handler 'lgo'"),
-        (["--retire", ""], 1, "it is the name of a queue, not ''"),
+        (["--retire", ""], 1, "it is the name of a handler, or of a queue, not ''"),
+        (["--retire", f"{renamed}{'x' * (255 - len(renamed))}"], 1, "AMQP's short strings hold 255 bytes"),
         (["--retire", f"{renamed}{'x' * 255}"], 1, "AMQP's short strings hold 255 bytes"),
         (["--retire", "elsewhere.renamed"], 1, "no queue of the service"),
         (["--retire", queues.name("log")], 1, "asked for by a handler in the code"),

@@ -3,12 +3,10 @@
 import json
 import shlex
 import time
-from argparse import ArgumentTypeError
 from functools import reduce
 from threading import Event as Flag
 from typing import Any
 
-from django.apps import apps
 from django.core.exceptions import FieldError, ValidationError
 from django.core.management.base import CommandError, CommandParser, OutputWrapper
 from django.db import Error as DatabaseTrouble
@@ -17,47 +15,22 @@ from django.db.models import Model, QuerySet
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from consumers.arguments import lookup, model_of, queue_name
 from consumers.backfill import Backfill, Done
-from consumers.dead_letters.letters import Owner, owners_of
-from consumers.exceptions import HandlersNotImportable, UnknownHandler
-from consumers.management.commands.deadletters import owner_name
+from consumers.command_errors import command_errors
+from consumers.dead_letters.owners import Owner, owners_of
 from publisher import conf
 from publisher.commands import BridgeCommand
-from publisher.hints import near
 from publisher.models import OutboxEvent
 from publisher.tables import trouble_with
 from publisher.terminal import alias
 from publisher.wire.connection import Connection
-from publisher.wire.errors import BrokerRefused, BrokerUnavailable, EncoderFailed, NotEncodable, RoutingKeyNotFormed
-from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
+from publisher.wire.errors import EncoderFailed, NotEncodable, RoutingKeyNotFormed
+from publisher.wire.exit_codes import EXIT_USAGE
 from publisher.wire.printable import printable
 from publisher.wire.stopping import stopping_on_signals
 
 PATIENCE_SECONDS = 10.0
-# Lookups whose value is a list, or true or false: a text would be taken letter by letter.
-NOT_TEXT = frozenset(("in", "range", "isnull"))
-
-
-def model_of(label: str) -> type[Model]:
-    """Raises ArgumentTypeError, which argparse shows."""
-    try:
-        return apps.get_model(label)
-    except (LookupError, ValueError) as exc:
-        labels = [model._meta.label for model in apps.get_models()]
-        raise ArgumentTypeError(f"there is no model {label!r}. {near(label, labels)}") from exc
-
-
-def lookup(text: str) -> dict[str, Any]:
-    """`status=paid`, as `filter()` has it. Raises ArgumentTypeError, which argparse shows."""
-    field, mark, value = text.partition("=")
-    if not (field and mark):
-        raise ArgumentTypeError(f"it is FIELD=VALUE, as in status=paid or pk__gte=100, not {text!r}")
-    if field.rpartition("__")[2] not in NOT_TEXT:
-        return {field: value}
-    try:
-        return {field: json.loads(value)}
-    except ValueError as exc:
-        raise ArgumentTypeError(f"{field} takes JSON, as in pk__in=[1,2] or paid_at__isnull=true") from exc
 
 
 class Command(BridgeCommand):
@@ -71,7 +44,7 @@ class Command(BridgeCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("model", type=model_of, metavar="MODEL", help="as in orders.Order")
         parser.add_argument(
-            "--to", required=True, type=owner_name, metavar="HANDLER", help="its name, or its queue's: SERVICE.NAME"
+            "--to", required=True, type=queue_name, metavar="HANDLER", help="its name, or its queue's: SERVICE.NAME"
         )
         parser.add_argument(
             "--where", action="append", default=[], type=lookup, metavar="FIELD=VALUE",
@@ -109,16 +82,9 @@ class Command(BridgeCommand):
             raise CommandError(f"--after: {printable(exc)}", returncode=EXIT_USAGE) from exc
 
     def _owner(self, name: str) -> Owner:
-        try:
-            with Connection(conf.broker_url(), "backfill") as connection:
-                (owner,) = owners_of([name], connection)
-                is_there = connection.count_messages(owner.queue) is not None
-        except UnknownHandler as exc:
-            raise CommandError(str(exc), returncode=EXIT_USAGE) from exc
-        except BrokerUnavailable as exc:
-            raise CommandError(str(exc), returncode=1) from exc
-        except (BrokerRefused, HandlersNotImportable) as exc:
-            raise CommandError(str(exc), returncode=EXIT_CONFIG) from exc
+        with command_errors(), Connection(conf.broker_url(), "backfill") as connection:
+            (owner,) = owners_of([name], connection)
+            is_there = connection.count_messages(owner.queue) is not None
         if problem := problem_with(owner, is_there=is_there):
             raise CommandError(problem, returncode=EXIT_USAGE)
         return owner

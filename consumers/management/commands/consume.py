@@ -10,9 +10,10 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from consumers.bindings import is_forwarded, keys_of, queue_of
+from consumers.command_errors import command_errors
 from consumers.discovery import chosen, discover
 from consumers.exceptions import HandlersNotImportable, UnknownHandler
-from consumers.registry import Handler
+from consumers.handler import Handler
 from consumers.worker.health import problems_of_work
 from consumers.worker.options import add_options
 from consumers.worker.reloading import run_reloading
@@ -26,8 +27,10 @@ from publisher.wire.lifecycle import log_to_stderr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedHandler:
-    """One row of `manage.py consume --list`. `forwarded`: whether a rule of this project takes what it handles, rather
-    than one of another service, or none; None for patterns, of which nobody can tell.
+    """One row of `manage.py consume --list`.
+
+    `forwarded` says whether a rule of this project forwards a signal of the handler. It is None for a handler by
+    routing keys: which signals those match is not known.
     """
 
     handler: str
@@ -68,7 +71,7 @@ class Command(LongCommand):
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         if options["reload"]:
-            # A handler that cannot be imported is what the reloader waits to see mended.
+            # They would end the process over a handler that cannot be imported; the reloader waits until it is mended.
             options["skip_checks"] = True
         return super().execute(*args, **options)
 
@@ -89,12 +92,8 @@ class Command(LongCommand):
             sys.exit(run_worker(handlers, Namespace(**options)))
 
     def _handlers(self, names: Sequence[str], besides: Sequence[str]) -> tuple[Handler, ...]:
-        try:
+        with command_errors():
             return chosen(discover(), names, besides)
-        except UnknownHandler as exc:
-            raise CommandError(str(exc), returncode=EXIT_USAGE) from exc
-        except HandlersNotImportable as exc:
-            raise CommandError(str(exc), returncode=EXIT_CONFIG) from exc
 
     def _check(self, handlers: Sequence[Handler], options: dict[str, Any]) -> None:
         file = options["alive_file"]

@@ -1,80 +1,30 @@
 """Look at dead letters, replay them, rehearse that, or discard them."""
 
 import json
-import sys
-from argparse import ArgumentTypeError
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.utils.dateparse import parse_datetime, parse_duration
 
-from consumers.dead_letters.letters import (
-    DeadLetter,
-    Letters,
-    Owner,
-    Wanted,
-    owners_of,
-    routing_key_of,
-    why_they_stay,
-)
-from consumers.dead_letters.rehearsal import Rehearsal, rehearse
-from consumers.dead_letters.rows import groups_of, line_of
-from consumers.exceptions import HandlersNotImportable, InboxAway, LettersOfSeveral, UnknownHandler
-from consumers.handling.results import CRASHED
-from consumers.short_text import short_text
+from consumers.arguments import moment, queue_name
+from consumers.command_errors import command_errors
+from consumers.dead_letters.letters import Letters, Wanted, why_they_stay
+from consumers.dead_letters.owners import Owner, owners_of
+from consumers.dead_letters.rehearsals import Rehearsals
+from consumers.dead_letters.rows import as_json, groups_of, line_of, none_of
 from publisher import conf
 from publisher.agreement import add_no_input, asks, is_agreed
 from publisher.commands import BridgeCommand
 from publisher.terminal import add_format, in_any_order, show
 from publisher.wire.connection import Connection
-from publisher.wire.errors import BrokerRefused, BrokerUnavailable
-from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
-from publisher.wire.printable import printable
+from publisher.wire.exit_codes import EXIT_USAGE
 from publisher.wire.sender import Outcome
-from publisher.wire.topology import dead_queue
 
 ELSEWHERE = (
-    "Those of scripts, and of handlers that the code has no more, are shown with --handler NAME, or the name of their "
-    "queue; `manage.py topology` lists this service's, with MANAGEMENT_URL."
+    "Those of scripts, and of handlers that are no longer in the code, are shown with --handler NAME, or the name of "
+    "their queue; `manage.py topology` lists this service's, with MANAGEMENT_URL."
 )
-
-
-def moment(text: str) -> datetime:
-    """`2026-11-24T08:00`, or how long ago: `1:30:00`, `2 00:00:00`."""
-    with suppress(ValueError, OverflowError):
-        ago = parse_duration(text)
-        if ago is not None:
-            return datetime.now(UTC) - ago
-        when = parse_datetime(text)
-        if when is not None:
-            return when.astimezone()
-    raise ArgumentTypeError(f"{text!r} is neither a time (2026-11-24T08:00) nor a duration (1:30:00)")
-
-
-def owner_name(text: str) -> str:
-    """A handler's, or its queue's. Raises ArgumentTypeError, which argparse shows."""
-    if not text:
-        raise ArgumentTypeError("it is the name of a handler, or of its queue, not ''")
-    short_text(dead_queue(text))
-    return text
-
-
-def as_json(letter: DeadLetter, body: bytes) -> str:
-    """With its event; as it came where that is no JSON, or is nested too deep to be read or written here."""
-    fields = asdict(letter)
-    try:
-        return json.dumps({**fields, "event": json.loads(body)}, indent=2, default=str)
-    except (ValueError, RecursionError):
-        return json.dumps({**fields, "event": repr(body)}, indent=2)
-
-
-def none_of(reasons: Mapping[str, int]) -> str:
-    told = ", ".join(f"{count} {printable(reason)}" for reason, count in reasons.items())
-    return f"None of the dead letters that there are: {told}."
 
 
 class Command(BridgeCommand):
@@ -100,44 +50,39 @@ class Command(BridgeCommand):
             "--handler",
             action="append",
             default=[],
-            type=owner_name,
+            type=queue_name,
             metavar="NAME",
-            help="of this handler alone, or of this queue: that of a script may be of another service",
+            help="only letters of this handler, or of this queue, which may be of another service",
         )
-        parser.add_argument("--reason", help="that died of this alone: failed, rejected, malformed, crashed, ...")
-        parser.add_argument("--since", type=moment, metavar="TIME", help="a time, or how long ago (1:30:00)")
+        parser.add_argument("--reason", help="only letters with this reason: failed, rejected, malformed, crashed, ...")
+        parser.add_argument(
+            "--since",
+            type=moment,
+            metavar="TIME",
+            help="only letters that failed after this time, or within this duration (1:30:00)",
+        )
         add_no_input(parser)
         add_format(parser)
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
-        ids, format = frozenset(options["id"]), options["format"]
+        ids = frozenset(options["id"])
         self._check_usage(action, ids, options)
+        self.format = options["format"]
         wanted = Wanted(ids=ids or None, reason=options["reason"], since=options["since"])
-        try:
-            with Connection(conf.broker_url(), "deadletters") as connection:
+        with command_errors():
+            with connected() as connection:
                 owners = owners_of(options["handler"], connection)
             if action == "discard" and not ids and asks(interactive=options["interactive"]):
-                agreed = self._agreed(owners, wanted, format)
+                # No connection is open meanwhile: a person may take longer to answer than the broker waits.
+                agreed = self._agreed(owners, wanted)
                 if agreed is None:
                     return
                 wanted = agreed
-            with Connection(conf.broker_url(), "deadletters") as connection:
+            with connected() as connection:
+                # An id that several handlers have is only clear with --handler.
                 is_unclear = action == "show" or (action != "list" and bool(ids) and not options["handler"])
                 letters = Letters(connection, owners, wanted, of_one_handler=is_unclear)
-                if action == "replay" and options["rehearse"]:
-                    found = self._rehearse(letters, owners, format, ids, traceback=options["traceback"])
-                elif action == "list":
-                    found = self._list(letters, owners, format)
-                else:
-                    found = {"show": self._show, "replay": self._replay, "discard": self._discard}[action](
-                        letters, format
-                    )
-        except (UnknownHandler, LettersOfSeveral) as exc:
-            raise CommandError(str(exc), returncode=EXIT_USAGE) from exc
-        except (BrokerUnavailable, InboxAway) as exc:
-            raise CommandError(str(exc), returncode=1) from exc
-        except (BrokerRefused, HandlersNotImportable) as exc:
-            raise CommandError(str(exc), returncode=EXIT_CONFIG) from exc
+                found = self._act(action, letters, owners, ids, options)
         if letters.reasons and not found and not ids:
             self.stderr.write(none_of(letters.reasons))
         if missing := ids - found:
@@ -149,16 +94,15 @@ class Command(BridgeCommand):
         if action == "show" and len(ids) != 1:
             raise CommandError("Name the one letter to show.", returncode=EXIT_USAGE)
         if options["rehearse"] and action != "replay":
-            raise CommandError("A replay can be rehearsed, nothing else.", returncode=EXIT_USAGE)
+            raise CommandError("--rehearse goes with replay.", returncode=EXIT_USAGE)
 
-    def _agreed(self, owners: Sequence[Owner], wanted: Wanted, format: str) -> Wanted | None:
-        """Those that were asked about, and no more; None where there are none, or they are to stay."""
-        # Over a connection of its own: an answer may take longer than the broker waits.
-        with Connection(conf.broker_url(), "deadletters") as connection:
+    def _agreed(self, owners: Sequence[Owner], wanted: Wanted) -> Wanted | None:
+        """The letters that a person agreed to discard, and none that came later; None if there are none."""
+        with connected() as connection:
             letters = Letters(connection, owners, wanted)
             seen = [letter.id for letter, _ in letters]
         if not seen:
-            self._tell_done("discarded", [], format)
+            self._tell_done("discarded", [])
             if letters.reasons:
                 self.stderr.write(none_of(letters.reasons))
             return None
@@ -167,19 +111,34 @@ class Command(BridgeCommand):
             return None
         return replace(wanted, ids=frozenset(seen))
 
-    def _list(self, letters: Letters, owners: Sequence[Owner], format: str) -> set[str]:
+    def _act(
+        self, action: str, letters: Letters, owners: Sequence[Owner], ids: frozenset[str], options: dict[str, Any]
+    ) -> set[str]:
+        """The ids of the letters that were found."""
+        if action == "list":
+            return self._list(letters, owners)
+        if action == "show":
+            return self._show(letters)
+        if action == "discard":
+            return self._discard(letters)
+        if options["rehearse"]:
+            rehearsals = Rehearsals(self.stdout, self.stderr, format=self.format, traceback=options["traceback"])
+            return rehearsals.run(letters, {owner.name: owner.handler for owner in owners}, ids)
+        return self._replay(letters)
+
+    def _list(self, letters: Letters, owners: Sequence[Owner]) -> set[str]:
         found = [letter for letter, _ in letters]
-        if format == "json":
-            show(found, format, title="", stdout=self.stdout)
+        if self.format == "json":
+            show(found, self.format, title="", stdout=self.stdout)
         elif found:
-            show(groups_of(found), format, title=f"Dead letters, by reason: {len(found)}", stdout=self.stdout)
-            show(list(map(line_of, found)), format, title="", stdout=self.stdout)
+            show(groups_of(found), self.format, title=f"Dead letters, by reason: {len(found)}", stdout=self.stdout)
+            show(list(map(line_of, found)), self.format, title="", stdout=self.stdout)
         elif not letters.reasons:
-            self.stdout.write(f"No dead letters of {', '.join(owner.name for owner in owners) or 'any handler'}. "
-                              f"{ELSEWHERE}")  # fmt: skip
+            whose = ", ".join(owner.name for owner in owners) or "any handler"
+            self.stdout.write(f"No dead letters of {whose}. {ELSEWHERE}")
         return {letter.id for letter in found}
 
-    def _show(self, letters: Letters, format: str) -> set[str]:
+    def _show(self, letters: Letters) -> set[str]:
         found = list(letters)
         documents = [as_json(letter, delivery.body) for letter, delivery in found]
         if documents:
@@ -187,75 +146,22 @@ class Command(BridgeCommand):
             self.stdout.write(documents[0] if len(documents) == 1 else f"[{', '.join(documents)}]")
         return {letter.id for letter, _ in found}
 
-    def _replay(self, letters: Letters, format: str) -> set[str]:
+    def _replay(self, letters: Letters) -> set[str]:
         outcomes = list(letters.replay())
         stay = [letter for letter, outcome in outcomes if outcome is not Outcome.CONFIRMED]
-        self._tell_done("replayed", [letter.id for letter, outcome in outcomes if outcome is Outcome.CONFIRMED], format)
+        self._tell_done("replayed", [letter.id for letter, outcome in outcomes if outcome is Outcome.CONFIRMED])
         if stay:
             raise CommandError(why_they_stay(stay), returncode=1)
         return {letter.id for letter, _ in outcomes}
 
-    def _discard(self, letters: Letters, format: str) -> set[str]:
+    def _discard(self, letters: Letters) -> set[str]:
         discarded = [letter.id for letter in letters.discard()]
-        self._tell_done("discarded", discarded, format)
+        self._tell_done("discarded", discarded)
         return set(discarded)
 
-    def _tell_done(self, done: str, ids: list[str], format: str) -> None:
-        self.stdout.write(json.dumps({done: ids}, indent=2) if format == "json" else f"{len(ids)} {done}.")
+    def _tell_done(self, done: str, ids: list[str]) -> None:
+        self.stdout.write(json.dumps({done: ids}, indent=2) if self.format == "json" else f"{len(ids)} {done}.")
 
-    def _rehearse(
-        self, letters: Letters, owners: Sequence[Owner], format: str, ids: frozenset[str], *, traceback: bool
-    ) -> set[str]:
-        handlers = {owner.name: owner.handler for owner in owners}
-        found = set()
-        rehearsals = []
-        for letter, delivery in letters:
-            found.add(letter.id)
-            if letter.reason == CRASHED and letter.id not in ids:
-                self.stderr.write(printable(f"{letter.id}: not rehearsed, {letter.handler} ended its process over it. "
-                                            "It would end this one: name the letter if you mean it."))  # fmt: skip
-                continue
-            handler = handlers[letter.handler]
-            if handler is None:
-                raise CommandError(f"{letter.handler} is not in this project's code: nothing can be rehearsed.")
-            rehearsal = rehearse(handler, letter.id, delivery.body, routing_key_of(delivery))
-            rehearsals.append(rehearsal)
-            if format != "json":
-                self._tell(rehearsal, traceback=traceback)
-            if rehearsal.committed:
-                # So may the next one.
-                break
-        if format == "json":
-            self.stdout.write(json.dumps([asdict(rehearsal) for rehearsal in rehearsals], indent=2))
-        self._end(rehearsals, traceback=traceback)
-        return found
 
-    def _end(self, rehearsals: Sequence[Rehearsal], *, traceback: bool) -> None:
-        """Raises CommandError unless all went well."""
-        for rehearsal in rehearsals:
-            if rehearsal.committed:
-                text = f"{rehearsal.id}: {rehearsal.handler} may have committed what it wrote. No more was rehearsed."
-                raise CommandError(text, returncode=1)
-        if failing := sum(bool(rehearsal.exception) for rehearsal in rehearsals):
-            text = f"{failing} of {len(rehearsals)} would fail again."
-            if traceback:
-                # Django would show the command's own after the handlers'.
-                self.stderr.write(text)
-                sys.exit(1)
-            raise CommandError(text, returncode=1)
-
-    def _tell(self, rehearsal: Rehearsal, *, traceback: bool) -> None:
-        if rehearsal.was_handled:
-            self.stdout.write(
-                printable(f"{rehearsal.id}: a replay would not call {rehearsal.handler}: its inbox has the event.")
-            )
-            return
-        if traceback and rehearsal.traceback:
-            self.stderr.write(rehearsal.traceback)
-        place = f" ({rehearsal.where})" if rehearsal.where else ""
-        end = f"raises {rehearsal.exception}{place}" if rehearsal.exception else "succeeds"
-        self.stdout.write(printable(f"{rehearsal.id}: {rehearsal.handler} {end} (reads: {rehearsal.reads})."))
-        show(rehearsal.writes, "table", title="It would write", stdout=self.stdout)
-        self.stdout.write(rehearsal.warning)
-        # The next one may end the process.
-        self.stdout.flush()
+def connected() -> Connection:
+    return Connection(conf.broker_url(), "deadletters")

@@ -7,16 +7,16 @@ from datetime import datetime
 from threading import Event as Flag
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 
-from consumers.short_text import short_text
+from consumers.arguments import short_text
+from consumers.command_errors import command_errors
 from consumers.tailing import follow
 from publisher import conf
 from publisher.commands import LongCommand
 from publisher.terminal import positive
-from publisher.wire.errors import BrokerRefused, MalformedEvent
+from publisher.wire.errors import MalformedEvent
 from publisher.wire.event import Event, decode_event, encode_event
-from publisher.wire.exit_codes import EXIT_CONFIG
 from publisher.wire.printable import printable
 from publisher.wire.stopping import stopping_on_signals
 
@@ -44,14 +44,12 @@ class Command(LongCommand):
         self.error: Exception | None = None
         self.line = as_json if format == "json" else as_text
         try:
-            with stopping_on_signals(self.stop):
+            with command_errors(), stopping_on_signals(self.stop):
                 follow(pattern or ["#"], self._show, self.stop, self._say_ready)
             if self.error is not None:
                 raise self.error
-        except BrokerRefused as exc:
-            raise CommandError(str(exc), returncode=EXIT_CONFIG) from exc
         except BrokenPipeError:
-            # `| head` has seen enough; what is left in the buffer has nowhere to go at exit.
+            # The reader, as `| head`, has seen enough. At exit Python would flush stdout, and fail again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _say_ready(self) -> None:
@@ -64,7 +62,7 @@ class Command(LongCommand):
             self.stdout.write(self.line(key, body))
             self.stdout.flush()
         except Exception as exc:
-            # In the middle of the connection's I/O: there it would be taken for a lost connection.
+            # Raised later, by `handle`: this is called by the connection, which would take it for a lost connection.
             self.error = exc
             self.stop.set()
         if self.left is not None:

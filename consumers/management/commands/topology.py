@@ -1,36 +1,35 @@
 """Show the exchange, queues and bindings: what the code asks for against what the broker has."""
 
-from argparse import ArgumentTypeError
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from consumers.arguments import queue_name
 from consumers.bindings import topology_of
+from consumers.command_errors import command_errors
 from consumers.discovery import chosen, discover
 from consumers.drift import LEFT_OVER, UNKNOWN, Compared, bindings_on_broker, compared, differs, is_refused
-from consumers.exceptions import BindingsUnknown, HandlersNotImportable, NotRetirable, UnknownHandler
-from consumers.registry import Handler
+from consumers.exceptions import BindingsUnknown
+from consumers.handler import Handler
 from consumers.retiring import check_is_bound, check_retirable, check_takes_over, cut_off, deletable, hand_over
-from consumers.short_text import short_text
 from publisher import conf
 from publisher.commands import BridgeCommand
 from publisher.terminal import add_format, show
 from publisher.wire.connection import MISSING, Connection
-from publisher.wire.errors import BrokerRefused, BrokerUnavailable
-from publisher.wire.exit_codes import EXIT_CONFIG, EXIT_USAGE
+from publisher.wire.exit_codes import EXIT_USAGE
 from publisher.wire.printable import printable
 from publisher.wire.topology import Binding, events_exchange
 from publisher.wire.translation import PERMISSIONS_HINT
 
 LEFT_OVER_HINTS = {
-    "queue": "`manage.py topology --retire QUEUE --into HANDLER` moves what is in such a queue, and no more comes to "
-    "it; `--delete QUEUE` deletes one that is empty.",
+    "queue": "`manage.py topology --retire QUEUE --into HANDLER` unbinds such a queue, and moves what is in it; "
+    "`--delete QUEUE` deletes one that is empty.",
     "binding": "A key that was taken out of the code stays bound: unbind it in the console.",
 }
 RETIRED_HINT = (
-    "What is between two attempts still comes back to it: run this again after the longest of its delays. Then, empty, "
-    "it can be deleted: `manage.py topology --delete QUEUE`."
+    "Events that wait for their next attempt still come back to the queue: run this again after the longest delay of "
+    "its handler. Once the queue is empty, it can be deleted: `manage.py topology --delete QUEUE`."
 )
 
 
@@ -64,7 +63,7 @@ class Command(BridgeCommand):
             raise CommandError(
                 "--into goes with --retire; --retire and --delete go with no other option.", returncode=EXIT_USAGE
             )
-        try:
+        with command_errors():
             handlers = discover()
             with Connection(conf.broker_url(), "topology") as connection:
                 if queue:
@@ -73,14 +72,6 @@ class Command(BridgeCommand):
                     self._delete(delete, handlers, connection)
                 else:
                     self._show(handlers, connection, declare=declare, check=check, format=format)
-        except UnknownHandler as exc:
-            raise CommandError(str(exc), returncode=EXIT_USAGE) from exc
-        except BindingsUnknown as exc:
-            raise CommandError(f"What is bound to {queue} is not known: {exc}.", returncode=1) from exc
-        except (BrokerUnavailable, NotRetirable) as exc:
-            raise CommandError(str(exc), returncode=1) from exc
-        except (BrokerRefused, HandlersNotImportable) as exc:
-            raise CommandError(str(exc), returncode=EXIT_CONFIG) from exc
 
     def _retire(
         self, queue: str, into: Handler | None, handlers: Sequence[Handler], connection: Connection, format: str
@@ -88,7 +79,10 @@ class Command(BridgeCommand):
         check_retirable(queue, handlers, connection)
         if into:
             check_takes_over(into)
-        found = bindings_on_broker()
+        try:
+            found = bindings_on_broker()
+        except BindingsUnknown as exc:
+            raise CommandError(f"What is bound to {queue} is not known: {exc}.", returncode=1) from exc
         if into:
             check_is_bound(into, found)
         for binding in cut_off(queue, found, connection):
@@ -108,7 +102,7 @@ class Command(BridgeCommand):
             )
 
     def _delete(self, queues: Sequence[str], handlers: Sequence[Handler], connection: Connection) -> None:
-        # Looked at first: on condition that they are empty the broker deletes no quorum queues.
+        # `deletable` has seen that they are empty: the broker does not support that condition for quorum queues.
         for queue in deletable(queues, handlers, connection):
             connection.delete_queue(queue)
             self.stdout.write(printable(f"Deleted {queue}."))
@@ -119,9 +113,11 @@ class Command(BridgeCommand):
         topology = events_exchange(conf.exchange()) + topology_of(handlers)
         if declare:
             connection.declare(topology)
-        found, reason = self._found()
-        # What was declared just now is there, whether it can be seen or not.
-        rows = compared(topology, connection, set(topology.bindings) if declare and found is None else found)
+        found, reason = _found_bindings()
+        if found is None and declare:
+            # They cannot be read, but were made just now.
+            found = set(topology.bindings)
+        rows = compared(topology, connection, found)
         show(rows, format, title=f"Topology of {conf.service()!r}", stdout=self.stdout)
         unknown = [row for row in rows if row.state == UNKNOWN]
         if left_over := [row for row in rows if row.state == LEFT_OVER]:
@@ -136,18 +132,13 @@ class Command(BridgeCommand):
         if check and problems:
             raise CommandError(" ".join(problems))
 
-    def _found(self) -> tuple[set[Binding] | None, str]:
-        try:
-            return bindings_on_broker(), ""
-        except BindingsUnknown as exc:
-            return None, str(exc)
 
-
-def queue_name(text: str) -> str:
-    """As AMQP has it. Raises ArgumentTypeError, which argparse shows."""
-    if not text:
-        raise ArgumentTypeError("it is the name of a queue, not ''")
-    return short_text(text)
+def _found_bindings() -> tuple[set[Binding] | None, str]:
+    """The broker's bindings; or None, and why they are not known."""
+    try:
+        return bindings_on_broker(), ""
+    except BindingsUnknown as exc:
+        return None, str(exc)
 
 
 def _problems(rows: list[Compared]) -> Iterator[str]:
@@ -158,6 +149,6 @@ def _problems(rows: list[Compared]) -> Iterator[str]:
     if missing:
         yield "`manage.py topology --declare` makes what is missing."
     if unlike:
-        yield "What is there otherwise has to be deleted first, once the old code has emptied it."
+        yield "What differs has to be deleted first, once the old code has emptied it."
     if refused := sum(map(is_refused, rows)):
         yield f"{refused} of {len(rows)} the broker does not let this user compare: {PERMISSIONS_HINT}."

@@ -3,12 +3,14 @@
 import json
 import re
 import signal
+import sys
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.core.management.base import OutputWrapper
 from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db.models.signals import post_save
 from msgspec.structs import replace
@@ -18,8 +20,8 @@ from consumers import BatchFailed, Event, current_event, receiver, registry, sub
 from consumers.bindings import topology_of
 from consumers.dead_letters.letters import Letters
 from consumers.dead_letters.rehearsal import rehearse
-from consumers.management.commands.deadletters import Command
-from consumers.registry import Handler
+from consumers.dead_letters.rehearsals import Rehearsals
+from consumers.handler import Handler
 from consumers.testing import deliver, event_from
 from consumers.testing.delivery import handler_of
 from publisher.wire.connection import Connection
@@ -528,7 +530,8 @@ def test_no_place_is_told_when_what_failed_was_never_raised(own_registry, capsys
     def together(events):
         raise BatchFailed({events[0].id: KeyError("bad")})
 
-    Command()._tell(rehearsed(together), traceback=True)
+    printed = Rehearsals(OutputWrapper(sys.stdout), OutputWrapper(sys.stderr), format="table", traceback=True)
+    printed.tell(rehearsed(together))
     out, err = capsys.readouterr()
     assert "together raises builtins.KeyError: 'bad' (reads: " in out
     assert err == ""

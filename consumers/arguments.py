@@ -1,0 +1,70 @@
+"""Types of arguments on the command line. Each raises ArgumentTypeError, whose text argparse shows."""
+
+import json
+from argparse import ArgumentTypeError
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from django.apps import apps
+from django.db.models import Model
+from django.utils.dateparse import parse_datetime, parse_duration
+
+from publisher.hints import near
+from publisher.wire.frames import short
+from publisher.wire.topology import dead_queue
+
+# Lookups whose value is a list or a truth value, written as JSON. Django would take a text letter by letter.
+NOT_TEXT = frozenset(("in", "range", "isnull"))
+
+
+def short_text(text: str) -> str:
+    """A text that is short enough for AMQP, as a routing key or the name of a queue has to be."""
+    try:
+        short(text)
+    except ValueError as exc:
+        raise ArgumentTypeError(str(exc)) from exc
+    return text
+
+
+def queue_name(text: str) -> str:
+    """The name of a queue, or of the handler whose queue is meant."""
+    if not text:
+        raise ArgumentTypeError("it is the name of a handler, or of a queue, not ''")
+    # Each queue has a second one, for its dead letters.
+    short_text(dead_queue(text))
+    return text
+
+
+def moment(text: str) -> datetime:
+    """A time, as `2026-11-24T08:00`, or how long ago it was, as `1:30:00` or `2 00:00:00`."""
+    with suppress(ValueError, OverflowError):
+        ago = parse_duration(text)
+        if ago is not None:
+            return datetime.now(UTC) - ago
+        when = parse_datetime(text)
+        if when is not None:
+            return when.astimezone()
+    raise ArgumentTypeError(f"{text!r} is neither a time (2026-11-24T08:00) nor a duration (1:30:00)")
+
+
+def model_of(label: str) -> type[Model]:
+    """A model, by its label."""
+    try:
+        return apps.get_model(label)
+    except (LookupError, ValueError) as exc:
+        labels = [model._meta.label for model in apps.get_models()]
+        raise ArgumentTypeError(f"there is no model {label!r}. {near(label, labels)}") from exc
+
+
+def lookup(text: str) -> dict[str, Any]:
+    """`status=paid`, as `filter(status="paid")` has it."""
+    field, mark, value = text.partition("=")
+    if not (field and mark):
+        raise ArgumentTypeError(f"it is FIELD=VALUE, as in status=paid or pk__gte=100, not {text!r}")
+    if field.rpartition("__")[2] not in NOT_TEXT:
+        return {field: value}
+    try:
+        return {field: json.loads(value)}
+    except ValueError as exc:
+        raise ArgumentTypeError(f"{field} takes JSON, as in pk__in=[1,2] or paid_at__isnull=true") from exc
