@@ -8,8 +8,9 @@ from django.utils.module_loading import module_has_submodule
 
 from consumers.bindings import keys_of
 from consumers.exceptions import HandlersNotImportable, UnknownHandler
+from consumers.handler import Handler
 from consumers.offloaded import offloaded_handlers
-from consumers.registry import Handler, handlers
+from consumers.registry import handlers
 from publisher import conf
 from publisher.hints import near
 from publisher.raised import why_not_imported

@@ -7,9 +7,9 @@ from django.dispatch import Signal
 
 from consumers.coroutines import callable_of, ends_itself
 from consumers.exceptions import ReceiverGone
+from consumers.handler import Handler
 from consumers.handling.calling import sender_of
 from consumers.instances import kwargs_of
-from consumers.registry import Handler
 from consumers.retry import Backoff, UnknownType
 from publisher import conf
 from publisher.catalogue.entries import call, path_of

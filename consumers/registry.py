@@ -10,8 +10,7 @@ from django.dispatch import Signal
 
 from consumers.coroutines import NO_GENERATOR, yields
 from consumers.exceptions import HandlerNameTaken
-from consumers.handler import Handler as Handler  # looked for here by most
-from consumers.handler import Instance, Sender, triggers_of
+from consumers.handler import Handler, Instance, Sender, triggers_of
 from consumers.module_runs import ModuleRun, current_runs
 from consumers.retry import Backoff
 from publisher.hints import near

@@ -10,8 +10,9 @@ from pathlib import Path
 import django
 from django.conf import settings
 
+from consumers.handler import Handler
 from consumers.module_runs import MAIN
-from consumers.registry import Handler, handlers
+from consumers.registry import handlers
 from consumers.worker.options import add_options
 
 logger = logging.getLogger(__name__)

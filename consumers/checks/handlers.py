@@ -18,8 +18,9 @@ from consumers.checks.parameters import check_parameters
 from consumers.checks.sent import check_asked_alone, check_forwarded
 from consumers.discovery import handler_modules
 from consumers.exceptions import HandlerNameTaken, NamelessSignal
+from consumers.handler import Handler
 from consumers.instances import DELETIONS
-from consumers.registry import Handler, handlers
+from consumers.registry import handlers
 from publisher import conf
 from publisher.catalogue.modules import text_of
 from publisher.catalogue.signals import known_as

@@ -8,8 +8,8 @@ from django.dispatch import Signal
 
 from consumers.bindings import known_signal, rules_about, sender_name
 from consumers.exceptions import NamelessSignal
+from consumers.handler import Handler
 from consumers.instances import model_named
-from consumers.registry import Handler
 from publisher import conf
 from publisher.catalogue.signals import KnownSignal
 from publisher.checks.keys import SENT_WITH

@@ -8,9 +8,9 @@ from typing import Any
 from consumers.bindings import check_bound, known_signal, sender_name
 from consumers.coroutines import callable_of, check_done, ends_itself
 from consumers.exceptions import InstanceGone, TooManyHops
+from consumers.handler import Handler
 from consumers.handling import clock
 from consumers.instances import fresh, kwargs_of, model_named
-from consumers.registry import Handler
 from consumers.retry import UnknownType
 from publisher import conf
 from publisher.catalogue.signals import catalogue

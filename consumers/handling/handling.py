@@ -7,6 +7,7 @@ from threading import Event as Flag
 from msgspec.structs import replace
 
 from consumers.exceptions import HandlerKilledItsProcess, OnCommitFailed, Retry
+from consumers.handler import Handler
 from consumers.handling.calling import Call
 from consumers.handling.failures import tell
 from consumers.handling.once import HandledByAnother, Once
@@ -25,7 +26,6 @@ from consumers.handling.results import (
     dead,
     name_of,
 )
-from consumers.registry import Handler
 from consumers.retry import Bury, decide, said_by
 from publisher.wire.event import Event
 

@@ -11,11 +11,12 @@ from msgspec.structs import replace
 from consumers.bindings import check_bound, is_bound, known_signal, queue_of, rules_about
 from consumers.discovery import chosen, discover
 from consumers.exceptions import Reject, Retry, UnknownHandler
+from consumers.handler import Handler
 from consumers.handling.handling import Handling
 from consumers.handling.received import Received
 from consumers.handling.results import LOOK_SECONDS, Answered, AtAnother, Dead, Failed, Handled, Result
 from consumers.offloaded import Runner, offloaded_handlers
-from consumers.registry import Handler, handlers
+from consumers.registry import handlers
 from consumers.retry import said_by
 from consumers.worker.asked import Asked
 from publisher import conf

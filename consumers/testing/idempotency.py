@@ -11,8 +11,8 @@ from django.db import connections, models, router, transaction
 
 from consumers.coroutines import callable_of
 from consumers.dead_letters.statements import is_write
+from consumers.handler import Handler
 from consumers.models import InboxEvent
-from consumers.registry import Handler
 from consumers.testing.delivery import AnyHandler, addressed, deliver_batch, handler_of
 from publisher.rules import OWN_APPS
 from publisher.wire.event import Event

@@ -8,10 +8,10 @@ from threading import Event as Flag
 from threading import Thread
 
 from consumers.bindings import queue_of, topology_of
+from consumers.handler import Handler
 from consumers.handling.received import received_of
 from consumers.handling.results import Answered
 from consumers.headers import ROUTING_KEY
-from consumers.registry import Handler
 from consumers.worker.asked import Asked, Question
 from consumers.worker.job import Job
 from consumers.worker.options import Settings, prefetch

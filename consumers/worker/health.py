@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from django.db import router
 
 from consumers.bindings import queue_of, topology_of
+from consumers.handler import Handler
 from consumers.models import Attempt, InboxEvent
-from consumers.registry import Handler
 from publisher import conf
 from publisher.tables import trouble_with
 from publisher.wire.connection import MISSING, PRESENT, Connection

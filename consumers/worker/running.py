@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from threading import Event as Flag
 
 from consumers.exceptions import NamelessSignal
-from consumers.registry import Handler
+from consumers.handler import Handler
 from consumers.worker.leaving import end_within
 from consumers.worker.options import settings_from
 from consumers.worker.supervisor import Child, kill, supervise, supervised_by

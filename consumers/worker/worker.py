@@ -10,9 +10,9 @@ from threading import Event as Flag
 from threading import Thread
 
 from consumers.bindings import queue_of, topology_of
+from consumers.handler import Handler
 from consumers.handling.handling import Handling
 from consumers.inbox import prune
-from consumers.registry import Handler
 from consumers.worker.answering import Answering
 from consumers.worker.drain import drain
 from consumers.worker.options import LEAST_PER_THREAD, Settings, prefetch

@@ -12,13 +12,13 @@ from django.db import OperationalError
 from django.dispatch import Signal
 
 from consumers.exceptions import HandlerTooSlow, Reject
+from consumers.handler import Handler
 from consumers.handling import once
 from consumers.handling.handling import Handling
 from consumers.handling.patience import Patience
 from consumers.handling.received import Received
 from consumers.handling.results import Handled
 from consumers.offloaded import Runner
-from consumers.registry import Handler
 from consumers.worker.job import Job
 from consumers.worker.pool import Pool
 from publisher.wire.event import Event

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from consumers.registry import Handler
+from consumers.handler import Handler
 from consumers.worker import gate as gate_module
 from consumers.worker.breaker import LEAST_ATTEMPTS, WINDOW_SECONDS, Breaker
 from consumers.worker.gate import Gate

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from consumers.exceptions import Reject, Retry
+from consumers.handler import Handler
 from consumers.handling.handling import Handling
 from consumers.handling.received import Received
-from consumers.registry import Handler
 from consumers.worker.job import Job
 from consumers.worker.pool import Pool
 from publisher.wire.event import Event, encode_event

@@ -315,7 +315,7 @@ def test_events_are_made_and_handled_when_opentelemetry_is_not_installed(stage):
 import sys
 sys.modules["opentelemetry"] = None
 from consumers import current_event
-from consumers.registry import Handler
+from consumers.handler import Handler
 from consumers.testing import deliver
 from publisher.testing import forwarded_events
 from publisher.wire.origin import Origin, originating
@@ -332,7 +332,7 @@ print(deliver(handler, events[0]).became, seen == [events[0].id], events[0].trac
 def test_nothing_of_opentelemetry_is_imported_when_the_process_does_not(stage):
     printed = stage.python("""
 import sys
-from consumers.registry import Handler
+from consumers.handler import Handler
 from consumers.testing import deliver
 from publisher.testing import forwarded_events
 from publisher.wire.origin import Origin, originating

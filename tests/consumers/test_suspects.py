@@ -7,12 +7,12 @@ import pytest
 from msgspec.structs import replace
 
 from consumers.exceptions import BatchFailed
+from consumers.handler import Handler
 from consumers.handling.handling import Handling
 from consumers.handling.received import Received
 from consumers.handling.results import Dangerous, Dead, Failed, Handled
 from consumers.models import Attempt, InboxEvent
 from consumers.querysets import attempts
-from consumers.registry import Handler
 from consumers.retry import Backoff
 from publisher.wire.event import decode_event
 
@@ -165,7 +165,7 @@ from django.db import connection
 from consumers.handling.handling import Handling
 from consumers.models import Attempt
 from consumers.handling.received import Received
-from consumers.registry import Handler
+from consumers.handler import Handler
 begun, end, calls, results = Flag(), Flag(), [], []
 def slow(event):
     calls.append(event)

@@ -12,7 +12,7 @@ from django.test import AsyncClient, Client
 from msgspec.structs import replace
 
 from consumers import current_event
-from consumers.registry import Handler
+from consumers.handler import Handler
 from consumers.testing import deliver
 from publisher.testing import forwarded_events
 from publisher.tracing import OriginFilter, middleware, origin_of

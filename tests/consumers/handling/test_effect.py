@@ -9,12 +9,12 @@ from django.test import TestCase
 
 from consumers import BatchFailed, Event, registry, subscribe
 from consumers.exceptions import HandlerRolledBack
+from consumers.handler import Handler
 from consumers.handling.handling import Handling
 from consumers.handling.received import Received, event_of
 from consumers.handling.results import Dead, Failed, Handled
 from consumers.models import InboxEvent
 from consumers.querysets import key_of
-from consumers.registry import Handler
 from consumers.testing import assert_idempotent, deliver
 from tests.foo.models import Draft
 

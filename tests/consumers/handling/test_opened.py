@@ -10,7 +10,7 @@ from consumers.handling.handling import Handling
 from consumers.worker.job import Job
 from consumers.worker.pool import Pool
 from consumers.handling.received import Received
-from consumers.registry import Handler
+from consumers.handler import Handler
 from tests.foo.models import Draft
 from tests.stage import eventually
 
@@ -129,7 +129,7 @@ from consumers.handling.handling import Handling
 from consumers.worker.job import Job
 from consumers.worker.pool import Pool
 from consumers.handling.received import Received
-from consumers.registry import Handler
+from consumers.handler import Handler
 from tests.bar.models import Seen
 threads = set()
 def handle(event):

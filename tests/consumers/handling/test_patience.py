@@ -6,13 +6,13 @@ from threading import Timer
 import pytest
 from django.db import OperationalError, ProgrammingError, connection
 
+from consumers.handler import Handler
 from consumers.handling.handling import Handling
 from consumers.handling.patience import TRIES
 from consumers.handling.received import Received
 from consumers.handling.results import Failed, GivenBack, Handled
 from consumers.models import Attempt, InboxEvent
 from consumers.querysets import attempts
-from consumers.registry import Handler
 from consumers.retry import Backoff
 from publisher.wire.event import decode_event
 from tests.bar.models import Seen
@@ -246,7 +246,7 @@ connections.settings["default"]["AUTOCOMMIT"] = False
 from consumers.handling.handling import Handling
 from consumers.models import Attempt
 from consumers.handling.received import Received
-from consumers.registry import Handler
+from consumers.handler import Handler
 def kill(event):
     connection.close()
     connection.settings_dict["AUTOCOMMIT"] = True
@@ -264,7 +264,7 @@ from django.db import connection
 from consumers.handling import patience
 from consumers.handling.handling import Handling
 from consumers.handling.received import Received
-from consumers.registry import Handler
+from consumers.handler import Handler
 from consumers.retry import Backoff
 from tests.bar.models import Seen
 looks, calls = [True, True, False], []
@@ -294,7 +294,7 @@ from threading import Event as Flag
 from django.db import connection, connections
 from consumers.handling.handling import Handling
 from consumers.handling.received import Received
-from consumers.registry import Handler
+from consumers.handler import Handler
 from consumers.retry import Backoff
 connections.databases["second"] = connections.databases["default"]
 calls = []

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 
 import pytest
 
-from consumers.registry import Handler
+from consumers.handler import Handler
 from consumers.worker.options import Settings, add_options, prefetch
 
 

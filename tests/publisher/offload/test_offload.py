@@ -18,8 +18,8 @@ from django.db.models.signals import post_init, post_save
 from django.dispatch import Signal
 from django.test import override_settings
 
+from consumers.handler import Handler
 from consumers.offloaded import offloaded_handlers
-from consumers.registry import Handler
 from publisher.listing import at_a_glance, listed_signals
 from publisher.models import OutboxEvent
 from publisher.offload import offload
