@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentTypeError
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -14,8 +15,12 @@ from publisher.hints import near
 from publisher.wire.frames import short
 from publisher.wire.topology import dead_queue
 
-# Lookups whose value is a list or a truth value, written as JSON. Django would take a text letter by letter.
-NOT_TEXT = frozenset(("in", "range", "isnull"))
+# The lookups of `filter()` whose value is no text, and what it is instead.
+NOT_TEXT: dict[str, Callable[[object], bool]] = {
+    "in": lambda value: isinstance(value, list),
+    "range": lambda value: isinstance(value, list) and len(value) == 2,
+    "isnull": lambda value: isinstance(value, bool),
+}
 
 
 def short_text(text: str) -> str:
@@ -62,9 +67,12 @@ def lookup(text: str) -> dict[str, Any]:
     field, mark, value = text.partition("=")
     if not (field and mark):
         raise ArgumentTypeError(f"it is FIELD=VALUE, as in status=paid or pk__gte=100, not {text!r}")
-    if field.rpartition("__")[2] not in NOT_TEXT:
+    is_valid = NOT_TEXT.get(field.rpartition("__")[2])
+    if is_valid is None:
         return {field: value}
-    try:
-        return {field: json.loads(value)}
-    except ValueError as exc:
-        raise ArgumentTypeError(f"{field} takes JSON, as in pk__in=[1,2] or paid_at__isnull=true") from exc
+    with suppress(ValueError, RecursionError):
+        if is_valid(found := json.loads(value)):
+            return {field: found}
+    raise ArgumentTypeError(
+        f"{field} takes JSON, as in pk__in=[1,2], pk__range=[1,9] or paid_at__isnull=true, not {value!r}"
+    )

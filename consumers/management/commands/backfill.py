@@ -70,9 +70,9 @@ class Command(BridgeCommand):
 
     def _rows(self, model: type[Model], lookups: list[dict[str, Any]]) -> QuerySet[Any]:
         try:
-            # One after the other: one field may be asked for twice.
+            # One `filter()` for each, since the same lookup may be given twice.
             return reduce(lambda rows, each: rows.filter(**each), lookups, model._default_manager.all())
-        except (FieldError, ValueError, ValidationError) as exc:
+        except (FieldError, ValueError, TypeError, ValidationError) as exc:
             raise CommandError(f"--where: {printable(exc)}", returncode=EXIT_USAGE) from exc
 
     def _key(self, model: type[Model], text: str | None) -> Any:
