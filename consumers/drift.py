@@ -1,10 +1,11 @@
-"""What the code asks of the broker against what is there."""
+"""Compares the queues and bindings that the code needs with those on the broker."""
 
 import json
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPException
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import Request, urlopen
@@ -21,7 +22,7 @@ LEFT_OVER = "left over"
 FILLS = ", bound, and nobody takes them"
 API_SECONDS = 5
 TAG = "give the broker's user the tag 'management'"
-# How RabbitMQ's words begin when the user may not.
+# RabbitMQ's answer begins with it if the user lacks a permission.
 REFUSED = "ACCESS_REFUSED"
 UNAUTHORIZED, FORBIDDEN = 401, 403
 
@@ -41,12 +42,12 @@ def differs(row: Compared) -> bool:
 
 
 def is_refused(row: Compared) -> bool:
-    """Whether it is there, and the user may not ask how."""
+    """Whether it is there, but the user may not compare it."""
     return row.state.startswith(REFUSED)
 
 
 def compared(topology: Topology, connection: Connection, found: set[Binding] | None) -> list[Compared]:
-    """`found` are the bindings that are there; None where nobody knows."""
+    """`found` are the bindings on the broker, or None if they are not known."""
     return [
         *_exchanges(topology, connection),
         *_queues(topology, connection),
@@ -79,13 +80,13 @@ def _bindings(topology: Topology, found: set[Binding] | None) -> Iterator[Compar
 
 
 def _left_over(topology: Topology, found: set[Binding], connection: Connection) -> Iterator[Compared]:
-    """What nobody asks for any more under this service's name: of handlers that were renamed, of keys taken out."""
+    """Queues and bindings of this service that the code no longer needs: a handler was renamed, or a key removed."""
     asked = {queue.name for queue in topology.queues}
     ours = [binding for binding in found.difference(topology.bindings) if _is_ours(binding)]
     bound = {binding.queue for binding in ours}
     for queue in sorted((bound | set(map(dead_queue, bound - asked))) - asked):
         if detail := _counted(queue, connection):
-            # Dead letters wait for a person.
+            # Queues of dead letters have no consumers: their letters wait for a person.
             is_filling = queue in bound and not queue.endswith(dead_queue("")) and not connection.count_consumers(queue)
             detail += FILLS if is_filling else ""
             yield Compared(kind="queue", name=queue, detail=f"{detail}{_unless(queue)}", state=LEFT_OVER)
@@ -99,30 +100,41 @@ def _source(binding: Binding) -> str:
 
 
 def _unless(queue: str) -> str:
-    """A handler's name may have dots, and so may another service's: its queues are called as ours would be."""
+    """A caveat for names with a dot: `blog.mail.send` is a queue of the service `blog`, or of a service `blog.mail`."""
     first, dot, _ = queue.removeprefix(f"{conf.service()}.").removesuffix(dead_queue("")).partition(".")
     return f"; unless there is a service {conf.service()}.{first}" if dot else ""
 
 
 def _is_ours(binding: Binding) -> bool:
-    """A queue of this service at an exchange of the bridge, and not one in which events of all wait."""
+    """Whether it binds a queue of this service to an exchange of the bridge. Retry queues are of all services."""
     exchange = conf.exchange()
     is_of_the_bridge = binding.exchange == exchange or binding.exchange.startswith(f"{exchange}.")
     return is_of_the_bridge and binding.queue.startswith(f"{conf.service()}.") and binding.queue != binding.exchange
 
 
 def bindings_on_broker() -> set[Binding]:
-    """All bindings of the vhost, from the console's API. Raises BindingsUnknown."""
+    """All bindings of queues in the vhost, from the API of RabbitMQ's console. Raises BindingsUnknown."""
     if not conf.management_url():
         raise BindingsUnknown(f"set MANAGEMENT_URL, and {TAG}")
     request = _api_request()
     try:
         with urlopen(request, timeout=API_SECONDS) as answer:
-            rows = json.load(answer)
+            return _bindings_in(json.load(answer))
     except (OSError, HTTPException, ValueError) as exc:
-        # The URL may hold a password.
+        # Without what may come before the host: a user and a password.
         raise BindingsUnknown(f"MANAGEMENT_URL at {request.host.rpartition('@')[2]}: {_said(exc)}") from exc
-    return {Binding(exchange=row["source"], queue=row["destination"], key=row["routing_key"]) for row in rows}
+
+
+def _bindings_in(rows: Any) -> set[Binding]:
+    """Those of queues: an exchange may be bound to an exchange, too. Raises ValueError if these are no bindings."""
+    try:
+        return {
+            Binding(exchange=row["source"], queue=row["destination"], key=row["routing_key"])
+            for row in rows
+            if row["destination_type"] == "queue"
+        }
+    except (TypeError, KeyError) as exc:
+        raise ValueError("it answers with something else than bindings") from exc
 
 
 def _said(exc: BaseException) -> str:
@@ -134,7 +146,7 @@ def _said(exc: BaseException) -> str:
 
 
 def _api_request() -> Request:
-    # All hosts have their user and vhost in common.
+    # If the URL has several hosts, they have the same user and vhost.
     broker = urlsplit(each_host(conf.broker_url())[0])
     vhost = quote(unquote(broker.path.removeprefix("/")) or "/", safe="")
     user = f"{unquote(broker.username or 'guest')}:{unquote(broker.password or 'guest')}"

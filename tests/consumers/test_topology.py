@@ -111,7 +111,7 @@ def test_advice_is_to_declare_what_is_missing_and_to_delete_what_differs(topolog
     with pytest.raises(CommandError, match=r"differ\. `manage.py topology --declare` makes what is missing\.$"):
         topology("--check")
     queues.channel.queue_declare(dead)
-    with pytest.raises(CommandError, match=r"1 of \d+ differ\. What is there otherwise has to be deleted first"):
+    with pytest.raises(CommandError, match=r"1 of \d+ differ\. What differs has to be deleted first"):
         topology("--check")
     queues.channel.queue_delete(dead)
 
@@ -199,6 +199,22 @@ def test_bindings_are_not_checked_when_the_console_is_behind_tls(topology):
     with answering(bytes.fromhex("15 03 01 00 02 02 46")) as port, pytest.raises(CommandError):
         topology("--check", console=f"http://127.0.0.1:{port}/")
     assert "bindings were not checked, nor what is left over: MANAGEMENT_URL at 127.0.0.1:" in topology.err.getvalue()
+
+
+@pytest.mark.parametrize("body", [b'{"status": "ok"}', b'["binding"]', b"[{}]"])
+def test_bindings_are_not_checked_when_it_is_no_console_that_answers(topology, body):
+    response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    with answering(response) as port, pytest.raises(CommandError, match="does not tell what is bound"):
+        topology("--check", console=f"http://127.0.0.1:{port}/")
+    assert topology.err.getvalue().endswith(f"127.0.0.1:{port}: it answers with something else than bindings.\n")
+
+
+def test_binding_of_an_exchange_is_none_of_the_queue_that_is_called_the_same(topology, console, queues):
+    name = queues.name("log")
+    queues.channel.exchange_declare(name, "topic")
+    queues.channel.exchange_bind(name, queues.exchange, "an.old.key")
+    assert topology("--check", console=console) == ""
+    queues.channel.exchange_delete(name)
 
 
 def test_nothing_is_said_of_bindings_when_nobody_asked_for_a_check(topology):
