@@ -1,4 +1,4 @@
-"""Reactions in processes of their own: what a handler module imports."""
+"""Handlers for signals in processes of their own. What a module with handlers imports is listed here."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Backoff", "BatchFailed", "Event", "Reject", "Retry", "current_event", "receiver", "run", "subscribe"]
 
-# Imported when asked for: a site that has the app installed and runs no handler does not.
+# Imported on first use: a site that has this app installed, but runs no handlers, never needs these modules.
 MODULES = {
     "Backoff": "consumers.retry",
     "BatchFailed": "consumers.exceptions",

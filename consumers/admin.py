@@ -1,6 +1,7 @@
-"""What was handled and what is being tried, to be looked at; and dead letters, as `manage.py deadletters` shows them.
+"""Admin pages of the inbox and of attempts, to look at, and of dead letters, as `manage.py deadletters` shows them.
 
-Only the pages of dead letters reach the broker, and import what that takes: all of a site imports the admin.
+Only the pages of dead letters connect to the broker. They import what they need when they are opened, since every
+process of a site imports its admin modules.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from publisher.wire.errors import BrokerRefused, BrokerUnavailable
 
 LIST = "admin:consumers_deadletter_changelist"
 COLUMNS = ("Event", "Handler", "Subject", "Reason", "Text", "Attempts", "Last failed at")
-# Why a page cannot be shown, or a letter not be moved.
+# Errors that a page shows as its text.
 TROUBLE = (BrokerUnavailable, BrokerRefused, HandlersNotImportable, UnknownHandler)
 
 
@@ -41,7 +42,7 @@ class AttemptAdmin(LookOnly):
 
 @admin.register(DeadLetter)
 class DeadLetterAdmin(LookOnly):
-    """The letters are in the broker, which is asked when somebody opens a page."""
+    """The letters are in the broker, not in the database. They are read when somebody opens a page."""
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
@@ -104,7 +105,7 @@ class DeadLetterAdmin(LookOnly):
             self.message_user(request, replayed.stay, messages.WARNING)
 
     def _allowed(self, request: HttpRequest) -> dict[str, str]:
-        """What may be done to letters by whoever asks, and in words."""
+        """The actions that this user may apply to letters, with their labels."""
         verbs = (("replay", "change", "Replay: to their handlers again"), ("discard", "delete", "Discard for good"))
         may = request.user.has_perm
         return {action: words for action, verb, words in verbs if may(f"consumers.{verb}_deadletter")}
@@ -119,6 +120,6 @@ class DeadLetterAdmin(LookOnly):
             "actions": self._allowed(request),
         }
         where = f"admin/consumers/deadletter/{template}.html"
-        # As Django's own pages do, for sites under another name.
+        # For a second AdminSite: Django's own pages set it as well, so that links stay within that site.
         request.current_app = self.admin_site.name
         return TemplateResponse(request, where, {**common, **context}, status=status)

@@ -1,4 +1,4 @@
-"""The app that runs handlers."""
+"""The app `consumers`: registers its checks, and what has to be known before the first event is decoded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ConsumersConfig(AppConfig):
                 "'consumers' needs 'publisher' in INSTALLED_APPS, also where nothing is forwarded."
             )
         if find_spec("publisher.wire") is None:
-            # Told now, and not by a check: without the bridge's own nothing here can be imported.
+            # Raised here, not reported by a check: without publisher.wire no module of this app can be imported.
             raise ImproperlyConfigured(
                 "The app 'publisher' is another package than the bridge's. Rename it: the bridge's app has this name, "
                 "and a project's own comes first on Python's path."
@@ -33,7 +33,7 @@ class ConsumersConfig(AppConfig):
         super().import_models()
 
     def ready(self) -> None:
-        # A site imports handlers' modules no more than it runs them.
+        # Only registered here: a site that runs no handlers does not import their modules.
         from publisher import subscriptions
         from publisher.startup import register_checks
         from publisher.wire.late import when_needed

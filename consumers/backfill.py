@@ -1,7 +1,7 @@
-"""Events of rows that are there already, for one handler, which came later than they did.
+"""Makes events of rows that are older than a handler, for this handler alone.
 
-They wait in the outbox as any others do, written by the transaction that reads their rows, which it locks: so they are
-in order with what is written meanwhile. The relay brings them to the handler's queue, and to no other.
+The events go through the outbox, in order with those of other writes: a row is locked while it is read and its event is
+written, in one transaction. The relay publishes them to the queue of the one handler.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,16 +27,16 @@ from publisher.wire.pause import Pause
 from publisher.wire.routing import OneQueue
 
 PAGE_ROWS = 500
-# No more wait at a time: what is written meanwhile is behind them.
+# If so many events wait in the outbox, none are added: events of the site would have to wait behind them.
 MOST_WAITING = 2_000
 LOOK_SECONDS = 0.1
-# A lock, a deadlock, a connection that was lost: with its pauses that is some eight seconds at most.
+# For one page, when the database fails: a lock, a deadlock, a lost connection. With the pauses some eight seconds.
 TRIES = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """How far it is: the last row's key, how many events were written, and how many rows are none for this handler."""
+    """How far the backfill is: the last row's key, how many events were written, how many rows were left out."""
 
     pk: Any
     written: int
@@ -44,9 +44,10 @@ class Done:
 
 
 class Backfill:
-    """The rows of `queryset`, which is in no order of its own, as a `post_save` each, `created` being False.
+    """Makes a `post_save` event, with `created=False`, of each row of `queryset`, in the order of primary keys.
 
-    `using` is the database that the rows are read from, and that their events are written to.
+    Rows are read from the database `using`, and their events are written to its outbox. `queryset` is not sliced, and
+    has no order of its own.
     """
 
     def __init__(self, queryset: QuerySet[Any], owner: Owner, using: str, after: Any = None) -> None:
@@ -62,7 +63,7 @@ class Backfill:
         return rule.delivery != "ask" and rule.takes_sender(self.model._meta.label_lower)
 
     def count(self) -> int:
-        """How many rows there are."""
+        """How many rows there are to go through."""
         return self._behind(self._after).count()
 
     def run(
@@ -71,9 +72,10 @@ class Backfill:
         wait: Callable[[int], object] = lambda waiting: None,
         again: Callable[[Error], object] = lambda trouble: None,
     ) -> Iterator[Done]:
-        """Page by page, until `stop` is set. `wait` is called with how many events wait, while the relay catches up.
+        """Yields after each page of rows, until there are none left, or `stop` is set.
 
-        A page that the database failed at is tried a few times; `again` is called with its trouble before each.
+        `wait` is called with the number of waiting events, again and again, while the relay has to catch up. `again` is
+        called with the database's error before a page is tried again.
         """
         done = Done(pk=self._after, written=0, left_out=0)
         while not stop.is_set():
@@ -101,7 +103,7 @@ class Backfill:
         return self._next_page(done)
 
     def _next_page(self, done: Done) -> Done | None:
-        """How far it is with it; None when there is no row any more."""
+        """How far the backfill is after one more page; None if no rows are left."""
         with transaction.atomic(using=self._using):
             self._lock()
             page = list(self._behind(done.pk).select_for_update()[:PAGE_ROWS])
@@ -115,8 +117,9 @@ class Backfill:
         )
 
     def _lock(self) -> None:
-        """SQLite, which locks no row, waits for its lock as long as nothing was read: so the first is a write, of none.
+        """On SQLite, take the write lock before anything is read, by a write that changes no row.
 
+        SQLite has no row locks, and a transaction that has read already cannot wait for the write lock: it fails.
         https://www.sqlite.org/lang_transaction.html
         """
         if connections[self._using].vendor == "sqlite":
@@ -129,7 +132,7 @@ class Backfill:
         return self._rows if pk is None else self._rows.filter(pk__gt=pk)
 
     def _write(self, instance: Model) -> bool:
-        """Whether its event is one that the handler takes."""
+        """Write the event of this row, and return True; False if the rules, or the handler's keys, leave it out."""
         kwargs = {
             "instance": instance, "created": False, "update_fields": None, "raw": False, "using": self._using,
         }  # fmt: skip

@@ -1,4 +1,4 @@
-"""A handler as the broker sees it: its queue and the keys bound to it."""
+"""A handler as the broker sees it: its queue, and the routing keys that are bound to the queue."""
 
 from collections.abc import Iterable
 from string import Formatter
@@ -24,13 +24,13 @@ def queue_of(handler: Handler) -> str:
 
 
 def topology_of(handlers: Iterable[Handler]) -> Topology:
-    """All that these handlers need on the broker."""
-    handlers = tuple(handlers)
-    # A question does not wait.
-    is_asked_alone = bool(handlers) and all(handler.ask for handler in handlers)
-    whole = Topology() if is_asked_alone else waiting(conf.exchange(), TIERS_SECONDS)
+    """All exchanges, queues and bindings that these handlers need on the broker."""
+    handlers, exchange = tuple(handlers), conf.exchange()
+    # The retry queues are not needed for handlers with ask=True: a question is not tried again.
+    are_all_asked = bool(handlers) and all(handler.ask for handler in handlers)
+    whole = Topology() if are_all_asked else waiting(exchange, TIERS_SECONDS)
     for handler in handlers:
-        exchange, queue, keys = conf.exchange(), queue_of(handler), keys_of(handler)
+        queue, keys = queue_of(handler), keys_of(handler)
         if handler.ask:
             whole += answering(exchange, queue, keys)
         else:
@@ -50,15 +50,16 @@ def keys_of(handler: Handler) -> tuple[str, ...]:
 
 
 def is_bound(handler: Handler, key: str) -> bool:
-    """Whether the broker brings an event of this key. One that begins with @ goes to the receiver that it names, past
-    the exchange where patterns are.
+    """Whether the broker brings an event with this key to the handler.
+
+    A key that begins with @ names one offloaded receiver. It has to be the same: a pattern as `#` does not match it.
     """
     keys = keys_of(handler)
     return key in keys if key.startswith(QUEUE_MARK) else any(matches(pattern, key) for pattern in keys)
 
 
 def check_bound(handler: Handler, key: str) -> None:
-    """Raises NotBound for the key of an event that the broker would not bring."""
+    """Raises NotBound if the broker would not bring an event with this key to the handler."""
     if not is_bound(handler, key):
         raise NotBound(
             f"{handler.name} is bound to {', '.join(keys_of(handler))}, not to {printable(key)}. {NotBound.__doc__}"
@@ -66,7 +67,7 @@ def check_bound(handler: Handler, key: str) -> None:
 
 
 def known_signal(signal: Signal) -> KnownSignal:
-    """Raises NamelessSignal for one that the catalogue does not have."""
+    """The signal with its name. Raises NamelessSignal if the catalogue does not have it."""
     known = known_as(signal)
     if known is None:
         raise NamelessSignal(" ".join((NamelessSignal.__doc__ or "").split()))
@@ -74,17 +75,17 @@ def known_signal(signal: Signal) -> KnownSignal:
 
 
 def sender_name(sender: Sender) -> str | None:
-    """A sender as the last words of a key: a label as it is written, a class as the publisher names it."""
+    """The sender as the end of a routing key: a label in lower case, or the name that the publisher gives a class."""
     return sender.lower() if isinstance(sender, str) else sender_label(sender)
 
 
 def rules_about(known: KnownSignal) -> list[Rule]:
-    """This project's own rules that take the signal, in their order."""
+    """The rules of this project that forward the signal, in their order."""
     return [rule for rule in conf.rules() if _takes(rule, known)]
 
 
 def is_forwarded(handler: Handler) -> bool:
-    """Whether a rule of this project takes one of its signals, of its sender."""
+    """Whether a rule of this project forwards one of the handler's signals from the sender that it wants."""
     return any(map(_is_sent, handler.triggers))
 
 
@@ -97,7 +98,7 @@ def _is_sent(trigger: Trigger) -> bool:
 
 
 def is_missing_model(label: str) -> bool:
-    """Whether it is of an app that is installed here, and of no model of it."""
+    """Whether the label names an app that is installed here, but no model in it."""
     lower = label.lower()
     if lower.partition(".")[0] not in map(str.lower, apps.app_configs):
         return False
@@ -108,13 +109,13 @@ def is_missing_model(label: str) -> bool:
 def _takes(rule: Rule, known: KnownSignal) -> bool:
     if is_glob(rule.signal) or rule.signal == known.name:
         return rule.takes_signal(known.name)
-    # A path may be an alias: it names the signal all the same.
+    # The rule may name the signal by another path that it can be imported from.
     found = named(rule.signal)
     return found is not None and found.signal is known.signal
 
 
 def pattern_of(format_string: str) -> str:
-    """What a key made by this format string can look like.
+    """The pattern that matches all keys which this format string can make.
 
     >>> pattern_of("moderation.{kwargs[reason]}")
     'moderation.#'

@@ -1,4 +1,4 @@
-"""How deep in `atomic()` a thread is."""
+"""How many `atomic()` blocks are open in this thread."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -8,7 +8,7 @@ from django.db import connections
 
 
 def open_blocks() -> Mapping[str, int]:
-    """By alias, of the databases that this thread has used; nothing in a script without Django settings."""
+    """By database alias, for those that this thread has used. Empty in a script without Django settings."""
     with suppress(ImproperlyConfigured):
         return {
             each.alias: each.in_atomic_block + len(each.savepoint_ids)

@@ -1,4 +1,4 @@
-"""Handlers that are coroutine functions: each runs in a loop of its own, which ends it at its hard limit."""
+"""Handlers that are coroutine functions: each call has an event loop, which also ends it at its hard limit."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -10,26 +10,30 @@ from asgiref.sync import async_to_sync, iscoroutinefunction
 
 from consumers.exceptions import HandlerTooSlow
 
-NO_GENERATOR = "has a `yield`, so that nothing of it would run when it is called: take that out"
+NO_GENERATOR = "has a `yield`: calling it would only make a generator, and run nothing; take the `yield` out"
 
 
 def ends_itself(function: Callable[..., Any]) -> bool:
-    """Whether it is run here: its thread waits for the loop in a lock, where no other thread can end it."""
+    """Whether calls end by themselves at the hard limit, as those of coroutines do.
+
+    HandlerTooSlow cannot be raised in their thread: it waits in a lock for the loop.
+    """
     return iscoroutinefunction(function) or bool(getattr(function, "ends_itself", False))
 
 
 def callable_of(function: Callable[..., Any], seconds: float | None) -> Callable[..., Any]:
-    """The function, to be called from a thread; one that is run here is ended after so many seconds."""
+    """The function, to be called from a thread. A call of a coroutine function is ended after so many seconds."""
     if not iscoroutinefunction(function):
         return function
-    # In this thread, so inside its transaction: asgiref runs what is thread-sensitive where it was called from.
+    # Database queries run in the calling thread, so in its transaction: asgiref does so for thread-sensitive code.
     run: Callable[..., Any] = async_to_sync(_limited(function, seconds))
     return run
 
 
 def check_done(result: object, function: Callable[..., Any]) -> None:
-    """Raises TypeError where a decorator hid that the function is a coroutine's, or a generator's: nothing of it was
-    done.
+    """Raises TypeError if the result is a coroutine or a generator: the function has not run then.
+
+    That is seen when the handler is registered, unless a decorator hides it.
     """
     name = getattr(function, "__qualname__", repr(function))
     if iscoroutine(result):
@@ -44,7 +48,7 @@ def yields(function: Callable[..., Any]) -> bool:
 
 
 def _limited(function: Callable[..., Coroutine[Any, Any, Any]], seconds: float | None) -> Callable[..., Any]:
-    """Cancelled at its next `await` after so many seconds. Raises HandlerTooSlow then."""
+    """The same function, which is cancelled at its next `await` after so many seconds, and raises HandlerTooSlow."""
 
     @wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:

@@ -1,22 +1,22 @@
-"""Waiting is done in queues of a fixed TTL: which of them, and whether an event is due."""
+"""Which retry queue an event waits in, and whether it has waited long enough. Each queue has a fixed TTL."""
 
 from datetime import timedelta
 
 TIERS_SECONDS = (1, 10, 60, 600)
-# A hop costs more than so short a rest of the wait is worth.
+# If less than this is left of a wait, the event is due: to send it to one more queue is not worth it.
 NEGLIGIBLE_SECONDS = 0.5
 LONGEST_SECONDS = timedelta(days=366).total_seconds()
-# The jitter may double it.
+# Jitter may double the longest wait.
 FARTHEST_SECONDS = 2 * LONGEST_SECONDS
 
 
 def is_wait(seconds: object) -> bool:
-    """Whether it is a number that can be waited for: a year at most."""
+    """Whether this is a number of seconds that can be waited, from 0 to a year."""
     return isinstance(seconds, int | float) and 0 <= seconds <= LONGEST_SECONDS
 
 
 def tier_for(remaining_seconds: float) -> int:
-    """The longest queue that does not wait too long; the shortest for less than that. A wait may take several.
+    """The TTL of the queue to wait in: the longest that fits, or the shortest there is. A wait may take several queues.
 
     >>> [tier_for(seconds) for seconds in (0.7, 1, 12, 59, 3600)]
     [1, 1, 10, 10, 600]
@@ -25,7 +25,9 @@ def tier_for(remaining_seconds: float) -> int:
 
 
 def is_due(due_at: float, now: float) -> bool:
-    """Times are seconds since the epoch. What is farther off than any wait, a stranger wrote: it would never be due.
+    """Whether an event need not wait any longer. Times are seconds since the epoch.
+
+    A time that no wait of ours can lead to was made up by a stranger. Such an event is due now: it would never be.
 
     >>> is_due(1.6, now=1.0), is_due(2.0, now=1.9), is_due(2.0**62, now=1.0)
     (False, True, True)

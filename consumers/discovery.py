@@ -17,7 +17,7 @@ from publisher.raised import why_not_imported
 
 
 def handler_modules() -> tuple[str, ...]:
-    """The modules to import. The app `consumers` is not such a module."""
+    """The names of the modules to import. The app `consumers` itself is not one of them."""
     configs = [config for config in apps.get_app_configs() if config.name != "consumers"]
     # An app may be a single file, which has no submodules.
     found = (f"{config.name}.consumers" for config in configs if module_has_submodule(config.module, "consumers"))
@@ -25,7 +25,7 @@ def handler_modules() -> tuple[str, ...]:
 
 
 def discover() -> tuple[Handler, ...]:
-    """Import them all; offloaded receivers are handlers too. Raises HandlersNotImportable, naming the module."""
+    """Import these modules, and return all handlers, offloaded receivers too. Raises HandlersNotImportable."""
     for name in handler_modules():
         try:
             import_module(name)
@@ -35,12 +35,12 @@ def discover() -> tuple[Handler, ...]:
 
 
 def all_patterns() -> frozenset[str]:
-    """The keys that this project's handlers get events by. Raises HandlersNotImportable."""
+    """The patterns that queues of this project's handlers are bound to. Raises HandlersNotImportable."""
     return frozenset(pattern for handler in discover() if not handler.ask for pattern in keys_of(handler))
 
 
 def chosen(known: Sequence[Handler], names: Sequence[str], besides: Sequence[str] = ()) -> tuple[Handler, ...]:
-    """Those of these names, or all without names, `besides` some. Raises UnknownHandler."""
+    """The handlers with these names, or all without names, but not those in `besides`. Raises UnknownHandler."""
     by_name = {handler.name: handler for handler in known}
     for name in (*names, *besides):
         if name not in by_name:

@@ -1,4 +1,4 @@
-"""System checks of the handlers that are asked."""
+"""System checks of handlers with ask=True."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -16,8 +16,8 @@ from publisher import conf
 
 
 def check_asked(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
-    """One handler alone answers a question, and this project's rules, if they take its signal, ask."""
-    # Another check says which module cannot be imported.
+    """Only one handler answers each question, and the rule that forwards its signal has delivery "ask"."""
+    # A module that cannot be imported is reported by check_handlers.
     with suppress(HandlersNotImportable):
         discover()
     asked = [handler for handler in handlers() if handler.ask]
@@ -29,13 +29,13 @@ def _check_alone(asked: Sequence[Handler]) -> Iterator[CheckMessage]:
         if any(starmap(_meet, product(one.triggers, other.triggers))):
             yield Error(
                 f"{one.path} and {other.path} would both answer the same question.",
-                hint="The first answer would count, whichever that is. Ask one of them, or give them unlike senders.",
+                hint="Whichever answers first would count. Leave ask=True to one of them, or change their senders.",
                 id="consumers.E004",
             )
 
 
 def _meet(one: Trigger, other: Trigger) -> bool:
-    """Whether one question would come to both."""
+    """Whether the same question would go to both."""
     senders = {sender_name(one.sender), sender_name(other.sender)}
     return one.signal is other.signal and (len(senders) == 1 or None in senders)
 
@@ -45,7 +45,7 @@ def _check_rules(handler: Handler) -> Iterator[CheckMessage]:
         try:
             known = known_signal(signal)
         except NamelessSignal:
-            continue  # another check says so
+            continue  # reported by check_handlers
         rule = next((rule for rule in conf.rules() if rule.takes_signal(known.name)), None)
         if rule is not None and rule.delivery != "ask":
             yield Warning(

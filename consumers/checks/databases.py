@@ -1,4 +1,4 @@
-"""A system check of the database: the inbox must be where handlers look for it."""
+"""System check of the database: the tables of the inbox have to be migrated."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,9 +15,9 @@ from publisher.tables import how_to_migrate, is_told_to_migrate, is_up_to_date
 def check_inbox_migrated(
     app_configs: object, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """The inbox is there, when its alias is checked: `manage.py check --database ALIAS`."""
+    """Only with `manage.py check --database ALIAS`, if the inbox belongs on that database."""
     alias = router.db_for_write(InboxEvent)
-    # `migrate` is about to make it.
+    # Not within `manage.py migrate`, which is about to make the tables.
     is_due = alias in (databases or ()) and not is_told_to_migrate()
     if not is_due or all(is_up_to_date(model, alias) for model in (InboxEvent, Attempt)) or not is_needed():
         return []
@@ -26,8 +26,8 @@ def check_inbox_migrated(
 
 
 def is_needed() -> bool:
-    """Whether there are handlers that note anything down; one with `inbox=False` does, of an event that comes again."""
+    """Whether a handler uses the tables. With `inbox=False`, too, attempts at redelivered events are counted."""
     try:
         return any(not handler.ask for handler in discover())
     except HandlersNotImportable:
-        return False  # another check says which
+        return False  # reported by check_handlers

@@ -1,4 +1,4 @@
-"""System checks of the handlers."""
+"""System checks of handlers, and of the settings about them."""
 
 import sys
 from collections.abc import Collection, Iterator
@@ -30,12 +30,12 @@ from publisher.checks.subjects import is_about_nothing, known_kwargs
 from publisher.raised import why_not_imported
 from publisher.wire.routing import QUEUE_MARK
 
-# How alike the words of a label are to those that may have been meant: of 1.
+# From this similarity on, up to 1, the app or the model in a label is taken for a misspelt one.
 ALIKE = 0.82
 
 
 def check_handlers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
-    """Modules can be imported, no two handlers share a queue, signals have names, and senders are spelt right."""
+    """The settings are valid, modules can be imported, names are unique; then each handler by itself."""
     entries = conf.setting("HANDLERS")
     if not isinstance(entries, list | tuple) or not all(isinstance(entry, str) for entry in entries):
         hint = "Make it a list of dotted module paths."
@@ -102,20 +102,23 @@ def _check_module(name: str) -> CheckMessage | None:
 
 
 def _check_connected(modules: Collection[str]) -> Iterator[CheckMessage]:
-    """What Django's decorator connects in a module of handlers runs where that is imported: in no site's process."""
+    """Warns of receivers that Django's own decorator connects in a module of handlers.
+
+    Only consumers import the module, so these receivers never run in the site's process.
+    """
     if not any(map(_may_connect, modules)):
         return
     for each in connected_receivers():
         if each.can_be_offloaded and not each.offloaded and getattr(each.receiver, "__module__", "") in modules:
             yield Warning(
                 f"{each.path} is no handler: it is connected to {each.signal} in consumers' own processes.",
-                hint="Write `from consumers import receiver`, in the place of Django's.",
+                hint="Write `from consumers import receiver` instead of importing Django's.",
                 id="consumers.W003",
             )
 
 
 def _may_connect(name: str) -> bool:
-    """Whether this module has Django's decorator, or connects itself: to look through all signals takes long."""
+    """Whether the module may connect receivers at all. Asked first, since to search all signals takes long."""
     module = sys.modules.get(name)
     source = text_of(getattr(module, "__file__", None) or "")
     named = vars(module).values() if module else ()
@@ -135,9 +138,7 @@ def _check_signals(handler: Handler) -> Iterator[CheckMessage]:
 
 
 def _check_sender(handler: Handler) -> Iterator[CheckMessage]:
-    """A label of an app that is installed here is a model's, or misspelt, as is one that is nearly a model's here. Any
-    other is of another service's model.
-    """
+    """Warns of a sender's label that is misspelt. One with an unknown app may be right: of another service's model."""
     senders = [sender for signal, sender in handler.triggers if isinstance(signal, ModelSignal)]
     for label in dict.fromkeys(sender for sender in senders if isinstance(sender, str)):
         if "." not in label:
@@ -149,16 +150,17 @@ def _check_sender(handler: Handler) -> Iterator[CheckMessage]:
             yield Warning(f"{handler.path}: {what}.", hint=hint, id="consumers.W002")
         elif (meant := _meant_by(label)) is not None:
             what = f"{handler.path}: no app that is installed here has a model {label!r}"
-            hint = f"Did you mean {meant!r}? Leave it be where another service sends it."
+            hint = f"Did you mean {meant!r}? If another service has a model {label!r}, ignore this."
             yield Warning(f"{what}.", hint=hint, id="consumers.W002")
         elif (swapped := _swapped_for(label)) is not None:
-            what = f"{handler.path}: {label!r} was swapped, so that nothing is sent of it."
+            what = f"{handler.path}: {label!r} is swapped for another model, so it sends no signals."
             yield Warning(what, hint=f"Write {swapped!r}.", id="consumers.W002")
 
 
 def _meant_by(label: str) -> str | None:
-    """The model here whose label is nearly this one, of an app that is not installed. Both words are to be alike: other
-    services, too, have models called User.
+    """The model of this project that was probably meant by a label with an unknown app.
+
+    App and model both have to be similar: other services, too, have a model called User.
     """
     app, _, name = label.lower().partition(".")
     labels = {config.label.lower(): config for config in apps.get_app_configs()}
@@ -179,17 +181,21 @@ def _swapped_for(label: str) -> str | None:
 
 
 def _check_case(handler: Handler) -> Iterator[CheckMessage]:
-    """Keys are in lower case, but for those that a rule forms."""
+    """Warns of capitals in a pattern: keys have none, unless a rule forms them by `routing_key`."""
     if any(rule.routing_key for rule in conf.rules()):
         return
     for pattern in handler.patterns:
         if pattern != pattern.lower() and not pattern.startswith(QUEUE_MARK):
             hint = f"Write {pattern.lower()!r}, unless a rule of another service forms keys with capitals."
-            yield Warning(f"{handler.path}: no key is like {pattern!r}.", hint=hint, id="consumers.W004")
+            yield Warning(
+                f"{handler.path}: {pattern!r} has capitals, and routing keys are in lower case.",
+                hint=hint,
+                id="consumers.W004",
+            )
 
 
 def _check_order(handler: Handler) -> Iterator[CheckMessage]:
-    """Of signals that this project forwards, and whose events have nothing to be in order by."""
+    """Warns of ordered handlers for signals whose events are about nothing: there is no key to order them by."""
     for signal in handler.signals if handler.ordered else ():
         known = known_as(signal)
         if known is None or not is_about_nothing(known):
@@ -197,20 +203,20 @@ def _check_order(handler: Handler) -> Iterator[CheckMessage]:
         rules = rules_about(known)
         if rules and all(rule.subject is None for rule in rules):
             yield Warning(
-                f"{handler.path} is ordered, and all events of {known.name} are one line: each waits for those before.",
-                hint=f'Write "subject": {known_kwargs(known)[0]!r}, or what they are about, into the rule, or send '
-                "`instance=`. Where the sender is an instance, all is well.",
+                f"{handler.path} is ordered, but events of {known.name} have no subject: each waits for all before it.",
+                hint=f'Write "subject": {known_kwargs(known)[0]!r}, or another kwarg, into the rule, or send the '
+                "signal with `instance=`. If its sender is an instance, ignore this.",
                 id="consumers.W006",
             )
 
 
 def _check_fresh(handler: Handler) -> Iterator[CheckMessage]:
-    """An event comes after its deletion; a question about one may come before."""
+    """Warns of instance="fresh" for deletions. But a question about `pre_delete` is asked while the row is there."""
     gone = (post_delete,) if handler.ask else DELETIONS
     if handler.instance == "fresh" and any(signal in gone for signal in handler.signals):
         yield Warning(
             f"{handler.path} is not called for deletions: it asks for the row as it is now, and there is none.",
-            hint="Take instance='fresh' out, or give deletions a handler of their own: theirs is the row as it was.",
+            hint="Take instance='fresh' out, or write another handler for deletions, which gets the row as it was.",
             id="consumers.W007",
         )
 

@@ -1,4 +1,4 @@
-"""System checks of what handlers ask for: a parameter that is never given would fail every call."""
+"""System check of handlers' parameters: one that is never given would make every call fail."""
 
 import inspect
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from publisher.checks.keys import SENT_WITH
 from publisher.redaction import action_of
 from publisher.rules import Rule, may_decide
 
-# What each handler gets beside the kwargs of its signal.
+# What each handler is given beside the kwargs of its signal.
 GIVEN = frozenset(("sender", "signal", "event"))
 CHANGES = "changes"
 
@@ -33,20 +33,20 @@ def check_parameters(handler: Handler) -> Iterator[CheckMessage]:
 
 
 def _needed(handler: Handler) -> list[str]:
-    # Not of what a decorator wraps, which may be given more.
+    # Those of the outermost function: a decorator may give the function that it wraps more.
     parameters = inspect.signature(handler.function, follow_wrapped=False).parameters.values()
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [each.name for each in parameters if each.kind in kinds and each.default is each.empty]
 
 
 def _fault(name: str, signal: Signal, handler: Handler) -> tuple[str, str] | None:
-    """Why it is never given, and what to do; None where it is, or nobody can tell."""
+    """Why the parameter is not given, and what to do; None if it is given, or may be."""
     if name in GIVEN:
         return None
     try:
         known = known_signal(signal)
     except NamelessSignal:
-        return None  # another check says so
+        return None  # reported by check_handlers
     rules = rules_about(known)
     if rules and conf.is_redact_read() and all(action_of(name, rule.redact) == "drop" for rule in rules):
         hint = f'Take it out of the parameters, or write "redact": {{"{name}": "keep"}} into the rule.'
@@ -60,9 +60,7 @@ def _fault(name: str, signal: Signal, handler: Handler) -> tuple[str, str] | Non
 
 
 def _deciding(signal: Signal, rules: list[Rule], handler: Handler) -> list[Rule]:
-    """Those that the events of this signal go by that come to the handler. What another service's models send goes by
-    that one's rules.
-    """
+    """The rules that apply to events of this signal for the handler. Those for models of other services are unknown."""
     labels = [sender_name(trigger.sender) for trigger in handler.triggers if trigger.signal is signal]
     here = [label for label in labels if label is None or model_named(label) is not None]
     deciding = [rule for label in here for rule in may_decide(rules, label)]
@@ -70,7 +68,7 @@ def _deciding(signal: Signal, rules: list[Rule], handler: Handler) -> list[Rule]
 
 
 def _fault_of_changes(known: KnownSignal, rules: list[Rule]) -> tuple[str, str] | None:
-    """Where there are no rules, those of another service may say `changes`."""
+    """Whether all rules have `changes`. Without rules there is no fault: another service may send it."""
     if all(rule.changes for rule in rules):
         return None
     if not any(rule.changes for rule in rules):

@@ -1,4 +1,4 @@
-"""System checks of what handlers wait for: whether this project sends it at all, and in such a way that they get it."""
+"""System checks of whether this project sends what a handler waits for, and in a way that it gets it."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ from publisher.rules import OWN_APPS
 
 
 def check_asked_alone(handler: Handler) -> Iterator[CheckMessage]:
-    """A question goes to handlers that are asked, and to no other."""
+    """Warns of a handler without ask=True for signals that are delivered by "ask": only handlers with it get those."""
     known = [each for signal in handler.signals if (each := known_as(signal)) is not None]
     rules = [rule for each in known for rule in rules_about(each)]
     if not handler.ask and rules and all(rule.delivery == "ask" for rule in rules):
@@ -29,9 +29,10 @@ def check_asked_alone(handler: Handler) -> Iterator[CheckMessage]:
 
 
 def check_forwarded(handler: Handler) -> Iterator[CheckMessage]:
-    """Of models and signals of this project. Without rules it sends nothing, and what comes is another service's.
+    """Warns of a handler for models and signals of this project, if no rule forwards them.
 
-    Not of handlers that only happen to be imported, as examples are.
+    Not if there are no rules: then this project only handles what others send. Nor of handlers outside of the modules
+    that are searched for handlers, as examples that something imports.
     """
     if handler.function.__module__ not in handler_modules() or not conf.rules():
         return
@@ -45,7 +46,7 @@ def check_forwarded(handler: Handler) -> Iterator[CheckMessage]:
 
 
 def _hint(trigger: Trigger, *, is_asked: bool) -> str | None:
-    """What a rule for it would say; None where it is not for this project alone to send it."""
+    """Which rule is missing; None if another service may send it as well."""
     if isinstance(trigger.signal, ModelSignal):
         label = sender_name(trigger.sender)
         is_here = label is not None and model_named(label) is not None
@@ -58,6 +59,6 @@ def _hint(trigger: Trigger, *, is_asked: bool) -> str | None:
 
 
 def _is_of_this_project(module: str) -> bool:
-    """An app's, and not installed from elsewhere: a package's signals are sent by other services that have it, too."""
+    """Whether the module is of an app in this project. An installed package may be sending in other services, too."""
     config = apps.get_containing_app_config(module)
     return config is not None and config.label not in OWN_APPS and not config.path.startswith(LIBRARIES)

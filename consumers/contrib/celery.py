@@ -24,9 +24,9 @@ __all__ = ["event_of", "events_to", "to_task"]
 logger = logging.getLogger(__name__)
 
 PREFETCH = 64
-# One of the tiers.
+# For an event whose task could not be enqueued. Has to be one of TIERS_SECONDS.
 WAIT_SECONDS = 10
-# What consoles and dead letters show: the event itself is all in the body.
+# Properties that a copy keeps, for consoles and dead letters to show. The body alone is the whole event.
 KEPT = ("message_id", "type", "timestamp", "app_id")
 
 
@@ -40,17 +40,17 @@ def to_task(task: Task) -> Callable[[Event], None]:
 
 
 def events_to(task: Task, *patterns: str, name: str = "", prefetch: int = PREFETCH) -> type[ConsumerStep]:
-    """A bootstep of a Celery worker that calls the task for each event under these routing keys.
+    """A bootstep for a Celery worker, which enqueues the task for each event under these routing keys.
 
-    `app.steps["consumer"].add(events_to(greet, "auth.#"))`. The queue is `<service>.<name>`, by default called after
-    the task's function, on Celery's own broker. An event is acknowledged once the broker confirmed its task; until
-    that can be had it waits on the broker, and comes again every ten seconds.
+    `app.steps["consumer"].add(events_to(greet, "auth.#"))`. The queue is `<service>.<name>` on Celery's own broker; the
+    default of `name` is the name of the task's function. An event is acknowledged once the broker has confirmed the
+    task's message. If that fails, it is tried again every ten seconds, and the event waits on the broker meanwhile.
     """
     queue = f"{conf.service()}.{name or task.name.rpartition('.')[2]}"
     step_name = f"{__name__}:{queue}"
 
     class Events(ConsumerStep):  # type: ignore[misc]
-        # Celery keeps one step of a name.
+        # Of two steps with one name, Celery keeps one.
         name = step_name
 
         def __init__(self, worker: Any, **options: Any) -> None:
@@ -82,14 +82,14 @@ def events_to(task: Task, *patterns: str, name: str = "", prefetch: int = PREFET
             try:
                 put_into_wait(task.app, message, queue)
             except Exception as exc:
-                # Not given back: it would come at once. It stays unacknowledged, and is the broker's if we end.
+                # Not requeued: it would be redelivered at once. It stays unacknowledged, so it is not lost if we end.
                 logger.warning("not put off queue=%s: %s", queue, type(exc).__name__)
                 self.timer.call_after(WAIT_SECONDS, self.again, (message,))
             else:
                 message.ack()
 
         def again(self, message: Message) -> None:
-            # Where its connection is lost, the broker has given it out anew.
+            # If the connection was lost, the broker has redelivered it.
             if message.channel.connection is not None:
                 self.arrived(message)
 
@@ -106,16 +106,16 @@ def key_of(message: Message) -> str:
 
 
 def send(task: Task, event: Event) -> None:
-    """Returns when the broker has confirmed the task's message, which Celery by itself does not wait for.
+    """Enqueue the task, and wait until the broker has confirmed its message. Celery alone does not wait.
 
-    The task's id is the event's, so that an event that comes twice can be told by it.
+    The task has the id of the event, so that a task can recognise an event that comes twice.
     """
     with confirming(task.app) as producer:
         task.apply_async((plain(event),), task_id=event.id, producer=producer)
 
 
 def put_into_wait(app: Celery, message: Message, queue: str) -> None:
-    """Returns when the broker has confirmed a copy, which it brings back to the queue."""
+    """Put a copy into a retry queue, from where it comes back to `queue`, and wait for the broker's confirm."""
     with confirming(app) as producer:
         producer.publish(
             message.body,
@@ -131,7 +131,10 @@ def put_into_wait(app: Celery, message: Message, queue: str) -> None:
 
 @contextmanager
 def confirming(app: Celery) -> Iterator[Producer]:
-    """One whose connection is replaced after an error: an answer that is late would be taken for the next one's."""
+    """A producer that waits for confirms.
+
+    After an error its connection is replaced: a late confirm would be taken for that of the next message.
+    """
     connection = app.connection_for_write()
     connection.transport_options = {**connection.transport_options, "confirm_publish": True}
     with producers[connection].acquire(block=True) as producer:

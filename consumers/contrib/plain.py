@@ -1,4 +1,4 @@
-"""An event as a task gets it: a dict of plain JSON, and back."""
+"""Makes a dict of plain JSON of an event, for a task, and an event of the dict again."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from publisher.wire.event import Event
 
 
 def plain(event: Event) -> dict[str, Any]:
-    """The CloudEvent, and `routing_key`."""
+    """The fields of the CloudEvent, and `routing_key`."""
     built: dict[str, Any] = msgspec.to_builtins(event)
     return built
 
 
 def event_of(sent: dict[str, Any]) -> Event:
-    """In a task: the event again, with `kwargs` decoded as a handler gets them. Raises msgspec.ValidationError."""
+    """For the task: the event of this dict, with `kwargs` as a handler gets them. Raises msgspec.ValidationError."""
     return msgspec.convert(sent, Event)

@@ -10,7 +10,7 @@ __all__ = ["event_of", "to_task"]
 
 
 class Task(Protocol):
-    """What `django.tasks.task` makes of a function."""
+    """What the decorator `django.tasks.task` returns."""
 
     def enqueue(self, *args: Any, **kwargs: Any) -> object: ...
 
@@ -18,7 +18,7 @@ class Task(Protocol):
 def to_task(task: Task) -> Callable[[Event], None]:
     """A handler that enqueues the task with the event, as a dict: `subscribe("auth.#", name="greet")(to_task(greet))`.
 
-    With a backend that keeps tasks in the handler's database, the task is enqueued exactly once.
+    If the backend keeps tasks in the handler's database, the task is enqueued exactly once.
     """
 
     def handle(event: Event) -> None:

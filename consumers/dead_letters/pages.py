@@ -1,4 +1,4 @@
-"""Dead letters for pages of the admin: asked for over a connection of the page's own, which is closed with it."""
+"""Dead letters for the admin. Each function opens a connection to the broker, and closes it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from publisher.wire.connection import Connection
 from publisher.wire.sender import Outcome
 from publisher.wire.topology import dead_queue
 
-# A page shows so many, and the broker sends no more of a queue for it.
+# How many letters of a queue a page shows, and reads from the broker.
 MOST_LETTERS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Name:
-    """Whose letter, and which: as a form and an address name it."""
+    """Names a letter in forms and in URLs: by its handler, or its queue, and its id."""
 
     handler: str
     id: str
@@ -30,7 +30,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """How many letters there are of each handler, and the first of those that are looked at."""
+    """How many letters each handler has, and the first of the chosen handlers' letters."""
 
     counts: dict[str, int]
     letters: list[tuple[Name, DeadLetter]]
@@ -38,7 +38,7 @@ class Overview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """One letter, with the message that it is."""
+    """One letter, with its message."""
 
     letter: DeadLetter
     routing_key: str
@@ -47,22 +47,22 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """How many the broker took for their handlers, and what to say of the others; empty where there are none."""
+    """How many letters were sent to their handlers, and why the others were not; empty if all were."""
 
     confirmed: int
     stay: str
 
 
 def name_from(text: str) -> Name:
-    """What `str(name)` said; of nobody's where it is no such text."""
+    """The reverse of `str(name)`. For any other text, a Name that no letter has."""
     given = parse_qs(text)
     return Name(handler=given.get("handler", [""])[0], id=given.get("id", [""])[0])
 
 
 def overview(handler: str = "") -> Overview:
-    """Of all handlers in the code; the letters are those of `handler`, which may be the name of a queue, where given.
+    """Counts for all handlers in the code; letters of `handler`, which may be a queue's name, or else of all.
 
-    Raises UnknownHandler, HandlersNotImportable, BrokerUnavailable, BrokerRefused. So do the others.
+    Raises UnknownHandler, HandlersNotImportable, BrokerUnavailable, BrokerRefused. So do the other functions here.
     """
     with _connected() as connection:
         owners = owners_of([], connection)
@@ -74,7 +74,7 @@ def overview(handler: str = "") -> Overview:
 
 
 def opened(name: Name) -> Opened | None:
-    """None where it is not there any more."""
+    """None if the letter is not there any more."""
     with _connected() as connection:
         for letter, delivery in _letters(connection, name.handler, [name.id]):
             return Opened(letter=letter, routing_key=routing_key_of(delivery), body=delivery.body)
@@ -82,7 +82,7 @@ def opened(name: Name) -> Opened | None:
 
 
 def replay(names: Iterable[Name]) -> Replayed:
-    """To their handlers again, as new."""
+    """Send these letters to their handlers again, as new."""
     outcomes: list[tuple[DeadLetter, Outcome]] = []
     with _connected() as connection:
         for handler, ids in _by_handler(names).items():
@@ -92,7 +92,7 @@ def replay(names: Iterable[Name]) -> Replayed:
 
 
 def discard(names: Iterable[Name]) -> int:
-    """Removes them for good. How many there were."""
+    """Delete these letters for good. Returns how many there were."""
     count = 0
     with _connected() as connection:
         for handler, ids in _by_handler(names).items():

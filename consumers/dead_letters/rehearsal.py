@@ -1,4 +1,4 @@
-"""Runs a handler for real in transactions that are rolled back, and tells what it would have written."""
+"""Runs a handler in transactions that are rolled back, and says what it would have written."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,21 +32,21 @@ ROLLED_BACK = "Rolled back."
 WARNING = (
     "Effects outside the databases (mail, HTTP calls, files, other brokers) are not undone, nor is what "
     "the handler wrote in another thread (asyncio.to_thread), which is committed; what waits for the commit "
-    "(on_commit) was not done."
+    "(on_commit) was not called."
 )
 COMMITTED = (
     "NOT ROLLED BACK on {}: the handler, or what it called, has ended the transaction there. What it wrote may stay: "
     "look before anything is replayed."
 )
 WITHOUT_INBOX = (
-    "The handler has inbox=False: outside of a rehearsal it runs in no transaction, and what it wrote before it failed "
+    "The handler has inbox=False: outside of a rehearsal it runs in no transaction, and what it writes before it fails "
     "stays."
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """A write that would have been made, with its values, and how many rows it touched."""
+    """A write of the handler, with its values, and the number of rows that it changed."""
 
     database: str
     rows: int
@@ -56,8 +56,10 @@ class Statement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal:
-    """What a handler would do. `exception` is empty when it would succeed. `was_handled`: by what its inbox says the
-    event was handled before, so that it would not be called. `committed`: the databases whose transaction was over.
+    """What a handler would do with an event. `exception` is empty if it would succeed.
+
+    `was_handled`: the inbox has the event already, so a replay would not call the handler, and the rehearsal did not.
+    `committed`: databases on which the handler ended the transaction, so that its writes may stay.
     """
 
     id: str
@@ -73,7 +75,7 @@ class Rehearsal:
 
 
 def rehearse(handler: Handler, letter: str, body: bytes, routing_key: str) -> Rehearsal:
-    """Without the broker. Raises nothing that the handler raises, but for a Ctrl-C; InboxAway."""
+    """Rehearse one letter. Raises InboxAway, and KeyboardInterrupt, but nothing else that the handler raises."""
     if _was_handled(handler, body, routing_key):
         return Rehearsal(id=letter, handler=handler.name, was_handled=True)
     error: BaseException | None = None
@@ -134,7 +136,7 @@ def _call(handler: Handler, body: bytes, routing_key: str) -> None:
 
 
 class _Record:
-    """What went to the databases."""
+    """What the handler read and wrote."""
 
     def __init__(self) -> None:
         self.reads = 0
@@ -148,7 +150,7 @@ class _Record:
                 raise NotRehearsable(NotRehearsable.__doc__)
             result = execute(sql, params, many, context)
             if is_write(sql):
-                # SQLite counts what RETURNING returns when it is fetched, which is later.
+                # SQLite only knows the row count of a RETURNING statement after its rows were fetched, which is later.
                 rows = context["cursor"].rowcount or (sql.count("(%s") if "RETURNING" in sql.upper() else 0)
                 text = " ".join(sql.split())[:TEXT_CHARACTERS]
                 self.writes.append(Statement(database=alias, rows=rows, sql=text, values=_shown(sql, params)))
@@ -161,16 +163,17 @@ class _Record:
 
 @contextmanager
 def _recorded(*, may_be_durable: bool) -> Iterator[_Record]:
-    """Everything on every database is rolled back. One that cannot be reached now takes nothing later either.
+    """Record what is written to the databases, and roll it back on all of them.
 
-    `may_be_durable`: the handler runs in no transaction otherwise, so its `atomic(durable=True)` is the outermost one.
+    A database that cannot be reached at the beginning takes no statements later. `may_be_durable` allows
+    `atomic(durable=True)`, for a handler that runs in no transaction otherwise.
     """
     record = _Record()
     savepoints: dict[str, Any] = {}
     with ExitStack() as stack:
         for alias in connections:
             connection: Any = connections[alias]
-            # Django keeps the last one, which may be of the letter before.
+            # Django never clears it: it may be of the letter before.
             connection.rollback_exc = None
             wrapper = record.wrapper(alias)
             try:
@@ -188,18 +191,18 @@ def _recorded(*, may_be_durable: bool) -> Iterator[_Record]:
 
 
 def _is_over(alias: str, savepoint: Any) -> bool:
-    """Whether the transaction that this was set in has ended: it is gone then."""
+    """Whether the transaction that this savepoint belongs to has ended: the savepoint is gone then."""
     try:
         transaction.savepoint_rollback(savepoint, using=alias)
     except Error:
-        # One that was closed has rolled back.
+        # If the connection was closed instead, everything is rolled back.
         return not connections[alias].closed_in_transaction
     return False
 
 
 def _block(alias: str, *, may_be_durable: bool) -> Any:
     block: Any = transaction.atomic(using=alias)
-    # As Django's TestCase does for its own.
+    # Django's TestCase marks its own blocks like this. They do not count when a durable block checks for others.
     block._from_testcase = may_be_durable
     return block
 

@@ -1,8 +1,8 @@
-"""What an SQL statement does, as far as its words tell."""
+"""Tells by its words what an SQL statement does."""
 
 import re
 
-# What follows WITH may read alone, and lock what it reads: FOR UPDATE.
+# A statement that begins with WITH may only read, and it may have UPDATE in it nevertheless: SELECT ... FOR UPDATE.
 WRITE = re.compile(
     r"\s*(?:INSERT|UPDATE|DELETE|REPLACE|MERGE|WITH\b.*\b(?:INSERT\s+INTO|DELETE\s+FROM|UPDATE\b.+\bSET))\b",
     re.IGNORECASE | re.DOTALL,
@@ -12,7 +12,7 @@ ENDS = re.compile(
     r"\s*(?:COMMIT|END|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!\s+(?:(?:WORK|TRANSACTION)\s+)?TO\b))\b",
     re.IGNORECASE,
 )
-# https://dev.mysql.com/doc/refman/8.4/en/implicit-commit.html
+# MySQL commits before these: https://dev.mysql.com/doc/refman/8.4/en/implicit-commit.html
 COMMITS = re.compile(
     r"\s*(?:ALTER|CREATE(?!\s+TEMPORARY)|DROP(?!\s+TEMPORARY)|RENAME|TRUNCATE|GRANT|REVOKE|LOCK|ANALYZE|OPTIMIZE|REPAIR"
     r"|BEGIN|START\s+TRANSACTION|SET\s+AUTOCOMMIT)\b",
@@ -29,5 +29,5 @@ def is_read(sql: str) -> bool:
 
 
 def ends_transaction(sql: str, vendor: str) -> bool:
-    """Whether what was written before it cannot be rolled back any more, or what comes after it."""
+    """Whether the transaction is over with this statement, so that not all can be rolled back at the end."""
     return ENDS.match(sql) is not None or (vendor == "mysql" and COMMITS.match(sql) is not None)

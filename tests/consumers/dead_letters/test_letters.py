@@ -311,7 +311,7 @@ def test_letter_says_not_when_it_died_when_a_stranger_wrote_the_brokers_header(d
         (["show", "i1", "i2"], 2, "the one letter"),
         (["show", "nothing"], 1, "No such dead letter: nothing"),
         (["replay", "nothing", "i1"], 1, "No such dead letter: nothing"),
-        (["discard", "i1", "--rehearse"], 2, "nothing else"),
+        (["discard", "i1", "--rehearse"], 2, "--rehearse goes with replay"),
         (["list", "--since", "99999999 00:00:00"], 1, "neither a time .* nor a duration"),
         (["list", "--since", "99999999999999 00:00:00"], 1, "neither a time .* nor a duration"),
         (["list", "--since", "0001-01-01T00:00"], 1, "neither a time .* nor a duration"),
