@@ -1,4 +1,4 @@
-"""What a handler may raise, and what may be wrong with handlers."""
+"""What a handler may raise, and the errors about handlers. Their docstrings are shown to users."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -16,14 +16,14 @@ class HandlerNameTaken(ConsumersError):
 
 
 class NamelessSignal(ConsumersError):
-    """No module of an installed app, or of what it depends on, holds this signal, so it has no name to be sent under.
+    """No module of an installed app, or of a package that it needs, holds this signal, so it has no name.
 
     Assign it to a name at the top of a module, as in `order_placed = Signal()`.
     """
 
 
 class UnknownHandler(ConsumersError):
-    """There is no handler of that name. `manage.py consume --list` shows those there are."""
+    """There is no handler of that name. `manage.py consume --list` lists the handlers."""
 
 
 class LettersOfSeveral(ConsumersError):
@@ -35,7 +35,7 @@ class InboxAway(ConsumersError):
 
 
 class BindingsUnknown(ConsumersError):
-    """AMQP does not tell what is bound to a queue, and the console did not; the message says why."""
+    """The bindings could not be read from the console's API, and AMQP cannot list them; the message says why."""
 
 
 class NotRetirable(ConsumersError):
@@ -47,7 +47,7 @@ class HandlersNotImportable(ConsumersError):
 
 
 class HandlerKilledItsProcess(ConsumersError):
-    """The event was begun again and again, and the process ended each time. Look for a crash or a lack of memory."""
+    """Each time the handler was called with this event, its process ended. Look for a crash, or a lack of memory."""
 
 
 class HandlerRolledBack(ConsumersError):
@@ -59,9 +59,9 @@ class HandlerRolledBack(ConsumersError):
 
 
 class OnCommitFailed(ConsumersError):
-    """The handler's effect is committed, but what it left to `on_commit` raised; what came after was not called.
+    """What the handler wrote is committed, but a callback of `on_commit` raised; those after it were not called.
 
-    A replay does not call it either, since the inbox knows the event: do what is missing by hand, then discard this.
+    A replay would not call them either, since the inbox has the event: do what is missing by hand, then discard this.
     """
 
 
@@ -70,26 +70,26 @@ class NotBound(ConsumersError):
 
 
 class InstanceGone(ConsumersError):
-    """The row that the event tells of is not there any more, and the handler asked for it as it is now."""
+    """The handler asked for the row as it is now (instance="fresh"), and the row is gone."""
 
 
 class ReceiverGone(ConsumersError):
-    """The offloaded receiver was collected in this process: it was connected weakly, and nothing else held it."""
+    """The offloaded receiver is gone from this process: it was connected weakly, and nothing else held it."""
 
 
 class NotRehearsable(ConsumersError):
-    """On this database the statement ends the transaction: the rehearsal ends before it, and undoes the rest."""
+    """This statement would end the transaction, so it was not run. The rehearsal ends here, and is rolled back."""
 
 
 class TooManyHops(ConsumersError):
-    """Handlers send what calls handlers again: break the circle, for example with `ignore_own=True`.
+    """Handlers send events that call handlers again: break the circle, for example with `ignore_own=True`.
 
-    Where so long a chain is meant, raise SIGNAL_BRIDGE["MAX_HOPS"] and replay.
+    If a chain of events may be so long, raise SIGNAL_BRIDGE["MAX_HOPS"] and replay.
     """
 
 
 class BatchFailed(ConsumersError):
-    """Raised in a batch handler: these events failed, by event id with what was wrong; what it did for others stays."""
+    """Raised in a batch handler: these events failed, each id with an exception. What it did for the others stays."""
 
     def __init__(self, failures: Mapping[str, BaseException]) -> None:
         if not _is_report(failures):
@@ -99,21 +99,22 @@ class BatchFailed(ConsumersError):
         self._blocks = open_blocks()
 
     def left_a_block(self, blocks: Mapping[str, int]) -> bool:
-        """Whether it was made in an `atomic()` begun since: on its way out it undid what was done for others."""
+        """Whether it was raised within an `atomic()` block opened since. That has rolled back the work for others."""
         return any(depth > blocks.get(alias, 0) for alias, depth in self._blocks.items())
 
 
 class BatchUndone(ConsumersError):
-    """BatchFailed left a block of `atomic()`, which undid what the handler did for the other events of the batch.
+    """BatchFailed was raised within `atomic()`, which rolled back the handler's work for the whole batch.
 
-    Raise it outside of the block, and not in a handler that is decorated with `atomic`. All are tried one by one.
+    Raise it outside of the block, and not in a handler that is decorated with `atomic`. All events are tried again, one
+    by one.
     """
 
 
 class HandlerTooSlow(BaseException):
     """The handler ran longer than its hard limit, and was ended.
 
-    As KeyboardInterrupt it is no Exception: it comes at any step, once, and `except Exception` would lose it.
+    Like KeyboardInterrupt it is no Exception: it may be raised at any line, and `except Exception` would swallow it.
     """
 
     def __str__(self) -> str:
@@ -121,11 +122,11 @@ class HandlerTooSlow(BaseException):
 
 
 class Reject(ConsumersError):
-    """Raised in a handler: this event can never be handled. It goes to the dead letters at once, with the reason."""
+    """Raised in a handler: the event can never be handled. It becomes a dead letter at once, with the reason given."""
 
 
 class Retry(ConsumersError):
-    """Raised in a handler: not now. `after` is the pause before the next attempt, in seconds or as a timedelta."""
+    """Raised in a handler: try again later. `after` is the pause until then, in seconds or as a timedelta."""
 
     def __init__(self, reason: str = "", *, after: float | timedelta | None = None) -> None:
         super().__init__(reason)

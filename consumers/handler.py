@@ -1,4 +1,4 @@
-"""A handler as a value: a function, what it handles, and how."""
+"""A handler: a function, the events that it handles, and its options."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ Instance = Literal["sent", "fresh"]
 Sender = type | str | None
 SOFT_SECONDS = 900.0
 NAME_BYTES = 100
-# AMQP's prefetch has 16 bits; of a batch handler's events two batches are taken ahead.
+# AMQP's prefetch has 16 bits, and the worker takes two batches ahead.
 MOST_AHEAD = 65_535
 MOST_IN_BATCH = MOST_AHEAD // 2
 
 
 class Trigger(NamedTuple):
-    """A signal, of this sender alone, or with None of all."""
+    """A signal, from this sender only; None stands for all senders."""
 
     signal: Signal
     sender: Sender = None
@@ -30,11 +30,13 @@ class Trigger(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Handler:
-    """A function and what it handles: events under `patterns`, or those of its `triggers`.
+    """A function, and which events it is called with: those whose key matches `patterns`, or those of its `triggers`.
 
-    `batch` is how many events it gets at once, 0 for one at a time by itself. `concurrency` is how many calls of it
-    there are at a time in one process, None for as many as there are threads. The limits are on one call. `runs` are
-    those of the modules that registered it.
+    `batch`: how many events it gets in one call; 0 for one event, not in a list. `concurrency`: how many calls may run
+    at a time in one process; None for as many as there are threads. `soft_seconds`, `hard_seconds`: limits for one
+    call. `ask`: the sender waits for what it returns. `ignore_own`: it is not called for events that this service sent.
+    `late_inbox`: on databases with one writer, the inbox's row is written after the call, not before; meant for
+    receivers that may be slow. `runs`: the runs of modules that registered it.
     """
 
     name: str
@@ -43,7 +45,6 @@ class Handler:
     triggers: tuple[Trigger, ...] = ()
     retry: Backoff = field(default_factory=Backoff)
     inbox: bool = True
-    # Written after the call, where one writer keeps all others waiting: for receivers that were not written for it.
     late_inbox: bool = False
     ordered: bool = False
     instance: Instance = "sent"
@@ -52,9 +53,7 @@ class Handler:
     concurrency: int | None = None
     soft_seconds: float = SOFT_SECONDS
     hard_seconds: float | None = None
-    # Whoever sends waits for what it returns.
     ask: bool = False
-    # Not called for what this service sent.
     ignore_own: bool = False
     runs: tuple[ModuleRun, ...] = ()
 
@@ -62,7 +61,9 @@ class Handler:
         if not isinstance(self.name, str):
             raise TypeError(f'a handler\'s name is text, as in name="audit", not {self.name!r}')
         if not self.name or len(self.name.encode()) > NAME_BYTES:
-            raise ValueError(f"a handler's name is its queue's: 1 to {NAME_BYTES} bytes, not {self.name!r}")
+            raise ValueError(
+                f"a handler's name, which its queue has too, has 1 to {NAME_BYTES} bytes: not {self.name!r}"
+            )
         if self.instance not in ("sent", "fresh"):
             raise ValueError(f"instance is 'sent' or 'fresh', not {self.instance!r}")
         if not isinstance(self.batch, int) or not 0 <= self.batch <= MOST_IN_BATCH or not _is_limit(self.batch_seconds):
@@ -79,18 +80,18 @@ class Handler:
         if not _is_limit(self.soft_seconds) or not (self.hard_seconds is None or _is_limit(self.hard_seconds)):
             raise ValueError(f"limits are seconds, more than 0, not {self.soft_seconds!r} and {self.hard_seconds!r}")
         if self.batch and self.ordered:
-            raise ValueError("a batch is handled together: it cannot be ordered by key as well")
+            raise ValueError("a handler with a batch cannot be ordered: the events of a batch are handled together")
         if self.concurrency is not None and self.ordered:
-            # An event that waits for its next attempt keeps its place, and would keep all others waiting.
+            # An event that waits for its next attempt would occupy one of the few places all the time.
             raise ValueError("an ordered handler has no concurrency: run it by itself, as `consume NAME --threads N`")
         if self.ask and (self.ordered or self.batch or self.patterns):
-            raise ValueError("who asks waits for an answer to one signal: no order, no batch, no patterns")
+            raise ValueError("a handler with ask=True answers one signal at a time: no ordered, no batch, no patterns")
         if self.ask and self.ignore_own:
-            raise ValueError("who asks waits for an answer: ignore_own would leave the service's own questions without")
+            raise ValueError("a handler with ask=True has no ignore_own: this service's questions would get no answer")
 
     @property
     def signals(self) -> tuple[Signal, ...]:
-        """Each once, whatever its senders."""
+        """Its signals, without senders, each once."""
         return tuple(dict.fromkeys(trigger.signal for trigger in self.triggers))
 
     @property

@@ -1,4 +1,4 @@
-"""Forgets what was handled long ago."""
+"""Deletes old rows of the inbox and of attempts."""
 
 import logging
 from datetime import timedelta
@@ -13,13 +13,13 @@ logger = logging.getLogger(__name__)
 
 
 def forget(using: str, age: timedelta) -> int:
-    """Events that were handled, or begun in vain, longer ago; how many were handled."""
+    """Forget events that are older than this. Returns how many of the inbox's rows were deleted."""
     attempts(using).older_than(age).remove()
     return inbox(using).older_than(age).remove()
 
 
 def prune() -> None:
-    """Forget what is older than INBOX_DAYS, in a thread of its own; trouble with the database can wait."""
+    """Forget events older than INBOX_DAYS. Runs in a thread of its own; a database error is only logged."""
     using = router.db_for_write(InboxEvent)
     try:
         count = forget(using, timedelta(days=conf.inbox_days()))

@@ -1,4 +1,4 @@
-"""Models and requests as handlers get them: rebuilt from what was sent, without a query."""
+"""Makes model instances and requests, as handlers get them, from what was sent. Needs no query."""
 
 import logging
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ DELETIONS = (pre_delete, post_delete)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentRequest:
-    """What leaves of a request. `user` is the primary key of the user who made it, or None."""
+    """The parts of a request that are sent. `user` is the primary key of the user who made it, or None."""
 
     method: str | None = None
     path: str = ""
@@ -38,9 +38,9 @@ class SentRequest:
 
 
 class Record(msgspec.Struct, kw_only=True):
-    """An instance of a model that this project does not have: its fields are attributes, to be read.
+    """An instance of a model that this project does not have. Its fields can be read as attributes.
 
-    Of a relation `user` is the key, and so is `user_id`, as the model has it.
+    For a relation `user`, both `user` and `user_id` are the key of the other row.
     """
 
     model: str
@@ -65,11 +65,12 @@ def model_named(label: str) -> type[Model] | None:
 
 
 def instance_of(sent: dict[str, Any], left_out: str = "") -> Model | Record:
-    """The model as it was when the signal was sent.
+    """The instance as it was when the signal was sent; a Record if this project does not have the model.
 
-    A field that was not to leave, or not whole, or that this project's field cannot read, is deferred: reading it is a
-    query, and `save()` leaves it alone. What was sent of the latter two is in `_partial_fields`. One that the sender's
-    model did not have takes its default, and one that only the sender's model has is kept aside, in `_unknown_fields`.
+    Some fields are deferred: reading one is a query, and `save()` leaves it alone. These are fields that were not sent,
+    that were only sent in part, or whose value the field of this project cannot read. What was sent of the last two
+    kinds is in `_partial_fields`. A field that the sender's model does not have takes its default. What was sent of a
+    field that this project's model does not have is in `_unknown_fields`.
     """
     model = model_named(sent["model"])
     if model is None:
@@ -87,8 +88,8 @@ def instance_of(sent: dict[str, Any], left_out: str = "") -> Model | Record:
 def _values(
     model: type[Model], given: Mapping[str, Any], incomplete: frozenset[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """By attname, in the order of the model's fields: `from_db` deals the values out in it. And what cannot be read of
-    what was sent, by name: to keep it in its field could save it there.
+    """Values by attname, in the order of the model's fields, as `from_db` needs them; and, by name, what was sent of
+    fields that cannot read it. Those are not set on the instance, which might be saved.
     """
     values, unread = {}, {}
     for column in model._meta.concrete_fields:
@@ -108,19 +109,19 @@ def _values(
 
 
 def kwargs_of(event: Event, signal: Signal) -> dict[str, Any]:
-    """What the signal was sent with, its instance of the database that it was written to.
+    """The kwargs of the signal. If this service sent it, the instance belongs to the database that it was written to.
 
-    Of a row that is gone, what was sent of a field is all that can be had.
+    An instance that was deleted has no deferred fields, since they cannot be read: it has what was sent of them.
     """
     kwargs = event.kwargs
     if not isinstance(signal, ModelSignal) or not isinstance(instance := kwargs.get("instance"), Model):
         return kwargs
-    # Another service's aliases mean nothing here.
+    # Another service's database aliases are not ours.
     using = kwargs.get("using")
     if event.source == conf.source() and isinstance(using, str) and using in connections.settings:
         instance._state.db = using
     if signal in DELETIONS:
-        # What an app's own decoder made has no parts.
+        # An instance that an app's own decoder made has no _partial_fields.
         attnames = {field.name: field.attname for field in instance._meta.concrete_fields}
         for name, value in getattr(instance, "_partial_fields", {}).items():
             setattr(instance, attnames.get(name, name), value)
@@ -128,7 +129,7 @@ def kwargs_of(event: Event, signal: Signal) -> dict[str, Any]:
 
 
 def _has_plain_default(field: Any) -> bool:
-    """Rather than one that the database makes up, which is read from there."""
+    """Whether Python knows the default. One that the database makes has to be read from there."""
     return field.db_default is NOT_PROVIDED and not field.generated
 
 
@@ -151,19 +152,15 @@ def _tell_once(model: type[Model], name: str, what: str) -> None:
 
 
 def fresh(sent: Any) -> Any:
-    """The row as it is now. Raises InstanceGone when there is none; a Record stays what it is."""
+    """The row as it is now. Raises InstanceGone if there is none. A Record is returned as it is."""
     if not isinstance(sent, Model):
         return sent
     try:
-        # Not where reads go: a replica may not have the row yet.
+        # From the database for writes: a replica may not have the row yet.
         written_to = router.db_for_write(type(sent), instance=sent)
         return type(sent)._base_manager.using(written_to).get(pk=sent.pk)
     except ObjectDoesNotExist as exc:
         raise InstanceGone(f"{sent._meta.label_lower}/{sent.pk} is gone") from exc
-
-
-def _model_class(label: str, argument: str) -> Any:
-    return model_named(label) or label
 
 
 def _request(sent: dict[str, Any], argument: str) -> SentRequest:
@@ -172,10 +169,11 @@ def _request(sent: dict[str, Any], argument: str) -> SentRequest:
 
 
 def register() -> None:
-    """Make Django's types known to the decoding."""
+    """Register the decoders of models and requests."""
     decodes("model")(_decode_model)
     decodes("request")(_request)
 
 
 def _decode_model(plain: Any, argument: str) -> Any:
-    return instance_of(plain, argument) if isinstance(plain, dict) else _model_class(plain, argument)
+    """An instance from a dict; a model class, or its label if the class is not here, from a label."""
+    return instance_of(plain, argument) if isinstance(plain, dict) else model_named(plain) or plain

@@ -1,4 +1,4 @@
-"""What was handled already, and what is being tried, in the database that handlers write to."""
+"""The inbox and the counts of attempts, in the database that handlers write to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from publisher.utc import UtcNow
 
 
 class InboxEvent(models.Model):
-    """An event that a subscription has handled, written in the handler's own transaction."""
+    """An event that a subscription has handled. The row is written in the handler's own transaction."""
 
     subscription = models.CharField(max_length=150)
     event_id = models.CharField(max_length=200)
@@ -22,9 +22,10 @@ class InboxEvent(models.Model):
 
 
 class Attempt(models.Model):
-    """How often an event was begun after it had come back: written before the handler that may kill its process.
+    """How often a handler was started with an event that had been redelivered, and may kill the process.
 
-    `ended` are those of `count` after which the process was still there, as when an ordered handler failed.
+    `count` is increased before each start. `ended` is how many of these starts the process survived, as when an ordered
+    handler failed.
     """
 
     subscription = models.CharField(max_length=150)
@@ -41,7 +42,7 @@ class Attempt(models.Model):
 
 
 class DeadLetter(Attempt):
-    """What the admin lists: the letters themselves are in the broker. A proxy, since it has no table of its own."""
+    """Gives dead letters a place in the admin. It has no rows: the letters are in the broker."""
 
     class Meta:
         proxy = True

@@ -1,4 +1,4 @@
-"""Which module is being run: the one that a handler is registered for, however deep in calls that happens."""
+"""Finds the module whose code is running, however deep in calls: a handler is registered by that module."""
 
 import sys
 import sysconfig
@@ -7,30 +7,30 @@ from types import CodeType
 
 MODULE_LEVEL = "<module>"
 MAIN = "__main__"
-# Where test runners and shells are: what they call is run by no module, and may well be called again.
+# Where test runners and shells are installed. What they call may be called again, so it is not a module's run.
 INSTALLED = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib", "scripts"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ModuleRun:
-    """One run of a module's code, which is another object each time that the module is imported, or reloaded."""
+    """One run of a module's code. Each import or reload makes a new code object, so runs can be told apart by it."""
 
     module: str
     code: CodeType
 
     @property
     def may_be_a_runners(self) -> bool:
-        """A script that is installed cannot be told from one; an app's module, which is imported, can."""
+        """Whether this may be a test runner, or a shell: an installed module that was not imported, but executed."""
         is_imported = self.module != MAIN and self.module in sys.modules
         return not is_imported and self.code.co_filename.startswith(INSTALLED)
 
     def is_same(self, other: "ModuleRun") -> bool:
-        # Codes of the same text are equal.
+        # Not `==`: code objects made from the same source are equal.
         return self.code is other.code
 
 
 def current_runs() -> tuple[ModuleRun, ...]:
-    """The innermost one; none in a thread that no module began."""
+    """The run of the innermost module on the stack; empty in a thread that no module's code started."""
     frame = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_name == MODULE_LEVEL:

@@ -1,4 +1,4 @@
-"""Receivers that OFFLOAD took out of the web process, as handlers: the original function, called as by its signal."""
+"""Makes handlers of the receivers in OFFLOAD. The original function is called as the signal would call it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -22,7 +22,7 @@ from publisher.wire.event import Event
 
 
 class Runner:
-    """Calls one receiver with what its stand-in sent."""
+    """The function of such a handler: calls the receiver with what its stand-in in the web process sent."""
 
     def __init__(self, offloaded: Offloaded, signals: Mapping[str, Signal]) -> None:
         self.offloaded = offloaded
@@ -33,7 +33,7 @@ class Runner:
 
     @property
     def receiver(self) -> Any:
-        """None where it is not there any more."""
+        """The receiver; None if it was connected weakly and is gone."""
         return self.offloaded.receiver
 
     def __call__(self, event: Event) -> Any:
@@ -49,7 +49,7 @@ class Runner:
 
 
 def offloaded_handlers() -> Iterator[Handler]:
-    """One for each receiver that is offloaded, with a queue of its own."""
+    """One handler for each offloaded receiver."""
     receivers = all_offloaded()
     signals = {known.name: known.signal for known in catalogue()} if receivers else {}
     for offloaded in receivers:
@@ -61,7 +61,7 @@ def offloaded_handlers() -> Iterator[Handler]:
 
 
 def options_of(entry: OffloadEntry) -> dict[str, Any]:
-    """A handler's, those that the entry names."""
+    """The options of the handler that the entry sets."""
     named = {
         "retry": None if entry.retry is None else Backoff(delays=entry.retry),
         "concurrency": entry.concurrency,

@@ -1,6 +1,6 @@
-"""The verbs of the inbox's tables.
+"""What is done with the tables of the inbox and of attempts.
 
-Not those of their managers: a site, which never handles an event, starts sooner without.
+These querysets are not managers of the models: a site, which never handles an event, starts faster without them.
 """
 
 import re
@@ -18,15 +18,18 @@ from publisher.utc import UtcNow
 from publisher.wire.event import Event
 
 NAME_CHARACTERS = 150
-# Which no collation takes for another: to MySQL, "a" is "A" and "á".
+# Names that are different in every collation. To MySQL, "a", "A" and "á" are the same.
 PLAIN = re.compile(r"[a-z0-9_.-]+")
-# Of each there is but one, whoever made it.
+# An id that is unique by itself, whoever made it.
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Rows(models.QuerySet[Any]):
     def remove(self) -> int:
-        """How many there were. One statement: `delete()` reads and tells of each, when an app hears all deletions."""
+        """Delete the rows, and return how many there were.
+
+        Always one statement. `delete()` would read every row first if an app has a receiver of all deletions.
+        """
         return self._raw_delete(self.db)
 
     def _stored(self, subscription: str) -> str:
@@ -35,10 +38,10 @@ class Rows(models.QuerySet[Any]):
 
 class InboxQuerySet(Rows):
     def admit(self, subscription: str, event: Event) -> int:
-        """Write the event down; 0 when it was there before. Waits for another transaction that is at it.
+        """Insert the event's row. Returns 0 if it was there before; else the row's id on MySQL, and 1 elsewhere.
 
-        On MySQL it answers the row's id, elsewhere 1.
-        One statement, and no exception for the database to recover from: a unique violation answers with no row.
+        Waits for another transaction that has inserted the same row. A row that is there is no error, which would
+        break the transaction on PostgreSQL: the statement just inserts nothing.
         """
         connection = connections[self.db]
         with connection.cursor() as cursor:
@@ -60,7 +63,7 @@ class InboxQuerySet(Rows):
 
 class AttemptQuerySet(Rows):
     def begin(self, subscription: str, event: Event) -> int:
-        """Count one more, at once and for good; how many there were with this one. One statement, as in the inbox."""
+        """Count one more start, and return how many there were with this one."""
         connection = connections[self.db]
         with connection.cursor() as cursor:
             cursor.execute(_count(connection, self.model._meta.db_table), [self._stored(subscription), key_of(event)])
@@ -69,16 +72,16 @@ class AttemptQuerySet(Rows):
         return self.begun(subscription, event)
 
     def begun(self, subscription: str, event: Event) -> int:
-        """How many were counted."""
+        """How many starts were counted."""
         return int(self._of(subscription, event).values_list("count", flat=True).first() or 0)
 
     def unended(self, subscription: str, event: Event) -> int:
-        """How many of them the process may have died of."""
+        """How many of the counted starts may have killed their process."""
         row = self._of(subscription, event).annotate(left=F("count") - F("ended"))
         return int(row.values_list("left", flat=True).first() or 0)
 
     def note(self, subscription: str, event: Event, starts: int) -> None:
-        """So many were begun, and ended, whatever was counted."""
+        """Set both counts to so many starts, which all ended."""
         row = Attempt(subscription=self._stored(subscription), event_id=key_of(event), count=starts, ended=starts)
         fields = ["subscription", "event_id"]
         self.bulk_create(
@@ -96,7 +99,7 @@ class AttemptQuerySet(Rows):
         return rows
 
     def older_than(self, age: timedelta) -> "AttemptQuerySet":
-        """Of events that never came again: taken out of their queues by hand, or by the broker."""
+        """Of events that never came again: somebody, or the broker, removed them from their queue."""
         rows: AttemptQuerySet = self.filter(last_at__lt=UtcNow() - age)
         return rows
 
@@ -110,7 +113,7 @@ def attempts(using: str) -> AttemptQuerySet:
 
 
 def stored(subscription: str, *, is_mysql: bool) -> str:
-    """A subscription's name as the tables hold it: one that is longer, or that is another's to MySQL, ends in its hash.
+    """A subscription's name as it is in the tables. One that is too long, or not distinct to MySQL, ends in its hash.
 
     >>> stored("blog.spam", is_mysql=True), stored("blog.Spam", is_mysql=True)[:15]
     ('blog.spam', 'blog.Spam7cc6ca')
@@ -122,9 +125,9 @@ def stored(subscription: str, *, is_mysql: bool) -> str:
 
 
 def key_of(event: Event) -> str:
-    """What the tables know an event by: its id where that is a UUID, else a hash of source and id.
+    """What identifies an event in the tables: its id if that is a UUID, else a hash of its source and its id.
 
-    In CloudEvents an id is unique among those of its source alone, and of any length; and to MySQL, "a" is "A".
+    A CloudEvents id may have any length, and is only unique among those of its source. And to MySQL, "a" is "A".
     """
     if UUID.fullmatch(event.id):
         return event.id

@@ -1,4 +1,4 @@
-"""The handlers of this process: what `@receiver` and `@subscribe` leave behind."""
+"""The decorators `@receiver` and `@subscribe`, and the handlers that they have registered in this process."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Options(TypedDict, total=False):
-    """What both decorators take beside what they are about; see Handler."""
+    """Options of both decorators; see Handler."""
 
     name: str
     retry: Backoff
@@ -32,7 +32,7 @@ class Options(TypedDict, total=False):
     ignore_own: bool
 
 
-# What a second registration of the same function adds to; all else has to be the same.
+# What a second decorator over the same function adds to. All other options have to be the same.
 ADDED = frozenset(("triggers", "patterns", "runs"))
 
 _handlers: dict[str, Handler] = {}
@@ -48,14 +48,13 @@ def receiver(
     dispatch_uid: object = None,
     **options: Unpack[Options],
 ) -> Callable[[Function], Function]:
-    """A receiver like any other, but out of process: called with `(sender, signal, **kwargs)` as they were sent.
+    """A receiver in another process, called with `(sender, signal, **kwargs)` as they were sent, and with `event`.
 
-    `sender` is a model, its label (`"blog.Comment"`), a list of these, or None for all. The kwargs have `event` beside
-    those of the signal. `instance` is the model as it was sent, or with `"fresh"` as it is now (a handler is not called
-    for a row that is gone). With `ask`, what the function returns is the answer to whoever sends: for rules that
-    deliver so. The queue is called after the function, or `name`. Several decorators over one function, with the same
-    options, are one handler. `weak` and `dispatch_uid` may stay where Django's decorator had them: a handler is held,
-    and is connected once. Raises HandlerNameTaken.
+    `sender` is a model, its label (`"blog.Comment"`), a list of these, or None for all. `instance="sent"` gives the
+    function the instance as it was sent; `"fresh"` the row as it is now, and no call if the row is gone. With `ask`,
+    what the function returns is the sender's answer; it takes a rule with delivery "ask". The queue is named after the
+    function, or after `name`. Several decorators over one function, with the same options, make one handler.
+    `weak` and `dispatch_uid` of Django's decorator are accepted, and ignored. Raises HandlerNameTaken.
     """
     _check_options(receiver, options)
     signals = tuple(signal) if isinstance(signal, list | tuple) else (signal,)
@@ -68,11 +67,11 @@ def receiver(
     def register(function: Function) -> Function:
         _check_function(function)
         if not _takes_kwargs(function):
-            raise TypeError(
-                f"{function.__qualname__} has to take **kwargs, as every receiver: it gets `event`, for one"
-            )
+            raise TypeError(f"{function.__qualname__} has to take **kwargs, like every receiver: among them is `event`")
         if next(iter(inspect.signature(function).parameters), "") == "self":
-            raise TypeError(f"{function.__qualname__} is a method, and there is no instance to call it on")
+            raise TypeError(
+                f"{function.__qualname__} is a method, and there is no instance to call it on: decorate a function"
+            )
         made = {"name": function.__name__, **options}
         _add(Handler(function=function, triggers=triggers, instance=instance, ask=ask, runs=current_runs(), **made))  # type: ignore[arg-type]
         return function
@@ -83,10 +82,10 @@ def receiver(
 def subscribe(
     *patterns: str, batch: int = 0, batch_seconds: float = 0.5, **options: Unpack[Options]
 ) -> Callable[[Function], Function]:
-    """Handle by routing key: `db.*.blog.comment`, `auth.#`. The function gets the Event. Raises HandlerNameTaken.
+    """A handler for all events whose routing key matches a pattern: `db.*.blog.comment`, `auth.#`. It gets the Event.
 
-    Several decorators over one function, with the same options, are one handler. With `batch`, it gets a list
-    of up to so many, or of those that came within `batch_seconds`.
+    With `batch`, it gets a list of at most so many events, as many as came within `batch_seconds`. Several decorators
+    over one function, with the same options, make one handler. Raises HandlerNameTaken.
     """
     _check_options(subscribe, options)
     if not patterns:
@@ -112,7 +111,7 @@ def subscribe(
 
 
 def _senders(sender: object) -> tuple[Sender, ...]:
-    """Raises TypeError for what no key can be of."""
+    """A tuple of senders. Raises TypeError for what is none."""
     if sender is None:
         return (None,)
     senders = tuple(sender) if isinstance(sender, list | tuple) else (sender,)
@@ -125,12 +124,12 @@ def _senders(sender: object) -> tuple[Sender, ...]:
 
 
 def _told(value: object) -> str:
-    """Of an instance, what it is: what it holds is nobody's business."""
+    """The value for an error message; of an instance only the class, since it may hold private data."""
     return repr(value) if not value or isinstance(value, str | list | tuple) else f"a {type(value).__qualname__}"
 
 
 def _check_options(decorator: Callable[..., Any], options: Mapping[str, object]) -> None:
-    """Raises TypeError, where Python's own would name a class that nobody knows."""
+    """Raises TypeError for an unknown option. Python's own error would name the class Handler instead."""
     parameters = inspect.signature(decorator).parameters.values()
     known = [*(each.name for each in parameters if each.kind is each.KEYWORD_ONLY), *Options.__annotations__]
     for name in options:
@@ -143,7 +142,7 @@ def _check_options(decorator: Callable[..., Any], options: Mapping[str, object])
 def _check_function(function: Callable[..., Any]) -> None:
     if not callable(function) or not hasattr(function, "__name__") or not hasattr(function, "__qualname__"):
         kind = type(function).__qualname__
-        raise TypeError(f"a handler is a function, not a {kind}: write a `def` that calls it, to be told by in logs")
+        raise TypeError(f"a handler is a function, not a {kind}: write a `def` that calls it, which gives it a name")
     if yields(function):
         raise TypeError(f"{function.__qualname__} {NO_GENERATOR}")
 
@@ -155,7 +154,7 @@ def _takes_kwargs(function: Callable[..., Any]) -> bool:
 
 def _takes_one(function: Callable[..., Any]) -> bool:
     try:
-        # As it is called: a decorator may give what it wraps more than that.
+        # Of the outermost function: a decorator may give the function that it wraps more.
         inspect.signature(function, follow_wrapped=False).bind(None)
     except TypeError:
         return False
@@ -163,7 +162,7 @@ def _takes_one(function: Callable[..., Any]) -> bool:
 
 
 def handlers() -> tuple[Handler, ...]:
-    """All that are registered, in the order they were."""
+    """All registered handlers, in the order of registration."""
     return tuple(_handlers.values())
 
 
@@ -176,16 +175,14 @@ def _add(handler: Handler) -> None:
     for name in (handler.name, handler.name.removesuffix(".dead")):
         if {name, dead_queue(name)} <= {handler.name, *_handlers}:
             raise HandlerNameTaken(
-                f"{dead_queue(name)!r} is where the dead letters of {name!r} are. {HandlerNameTaken.__doc__}"
+                f"{dead_queue(name)!r} names the queue of the dead letters of {name!r}. {HandlerNameTaken.__doc__}"
             )
     _handlers[handler.name] = handler
 
 
 def _is_more(one: Handler, other: Handler) -> bool:
-    """The same function for something else, as decorators over each other say it: one handler, unless it is called in
-    another way.
-    """
-    # Two looks at a method make two objects, which are equal.
+    """Whether a second decorator stands over the same function, with the same options: both make one handler."""
+    # Not `is`: each access to a bound method makes a new object.
     return one.function == other.function and not _unlike(one, other)
 
 
@@ -199,7 +196,7 @@ def _both(one: Handler, other: Handler) -> Handler:
 
 
 def _unlike(one: Handler, other: Handler) -> list[str]:
-    """The options that are not the same."""
+    """The names of options that differ."""
     names = [each.name for each in fields(Handler) if each.name not in ADDED and each.name != "function"]
     unlike = [name for name in names if getattr(one, name) != getattr(other, name)]
     return unlike if bool(one.triggers) == bool(other.triggers) else ["decorator", *unlike]
@@ -213,8 +210,10 @@ def _clash(one: Handler, other: Handler) -> str:
 
 
 def _is_again(one: Handler, other: Handler) -> bool:
-    """The same function of a module that is run again: imported twice, as `python -m` does under the name `__main__`,
-    or reloaded; and of a test that runs again. What a factory makes twice in one run is two functions.
+    """Whether the same function is registered once more because its module, or a test, runs again.
+
+    A module may be imported twice, as `python -m` does, once as `__main__`, or be reloaded. But two functions that a
+    factory makes during one run of the module are not the same.
     """
     modules = {one.function.__module__, other.function.__module__}
     is_module_same = len(modules) == 1 or "__main__" in modules
@@ -231,12 +230,12 @@ def _share_a_run(one: Handler, other: Handler) -> bool:
 
 
 def _runs(handler: Handler) -> list[ModuleRun]:
-    """Those of modules, and of no test: a test may run again."""
+    """The runs of modules; those of a test runner are left out, since it may run a test again."""
     return [run for run in handler.runs if not run.may_be_a_runners]
 
 
 def _place(function: Callable[..., Any]) -> tuple[str, int] | None:
-    """Two functions of one name in one file are two: the second has taken the name of the first."""
+    """File and line: two functions of the same name in one file are different functions."""
     code = _code(function)
     return None if code is None else (code.co_filename, code.co_firstlineno)
 

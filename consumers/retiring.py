@@ -1,4 +1,4 @@
-"""The queue of a handler that is gone: nothing more comes to it, and another handler may get what is in it."""
+"""Retires the queue of a handler that is gone: unbinds it, moves what is in it to another handler, deletes it."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ NOT_THERE = "There is no queue {}. `manage.py topology` shows what is left over.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandedOver:
-    """How many messages of `queue` are in `into` now, and how many stay where they were."""
+    """How many messages of `queue` were moved to the queue `into`, and how many stay."""
 
     queue: str
     into: str
@@ -32,22 +32,22 @@ class HandedOver:
 
 
 def check_retirable(queue: str, handlers: Sequence[Handler], connection: Connection) -> None:
-    """Raises NotRetirable for a queue that is none of this service's, is in use, or is not there."""
+    """Raises NotRetirable if the queue is not of this service, is in use, or does not exist."""
     _check_is_left(queue, asked_by(handlers))
     consumers = connection.count_consumers(queue)
     has_dead_queue = connection.count_messages(dead_queue(queue)) is not None
     whose = queue.removesuffix(dead_queue(""))
     if whose != queue and not has_dead_queue:
-        raise NotRetirable(f"{queue} holds the dead letters of {whose}: retire that one, and they go along.")
+        raise NotRetirable(f"{queue} holds the dead letters of {whose}: retire {whose}, and they are moved as well.")
     if consumers is None and not has_dead_queue:
         raise NotRetirable(NOT_THERE.format(queue))
     _check_is_idle(queue, consumers)
 
 
 def deletable(queues: Sequence[str], handlers: Sequence[Handler], connection: Connection) -> list[str]:
-    """These queues and those of their dead letters, as far as they are there.
+    """Those of these queues, and of the queues of their dead letters, that exist.
 
-    Raises NotRetirable if one of them is none of this service's, is in use, or has something in it.
+    Raises NotRetirable if one of them is not of this service, is in use, or is not empty.
     """
     asked = asked_by(handlers)
     found: list[str] = []
@@ -55,7 +55,7 @@ def deletable(queues: Sequence[str], handlers: Sequence[Handler], connection: Co
         _check_is_left(queue, asked)
         whose = queue.removesuffix(dead_queue(""))
         if whose not in asked.union(queues) and connection.count_messages(whose) is not None:
-            raise NotRetirable(f"{queue} holds the dead letters of {whose}: delete that one, and it goes along.")
+            raise NotRetirable(f"{queue} holds the dead letters of {whose}: delete {whose}, and it is deleted as well.")
         there = [each for each in (queue, dead_queue(queue)) if connection.count_messages(each) is not None]
         if not there:
             raise NotRetirable(NOT_THERE.format(queue))
@@ -64,7 +64,7 @@ def deletable(queues: Sequence[str], handlers: Sequence[Handler], connection: Co
             if count := connection.count_messages(each):
                 raise NotRetirable(
                     f"{each} is not empty, it has {count} in it: `manage.py topology --retire {whose} --into HANDLER` "
-                    "moves that; what nobody needs can be purged in the console."
+                    "moves them; what nobody needs can be purged in the console."
                 )
         found += there
     return list(dict.fromkeys(found))
@@ -78,18 +78,18 @@ def _check_is_left(queue: str, asked: Collection[str]) -> None:
     if not queue.startswith(f"{conf.service()}."):
         raise NotRetirable(f"{queue} is no queue of the service {conf.service()!r}.")
     if queue in asked:
-        raise NotRetirable(f"{queue} is asked for by a handler in the code: rename or delete that one first.")
+        raise NotRetirable(f"{queue} belongs to a handler in the code: rename or delete the handler first.")
 
 
 def _check_is_idle(queue: str, consumers: int | None) -> None:
     if consumers:
-        raise NotRetirable(f"{queue} has {consumers} at work on it: stop the old code first, it would bind it again.")
+        raise NotRetirable(f"{queue} has {consumers} consumers: stop the old code first, which would bind it again.")
 
 
 def check_takes_over(handler: Handler) -> None:
-    """Raises NotRetirable for a handler that cannot get what was another's."""
+    """Raises NotRetirable if this handler cannot take over the events of another."""
     if handler.ask:
-        raise NotRetirable(f"{handler.name} is asked: it gets no events.")
+        raise NotRetirable(f"{handler.name} has ask=True: it gets questions, and no events.")
     if handler.ordered:
         raise NotRetirable(
             f"{handler.name} is ordered, and older events would come to it after newer ones: "
@@ -98,7 +98,7 @@ def check_takes_over(handler: Handler) -> None:
 
 
 def check_is_bound(handler: Handler, found: Collection[Binding]) -> None:
-    """Raises NotRetirable for one that does not get yet what will not come to the other's queue any more."""
+    """Raises NotRetirable if the handler's queue is not bound yet: new events would come to neither queue."""
     wanted = [each for each in topology_of([handler]).bindings if each.queue == queue_of(handler)]
     missing = [each for each in wanted if each not in found]
     if missing:
@@ -110,7 +110,7 @@ def check_is_bound(handler: Handler, found: Collection[Binding]) -> None:
 
 
 def cut_off(queue: str, found: Collection[Binding], connection: Connection) -> list[Binding]:
-    """Unbinds what brings new events, and returns it; what is between two attempts still comes back to the queue."""
+    """Remove the bindings that bring new events, and return them. Those for events in retry queues stay."""
     stays = ("", return_exchange(conf.exchange()))
     bindings = [each for each in found if each.queue == queue and each.exchange not in stays]
     connection.unbind(bindings)
@@ -118,9 +118,9 @@ def cut_off(queue: str, found: Collection[Binding], connection: Connection) -> l
 
 
 def hand_over(queue: str, handler: Handler, connection: Connection) -> Iterator[HandedOver]:
-    """Its events and its dead letters, each removed once the broker confirmed the copy.
+    """Move the events of the queue, and its dead letters, to the handler. Each is removed after its copy was confirmed.
 
-    What the handler is bound to no key of stays.
+    Messages stay if the handler is not bound to their key.
     """
     into, dead = queue_of(handler), dead_queue(queue)
     back, graves = return_exchange(conf.exchange()), dead_exchange(conf.exchange())
@@ -131,7 +131,7 @@ def hand_over(queue: str, handler: Handler, connection: Connection) -> Iterator[
     def letter(delivery: Delivery) -> Message | None:
         if not is_for(handler, queue, delivery):
             return None
-        # What the broker itself noted is in a header that no copy keeps.
+        # If the broker made the dead letter, its reason is in x-death, which is not copied.
         known = letter_of(handler.name, delivery)
         noted = {
             REASON: known.reason,
@@ -146,7 +146,7 @@ def hand_over(queue: str, handler: Handler, connection: Connection) -> Iterator[
 
 
 def is_for(handler: Handler, queue: str, delivery: Delivery) -> bool:
-    """Whether a handler is bound to the key of what is in this queue. An offloaded receiver's has the queue's name."""
+    """Whether the handler is bound to the key of this delivery. For an offloaded receiver that is the queue's name."""
     key = routing_key_of(delivery)
     keys = keys_of(handler)
     if key == queue:

@@ -1,4 +1,4 @@
-"""Retry or dead letter: decided from the attempt and the exception alone."""
+"""Decides between another attempt and a dead letter, by the number of the attempt and the exception."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -13,14 +13,15 @@ JITTER = 0.2
 
 
 class UnknownType(Exception):
-    """The event is of a signal that this project does not know."""
+    """The event's type is no signal that this project knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """When to try again: after each of `delays` seconds, give or take `jitter` of it; then the event is a dead letter.
+    """The pauses between attempts: `delays` in seconds, each changed at random by up to the part `jitter` of it.
 
-    `permanent` exceptions are never retried; with `transient`, no others are.
+    After the last one the event is a dead letter. Exceptions in `permanent` are never tried again. If `transient` is
+    given, only those in it are.
     """
 
     delays: tuple[float, ...] = DELAYS_SECONDS
@@ -39,7 +40,7 @@ class Backoff:
 
     @property
     def attempts(self) -> int:
-        """All of them, the first included."""
+        """How many attempts there are, with the first."""
         return len(self.delays) + 1
 
     def is_worth_retrying(self, exc: BaseException) -> bool:
@@ -49,27 +50,29 @@ class Backoff:
 
 
 def _are_exceptions(kinds: object) -> bool:
-    """As `except` takes them: with anything else an exception cannot be compared."""
+    """Whether `except` would take it: an exception class, or a tuple of them."""
     all_kinds = kinds if isinstance(kinds, tuple) else (kinds,)
     return all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in all_kinds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
-    """Try it once more, after so many seconds."""
+    """Try again after so many seconds."""
 
     after: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bury:
-    """It becomes a dead letter, for this reason."""
+    """Make it a dead letter, with this reason."""
 
     reason: str
 
 
 def said_by(exc: BaseException) -> BaseException:
-    """The Reject, or the Retry with the longest pause, of a group that holds nothing else, as a TaskGroup raises it."""
+    """The exception to decide by. Of an ExceptionGroup, as TaskGroup raises it, that is a Reject, or the Retry with the
+    longest pause, if the group holds nothing else.
+    """
     parts = list(_parts(exc))
     if all(isinstance(part, Reject) for part in parts):
         return parts[0]
@@ -88,7 +91,7 @@ def _parts(exc: BaseException) -> Iterator[BaseException]:
 def decide(
     attempt: int, exc: BaseException, policy: Backoff, spread: Callable[[float, float], float] = random.uniform
 ) -> Again | Bury:
-    """What becomes of an event whose attempt number `attempt`, counted from 1, raised `exc`."""
+    """What to do with an event after `exc` in this attempt. Attempts are counted from 1."""
     exc = said_by(exc)
     if isinstance(exc, MalformedEvent):
         return Bury(reason="malformed")

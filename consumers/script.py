@@ -1,4 +1,4 @@
-"""Handlers as a script of their own: `run()` at its end runs those that it registered."""
+"""Runs a script with handlers in it: the script ends in `consumers.run()`."""
 
 import logging
 import os
@@ -21,10 +21,11 @@ MANAGE_PY = Path("manage.py")
 
 
 def run(arguments: list[str] | None = None) -> None:
-    """Handle events until SIGTERM or Ctrl-C; ends the process with an exit code.
+    """Handle events until SIGTERM or Ctrl-C, and end the process with an exit code.
 
-    The settings are those of DJANGO_SETTINGS_MODULE, or that `manage.py` in the current directory names. Where there
-    are none, BROKER_URL alone is enough: then there is no inbox, and an event that comes twice is handled twice.
+    The settings are those of DJANGO_SETTINGS_MODULE, or those that `manage.py` in the current directory names. Without
+    settings, BROKER_URL in the environment is enough: there is no inbox then, so an event that comes twice is handled
+    twice.
     """
     own = scripted()
     parser = ArgumentParser(description="Handles events: " + ", ".join(handler.name for handler in own))
@@ -33,19 +34,21 @@ def run(arguments: list[str] | None = None) -> None:
     module = os.environ.get("DJANGO_SETTINGS_MODULE") or settings_of_manage_py()
     if module:
         os.environ["DJANGO_SETTINGS_MODULE"] = module
-        # As `manage.py` has it; of a script, Python knows the folder it lies in.
+        # So that the project can be imported. Python itself only adds the folder of the script.
         sys.path.insert(1, str(Path.cwd()))
     else:
         configure_without_settings()
     django.setup()
-    # Not at the top: handler modules are imported, and register, before there are models.
+    if not module:
+        logger.warning("no Django settings: no inbox, an event that comes twice is handled twice")
+    # Not at the top: it needs models, and a script imports this module before `django.setup()`.
     from consumers.worker.running import run_worker
 
     sys.exit(run_worker(own, options, has_database=bool(module)))
 
 
 def configure_without_settings() -> None:
-    """Settings of a script that has none of its own: the broker's URL from the environment, the script's name."""
+    """Settings for a script without a project: the broker from the environment, the service from the script's name."""
     bridge = {key: os.environ[key] for key in ("BROKER_URL", "EXCHANGE", "SERVICE") if key in os.environ}
     bridge.setdefault("SERVICE", Path(sys.argv[0]).stem or "script")
     settings.configure(
@@ -60,20 +63,16 @@ def configure_without_settings() -> None:
             "root": {"handlers": ["stderr"], "level": "INFO"},
         },
     )
-    django.setup()
-    logger.warning("no Django settings: no inbox, an event that comes twice is handled twice")
 
 
 def scripted() -> tuple[Handler, ...]:
-    """The handlers that the script itself registers, wherever their functions are from; those that what it imports
-    does, when it registers none.
-    """
+    """The handlers that the script registered itself; if it registered none, those of the modules that it imports."""
     own = tuple(handler for handler in handlers() if any(run.module == MAIN for run in handler.runs))
     return own or handlers()
 
 
 def settings_of_manage_py() -> str:
-    """The settings module that `manage.py` in the current directory sets; empty where there is none."""
+    """The settings module that `manage.py` in the current directory sets; empty if there is none."""
     try:
         found = re.search(r"""DJANGO_SETTINGS_MODULE["']\s*,\s*["']([\w.]+)""", MANAGE_PY.read_text())
     except OSError:

@@ -1,4 +1,4 @@
-"""Follows what passes the exchange, across lost connections."""
+"""Follows the messages that pass the exchange, and connects again when the connection is lost."""
 
 import logging
 import time
@@ -23,9 +23,9 @@ POLL_SECONDS = 1.0
 def follow(
     patterns: Sequence[str], on_message: Callable[[str, bytes], None], stop: Flag, on_ready: Callable[[], None]
 ) -> None:
-    """Calls `on_message` with routing key and body until `stop` is set. What passes while the broker is away is missed.
+    """Call `on_message` with routing key and body of each message, until `stop` is set.
 
-    Raises BrokerRefused.
+    Messages are missed while there is no connection. Raises BrokerRefused.
     """
     with closing(Loop()) as loop:
         pause = Pause(stop)

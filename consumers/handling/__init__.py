@@ -1,1 +1,1 @@
-"""What happens to one delivery: called once in effect, and what becomes of it. No broker in here."""
+"""Handling one delivery: the handler's call, exactly once in effect, and the outcome. Knows no broker."""

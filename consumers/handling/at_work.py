@@ -1,22 +1,22 @@
-"""The events that threads of this process are at: a copy of one waits for its end, and in no thread."""
+"""Which events threads of this process are handling now, so that a second copy of one is put off."""
 
 from threading import Lock
 
 
 class AtWork:
-    """Those of one subscription, by what its inbox knows them by."""
+    """The events of one subscription, by their keys in the inbox."""
 
     def __init__(self) -> None:
         self._keys: set[str] = set()
         self._entering = Lock()
-        # One step, which nothing that a thread is ended with can come into the middle of.
+        # A function in C: HandlerTooSlow, which is raised between two steps in Python, cannot interrupt it.
         self.leave = self._keys.difference_update
 
     def has(self, key: str) -> bool:
         return key in self._keys
 
     def enter(self, key: str) -> bool:
-        """False where another thread is at it."""
+        """Whether the event may be handled here; False if another thread is handling it."""
         with self._entering:
             if key in self._keys:
                 return False

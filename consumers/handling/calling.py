@@ -1,4 +1,4 @@
-"""Calls a handler's function with an event, in the way it was registered for."""
+"""Calls a handler's function: with the kwargs of the signal, with the event, or with a list of events."""
 
 import logging
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ HINT = " ".join((TooManyHops.__doc__ or "").split())
 
 
 class Call:
-    """A handler made ready to be called: what it takes, resolved once."""
+    """Calls one handler. What depends on the handler alone is found out once, here."""
 
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
@@ -36,9 +36,9 @@ class Call:
         self._function = callable_of(function, handler.hard_seconds)
 
     def takes(self, event: Event) -> bool:
-        """Whether the event is one for this handler. Raises UnknownType, NotBound and TooManyHops."""
+        """Whether the handler is to be called with the event. Raises UnknownType, NotBound and TooManyHops."""
         if not self._is_about(event):
-            # A key may be shared, as one that a rule names. Else it came when the handler, or its sender, was another.
+            # Its key is right, so the key is shared with other events. Or it is not: it came under an older binding.
             check_bound(self.handler, event.routing_key)
             return False
         if self.handler.ignore_own and event.source == conf.source():
@@ -61,7 +61,7 @@ class Call:
         return frozenset(known.name for known in catalogue())
 
     def __call__(self, event: Event) -> Any:
-        """What the function returns, which only an asked one's sender hears of."""
+        """What the function returns: the answer of a handler with ask=True, and of no use for others."""
         if self._is_limited:
             clock.begin()
         if not self.handler.signals:
@@ -73,14 +73,14 @@ class Call:
                 kwargs["instance"] = fresh(kwargs["instance"])
             except InstanceGone as exc:
                 if self.handler.ask:
-                    raise  # whoever asks waits, and would take None for the answer
+                    raise  # the sender would take None for the answer
                 logger.info("not handled event=%s%s handler=%s: %s", printable(event.id), told(event),
                             self.handler.name, printable(exc))  # fmt: skip
                 return None
         return self._checked(self._function(**{**kwargs, "sender": sender_of(event), "signal": signal}))
 
     def together(self, events: Sequence[Event]) -> None:
-        """A batch handler's call."""
+        """Call a batch handler."""
         if self._is_limited:
             clock.begin()
         self._checked(self._function(list(events)))
@@ -92,7 +92,7 @@ class Call:
 
 
 def sender_of(event: Event) -> Any:
-    """The sender as a receiver gets it: the model class, the instance or the text that it was, else its label."""
+    """The sender as a receiver gets it: an instance, a model class or a text, or the label if the class is not here."""
     sent = event.sender_instance
     if sent is not None:
         return sent

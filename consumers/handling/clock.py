@@ -1,4 +1,4 @@
-"""How long a call of a handler has taken: not counted is what its worker waits for before, as for a lock."""
+"""How long a call of a handler takes, for its hard limit. Waiting before the call, as for a lock, does not count."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ _here = threading.local()
 
 
 class Clock:
-    """That of one delivery, which stands still until its handler is called. Read by the thread that watches."""
+    """The clock of one delivery: it runs while the handler does. Another thread reads it."""
 
     __slots__ = ("_began",)
 
@@ -26,19 +26,19 @@ class Clock:
 
 
 def set_up() -> Clock:
-    """A new one, of what this thread does next."""
+    """Make a new clock for the next delivery of this thread."""
     _here.clock = clock = Clock()
     return clock
 
 
 def begin() -> None:
-    """The handler is called now, or again. In a thread that nobody watches it means nothing."""
+    """The handler is called now, or once more. Does nothing in a thread without a clock."""
     if (clock := _clock()) is not None:
         clock.begin()
 
 
 def stop() -> None:
-    """Its call has failed, and the next one has to wait."""
+    """The call is over."""
     if (clock := _clock()) is not None:
         clock.stop()
 

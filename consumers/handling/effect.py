@@ -1,4 +1,4 @@
-"""A handler's transaction: what it wrote is committed, or it is known that it was not."""
+"""A handler's transaction. If it does not commit, that is an error, also where Django says nothing."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,19 +12,19 @@ from consumers.handling.opened import drop
 from consumers.handling.results import name_of, text_of
 
 Error = TypeVar("Error", HandlerRolledBack, OnCommitFailed)
-# libpq's PQTRANS_INERROR, which Django does not look at: PostgreSQL answers COMMIT with a rollback, and no error.
+# libpq's PQTRANS_INERROR, which Django does not check: PostgreSQL then answers COMMIT by a rollback without error.
 IN_ERROR = 3
 
 
 @contextmanager
 def effect(using: str, begin: Callable[[str], AbstractContextManager[None]] = transaction.atomic) -> Iterator[None]:
-    """A transaction, begun by `begin`, that commits at its end. Raises OnCommitFailed for what comes after that."""
+    """A transaction, by `begin`. Raises OnCommitFailed if it was committed, but a callback of `on_commit` failed."""
     connection: Any = connections[using]
     _end_left_open(connection)
-    # Django keeps the last one, of whatever transaction.
+    # Django never clears it: it may be of an earlier transaction.
     connection.rollback_exc = None
     committed: list[bool] = []
-    # Within a project's test, whose transaction never commits, there is nothing to note: its hooks are its own.
+    # Within a TestCase the transaction is the test's, and never commits.
     is_outermost = not connection.in_atomic_block
     try:
         with begin(using):
@@ -44,39 +44,40 @@ def effect(using: str, begin: Callable[[str], AbstractContextManager[None]] = tr
 
 
 def check_committable(using: str) -> None:
-    """Raises HandlerRolledBack where the transaction would roll back at its end, and say nothing."""
+    """Raises HandlerRolledBack if the transaction would be rolled back at its end without an error."""
     connection: Any = connections[using]
     if connection.needs_rollback or connection.closed_in_transaction or _is_in_error(connection):
         raise rolled_back(using) from connection.rollback_exc
 
 
 def rolled_back(using: str) -> HandlerRolledBack:
-    """The error that says so, and which other one was to blame, as far as Django knows."""
+    """The error to raise, with the database error that caused it, if Django knows that."""
     connection: Any = connections[using]
     return _because_of(connection.rollback_exc, HandlerRolledBack)
 
 
 def may_have_ended(using: str) -> bool:
-    """Whether MySQL may have rolled back the transaction, as for a deadlock whose error the handler caught: it begins
-    another one with the next statement, and Django does not know.
+    """Whether MySQL may have rolled back the transaction, and Django has not noticed.
+
+    After a deadlock whose error the handler caught, MySQL begins another transaction with the next statement.
     """
     connection = connections[using]
     return connection.vendor == "mysql" and connection.errors_occurred
 
 
 def _because_of(exc: BaseException | None, kind: type[Error]) -> Error:
-    """Said to have come from where that one did."""
+    """An error of this kind that shows the text and the place of `exc`."""
     what = " ".join((kind.__doc__ or "").split())
     return kind(f"{what} It is {name_of(exc)}: {text_of(exc)}").with_traceback(exc.__traceback__) if exc else kind(what)
 
 
 def _end_left_open(connection: BaseDatabaseWrapper) -> None:
-    """After `set_autocommit(False)`, as a handler or the project's settings may have it, `atomic` does not commit."""
+    """Undo a `set_autocommit(False)` of an earlier handler, or of the settings: with it `atomic` would not commit."""
     if not connection.in_atomic_block and not connection.get_autocommit():
         connection.rollback()
         connection.set_autocommit(True)
 
 
 def _is_in_error(connection: BaseDatabaseWrapper) -> bool:
-    """A raw statement that failed, and was caught. Costs no query."""
+    """Whether a raw statement failed, and the handler caught the error. Costs no query."""
     return bool(connection.vendor == "postgresql" and connection.connection.info.transaction_status == IN_ERROR)

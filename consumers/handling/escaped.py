@@ -1,4 +1,4 @@
-"""What becomes of deliveries when an exception escaped their handling: a fault there, and no reason to stop."""
+"""What to do if an exception escapes from the handling itself, through a fault in it: the worker goes on."""
 
 import logging
 from contextlib import suppress
@@ -12,9 +12,9 @@ logger = logging.getLogger("consumers.worker")
 
 
 def result_of(exc: BaseException, handling: Handling, received: Received) -> Result:
-    """As if the handler had raised it, or a dead letter where not even that can be decided.
+    """The outcome as if the handler had raised this; a dead letter if deciding that fails as well.
 
-    The thread that calls handlers goes on, and the event is settled: it would wait for its worker's end otherwise.
+    Without an outcome the event would stay unacknowledged until the worker ends.
     """
     tell(exc, handling)
     try:
@@ -29,6 +29,6 @@ def tell_of_tidying(exc: BaseException) -> None:
 
 
 def tell(exc: BaseException, handling: Handling) -> None:
-    """In the log, which may be what raised: a filter of the project's own."""
+    """Log it. Logging may itself be what raises, by a filter of the project."""
     with suppress(Exception):
         logger.error("escaped handler=%s: %s (%s)", handling.handler.name, name_of(exc), where(exc))

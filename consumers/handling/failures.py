@@ -15,21 +15,21 @@ logger = logging.getLogger("consumers.worker")
 
 
 def tell(exc: BaseException, received: Received, handler: str, *, is_dead: bool) -> None:
-    """In the handler's thread, after its transaction. Raises nothing."""
+    """Call ON_FAILURE in the handler's thread, after its transaction. Raises nothing."""
     path = conf.on_failure()
     if path is None:
         return
-    # The handler's call is over: its hard limit is not for what is told of it.
+    # The handler's hard limit is not for this call.
     clock.stop()
     try:
         report = import_string(path)
         report(exc, event=_event(received), handler=handler, attempt=received.attempt, is_dead=is_dead)
-    except BaseException as raised:  # it may call what is cancelled, or sys.exit()
+    except BaseException as raised:  # it may be cancelled, or call sys.exit()
         logger.error("ON_FAILURE itself failed handler=%s: %s (%s)", handler, type(raised).__qualname__, where(raised))
 
 
 def _event(received: Received) -> Event | None:
-    """None where it cannot be decoded, which may be what failed."""
+    """None if it cannot be decoded, which may be the failure."""
     with suppress(Exception):
         return event_of(received)
     return None

@@ -1,4 +1,4 @@
-"""One delivery to one handler: decode, call once in effect, and decide what becomes of it. Knows no broker."""
+"""One delivery to one handler: decode it, call the handler once in effect, and decide the outcome. Knows no broker."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -29,12 +29,12 @@ from consumers.handling.results import (
 from consumers.retry import Bury, decide, said_by
 from publisher.wire.event import Event
 
-# Before an event of a batch that failed as a whole is tried by itself, where no attempt was to follow.
+# If a batch failed as a whole: the pause before an event that has no attempts left is tried by itself.
 ALONE_SECONDS = 1.0
 
 
 class Handling:
-    """A handler and its subscription's state. Without a database, what needs one is left out."""
+    """Handles deliveries of one subscription. Without a database there is no inbox, and starts are not counted."""
 
     def __init__(self, handler: Handler, subscription: str, *, stop: Flag, has_database: bool = True) -> None:
         self.handler = handler
@@ -46,20 +46,20 @@ class Handling:
 
     @property
     def sets_apart(self) -> bool:
-        """Whether whatever was given out before is kept away from others: called alone, or in no batch."""
+        """Whether redelivered events are handled apart from others: alone in the process, or not in a batch."""
         return bool(self.handler.batch) or (self._has_database and self._starts.are_all_dangerous)
 
     def __call__(self, received: Received) -> Result:
-        """Raises nothing: what the handler raises is decided upon."""
+        """Handle it. Raises nothing: an exception decides the outcome."""
         result = self.beside_others(received)
         return self.alone(received) if isinstance(result, Dangerous) else result
 
     def alone(self, received: Received) -> Result:
-        """The same for one that is dangerous beside others."""
+        """Handle it; no other handler runs in this process meanwhile."""
         return self._became(received, is_alone=True)
 
     def beside_others(self, received: Received) -> Result:
-        """The same, unless it is dangerous."""
+        """Handle it, unless it may kill the process: the outcome is Dangerous then."""
         return self._became(received, is_alone=False)
 
     def _became(self, received: Received, *, is_alone: bool) -> Result:
@@ -81,10 +81,10 @@ class Handling:
             return self._ended_by(exc, received)
 
     def together(self, batch: Sequence[Received]) -> list[Result]:
-        """A batch handler's deliveries: in one transaction, each with a result of its own."""
+        """Handle these deliveries in one call, and one transaction. Each has an outcome of its own."""
         began = datetime.now(UTC)
         results: list[Result] = []
-        # By their place in the batch.
+        # By index in the batch.
         called: dict[int, Event] = {}
         by_themselves: list[int] = []
         ids: set[str] = set()
@@ -94,7 +94,7 @@ class Handling:
             if event is None:
                 continue
             if event.id in ids or self._once.is_here(event):
-                # Of two with one id, as from two sources, the handler could not say which one failed.
+                # BatchFailed names events by id: of two with one id, as from two sources, it could not name one.
                 by_themselves.append(n)
             else:
                 ids.add(event.id)
@@ -106,7 +106,7 @@ class Handling:
         return results
 
     def _called_together(self, called: dict[int, Event], batch: Sequence[Received]) -> Iterator[tuple[int, Result]]:
-        """The places of those that were not handled, with what became of them."""
+        """Yields the indexes of the events that were not handled, each with its outcome."""
         if not called:
             return
         try:
@@ -133,7 +133,7 @@ class Handling:
 
     def _told(self, exc: BaseException, received: Received, result: Result) -> Result:
         exc = said_by(exc)
-        # To ask for another attempt is no failure where there is one.
+        # A Retry is no failure, unless no attempt is left.
         if not (isinstance(exc, Retry) and isinstance(result, Failed)):
             tell(exc, received, self.handler.name, is_dead=isinstance(result, Dead))
         return result
@@ -147,7 +147,7 @@ class Handling:
         return Failed(received=received, after=decision.after, exception=name_of(exc), where=place)
 
     def _failed_with_others(self, exc: BaseException, received: Received) -> Result:
-        """It may have been another one of the batch: none is given up before it was tried by itself."""
+        """The outcome if the whole batch failed. Another event may be why, so each is tried alone before it is dead."""
         result = self._decided(exc, received)
         if isinstance(result, Dead) and not isinstance(exc, OnCommitFailed):
             place = place_of(exc, self.handler.function)
@@ -159,9 +159,9 @@ class Handling:
         return Handled(event=event if is_new else None, began=began)
 
     def _suspect(self, event: Event, received: Received, began: datetime) -> Result:
-        """An event that was given out before: whoever had it may have died of it, so each start is noted down first.
+        """Handle a redelivered event. It may have killed a process, so its start is counted in the database first.
 
-        Just before it, and not while it waits to be alone: who dies of another one meanwhile has not begun.
+        It is counted just before the call, not while it waits to be alone: another event may kill the process then.
         """
         begun = self._starts.begin(event)
         if begun > self._starts.most:
@@ -174,7 +174,7 @@ class Handling:
         except GivingBack:
             raise
         except HandledByAnother:
-            # It did not end its process, which is at it.
+            # The other process lives, so the event has not killed it.
             self._starts.end(event)
             raise
         except BaseException as exc:
@@ -185,9 +185,10 @@ class Handling:
             return self.failed(exc, received)
 
     def _in_order(self, event: Event, received: Received, began: datetime) -> Result:
-        """Of an ordered handler: it stays where it is between attempts; the next process that has it goes on counting.
+        """Handle an event of an ordered handler. Between attempts it stays in its queue, which cannot count them.
 
-        So those that failed are noted from the second one on: of a first start it is known anyway.
+        So the database does, for the process that gets the event next; from the second attempt on, since of a
+        redelivered event it is known that there was a first one.
         """
         is_counted = received.attempt > 2
         try:

@@ -1,4 +1,4 @@
-"""SQLite has one writer at a time: whoever is slow should not be it for longer than it takes to write."""
+"""Keeps SQLite's write lock short: there is one for the whole database, and a slow handler would hold it up."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +13,9 @@ def has_one_writer(using: str) -> bool:
 
 @contextmanager
 def late_lock(using: str) -> Iterator[None]:
-    """A transaction that takes the lock with its first write, whatever mode the project begins its own in.
+    """A transaction that takes the write lock with its first write, also if the project has transaction_mode IMMEDIATE.
 
-    Where another transaction wrote between its first read and its first write, SQLite ends it: "database is locked".
+    If another transaction wrote between its first read and its first write, SQLite raises "database is locked".
     """
     connection: Any = connections[using]
     mode, connection.transaction_mode = connection.transaction_mode, "DEFERRED"

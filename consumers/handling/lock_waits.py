@@ -1,4 +1,4 @@
-"""How long a row that another transaction has is waited for."""
+"""Shortens the wait for a row that another transaction has locked."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,19 +8,19 @@ from django.db import OperationalError, connections
 from publisher.error_codes import has_code
 
 POSTGRES_MILLISECONDS = 500
-# There is no less.
+# The least that MySQL allows.
 MYSQL_SECONDS = 1
-# PostgreSQL's lock_not_available, and query_canceled: a `statement_timeout` counts the wait for a lock, too. MySQL's.
+# PostgreSQL's lock_not_available, its query_canceled (by `statement_timeout`, which includes the wait), and MySQL's.
 CODES = frozenset(("55P03", "57014", 1205))
 
 
 @contextmanager
 def brief_lock_waits(using: str) -> Iterator[None]:
-    """Within a transaction. On SQLite a lock is never one row's."""
+    """For the statements of a block within a transaction. Does nothing on SQLite, which has no row locks."""
     connection = connections[using]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            # Until the transaction ends.
+            # LOCAL: until the transaction ends.
             cursor.execute(f"SET LOCAL lock_timeout = {POSTGRES_MILLISECONDS}")
             yield
         elif connection.vendor == "mysql":
@@ -36,5 +36,5 @@ def brief_lock_waits(using: str) -> Iterator[None]:
 
 
 def is_lock_timeout(exc: OperationalError) -> bool:
-    """Whether it was waited for as long as may be, rather than anything else that went wrong."""
+    """Whether the wait for a lock was given up, and it is no other error."""
     return has_code(exc, CODES)

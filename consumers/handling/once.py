@@ -1,4 +1,4 @@
-"""A handler is called once in effect: in one transaction with the row of the inbox that says so."""
+"""Calls a handler exactly once in effect: its writes and the event's row in the inbox are one transaction."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,11 +30,11 @@ logger = logging.getLogger("consumers.worker")
 
 
 class HandledByAnother(Exception):
-    """Another process, or thread, is at this very event."""
+    """Another process, or thread, is handling this event."""
 
 
 class Once:
-    """A handler with its subscription's inbox. Without one it is called each time, in no transaction."""
+    """A handler with its inbox. If it has none, it is called each time the event comes, in no transaction."""
 
     def __init__(self, call: Call, subscription: str, *, stop: Flag, has_database: bool) -> None:
         self._handler = call.handler
@@ -42,7 +42,7 @@ class Once:
         self._subscription = subscription
         self._using = router.db_for_write(InboxEvent) if has_database else ""
         self._has_inbox = call.handler.inbox and has_database
-        # Calls in one attempt: without the inbox nothing undoes what the first one did before it raised.
+        # Calls in one attempt. Without an inbox there is no second: nothing rolls back what the first one wrote.
         self._tries = TRIES if self._has_inbox else 1
         self._at_work = AtWork()
         self.processing = processing(subscription)
@@ -50,7 +50,7 @@ class Once:
         self.starts = Starts(subscription, self._using, self.patience, most=call.handler.retry.attempts)
 
     def one(self, event: Event, *, is_counted: bool = False) -> bool:
-        """Whether it was handled now, rather than before. `is_counted`: its starts are, and that is over then.
+        """Whether it was handled now, and not before. With `is_counted`, the count of its starts is deleted.
 
         Raises HandledByAnother.
         """
@@ -65,7 +65,7 @@ class Once:
             self._at_work.leave(keys)
 
     def _one_here(self, event: Event, is_counted: bool) -> bool:
-        # Around the transaction: what waits for the commit is caused by the event as well.
+        # Around the transaction, so that callbacks of `on_commit` know the event that they come from, too.
         with self.processing.one(event):
             is_new = self.patience.keep_trying(self._one, event, is_counted, tries=self._tries)
         if is_counted and (self._is_late or not self._has_inbox):
@@ -75,7 +75,7 @@ class Once:
         return is_new
 
     def together(self, events: Sequence[Event]) -> Mapping[str, BaseException]:
-        """What went wrong with some of them, by event id: no two have the same. Raises what went wrong with all."""
+        """Handle events with different ids. Returns the errors of those that failed, by id. Raises if all failed."""
         keys = [key for event in events if self._at_work.enter(key := key_of(event))] if self._has_inbox else []
         try:
             with self.processing.together(events):
@@ -84,11 +84,14 @@ class Once:
             self._at_work.leave(keys)
 
     def is_here(self, event: Event) -> bool:
-        """Whether another thread is at it: it came twice."""
+        """Whether another thread is handling this event, which came twice."""
         return self._has_inbox and self._at_work.has(key_of(event))
 
     def is_at_another(self, event: Event) -> bool:
-        """Whether another process is at it, whose connection was lost: it did not die, and has the inbox's row."""
+        """Whether another process is handling it, and has locked its row in the inbox.
+
+        That process lost its connection to the broker, so the event was redelivered.
+        """
         if self.is_here(event):
             return True
         if not self._has_inbox or self._is_late:
@@ -97,9 +100,9 @@ class Once:
 
     def _one(self, event: Event, is_counted: bool) -> bool:
         if self._handler.batch:
-            # As it is not around a whole batch, whose events may each want another.
+            # A batch has no HANDLER_CONTEXT, since its events may need different ones. So one event has none, too.
             return self._one_in_effect(event, is_counted)
-        # Around the transaction: what waits for the commit is within it as well.
+        # Around the transaction, so that callbacks of `on_commit` run within the context, too.
         with handler_context(event):
             return self._one_in_effect(event, is_counted)
 
@@ -120,7 +123,7 @@ class Once:
             return is_new
 
     def _one_late(self, event: Event) -> bool:
-        """The same, with the inbox's row last: whoever called it twice at once finds it there, and rolls back."""
+        """Write the row last. If two processes handle the event at once, the second finds the row, and rolls back."""
         if self._inbox.has(self._subscription, event):
             return False
         with effect(self._using, late_lock):
@@ -146,7 +149,7 @@ class Once:
                 if new:
                     self._check_committable(new[0])
                 if failures:
-                    # What the handler did for the others commits; these are tried again.
+                    # The work for the others is committed. These are tried again, so their rows go.
                     self._inbox.forget(self._subscription, [event for event in new if event.id in failures])
         except OnCommitFailed as exc:
             self.processing.partly_failed(exc)
@@ -174,13 +177,13 @@ class Once:
                 ) from report
             self.processing.partly_failed(report)
             for exc in report.failures.values():
-                # One that was made and never raised has come from where it is reported.
+                # An exception that was made, but never raised, has no place: take that of the report.
                 exc.__traceback__ = exc.__traceback__ or report.__traceback__
             return report.failures
         return {}
 
     def _check_committable(self, event: Event) -> None:
-        """Raises HandlerRolledBack; also where the whole was undone behind Django's back, the row of this event too."""
+        """Raises HandlerRolledBack. If MySQL rolled back without Django's notice, this event's row is gone as well."""
         check_committable(self._using)
         if may_have_ended(self._using) and not self._inbox.has(self._subscription, event):
             raise rolled_back(self._using)
@@ -197,27 +200,29 @@ class Once:
 
     @contextmanager
     def _effect(self) -> Iterator[list[int]]:
-        """The inbox's rows go with what was not finished. On MySQL a rollback may not see to that: a statement that
-        changes a schema, and TRUNCATE, commit what was written before. By their ids, which no other process has.
+        """The handler's transaction. The ids of rows that are added to the list are deleted if it fails.
+
+        A rollback does that, but not on MySQL after TRUNCATE, or a statement that changes the schema: those commit
+        what was written before.
         """
         rows: list[int] = []
         try:
             with effect(self._using):
                 yield rows
-                # Where the answer to a COMMIT is lost, what became of it is known to the rows alone: they stay. There
-                # is none where the handler has left a block open.
+                # Now comes COMMIT. If its answer is lost, only the rows show whether it was done, so they are kept.
+                # With a block of the handler still open there is no COMMIT.
                 if not connections[self._using].savepoint_ids:
                     rows.clear()
         except BaseException:
             if rows and connections[self._using].vendor == "mysql":
-                # Where the database is away, it has rolled back as a rule.
+                # If the database is away, it has probably rolled back.
                 with suppress(DatabaseError):
                     commit_each_statement(self._using)
                     self._inbox.filter(id__in=rows).remove()
             raise
 
     def _admit(self, event: Event) -> int:
-        """Raises HandledByAnother where the wait for another transaction, which is at it, is given up."""
+        """Raises HandledByAnother if another transaction has the row, and the wait for it was given up."""
         try:
             return self._inbox.admit(self._subscription, event)
         except OperationalError as exc:

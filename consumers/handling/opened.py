@@ -1,4 +1,4 @@
-"""The connections to databases that a thread has opened for its handlers, and what these leave behind on them."""
+"""The database connections that a thread has opened for its handlers, and cleaning up what handlers leave on them."""
 
 import threading
 from typing import Any
@@ -10,7 +10,7 @@ from django.dispatch import receiver
 
 
 class Here(threading.local):
-    """Of each thread, by alias. Kept as they come: to ask Django takes as long as a handler that does little."""
+    """The connections of each thread, by alias. Asking Django for them would take as long as a quick handler."""
 
     def __init__(self) -> None:
         self.opened: dict[str, BaseDatabaseWrapper] = {}
@@ -21,19 +21,19 @@ _here = Here()
 
 @receiver(connection_created)
 def _note(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
-    """Django's own: a copy that a handler makes is its maker's to close, and ends with whoever holds it."""
+    """Remember a connection of `django.db.connections`. A copy that a handler makes is for the handler to close."""
     alias = connection.alias
     if alias in connections.settings and connections[alias] is connection:
         _here.opened[alias] = connection
 
 
 def have_errors() -> bool:
-    """Whether one may be of no use any more."""
+    """Whether a connection had an error, so that it may be unusable."""
     return any(connection.errors_occurred for connection in _here.opened.values())
 
 
 def tidy() -> None:
-    """After a handler: what it left open is rolled back, and what others wait for given back."""
+    """After a handler: roll back a transaction that it left open, and give connections of a pool back."""
     opened = _here.opened.values()
     if any(map(is_left_open, opened)):
         drop_all()
@@ -43,12 +43,12 @@ def tidy() -> None:
 
 
 def is_left_open(connection: BaseDatabaseWrapper) -> bool:
-    """Whether a handler left a transaction open: what comes next would be a part of it, and never be committed."""
+    """Whether a handler left a transaction open: the next handler's writes would be part of it, and not committed."""
     return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
 
 
 def is_borrowed(connection: BaseDatabaseWrapper) -> bool:
-    """Whether it is one of a pool, where others wait for it. https://docs.djangoproject.com/en/5.2/ref/databases/"""
+    """Whether it comes from a pool: others may wait for it. https://docs.djangoproject.com/en/5.2/ref/databases/"""
     return bool(connection.settings_dict["OPTIONS"].get("pool"))
 
 
@@ -58,9 +58,9 @@ def drop_all() -> None:
 
 
 def drop(connection: BaseDatabaseWrapper) -> None:
-    """Closes it, with the transaction that is open on it.
+    """Close it, and so roll back the transaction that is open on it.
 
-    Within `atomic` Django keeps the state of what it closes, and goes on refusing: the thread gets another one then.
+    Within `atomic` Django would refuse statements on it for ever, so Django's own reference to it is removed as well.
     """
     alias = connection.alias
     try:

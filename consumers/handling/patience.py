@@ -1,4 +1,4 @@
-"""Trouble with the database is waited out in place: it is not the event's fault, and uses up none of its attempts."""
+"""Waits while the database has trouble. That is not the event's fault, so it does not count as an attempt."""
 
 import logging
 import random
@@ -34,11 +34,11 @@ Answer = TypeVar("Answer")
 
 
 class GivingBack(Exception):
-    """The process ends while the database is away: the event goes back to its queue."""
+    """The process is to end while an event waits for the database: the event goes back to its queue."""
 
 
 class Patience:
-    """One handling's patience with its database, which is as good as away while the inbox is missing there."""
+    """Waits for one database. With `needs_inbox`, a missing inbox table counts as trouble, too."""
 
     def __init__(self, using: str, stop: Flag, *, needs_inbox: bool) -> None:
         self.using = using
@@ -46,7 +46,7 @@ class Patience:
         self._stop = stop
 
     def keep_trying(self, action: Callable[..., Answer], *args: Any, tries: int = TRIES) -> Answer:
-        """What it answers: again while it is the database's fault that it raises, `tries` times while that answers."""
+        """Call `action` until it succeeds: `tries` times if the database works, and endlessly while it does not."""
         tried = 0
         while True:
             try:
@@ -60,19 +60,19 @@ class Patience:
                     raise
 
     def _wait_out(self, exc: Error, left: int) -> bool:
-        """Pauses; whether to try once more then: a few times for a lock or a deadlock, for ever while it is away.
+        """Pause, and return whether to try again. `left` is how many more tries a working database is given.
 
         Raises GivingBack when the process is to end.
         """
         if not self.using:
             return False
         drop(connections[self.using])
-        # Of other databases, too, a connection may be what failed.
+        # The error may have come from a connection to another database.
         close_old_connections()
         trouble = self._trouble(exc)
         if trouble is None:
             if isinstance(exc, ProgrammingError) or left <= 0:
-                return False  # the handler's own
+                return False  # the handler's own fault, as a wrong table name
             logger.warning("trying again in place, %d times more: %s (%s)", left, name_of(exc), where(exc))
             self._pause(PAUSE_SECONDS * 2 ** (TRIES - left))
             return True
@@ -84,7 +84,7 @@ class Patience:
         return True
 
     def _trouble(self, exc: Error) -> str | None:
-        """What the handler would run into; None when it can be called."""
+        """Why the handler cannot be called now; None if it can."""
         trouble = trouble_with((InboxEvent, Attempt) if self._needs_inbox else (), self.using)
         if trouble is None and says_read_only(exc) and is_read_only(self.using):
             trouble = "it is read-only"

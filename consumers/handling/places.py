@@ -1,4 +1,4 @@
-"""Where what a handler's call raised came from, as a person looks for it."""
+"""The place in the code that a person should look at when a handler's call raised."""
 
 from collections.abc import Callable
 from inspect import unwrap
@@ -13,8 +13,9 @@ CALLERS = frozenset((calling.__file__, coroutines.__file__))
 
 
 def place_of(exc: BaseException, function: Callable[..., Any]) -> str:
-    """The last of the project's own lines; the function's own, where the call itself is wrong: as for parameters that
-    it does not have.
+    """The last line of the project's code in the traceback.
+
+    If the call itself failed, as for a parameter that the function does not have, the function's first line.
     """
     code = getattr(unwrap(function), "__code__", None)
     if code is not None and _is_of_the_call(exc):

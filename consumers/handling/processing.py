@@ -1,4 +1,4 @@
-"""What is around a handler while it runs: what its events come from, and where OpenTelemetry is, a span."""
+"""What surrounds a handler's call: the event as the origin of what the handler sends, and an OpenTelemetry span."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -10,7 +10,7 @@ from publisher.wire.origin import current_origin, furthest, originating
 
 
 class Processing(Protocol):
-    """Of one queue."""
+    """The context managers for the events of one queue."""
 
     def one(self, event: Event, /) -> AbstractContextManager[None]: ...
     def together(self, events: Sequence[Event], /) -> AbstractContextManager[None]: ...
@@ -18,7 +18,7 @@ class Processing(Protocol):
 
 
 class Untraced:
-    """Without spans."""
+    """Without OpenTelemetry there are no spans."""
 
     one = staticmethod(originating)
 
@@ -26,7 +26,7 @@ class Untraced:
         return originating(furthest(events))
 
     def partly_failed(self, exc: BaseException) -> None:
-        """There is no span to say so."""
+        """There is no span to note it on."""
 
 
 def processing(queue: str) -> Processing:
@@ -34,9 +34,9 @@ def processing(queue: str) -> Processing:
 
 
 def current_event() -> Event | None:
-    """The event that is being handled here, also for what the handler calls or awaits; None outside of a handler.
+    """The event that is being handled, for the handler and what it calls or awaits; None outside of a handler.
 
-    Of a batch it is the one that the events it makes count as caused by: that with the most hops.
+    Of a batch it is the event with the most hops: new events count as caused by it.
     """
     event = current_origin().event
     return event if isinstance(event, Event) else None

@@ -1,10 +1,10 @@
-"""A database that takes no writes, as a replica, or one that is about to become the primary, does."""
+"""Recognises a database that is read-only for now, as a replica before it becomes the primary."""
 
 from django.db import Error, connections
 
 from publisher.error_codes import has_code
 
-# PostgreSQL's read_only_sql_transaction; MySQL's "running with the --read-only option", and of a transaction.
+# PostgreSQL's read_only_sql_transaction; MySQL's errors for a read-only server, and a read-only transaction.
 CODES = frozenset(("25006", 1290, 1792, 1836))
 ASKED = {"postgresql": "SHOW transaction_read_only", "mysql": "SELECT @@GLOBAL.read_only"}
 

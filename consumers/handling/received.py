@@ -1,4 +1,4 @@
-"""What a handler's queue handed over, as the handling sees it: no broker in it."""
+"""A delivery as the handling sees it: body, key, and what its headers say. Knows no broker."""
 
 import time
 from datetime import UTC, datetime
@@ -11,17 +11,18 @@ from publisher.wire.errors import MalformedEvent
 from publisher.wire.event import Event, decode_event
 from publisher.wire.intake import Delivery
 
-# More than anybody needs, and all that the headers of a copy can hold.
+# The largest number that fits into the headers of a copy.
 MOST_ATTEMPTS = 2**31 - 1
 MOMENT_BYTES = 64
-# Far below the queue's delivery limit. Up to RabbitMQ 4.2 each return counts, so that an innocent one may have a few.
+# Far below the queue's delivery limit. An innocent event may have a few: up to RabbitMQ 4.2 each requeue counts.
 MANY_RETURNS = 10
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
-    """One delivery. `attempt` counts from 1; `due_at` is in seconds since the epoch, 0 for at once.
+    """One delivery. `attempt` counts from 1. `due_at` is in seconds since the epoch; 0 stands for at once.
 
-    `flaw` is why what is around the body cannot be read; empty when it can.
+    `is_suspect`: it was redelivered, so it may have killed the process that had it before. `returns`: how often it went
+    back to its queue, as far as the broker counts that. `flaw`: why key or properties cannot be read, or empty.
     """
 
     body: bytes
@@ -29,25 +30,23 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 1
     due_at: float = 0.0
     first_failed_at: str | None = None
-    # It was given out before and not acknowledged: whoever had it may have died of it.
     is_suspect: bool = False
-    # How often, as far as its broker counts.
     returns: int = 0
     flaw: str = ""
 
     @property
     def is_alone(self) -> bool:
-        """Whether it goes into no batch: it failed before, or may have killed its process. Others would suffer."""
+        """Whether to keep it out of a batch: it failed before, or may have killed a process, and would harm others."""
         return self.is_suspect or self.attempt > 1
 
     @property
     def is_dangerous(self) -> bool:
-        """Whether it may be what ends its process again and again, before its starts are counted, or where none are."""
+        """Whether it went back so often that it probably kills its process, before its start can be counted."""
         return self.returns >= MANY_RETURNS
 
 
 def received_of(delivery: Delivery) -> Received:
-    """Headers are whatever a stranger wrote: what is not of its type, or too long for it, counts as not there."""
+    """Read a delivery. A header of a wrong type, or too long, is ignored: a stranger may have written it."""
     headers = delivery.headers
     return Received(
         body=delivery.body,
@@ -62,14 +61,14 @@ def received_of(delivery: Delivery) -> Received:
 
 
 def event_of(received: Received) -> Event:
-    """Raises MalformedEvent for what is none, or came with what cannot be read."""
+    """Decode the event. Raises MalformedEvent, also for properties that cannot be read."""
     if received.flaw:
         raise MalformedEvent(received.flaw)
     return decode_event(received.body, received.routing_key)
 
 
 def retry_headers(received: Received, after_seconds: float) -> dict[str, Any]:
-    """What the message carries into its wait."""
+    """The headers of a copy that waits in a retry queue."""
     now = datetime.now(UTC).isoformat()
     return {
         ATTEMPT: received.attempt,

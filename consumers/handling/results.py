@@ -1,4 +1,4 @@
-"""What can become of one delivery."""
+"""The possible outcomes of one delivery."""
 
 import socket
 from datetime import UTC, datetime, timedelta
@@ -29,14 +29,14 @@ TEXT_CHARACTERS = 500
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
-    """`event` is None when it was not for this handler, or had been handled before."""
+    """The delivery needs nothing more. `event` is None if it was not for this handler, or was handled before."""
 
     event: Event | None
     began: datetime
 
     @property
     def lag(self) -> timedelta | None:
-        """From the signal to the beginning of its handler; None where the event does not say when that was."""
+        """The time from the signal to the handler's start; None if the event does not say when it was made."""
         sent = self.event.time if self.event else None
         if sent is None:
             return None
@@ -44,17 +44,17 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Handled(Done, frozen=True, kw_only=True):
-    """It can be acknowledged."""
+    """To be acknowledged."""
 
 
 class Answered(Done, frozen=True, kw_only=True):
-    """The handler was asked. `body` is what goes back; None when nobody waits for it any more, or it was not asked."""
+    """A handler with ask=True was called. `body` is the answer; None if the question was too old, or not for it."""
 
     body: bytes | None
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True):
-    """It waits for another attempt, in `after` seconds."""
+    """To be tried again in `after` seconds."""
 
     received: Received
     after: float
@@ -62,48 +62,50 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True):
     where: str = ""
 
 
-# The reason of a dead letter whose handler did not live to say one.
+# The reason of a dead letter whose handler killed its process.
 CRASHED = "crashed"
-# Those that are the event's own.
+# The reasons that are the event's fault, not the handler's.
 OF_THE_EVENT = frozenset(("malformed", "unknown type", "not bound", "too many hops", "rejected"))
 
 
 class Dead(msgspec.Struct, frozen=True, kw_only=True):
-    """It goes to the dead letters; `headers` say why."""
+    """To be a dead letter; `headers` say why."""
 
     reason: str
     headers: dict[str, Any]
 
 
 class GivenBack(msgspec.Struct, frozen=True, kw_only=True):
-    """It goes back to its queue: its process ends in good order while it waits for the database."""
+    """To go back to its queue: the process is to end while the handler waits for the database."""
 
 
-# Until it is looked again at an event that another process is at.
+# The pause before an event is tried again that another process is handling.
 LOOK_SECONDS = 5.0
 
 
 class AtAnother(msgspec.Struct, frozen=True, kw_only=True):
-    """Another process is at it: its connection to the broker was lost, and its handler goes on. It is to be seen again
-    what became of that.
+    """Another process is handling it: that lost its connection to the broker, and the handler goes on.
+
+    To be tried again later: by then the inbox shows whether that one succeeded.
     """
 
 
 class Dangerous(msgspec.Struct, frozen=True, kw_only=True):
-    """It may kill its process, and was not called: it is to be called alone."""
+    """It may kill its process, so the handler was not called. To be handled alone."""
 
 
 Result = Handled | Failed | Dead | GivenBack | AtAnother | Dangerous | Answered
 
 
 def is_a_failure(result: Result) -> bool:
-    """Whether the handler failed. What is no event, or what it rejects, says nothing of how it fares."""
+    """Whether the handler failed, and not because of the event, as one that is malformed or that it rejects."""
     return isinstance(result, Failed) or (isinstance(result, Dead) and result.reason not in OF_THE_EVENT)
 
 
 def dead(reason: str, exc: BaseException, received: Received, handler: str, *, place: str = "") -> Dead:
-    """The history that a dead letter carries. The text is cut: it may hold what the handler worked on. `place` is
-    where it came from, if not from where the exception says.
+    """A dead letter, with the history of its attempts in the headers. The exception's text is cut: it may hold data.
+
+    `place` is where to look in the code, if that is not the place in the exception's traceback.
     """
     now = datetime.now(UTC).isoformat()
     headers = {
@@ -124,15 +126,15 @@ def dead(reason: str, exc: BaseException, received: Received, handler: str, *, p
 
 
 def text_of(exc: BaseException) -> str:
-    """What it says, as far as a header can hold it, without what it calls a secret."""
+    """The text of the exception, without secrets, and cut so that it fits into a header."""
     try:
         return _header(scrubbed(str(exc)))
-    except BaseException:  # it may raise itself
+    except BaseException:  # its __str__ may raise
         return ""
 
 
 def _header(text: str) -> str:
-    """As far as a header can hold it: the name of a file may be no UTF-8."""
+    """Cut so that it fits into a header, and made valid UTF-8: the name of a file may not be."""
     return text[:TEXT_CHARACTERS].encode(errors="backslashreplace").decode()
 
 

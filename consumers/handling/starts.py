@@ -1,44 +1,48 @@
-"""The starts of events that were given out before, noted down: what ends its process is known to the next one."""
+"""Counts in the database how often redelivered events were started, so that one that kills its process is found."""
 
 from consumers.handling.patience import Patience
 from consumers.querysets import AttemptQuerySet, attempts
 from publisher.atomicity import commit_each_statement
 from publisher.wire.event import Event
 
-# Of the one before, nothing but that there was one is known.
+# The first start is not counted: nothing was suspected then. So counting begins with the second.
 FIRST_NOTED = 2
 
 
 class Starts:
-    """Of one subscription's events. Needs a database."""
+    """The starts of one subscription's events. `most` is how many there may be. Needs a database."""
 
     def __init__(self, subscription: str, using: str, patience: Patience, *, most: int) -> None:
         self._subscription = subscription
         self._using = using
         self._patience = patience
-        # Nobody knows of the first one: there is another, which is noted, however few attempts there are.
+        # One counted start is always granted, however few attempts the handler has: the first was not counted.
         self.most = max(most, FIRST_NOTED)
 
     @property
     def are_all_dangerous(self) -> bool:
-        """Whether the first one that is noted is the last there is."""
+        """Whether the first start that is counted is also the last one."""
         return self.most == FIRST_NOTED
 
     def are_dangerous(self, event: Event) -> bool:
-        """Most that come again are innocent: one that did not end the first start that was noted is begun alone."""
+        """Whether the event may have killed a process, and is to be handled alone.
+
+        Most redelivered events are innocent, so it takes one counted start that did not end.
+        """
         if self.are_all_dangerous:
             return True
         return self._patience.keep_trying(self._attempts.unended, self._subscription, event) > 0
 
     def begin(self, event: Event) -> int:
-        """How many there were with this one, and the first, when it was no suspect."""
+        """Count a start. Returns how many there were, with this one and the very first."""
         return 1 + self._patience.keep_trying(self._attempts.begin, self._subscription, event)
 
     def note(self, event: Event, attempt: int) -> None:
-        """The attempt has ended, and another one follows."""
+        """This attempt has failed, and another follows."""
         self._patience.keep_trying(self._attempts.note, self._subscription, event, attempt - 1)
 
     def end(self, event: Event) -> None:
+        """Forget the count: the event is done."""
         self._patience.keep_trying(self._attempts.end, self._subscription, event)
 
     def end_within(self, event: Event) -> None:

@@ -1,4 +1,4 @@
-"""What a project puts around its handlers: SIGNAL_BRIDGE["HANDLER_CONTEXT"]."""
+"""The context manager that a project runs its handlers in: SIGNAL_BRIDGE["HANDLER_CONTEXT"]."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -11,7 +11,7 @@ NOTHING = nullcontext()
 
 
 def handler_context(event: Event) -> AbstractContextManager[object]:
-    """For the handler of this event to run in. Raises whatever the project's function does: the handler failed then."""
+    """The context for the handler of this event. If the project's function raises, the handler has failed."""
     path = conf.handler_context()
     if path is None:
         return NOTHING

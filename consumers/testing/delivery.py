@@ -1,4 +1,4 @@
-"""Events made in a test, and their delivery to a handler by the real path, without a broker."""
+"""For tests: makes events, and delivers them to handlers as a worker would, but without a broker."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -28,16 +28,16 @@ from publisher.rules import Rule
 from publisher.wire.event import Event, decode_event, encode_event
 from publisher.wire.routing import QUEUE_MARK
 
-# A decorated function, a handler's name, or the handler itself.
+# A function that was decorated or offloaded, a handler's name, or the handler itself.
 AnyHandler = Handler | Callable[..., Any] | str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
-    """What became of one event. `skipped`: done before, or sent by another sender than the handler's.
+    """The outcome for one event. `skipped`: it was handled before, or the handler wants another sender.
 
-    `after` is the pause before the next attempt in seconds, `reason` why it is a dead letter, and `exception` what
-    the handler raised. One that is asked has `answered` with its `answer`, or `failed`.
+    `after` is the pause before the next attempt, in seconds. `reason` says why it is a dead letter. `exception` is what
+    the handler raised. A handler with ask=True has `answered`, with its `answer`, or `failed`.
     """
 
     became: Literal["handled", "skipped", "retried", "dead", "answered", "failed"]
@@ -48,7 +48,7 @@ class Delivered:
 
 
 def event_from(signal: Signal, sender: Any = None, **kwargs: Any) -> Event:
-    """The event of one `signal.send(sender, **kwargs)`, as this project's rules, or the default ones, would make it."""
+    """The event of `signal.send(sender, **kwargs)`, made by this project's rule for it, or by a rule of defaults."""
     known = known_signal(signal)
     rules = (rule for rule in rules_about(known) if rule.takes_sender(sender_label(sender)))
     wanting = (rule for rule in rules if rule.when is None or is_wanted(rule, sender, kwargs))
@@ -65,11 +65,11 @@ def deliver(
     redelivered: bool = False,
     raise_exceptions: bool = True,
 ) -> Delivered:
-    """Handle one event as a worker does: decoded, with the inbox, in a transaction, in this thread.
+    """Handle one event as a worker does: decoded, with the inbox, in a transaction. It runs in this thread.
 
-    What the handler raises is raised here, but for Retry and Reject, which are answers; with
-    `raise_exceptions=False` it is decided upon as in a worker. `redelivered` is an event that was given out before
-    and not acknowledged. Raises NotBound for an event that would never come to this handler.
+    What the handler raises is raised here, except for Retry and Reject; with `raise_exceptions=False` nothing is, and
+    the exception decides the outcome as in a worker. `redelivered`: the event was delivered before, and not
+    acknowledged. Raises NotBound if the broker would not bring the event to this handler.
     """
     (delivered,) = deliver_batch(
         handler, [event], attempt=attempt, redelivered=redelivered, raise_exceptions=raise_exceptions
@@ -85,9 +85,9 @@ def deliver_batch(
     redelivered: bool = False,
     raise_exceptions: bool = True,
 ) -> list[Delivered]:
-    """Several events: together where the handler takes batches, else one after the other. See `deliver`.
+    """Handle several events: in one call if the handler takes batches, else one after the other. See `deliver`.
 
-    What was given out before, or is not at its first attempt, comes by itself to a batch handler too, as in a worker.
+    As in a worker, a batch handler gets them one by one if they are redelivered, or not at their first attempt.
     """
     wanted = handler_of(handler)
     handling = (_WatchedAsked if wanted.ask else _Watched)(wanted)
@@ -115,10 +115,10 @@ def deliver_batch(
 
 
 def deliver_all(events: Iterable[Event], *, raise_exceptions: bool = True) -> list[tuple[str, Delivered]]:
-    """Each event to every handler of this project that would get it, as relay, broker and workers bring it there.
+    """Deliver each event to every handler of this project that the broker would bring it to.
 
-    Answers (handler's name, what became of it), event by event. What the handlers send in turn is not delivered: that
-    is for the next call. Who is asked is not among them.
+    Returns pairs of the handler's name and the outcome, event by event. Events that the handlers send are not
+    delivered: do so by another call. Handlers with ask=True are left out.
     """
     handlers = [handler for handler in discover() if not handler.ask]
     return [
@@ -130,7 +130,7 @@ def deliver_all(events: Iterable[Event], *, raise_exceptions: bool = True) -> li
 
 
 class _Watched(Handling):
-    """Keeps what the handler raised. It waits for no database, which in a test would close its transaction."""
+    """Remembers what the handler raised. Does not wait for the database: that would close the test's transaction."""
 
     def __init__(self, handler: Handler) -> None:
         super().__init__(handler, queue_of(handler), stop=Flag())
@@ -143,24 +143,24 @@ class _Watched(Handling):
 
 
 class _WatchedAsked(_Watched, Asked):
-    """The same of a handler that is asked."""
+    """The same for a handler with ask=True."""
 
 
 def handler_of(wanted: AnyHandler) -> Handler:
-    """The handler of this name, or that this function was decorated as, or offloaded. Raises UnknownHandler."""
+    """The handler with this name, or of this function. Raises UnknownHandler."""
     if isinstance(wanted, Handler):
         return wanted
     if isinstance(wanted, str):
         return chosen(discover(), [wanted])[0]
     for handler in (*handlers(), *offloaded_handlers()):
-        # Two looks at a method make two objects.
+        # By `==`: each access to a bound method makes a new object.
         if wanted in (handler.function, getattr(handler.function, "receiver", None)):
             return handler
     raise UnknownHandler(f"{wanted!r} is no handler: decorate it with @receiver or @subscribe, or name it in OFFLOAD.")
 
 
 def addressed(handler: Handler, event: Event) -> Event:
-    """As the stand-in of an offloaded receiver would have sent it: straight to its queue."""
+    """The event with the key that it comes to this handler by: for an offloaded receiver, that of its own queue."""
     if not isinstance(handler.function, Runner) or event.routing_key.startswith(QUEUE_MARK):
         return event
     return replace(event, routing_key=handler.patterns[0])

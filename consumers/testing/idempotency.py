@@ -1,4 +1,4 @@
-"""One assertion: whatever way its events come, a handler's effect is that of each coming once, in order."""
+"""The assertion that a handler's effect is the same if its events come twice, in another order, or after a crash."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -18,12 +18,12 @@ from publisher.rules import OWN_APPS
 from publisher.wire.event import Event
 
 SHOWN_ROWS = 5
-# In the place of a write's number: the handler has returned.
+# Instead of the number of a write after which the process dies.
 BEFORE_COMMIT = -1
 
 
 class ProcessDied(BaseException):
-    """Stands for the end of the process: nothing that a handler catches."""
+    """Stands for the end of the process. No Exception, so that a handler does not catch it."""
 
 
 def assert_idempotent(
@@ -32,13 +32,13 @@ def assert_idempotent(
     state: Callable[[], Any] | None = None,
     reset: Callable[[], object] = lambda: None,
 ) -> None:
-    """The effect is the same when events come twice, in another order, or after their process died at any write, or
-    just before the commit.
+    """Deliver the events once, then in other ways, and compare the effects.
 
-    Everything runs in transactions that are rolled back, on all databases. The effect is what the handler's database
-    holds, but for ids and times that it makes up; or what `state()` answers, for effects elsewhere, with `reset()`
-    called before each run. An ordered handler is not given another order. Raises AssertionError, which says how the
-    events came, and what came of it.
+    The other ways: each event twice, all again, in reverse order (not for an ordered handler), and once more after the
+    process died at any of the handler's writes, or just before the commit. All runs are rolled back, on all databases.
+    The effect is the content of the handler's database, without generated ids and times. For effects elsewhere, give
+    `state()`, which returns what to compare, and `reset()`, which is called before each run. Raises AssertionError,
+    which names the way and the difference.
     """
     if not events:
         raise ValueError("Name the events: a handler that nothing comes to is idempotent, whatever it does.")
@@ -64,7 +64,7 @@ def _ways(events: Sequence[Event], *, is_ordered: bool) -> Iterator[tuple[str, l
 
 
 class _Trial:
-    """Delivers in a transaction, looks at the state after that, and rolls it back."""
+    """Delivers events in a transaction, reads the state, and rolls back."""
 
     def __init__(self, handler: Handler, state: Callable[[], Any] | None, reset: Callable[[], object]) -> None:
         self.handler = handler
@@ -73,7 +73,7 @@ class _Trial:
         self._reset = reset
 
     def deliveries(self, events: Sequence[Event]) -> list[list[Event]]:
-        """What is delivered together: a batch handler gets a list."""
+        """The events as lists that are delivered together: one list for a batch handler."""
         events = [addressed(self.handler, event) for event in events]
         return [events] if self.handler.batch else [[event] for event in events]
 
@@ -85,7 +85,7 @@ class _Trial:
     def run(
         self, title: str, deliveries: Sequence[list[Event]], *, dies_at: tuple[int, int] | None = None
     ) -> tuple[Any, list[int]]:
-        """The state after these deliveries, and the writes that each made."""
+        """The state after these deliveries, and how many writes each of them made."""
         self._reset()
         with _rolled_back(self.using):
             try:
@@ -114,7 +114,7 @@ class _Trial:
 
 
 def _dying(handler: Handler) -> Handler:
-    """The same, whose process dies once its function has returned."""
+    """The same handler, whose process dies when its function has returned."""
     call = callable_of(handler.function, handler.hard_seconds)
 
     def function(*args: Any, **kwargs: Any) -> None:
@@ -126,12 +126,12 @@ def _dying(handler: Handler) -> Handler:
 
 @contextmanager
 def _rolled_back(using: str) -> Iterator[None]:
-    """On all databases. One that this test may not use, or that is away, takes nothing either."""
+    """Roll back on all databases, except those that the test may not use, or that are away."""
     entered = []
     with ExitStack() as stack:
         for alias in connections:
             block: Any = transaction.atomic(using=alias)
-            # On the handler's own database its worker has begun one; on others, its own may be the outermost.
+            # Lets the handler use `durable=True` on databases on which a worker opens no transaction for it.
             block._from_testcase = alias != using
             try:
                 stack.enter_context(block)
@@ -147,7 +147,7 @@ def _rolled_back(using: str) -> Iterator[None]:
 
 @contextmanager
 def _writes(using: str, dies_after: int) -> Iterator[Callable[[], int]]:
-    """Counts the statements that write; after so many of them (0: never) the process is as good as dead."""
+    """Count the statements that write, and raise ProcessDied after so many of them; 0 stands for never."""
     count = 0
 
     def wrapper(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
@@ -164,7 +164,7 @@ def _writes(using: str, dies_after: int) -> Iterator[Callable[[], int]]:
 
 
 def rows(using: str) -> dict[str, Counter[str]]:
-    """What each model's table holds, but for what the database or Django makes up: ids, and times of now."""
+    """The rows of each model's table, without generated values: ids, and the current time."""
     return {
         model._meta.label: Counter(map(repr, model._base_manager.using(using).values_list(*_columns(model, using))))
         for model in apps.get_models(include_auto_created=True)
@@ -177,12 +177,12 @@ def _has_table(model: type[models.Model], using: str) -> bool:
 
 
 def _columns(model: type[models.Model], using: str) -> list[Any]:
-    """Those that are compared; in the place of a made-up id of another row, that row's."""
+    """The columns to compare. A foreign key to a generated id is replaced by the columns of that row."""
     columns: list[Any] = _given(model)
     for link in _links(model):
         if _is_made_up(link) and _has_table(link.related_model, using):
             columns += [f"{link.name}__{name}" for name in _given(link.related_model)]
-    # Where all of a row is made up, what counts is that it is there.
+    # If all columns are generated, only count the rows.
     return columns or [models.Value("a row")]
 
 
@@ -191,7 +191,7 @@ def _given(model: type[models.Model]) -> list[str]:
 
 
 def _links(model: type[models.Model]) -> list[Any]:
-    """To other rows, but for that of a child to its parent, whose columns it has."""
+    """The foreign keys, except those of multi-table inheritance: the columns of the parent are here already."""
     fields: Any = model._meta.concrete_fields
     return [field for field in fields if field.is_relation and not field.remote_field.parent_link]
 
@@ -207,14 +207,14 @@ def _is_made_up(field: Any) -> bool:
 
 
 def _is_default_made_up(field: Any) -> bool:
-    """As `timezone.now` and `uuid4` are. A default that can be changed, as a dict, is a callable for that alone."""
+    """Whether the default is generated, as by `timezone.now` or `uuid4`. The callable for a dict or a list is not."""
     if hasattr(field.db_default, "resolve_expression"):
         return not isinstance(field.db_default, models.Value)
     return field.has_default() and callable(field.default) and not isinstance(field.get_default(), dict | list)
 
 
 def difference(expected: Any, found: Any) -> str:
-    """What is too much and what is missing, table by table; for a state of the test's own, both."""
+    """What is too much and what is missing, table by table. For a `state()` of the test, both states."""
     if not isinstance(expected, dict) or not all(isinstance(rows, Counter) for rows in expected.values()):
         return f"  it is      {found!r}\n  instead of {expected!r}"
     lines = []

@@ -1,1 +1,1 @@
-"""The process behind `manage.py consume`: connections, threads, and what goes back and forth."""
+"""The process behind `manage.py consume`: its connections, its threads, and the deliveries between them."""

@@ -1,4 +1,4 @@
-"""The handlers that are asked have a connection and threads of their own: no other handler keeps an answer waiting."""
+"""Runs the handlers with ask=True, over a connection and in threads of their own, so that no other delays them."""
 
 import logging
 import time
@@ -32,7 +32,7 @@ POLL_SECONDS = 1.0
 
 
 class Answering:
-    """Answers until `stop` is set, in a thread. Does nothing where no handler is asked."""
+    """Answers questions in a thread, until `stop` is set. Does nothing if there are no such handlers."""
 
     def __init__(self, handlers: Sequence[Handler], settings: Settings, stop: Flag) -> None:
         self.settings = settings
@@ -51,7 +51,7 @@ class Answering:
             self._thread.start()
 
     def join(self, timeout_seconds: float) -> None:
-        """Raises BrokerRefused where waiting for the broker did not help, and whatever else ended it."""
+        """Wait for the end. Raises what ended it before `stop`: BrokerRefused, or an error that nobody expected."""
         if self.asked:
             self._thread.join(timeout_seconds)
         if self.error is not None:
@@ -74,7 +74,7 @@ class Answering:
                     logger.warning("connection lost: %s", exc)
                     pause.after(began)
                 except Exception as exc:
-                    # A person must mend it: the process ends, rather than leave questions unanswered.
+                    # The process ends, so that a person sees it. Else questions would stay unanswered.
                     self.error = exc
                     self.stop.set()
                 finally:
@@ -83,7 +83,7 @@ class Answering:
 
 
 class _Session:
-    """One connection's worth of answering; used by its thread alone."""
+    """Answering over one connection. Used by one thread."""
 
     def __init__(self, answering: Answering, connection: Connection, pool: Pool) -> None:
         self.answering = answering
@@ -93,7 +93,7 @@ class _Session:
         self._answerer = Answerer(connection)
         self._answers: list[Answer] = []
         self._finished: list[int] = []
-        # Questions that were on their way when this was told to end.
+        # Questions that arrived after `stop`.
         self._late: list[Delivery] = []
         self._is_ending = False
         self._intake = Intake(connection, self._arrived)
@@ -101,7 +101,7 @@ class _Session:
             self._intake.consume(queue, prefetch(asked.handler, answering.settings))
 
     def serve(self) -> None:
-        """Until `stop`; then what was begun is answered, and the rest given back."""
+        """Answer until `stop`. Then answer the questions that handlers have begun with, and give the others back."""
         logger.info("answering queues=%s", ",".join(self.answering.asked))
         while not self.answering.stop.is_set():
             self._turn(POLL_SECONDS)
@@ -115,7 +115,7 @@ class _Session:
             logger.warning("not answered: handlers that are asked did not end in time: %d", left)
 
     def _give_back(self, deliveries: Iterable[Delivery]) -> None:
-        """As new: one that the broker gives out again may have killed its process, and would be answered so."""
+        """Send new copies of these questions. Requeued, they would be marked as redelivered, and get no answer."""
         sender: Sender[int] = Sender(self.connection)
         for delivery in deliveries:
             sender.send(delivery.tag, asked_anew(delivery, {ROUTING_KEY: received_of(delivery).routing_key}))
@@ -142,7 +142,7 @@ class _Session:
             logger.warning("not answered queue=%s: it is no question, nobody waits", delivery.queue)
             self._finish(delivery, None)
         elif delivery.redelivered:
-            # Whoever had it may have died of it, and there is no time for a second death.
+            # It may have killed the process that had it. There is no time to try it again.
             self._finish(delivery, failure("the handler's process ended"))
         elif self._is_ending:
             self._late.append(delivery)

@@ -1,4 +1,4 @@
-"""One question to one handler: what it returns goes back, or why there is nothing to go back."""
+"""One question to one handler: the answer is what it returns, or that it failed."""
 
 import logging
 import time
@@ -25,16 +25,16 @@ _encoder = msgspec.json.Encoder()
 
 
 class Question(Received, frozen=True, kw_only=True):
-    """`deadline` is in seconds since the epoch: an answer after it would come too late."""
+    """A delivery that waits for an answer until `deadline`, in seconds since the epoch."""
 
     deadline: float
 
 
 class Asked(Handling):
-    """Without inbox, retries and dead letters: whoever asked waits, and does without when that is too long."""
+    """Handles questions: without inbox, retries and dead letters, since the sender does not wait that long."""
 
     def beside_others(self, received: Received) -> Result:
-        """Raises nothing: a handler that raises has no answer, and whoever asked is told at once."""
+        """Call the handler. Raises nothing: if the handler raises, the sender is told so at once."""
         began = datetime.now(UTC)
         if isinstance(received, Question) and time.time() > received.deadline:
             logger.warning("not answered handler=%s: the question is too old", self.handler.name)
@@ -58,7 +58,7 @@ class Asked(Handling):
 
 
 def answer(value: Any) -> bytes:
-    """As events are encoded. Raises NotEncodable for a value without an encoder: its repr is no answer."""
+    """Encode an answer in the way of events. Raises NotEncodable for a value without an encoder."""
     encoding = Encoding()
     plain = encoding.encode(value, "answer")
     return _encoder.encode({"answer": plain, "types": encoding.types} if encoding.types else {"answer": plain})

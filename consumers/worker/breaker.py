@@ -1,4 +1,4 @@
-"""A circuit breaker: a subscription whose attempts nearly all fail is paused, not hammered."""
+"""A circuit breaker: pauses a subscription when nearly all attempts fail."""
 
 from collections import deque
 
@@ -9,7 +9,7 @@ PAUSE_SECONDS = 30.0
 
 
 class Second:
-    """The attempts that ended within one second."""
+    """Counts of the attempts that ended within one second."""
 
     __slots__ = ("attempts", "began", "failed")
 
@@ -19,19 +19,19 @@ class Second:
 
 
 class Breaker:
-    """Counts the attempts of one subscription, by the second they are looked at in. `now` is `time.monotonic()`."""
+    """Counts the attempts of one subscription over the last half minute. `now` is `time.monotonic()`."""
 
     def __init__(self, now: float) -> None:
         self._seconds: deque[Second] = deque()
         self._begin(now)
 
     def ended(self, *, is_failed: bool) -> None:
-        """One attempt."""
+        """Count an attempt."""
         self._now.attempts += 1
         self._now.failed += is_failed
 
     def opens(self, now: float) -> bool:
-        """Whether the subscription should pause: something failed just now, and so did nearly all else."""
+        """Whether to pause now: an attempt failed just now, and so did nearly all before it."""
         is_open = self._now.failed > 0 and self._is_failing()
         if is_open:
             self._seconds.clear()

@@ -1,4 +1,4 @@
-"""Lets calls run beside each other, or one all by itself."""
+"""Lets handlers run side by side, or one of them alone in the process."""
 
 import logging
 import time
@@ -8,28 +8,29 @@ from threading import Condition
 
 logger = logging.getLogger("consumers.worker")
 
-# A handler may run for hours, and the others cannot wait for it so long: not until it ends, for one to be alone, nor
-# while it is alone itself.
+# A handler may run for hours, so there are limits. For how long others are held up so that one can be alone:
 HOLD_SECONDS = 10.0
+# And for how long while it is alone:
 ALONE_SECONDS = 60.0
 
 
 class Gate:
-    """One that wants to be alone waits for those that run, and lets no others begin meanwhile, for a while."""
+    """A thread that wants to be alone waits for those that run. No other may begin meanwhile, within the limits."""
 
     def __init__(self) -> None:
         self._changed = Condition()
-        # Threads, by their identity.
+        # The idents of threads that run a handler.
         self._inside: set[int] = set()
-        # By one that wants to be alone, or is: nobody else begins.
+        # Whether a thread is alone, or wants to be: no other may begin then.
         self._is_held = False
         self._held_until = 0.0
         self._is_told = False
 
     def enter(self, thread: int) -> None:
-        """Beside others. For each event: without a lock, unless somebody holds the others.
+        """Begin beside others. It is called for each event, so it takes no lock unless the gate is held.
 
-        Who does says so first and looks who is inside then; here it is the other way round, so one sees the other.
+        That is safe since a thread that wants to be alone first sets `_is_held`, and then looks who is inside. Here it
+        is the other way round: at least one of the two sees the other.
         """
         self._inside.add(thread)
         if self._is_held:
@@ -42,7 +43,7 @@ class Gate:
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
-        """Whether it came to that: not while another one wants it, nor where those that run go on for too long."""
+        """Yields whether the thread is alone: not if another one wants to be, or if those that run take too long."""
         with self._changed:
             is_alone = not self._is_held and self._is_held_until_empty()
         try:

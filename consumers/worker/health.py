@@ -1,4 +1,4 @@
-"""Whether handlers are at work: what an orchestrator asks with `manage.py consume --check`."""
+"""Checks whether handlers are at work, for `manage.py consume --check`, which orchestrators call."""
 
 from collections.abc import Sequence
 
@@ -14,14 +14,14 @@ from publisher.wire.errors import BrokerRefused, BrokerUnavailable
 
 
 def problems_of_work(handlers: Sequence[Handler]) -> list[str]:
-    """Whether the handlers are at work, in whatever process, as far as it can be seen from here."""
+    """Why handlers are not at work, as far as broker and database show; empty if they are, in whatever process."""
     if not handlers:
         return ["There is no handler: `manage.py consume` has nothing to run."]
     return [*problems_of_queues(handlers), *problems_of_inbox(handlers)]
 
 
 def problems_of_queues(handlers: Sequence[Handler]) -> list[str]:
-    """Whether each handler has a queue, as it has to be, and each queue somebody who takes from it, anywhere."""
+    """Queues that are missing, that are not as the code needs them, or that have no consumers."""
     asked = {queue.name: queue for queue in topology_of(handlers).queues}
     try:
         with Connection(conf.broker_url(), "check") as connection:
@@ -30,13 +30,13 @@ def problems_of_queues(handlers: Sequence[Handler]) -> list[str]:
     except (BrokerUnavailable, BrokerRefused) as exc:
         return [str(exc)]
     missing = [f"{queue}: there is no such queue" for queue, count in counts.items() if count is None]
-    # As of another EXCHANGE: it is taken from, by somebody else.
+    # A queue may have consumers and still be wrong: of a service with the same name, and another EXCHANGE.
     unlike = [f"{queue}: {state}" for queue, state in states.items() if state not in (PRESENT, MISSING)]
     return missing + unlike + [f"{queue}: nobody takes from it" for queue, count in counts.items() if count == 0]
 
 
 def problems_of_inbox(handlers: Sequence[Handler]) -> list[str]:
-    """Whether they find their inbox. A worker that does not goes on taking events, and holds them until it does."""
+    """Whether the inbox is missing. A worker without it takes events, and holds them until it is there."""
     if all(handler.ask or not handler.inbox for handler in handlers):
         return []
     using = router.db_for_write(InboxEvent)

@@ -1,4 +1,4 @@
-"""Jobs that wait here, unacknowledged: between attempts of an ordered handler, while a subscription is paused."""
+"""Jobs that wait in this process, unacknowledged: before the next attempt of an ordered handler, or during a pause."""
 
 import heapq
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ class Held:
     """Used by the I/O thread. Times are those of the monotonic clock."""
 
     def __init__(self) -> None:
-        # (when, a tie-breaker, what).
+        # A heap of (when, a tie-breaker, the job).
         self._jobs: list[tuple[float, int, Job]] = []
         self._numbers = count()
 
@@ -19,7 +19,7 @@ class Held:
         return (job for _, _, job in self._jobs)
 
     def add(self, job: Job, until: float) -> None:
-        """Of an ordered handler's event, what has its key waits behind it."""
+        """Hold the job until this time. Events behind it in its lane wait as well."""
         heapq.heappush(self._jobs, (until, next(self._numbers), job))
 
     @property
@@ -27,7 +27,7 @@ class Held:
         return self._jobs[0][0] if self._jobs else None
 
     def released(self, now: float) -> list[Job]:
-        """All at once: one that has to be held again is not met again in the same turn."""
+        """The jobs that have waited long enough. A list: a job that is held again at once is not returned twice."""
         jobs = []
         while self._jobs and self._jobs[0][0] <= now:
             jobs.append(heapq.heappop(self._jobs)[2])

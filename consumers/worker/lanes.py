@@ -1,4 +1,4 @@
-"""Order within a key: of each lane one event is on its way, the others wait behind it."""
+"""Keeps events with the same key in order: one of them is handled at a time, and the others wait in its lane."""
 
 from collections import deque
 from typing import Generic, TypeVar
@@ -7,13 +7,13 @@ Item = TypeVar("Item")
 
 
 class Lanes(Generic[Item]):
-    """Not thread-safe: one thread dispatches."""
+    """Not thread-safe."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[Item]] = {}
 
     def enter(self, key: str, item: Item) -> bool:
-        """Whether the item may go now; else it comes out of `leave` in its turn."""
+        """Whether the item may go now. If not, `leave` returns it when it is its turn."""
         if key in self._waiting:
             self._waiting[key].append(item)
             return False
@@ -21,7 +21,7 @@ class Lanes(Generic[Item]):
         return True
 
     def leave(self, key: str) -> Item | None:
-        """The one that went last is done: the next of its lane."""
+        """The item that went last is done. Returns the next one in its lane, which may go now."""
         behind = self._waiting.get(key)
         if behind:
             return behind.popleft()
@@ -29,7 +29,7 @@ class Lanes(Generic[Item]):
         return None
 
     def clear(self) -> list[Item]:
-        """All that wait."""
+        """Empty all lanes, and return the items that waited."""
         waiting = [item for lane in self._waiting.values() for item in lane]
         self._waiting.clear()
         return waiting

@@ -1,4 +1,4 @@
-"""The process ends with its grace period, and not with the last thread or process that a handler started."""
+"""Ends the process after its grace period, also if threads or processes that handlers started still run."""
 
 import logging
 import os
@@ -11,10 +11,10 @@ logger = logging.getLogger("consumers.worker")
 
 
 def end_within(seconds: float, known: Collection[threading.Thread], code: int) -> None:
-    """To be called before the process ends with `code`: executors' threads, asyncio's too, are waited for then, daemons
-    or not, and so are processes of `multiprocessing`.
+    """Call it just before the process ends: after so many seconds a timer ends it with `code`, come what may.
 
-    Those that are `known` were there before any handler.
+    At its end Python waits for threads of executors, also those of asyncio, and for processes of `multiprocessing`.
+    Threads that are `known` were there before any handler ran, and need no timer.
     """
     threads = (thread for thread in threading.enumerate() if thread not in known)
     started = [*threads, *active_children()]

@@ -1,4 +1,4 @@
-"""What a consumer tells OpenTelemetry of each delivery: how long its event waited, and how long its handler took."""
+"""Metrics of each delivery for OpenTelemetry: how long the event waited, and how long its handler took."""
 
 import time
 
@@ -8,7 +8,7 @@ from publisher.wire.metrics import instruments
 
 
 def measure(queue: str, result: Result, began: float) -> None:
-    """`began` is when the handler did, by the monotonic clock. What it was not called for does not count."""
+    """`began` is the handler's start, by the monotonic clock. Nothing is measured if the handler was not called."""
     measured = instruments()
     if measured is None:
         return

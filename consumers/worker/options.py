@@ -1,4 +1,4 @@
-"""How a worker works, and the options that say so on the command line."""
+"""The options of a worker, and how they are given on the command line."""
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
@@ -8,21 +8,24 @@ from pathlib import Path
 from consumers.handler import MOST_AHEAD, Handler
 
 THREADS = 4
-# Enough for the quickest handlers never to wait for the broker.
+# Enough so that even the quickest handlers never wait for the broker.
 PREFETCH_PER_THREAD = 64
-# Of ordered queues, which hand over all that was taken ahead, and of questions, which somebody waits for.
+# For ordered queues, whose prefetched events all go over to another process at the end, and for questions, which
+# somebody waits for.
 FEW_PER_THREAD = 16
-# Once the broker's patience ended: nothing waits behind a handler that long.
+# After an acknowledgement came too late for the broker: then no event may wait here behind a slow handler.
 LEAST_PER_THREAD = 1
 GRACE_SECONDS = 30.0
-# More than anybody needs: a week, and threads for which MOST_AHEAD is enough.
+# Upper limits: a week, and as many threads as MOST_AHEAD is enough for.
 LONGEST_GRACE_SECONDS = 604_800.0
 MOST_THREADS = MOST_PROCESSES = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """`prefetch` is for each queue; a batch handler's is at least two batches."""
+    """`prefetch` is for each queue, and None stands for the default. `supervisor` is the pid of the process that
+    supervises this one: when that is gone, this one ends, too.
+    """
 
     threads: int = THREADS
     prefetch: int | None = None
@@ -30,24 +33,23 @@ class Settings:
     until_empty: bool = False
     has_database: bool = True
     alive_file: Path | None = None
-    # The process that supervises this one: when it is gone, this one ends too.
     supervisor: int | None = None
 
 
 def prefetch(handler: Handler, settings: Settings, *, was_late: bool = False) -> int:
-    """How many events to take ahead for it.
+    """How many events of this handler's queue to take ahead; for a batch handler at least two batches.
 
-    `was_late`: some waited here, behind slow handlers, for longer than the broker waits for an acknowledgement.
+    `was_late`: an event waited here, behind slow handlers, for longer than the broker waits for an acknowledgement.
     """
     per_thread = FEW_PER_THREAD if handler.ordered or handler.ask else PREFETCH_PER_THREAD
     asked = settings.prefetch or settings.threads * (LEAST_PER_THREAD if was_late else per_thread)
     ahead = max(asked, 2 * handler.batch)
-    # What is not here cannot be called.
+    # This alone keeps to `concurrency`: events that the broker has not delivered here cannot be handled here.
     return ahead if handler.concurrency is None else min(ahead, handler.concurrency * max(handler.batch, 1))
 
 
 def up_to(most: int) -> Callable[[str], int]:
-    """For argparse: a number from 1 on."""
+    """For argparse: a whole number from 1 to `most`."""
 
     def number(text: str) -> int:
         if not text.isdecimal() or not 1 <= int(text) <= most:
@@ -58,7 +60,7 @@ def up_to(most: int) -> Callable[[str], int]:
 
 
 def grace(text: str) -> float:
-    """For argparse: seconds, which threads can be waited for."""
+    """For argparse: a number of seconds, up to a week."""
     try:
         seconds = float(text)
     except ValueError:
@@ -74,14 +76,14 @@ def add_options(parser: ArgumentParser) -> None:
         type=up_to(MOST_THREADS),
         default=THREADS,
         metavar="N",
-        help="handlers at a time (default: %(default)s)",
+        help="how many handlers run at a time (default: %(default)s)",
     )
     parser.add_argument(
         "--processes",
         type=up_to(MOST_PROCESSES),
         default=1,
         metavar="N",
-        help="worker processes (default: %(default)s)",
+        help="how many worker processes (default: %(default)s)",
     )
     parser.add_argument(
         "--prefetch",
@@ -95,14 +97,19 @@ def add_options(parser: ArgumentParser) -> None:
         type=grace,
         default=GRACE_SECONDS,
         metavar="SECONDS",
-        help="at the end, wait so long for handlers that run (default: %(default)g)",
+        help="how long to wait for handlers that run, at the end (default: %(default)g)",
     )
     parser.add_argument(
         "--until-empty",
         action="store_true",
-        help="end when the queues are empty; a broker that is away is waited for, events between two attempts are not",
+        help="end when the queues are empty: wait for a broker that is away, but not for events between two attempts",
     )
-    parser.add_argument("--alive-file", type=Path, metavar="PATH", help="touched every second: old means stuck")
+    parser.add_argument(
+        "--alive-file",
+        type=Path,
+        metavar="PATH",
+        help="a file to touch every second: if it is old, the worker is stuck",
+    )
 
 
 def settings_from(options: Namespace, *, has_database: bool, supervisor: int | None) -> Settings:

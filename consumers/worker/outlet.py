@@ -1,4 +1,4 @@
-"""Where what became of deliveries goes out: to the dead letters, or into a wait; what a full queue refuses, again."""
+"""Publishes copies of deliveries: to retry queues, to dead letters, or back. Offers again what a full queue refuses."""
 
 import heapq
 import logging
@@ -26,9 +26,9 @@ LONGEST_PAUSE_SECONDS = 30.0
 
 
 class Way(Struct, frozen=True):
-    """A message that replaces a delivery. `job` is what ends with it, if anything does.
+    """A copy on its way, which replaces a delivery. `job` is done once the copy is confirmed; None if it was not begun.
 
-    `is_as_new`: it goes to the queue that it came from.
+    `is_as_new`: the copy goes to the queue that the delivery came from.
     """
 
     delivery: Delivery
@@ -39,25 +39,25 @@ class Way(Struct, frozen=True):
 
 
 class Outlet:
-    """Not thread-safe. What is refused is offered again after a pause, which grows from one refusal to the next."""
+    """Not thread-safe. A copy that is refused is offered again after a pause, which grows with each refusal."""
 
     def __init__(self, connection: Connection, exchange: str) -> None:
         self._connection = connection
         self._exchange = exchange
         self._sender: Sender[Way] = Sender(connection)
-        # For what was refused: a quorum queue may go on refusing a channel that it refused once, though it has room.
+        # For refused copies: a quorum queue may go on refusing a channel that it refused once, though it has room now.
         self._second: Sender[Way] | None = None
         self._refused: list[tuple[float, int, Way]] = []
         self._numbers = count()
 
     @property
     def is_blocked(self) -> bool:
-        """Whether an alarm of the broker keeps it from taking anything."""
+        """Whether the broker accepts no messages now, because of an alarm."""
         return self._connection.blocked
 
     @property
     def in_flight(self) -> int:
-        """Those that `confirmed` has told nothing of yet."""
+        """How many copies `confirmed` has not returned yet."""
         return sum(len(sender.in_flight) + len(sender.settled) for sender in self._senders)
 
     @property
@@ -65,17 +65,17 @@ class Outlet:
         return [self._sender] if self._second is None else [self._sender, self._second]
 
     def wait(self, delivery: Delivery, seconds: float, headers: dict[str, Any], job: Job | None = None) -> None:
-        """Into the queue that its wait begins in; its routing key there is the way back."""
+        """Put a copy into the retry queue for this time. Its routing key there names the queue to come back to."""
         exchange = retry_exchange(self._exchange, tier_for(seconds))
         self._send(Way(delivery, republished(delivery, exchange, delivery.queue, headers), job))
 
     def bury(self, delivery: Delivery, headers: dict[str, Any], job: Job) -> None:
-        """To the dead letters of its queue."""
+        """Put a copy to the dead letters of its queue."""
         exchange = dead_exchange(self._exchange)
         self._send(Way(delivery, republished(delivery, exchange, dead_queue(delivery.queue), headers), job))
 
     def put_anew(self, delivery: Delivery, routing_key: str) -> None:
-        """As one that nobody had: what comes again may have ended its process, and counts as begun."""
+        """Put a copy back into its queue. If it were requeued, it would be redelivered, and count as begun."""
         exchange, headers = return_exchange(self._exchange), {ROUTING_KEY: routing_key}
         self._send(Way(delivery, republished(delivery, exchange, delivery.queue, headers), is_as_new=True))
 
@@ -83,7 +83,7 @@ class Outlet:
         self._sender.send(way, way.message)
 
     def check(self) -> list[Way]:
-        """Those that are larger than the broker takes now. What was on its way beside them is sent again."""
+        """The copies that are too large for the broker. Others that were on their way beside one are sent again."""
         self._sender, refused = self._checked(self._sender)
         if self._second is not None:
             self._second, more = self._checked(self._second)
@@ -98,7 +98,7 @@ class Outlet:
             return sender.afresh(refusal, lambda way: way.message)
 
     def confirmed(self, now: float) -> Iterator[Way]:
-        """Those that are safe. Raises BrokerUnavailable where there is no queue: who connects again declares it."""
+        """The copies that are confirmed. Raises BrokerUnavailable if a queue is missing: a new session declares it."""
         for sender in self._senders:
             while sender.settled:
                 way, outcome = sender.settled.popleft()
@@ -110,7 +110,7 @@ class Outlet:
                     raise BrokerUnavailable(f"no queue is there for what became of an event of {way.delivery.queue}")
 
     def offer_again(self, now: float) -> None:
-        """What was refused, when its pause is over."""
+        """Send refused copies again whose pause is over."""
         if not self._refused or self._refused[0][0] > now or (self._second is not None and self._second.in_flight):
             return
         if self._second is not None:
@@ -121,7 +121,7 @@ class Outlet:
             self._second.send(way, way.message)
 
     def _wait(self, way: Way, now: float) -> None:
-        """Says so once, until nothing waits any more."""
+        """A copy was refused. That is logged once, until no refused copy is left."""
         pause = min(SHORTEST_PAUSE_SECONDS * 2**way.refusals, LONGEST_PAUSE_SECONDS)
         if not self._refused:
             logger.warning("refused queue=%s exchange=%s key=%s again_seconds=%g: is the queue behind it full? "

@@ -1,4 +1,4 @@
-"""Threads that call handlers, fed from and reporting to the thread that does the I/O."""
+"""Threads that call handlers. The I/O thread gives them jobs, and collects the results."""
 
 import logging
 import threading
@@ -27,12 +27,12 @@ IDLE_SECONDS = 60.0
 
 
 class Pool:
-    """Calls handlers in `threads` threads. `wake` is called, from such a thread, when `done` has something new."""
+    """Calls handlers in so many threads. A thread calls `wake` when `done` has something new."""
 
     def __init__(self, threads: int, wake: Callable[[], None]) -> None:
         self._done: deque[tuple[Job, Sequence[Result]]] = deque()
         self._wake = wake
-        # Whether `wake` was called since `done` was last asked.
+        # Whether `wake` was called since the last call of `done`.
         self._is_told = False
         self._waiting: SimpleQueue[Job | None] = SimpleQueue()
         self._gate = Gate()
@@ -46,17 +46,17 @@ class Pool:
         self._waiting.put(job)
 
     def done(self) -> Iterator[tuple[Job, Sequence[Result]]]:
-        """The jobs that have ended since it was last asked, with what became of each of their deliveries."""
+        """The jobs that have ended since the last call, each with the results of its deliveries."""
         self._is_told = False
         while self._done:
             yield self._done.popleft()
 
     def running(self) -> list[Job]:
-        """The jobs that a thread is at."""
+        """The jobs that threads are handling."""
         return [running.job for running in list(self._running.values())]
 
     def is_at(self, delivery: Delivery) -> bool:
-        """Whether a thread handles this very event, as another connection brought it."""
+        """Whether a thread is handling the same event, delivered over an earlier connection."""
         return any(
             one.intake is not delivery.intake and identity(one) == identity(delivery)
             for job in self.running()
@@ -64,7 +64,7 @@ class Pool:
         )
 
     def take_back(self) -> list[Job]:
-        """The jobs that no thread has begun."""
+        """Remove the jobs that no thread has begun, and return them."""
         taken = []
         try:
             while True:
@@ -75,7 +75,7 @@ class Pool:
             return taken
 
     def close(self, timeout_seconds: float) -> None:
-        """Let the threads end; one that hangs in a handler is left behind."""
+        """Let the threads end, and wait for them. A thread whose handler does not return is left running."""
         deadline = time.monotonic() + timeout_seconds
         for _ in self._threads:
             self._waiting.put(None)
@@ -90,7 +90,7 @@ class Pool:
                 running.watch(thread, now)
 
     def _work(self) -> None:
-        # Django keeps their clients in the context, which each event has a copy of: these, with what connects them.
+        # Django keeps cache clients in the context. Each event gets a copy of it, with the clients that are made here.
         _tried(caches.all)
         tended_at = time.monotonic()
         while (job := self._next()) is not None:
@@ -102,7 +102,7 @@ class Pool:
             _tried(opened.tidy)
             self._done.append((job, results))
             if not self._is_told:
-                # Once for many: a wake-up costs more than a handler that does little.
+                # Once for many jobs: to wake the I/O thread takes longer than a quick handler.
                 self._is_told = True
                 self._wake()
         _tried(connections.close_all)
@@ -112,7 +112,7 @@ class Pool:
             try:
                 return self._waiting.get(timeout=IDLE_SECONDS)
             except Empty:
-                # An idle thread needs no connection to a database, which may not be there any more when it does.
+                # The database may be gone by the time that this thread needs a connection again.
                 _tried(connections.close_all)
 
     def _run(self, job: Job) -> Sequence[Result]:
@@ -130,7 +130,7 @@ class Pool:
         return results
 
     def _called(self, thread: int, job: Job) -> Sequence[Result]:
-        # From now on it is known to be here, while it waits for others, too.
+        # Noted before it waits for other handlers: it is in this thread already.
         running = self._running[thread] = Running(job)
         if job.is_solitary:
             with self._gate.alone() as is_alone:
@@ -148,7 +148,7 @@ class Pool:
     def _noted(self, thread: int, running: Running, call: Callable[[Job], Sequence[Result]]) -> Sequence[Result]:
         running.began = time.monotonic()
         try:
-            # What a handler activates, as a language, is not the next one's.
+            # In a copy: what a handler sets in the context, as the language, is not passed on to the next.
             return copy_context().run(call, running.job)
         finally:
             if running.job.handling.handler.hard_seconds is None:
@@ -156,22 +156,22 @@ class Pool:
             else:
                 self._forget(thread)
                 if running.ended_at is not None:
-                    # It came at any step, in the middle of Django's own too.
+                    # HandlerTooSlow may have interrupted Django itself, so its connections cannot be trusted.
                     _tried(opened.drop_all)
 
     def _forget(self, thread: int) -> None:
-        """A call that may be ended, and is not any more once this returns."""
+        """Remove the call, so that `watch` cannot end it any more. HandlerTooSlow may still be raised until then."""
         while True:
             try:
                 with self._lock:
                     self._running.pop(thread, None)
                 return
             except HandlerTooSlow:
-                continue  # it came when the handler had just ended
+                continue  # raised just after the handler had returned
 
 
 def _tried(tidies: Callable[[], object]) -> None:
-    """What a database's driver raises there ends no thread, and no event waits for its worker's end over it."""
+    """Tidy up between two jobs. An error of a database's driver is only logged: the thread goes on."""
     try:
         tidies()
     except Exception as exc:
@@ -179,7 +179,7 @@ def _tried(tidies: Callable[[], object]) -> None:
 
 
 def _results(job: Job) -> Sequence[Result]:
-    """Of a batch, or of one event: what came again comes by itself."""
+    """Handle a batch, or one event. A batch handler gets an event by itself if it failed before, or was redelivered."""
     first = job.received[0]
     if job.handling.handler.batch and not first.is_alone:
         return job.handling.together(job.received)

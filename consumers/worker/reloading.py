@@ -1,4 +1,4 @@
-"""`manage.py consume --reload`, for development: the worker ends in good order and starts again when code changes."""
+"""`manage.py consume --reload`, for development: restarts the worker when code changes."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ LOOK_SECONDS = 1.0
 
 
 def run_reloading(work: Callable[[Flag], None], grace_seconds: float) -> int:
-    """Runs `work` in a child, again and again, until a signal ends it; the process's exit code."""
+    """Run `work` in a child process, again and again, until a signal. Returns the exit code."""
     if os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true":
         return _watch(work, grace_seconds)
     stop = Flag()
@@ -28,7 +28,7 @@ def run_reloading(work: Callable[[Flag], None], grace_seconds: float) -> int:
     with stopping_on_signals(stop, at_once=lambda: children[-1].kill() if children else None):
         while True:
             code = _child(stop, children)
-            # A child that cannot even start has modules that cannot be imported: it is tried again when one changes.
+            # The child could not start: a module cannot be imported. It is tried again when a file changes.
             if code != CHANGED and (stop.is_set() or code == 0 or not _changed(stop)):
                 return 0 if stop.is_set() else code
 
@@ -45,7 +45,7 @@ def _child(stop: Flag, children: list[subprocess.Popen[bytes]]) -> int:
 
 
 def _changed(stop: Flag) -> bool:
-    """Waits until a module of this process was changed; False when it is to end."""
+    """Wait until the file of a module changes. False if the process is to end instead."""
     sys.stderr.write("Waiting for a change.\n")
     reloader = autoreload.StatReloader()
     before = dict(reloader.snapshot_files())
@@ -56,7 +56,7 @@ def _changed(stop: Flag) -> bool:
 
 
 def _watch(work: Callable[[Flag], None], grace_seconds: float) -> int:
-    """In the child: the work in a thread, and Django's reloader, which ends the process when a file changes."""
+    """In the child: run the work in a thread beside Django's reloader, which ends the process when a file changes."""
     stop = Flag()
     known = threading.enumerate()
     workers: list[threading.Thread] = []
@@ -66,7 +66,7 @@ def _watch(work: Callable[[Flag], None], grace_seconds: float) -> int:
         work(stop)
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    # Whatever escapes from here ends the process so.
+    # The exit code if an unexpected exception is raised below.
     code = 1
     try:
         autoreload.start_django(autoreload.get_reloader(), run)
@@ -77,7 +77,7 @@ def _watch(work: Callable[[Flag], None], grace_seconds: float) -> int:
     else:
         code = 0
     finally:
-        # Ctrl-C reaches parent and child, and the parent passes it on.
+        # Ctrl-C reaches the child twice: from the terminal, and from the parent as SIGTERM.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         stop.set()
         deadline = time.monotonic() + grace_seconds

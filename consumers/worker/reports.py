@@ -1,4 +1,4 @@
-"""What the log says of each delivery: one line, once it is known what became of it."""
+"""Logs one line for each delivery, with its outcome."""
 
 import logging
 import time
@@ -20,7 +20,7 @@ MILLISECOND = timedelta(milliseconds=1)
 
 
 def report(handler: str, delivery: Delivery, result: Result, began: float) -> None:
-    """`began` is when the handler did, by the monotonic clock. Nothing is said of what was handled before."""
+    """`began` is the handler's start, by the monotonic clock. Nothing is logged if the event was handled before."""
     if isinstance(result, Done):
         if result.event is not None and logger.isEnabledFor(logging.INFO):
             with originating(result.event):

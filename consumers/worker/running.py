@@ -1,4 +1,4 @@
-"""A worker, or several, run to their end: what `manage.py consume` and `consumers.run()` have in common."""
+"""Runs a worker, or several processes, until they end: for `manage.py consume` and `consumers.run()`."""
 
 import sys
 import threading
@@ -21,7 +21,7 @@ from publisher.wire.stopping import stopping_on_signals
 
 
 def run_worker(handlers: Sequence[Handler], options: Namespace, *, has_database: bool = True) -> int:
-    """Runs until a signal ends it; the process's exit code."""
+    """Run until a signal. Returns the exit code."""
     log_to_stderr()
     if problem := cannot_touch(options.alive_file):
         sys.stderr.write(f"{problem}\n")
@@ -47,9 +47,9 @@ def work(
     supervisor: int | None = None,
     ends_process: bool = False,
 ) -> int:
-    """One worker, until `stop` is set; the process's exit code. `ends_process`: nothing comes after it."""
+    """Run one worker until `stop` is set. Returns the exit code. `ends_process`: the process ends after it."""
     known = threading.enumerate()
-    # Whatever escapes from here ends the process so.
+    # The exit code if an unexpected exception is raised below.
     code, worker = 1, None
     try:
         with own_work():
@@ -60,7 +60,7 @@ def work(
         sys.stderr.write(f"{exc}\n")
         code = EXIT_CONFIG
     finally:
-        if supervisor is None:  # others touch the same file
+        if supervisor is None:  # else other workers still touch the file
             take_away(options.alive_file)
         if ends_process and worker is not None:
             end_within(worker.grace_left(), known, code)

@@ -1,4 +1,4 @@
-"""Several worker processes as one: a dead one is started again, and all end together."""
+"""Runs several worker processes: restarts one that dies, and ends them all together."""
 
 import logging
 import os
@@ -13,18 +13,19 @@ from publisher.wire.exit_codes import EXIT_CONFIG
 
 logger = logging.getLogger(__name__)
 
-# An option would not do: a script may name its options itself, and its children would supervise in their turn.
+# Tells a child the pid of its supervisor. Not by an option: children have the same arguments as this process, and
+# would take themselves for supervisors.
 SUPERVISOR = "SIGNAL_BRIDGE_SUPERVISOR"
 CHECK_SECONDS = 0.2
 SHORTEST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 HEALTHY_SECONDS = 60.0
-# A child that has not ended so long after its grace period is frozen, and will not.
+# After its grace period, and this time, a child that still runs is killed: it is probably stuck.
 OVERDUE_SECONDS = 10.0
 
 
 class Child:
-    """The same command as this process, told who supervises it."""
+    """A child process, which runs the same command as this one."""
 
     def __init__(self, *, ends_by_itself: bool) -> None:
         self.ends_by_itself = ends_by_itself
@@ -41,7 +42,7 @@ class Child:
         return self.ends_by_itself and self.process.poll() == 0
 
     def tend(self, now: float) -> None:
-        """Start it again when it died: after a pause, longer each time, until one lived for a minute."""
+        """If it died, restart it after a pause. The pause grows each time, until the child lives for a minute."""
         code = self.process.poll()
         if code is None or self.is_done:
             return
@@ -56,21 +57,21 @@ class Child:
 
 
 def supervised_by() -> int | None:
-    """The process that supervises this one. To be asked once: what this one starts itself is not supervised."""
+    """The pid of this process's supervisor, or None. Call it once: it is removed from the environment of children."""
     pid = os.environ.pop(SUPERVISOR, None)
     return None if pid is None else int(pid)
 
 
 def kill(children: Iterable[Child]) -> None:
-    """At once, for a supervisor that ends at once. Waits for nothing: it is called in a signal's handler."""
+    """Kill them, when the supervisor is to end at once. Does not wait, since a signal handler calls it."""
     for child in children:
         child.process.kill()
 
 
 def supervise(count: int, stop: Flag, children: list[Child], *, until_empty: bool, grace_seconds: float) -> int:
-    """Runs until `stop`, or until one cannot work as configured, or with `until_empty` until all children ended well.
+    """Run so many children until `stop`, until one ends with EXIT_CONFIG, or with `until_empty` until all ended well.
 
-    Returns the exit code. `children` is filled, so that whoever calls this can `kill` them.
+    Returns the exit code. The children are put into the list, so that the caller can `kill` them.
     """
     children.extend(Child(ends_by_itself=until_empty) for _ in range(count))
     while not stop.is_set() and not all(child.is_done for child in children):
@@ -84,13 +85,13 @@ def supervise(count: int, stop: Flag, children: list[Child], *, until_empty: boo
         if child.process.poll() is None:
             child.process.send_signal(signal.SIGTERM)
     deadline = time.monotonic() + grace_seconds + OVERDUE_SECONDS
-    # One that had died before is no failure of this end.
+    # Other codes do not count: a child may have died just before this end.
     codes = [_ended(child.process, deadline) for child in children]
     return EXIT_CONFIG if EXIT_CONFIG in codes else 0
 
 
 def _ended(process: subprocess.Popen[bytes], deadline: float) -> int:
-    """Its exit code, once it has ended within its own grace period; it is killed where it does not."""
+    """Wait for the process, or kill it at the deadline. Returns its exit code."""
     try:
         return process.wait(max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""The worker's life: connections, and a session over them, again and again."""
+"""The worker: connects to the broker, runs a session, and starts again when the connection is lost."""
 
 import gc
 import logging
@@ -34,9 +34,9 @@ PRUNE_SECONDS = 3600.0
 
 @contextmanager
 def settled_in() -> Iterator[None]:
-    """What is loaded when the work begins stays until it ends: collections of garbage look at what came since alone.
+    """Within this block, garbage collection ignores the objects that exist already: they all live until its end.
 
-    To go through all of Django again and again took a sixth of the time of a handler that does little.
+    To look through all objects of Django again and again took a sixth of a quick handler's time.
     https://docs.python.org/3/library/gc.html#gc.freeze
     """
     gc.freeze()
@@ -47,7 +47,7 @@ def settled_in() -> Iterator[None]:
 
 
 class Worker:
-    """Handles what comes to these handlers' queues until `stop` is set, which may be done from any thread."""
+    """Runs these handlers until `stop` is set, which any thread may do."""
 
     def __init__(self, handlers: Sequence[Handler], settings: Settings, stop: Flag) -> None:
         self.settings = settings
@@ -68,17 +68,17 @@ class Worker:
         }
 
     def run(self) -> None:
-        """Raises BrokerRefused where waiting for the broker would not help.
+        """Raises BrokerRefused if trying again would not help.
 
-        Each session has two connections: one to take and acknowledge, one to publish, since an alarm of the broker
-        stops it from reading whatever a publishing connection sends, acknowledgements too.
+        Each session has two connections: one to take and acknowledge, one to publish. During an alarm the broker reads
+        nothing from a connection that publishes, not even acknowledgements.
         """
         self.answering.start()
         with closing(self.loop), settled_in():
             try:
                 self._sessions()
             finally:
-                # Also where the broker refuses the next connection: handlers that run have their time to end.
+                # Also if the broker refuses the next connection: handlers that run get their grace period.
                 self.stop.set()
                 self.pool.close(self.grace_left())
         self.answering.join(self.grace_left())
@@ -100,14 +100,14 @@ class Worker:
             pause.after(began)
 
     def grace_left(self) -> float:
-        """Of all that is waited for at the end; threads that do nothing have a second to close their connections."""
+        """The seconds left of the grace period; at least one, so that idle threads can close their connections."""
         now = time.monotonic()
         if self._draining_since is None:
             self._draining_since = now
         return max(1.0, self._draining_since + self.settings.grace_seconds - now)
 
     def _session(self) -> bool:
-        """True when the work is over, rather than the connection."""
+        """Run one session. Returns True if the worker is to end; raises if the connection was lost."""
         if not self.subscriptions:
             self._look_on()
             return True
@@ -133,7 +133,7 @@ class Worker:
         return any(subscription.handler.ordered for subscription in self.subscriptions.values())
 
     def _look_on(self) -> None:
-        """While the answering goes on, which is all there is to do."""
+        """There are only handlers with ask=True, which `answering` runs: stay alive meanwhile."""
         while not self.settings.until_empty and not self.stop.wait(CHECK_SECONDS):
             self._is_alive()
 
@@ -144,7 +144,7 @@ class Worker:
         return connect_patiently(conf.broker_url, name, stop=self.stop, loop=self.loop, on_attempt=self._is_alive)
 
     def _forget(self) -> None:
-        """What the lost connection brought and nobody began, the broker gives out again."""
+        """Forget deliveries of a lost connection that were not begun: the broker delivers them again."""
         self.pool.take_back()
         for subscription in self.subscriptions.values():
             subscription.clear()

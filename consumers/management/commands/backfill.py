@@ -35,10 +35,10 @@ PATIENCE_SECONDS = 10.0
 
 class Command(BridgeCommand):
     help = (
-        "Sends an event of each row that is there to one handler alone, which came later than the rows: a post_save, "
-        "with created=False, of what its rule lets out. The events go through the outbox, in order with what is "
-        "written meanwhile, some thousands at a time: the relay and the handler have to run. Where it was ended, it "
-        "tells how to go on."
+        "Sends an event of each row to one handler, which is newer than the rows: a post_save with created=False, with "
+        "the fields that its rule forwards. The events go through the outbox, some thousands at a time, in order with "
+        "those of other writes: the relay and the handler have to run. If it is ended before the last row, it prints "
+        "how to go on."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -48,11 +48,14 @@ class Command(BridgeCommand):
         )
         parser.add_argument(
             "--where", action="append", default=[], type=lookup, metavar="FIELD=VALUE",
-            help="rows of this alone, as filter() has it: status=paid, pk__gte=100, pk__in=[1,2]",
+            help="only rows that match, as in filter(): status=paid, pk__gte=100, pk__in=[1,2]",
         )  # fmt: skip
-        parser.add_argument("--after", metavar="KEY", help="rows behind this primary key alone")
+        parser.add_argument("--after", metavar="KEY", help="only rows behind this primary key")
         parser.add_argument(
-            "--database", type=alias, metavar="ALIAS", help="which one's rows (default: that which they are written to)"
+            "--database",
+            type=alias,
+            metavar="ALIAS",
+            help="which database's rows (default: the one that the model is written to)",
         )
 
     def handle(self, *args: Any, model: type[Model], to: str, **options: Any) -> None:
@@ -61,7 +64,7 @@ class Command(BridgeCommand):
         backfill = Backfill(self._rows(model, options["where"]), self._owner(to), using, after)
         if not backfill.rules:
             raise CommandError(
-                f"post_save of {model._meta.label} is not forwarded: a rule of FORWARD has to say what leaves.",
+                f"post_save of {model._meta.label} is not forwarded: a rule of FORWARD has to say what is sent.",
                 returncode=EXIT_USAGE,
             )
         if trouble := trouble_with((OutboxEvent,), using):
@@ -112,7 +115,7 @@ class Command(BridgeCommand):
 
 
 class Impatience:
-    """Asks after the relay, when it has long taken nothing, and tells each trouble with the database once."""
+    """Asks whether the relay runs, if the outbox stays full for long, and prints each error of the database once."""
 
     def __init__(self, stderr: OutputWrapper) -> None:
         self._stderr = stderr
@@ -136,17 +139,17 @@ class Impatience:
 
 
 def problem_with(owner: Owner, *, is_there: bool) -> str | None:
-    """Why nothing can be sent to this handler."""
+    """Why no events can be sent to this handler; None if they can."""
     handler = owner.handler
     if handler is not None and handler.ask:
-        return f"{owner.name} is asked: it gets no events."
+        return f"{owner.name} has ask=True: it gets questions, and no events."
     if handler is not None and handler.ignore_own:
-        return f"{owner.name} has ignore_own=True: it leaves out what this service sends."
+        return f"{owner.name} has ignore_own=True: it is not called for events of this service."
     return None if is_there else f"There is no queue {owner.queue} yet: `manage.py topology --declare` makes it."
 
 
 def told(done: Done, to: str) -> str:
-    left_out = f", {counted(done.left_out, 'row')} left out: their rule's `when`, or their key, is not for it"
+    left_out = f", {counted(done.left_out, 'row')} left out, by their rule's `when`, or by their key"
     return f"{counted(done.written, 'event')} for {to}{left_out if done.left_out else ''}."
 
 
@@ -164,7 +167,7 @@ def key_text(pk: Any) -> str:
 
 
 def key_from(model: type[Model], text: str) -> Any:
-    """The same back. Raises ValueError, TypeError or ValidationError for what is none."""
+    """The primary key of such a text. Raises ValueError, TypeError or ValidationError if it is none."""
     fields = model._meta.pk_fields
     if len(fields) == 1:
         return fields[0].to_python(text)

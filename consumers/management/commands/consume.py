@@ -43,27 +43,27 @@ class ListedHandler:
 class Command(LongCommand):
     help = (
         "Runs the handlers found in each app's consumers.py and in the modules of HANDLERS: all, or those named. "
-        "SIGTERM or Ctrl-C ends it after the handlers that run have ended; a second one, two seconds later, ends it at "
-        "once."
+        "SIGTERM or Ctrl-C ends it after the handlers that run have ended; a second one, at least two seconds later, "
+        "ends it at once."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("handler", nargs="*", metavar="HANDLER", help="run these alone")
+        parser.add_argument("handler", nargs="*", metavar="HANDLER", help="run only these")
         parser.add_argument(
             "--except",
             action="append",
             default=[],
             dest="besides",
             metavar="HANDLER",
-            help="not this one, as where it is slow and has a process of its own; may be given again",
+            help="do not run this one; may be given several times",
         )
         instead = parser.add_mutually_exclusive_group()
         instead.add_argument("--list", action="store_true", help="show the handlers there are, and end")
         instead.add_argument(
             "--check",
             action="store_true",
-            help="end with 0 if every queue is there and taken from, and the inbox is there, else with 1; with "
-            "--alive-file, look at that alone",
+            help="end with 0 if the inbox and every queue are there, and each queue has consumers, else with 1; with "
+            "--alive-file, only look at that file",
         )
         instead.add_argument("--reload", action="store_true", help="start again when code changes, for development")
         add_options(parser)

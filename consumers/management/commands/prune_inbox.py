@@ -19,7 +19,7 @@ from publisher.wire.exit_codes import EXIT_CONFIG
 
 
 def days(text: str) -> timedelta:
-    """From 0 to MOST_DAYS. Raises ArgumentTypeError, which argparse shows."""
+    """A number of days, from 0 to MOST_DAYS. Raises ArgumentTypeError, which argparse shows."""
     try:
         age = timedelta(days=float(text))
     except (ValueError, OverflowError) as exc:
@@ -33,8 +33,8 @@ def days(text: str) -> timedelta:
 
 class Command(BridgeCommand):
     help = (
-        "Forgets events that were handled longer ago than INBOX_DAYS. One that comes again after that is handled "
-        "again, so keep it at least as long as dead letters are replayed. Workers do it by themselves now and then."
+        "Forgets events that were handled more than INBOX_DAYS ago. If such an event comes again, it is handled again: "
+        "keep them for as long as dead letters may be replayed. Workers prune the inbox every hour by themselves."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

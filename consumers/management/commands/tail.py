@@ -23,9 +23,9 @@ from publisher.wire.stopping import stopping_on_signals
 
 class Command(LongCommand):
     help = (
-        "Shows events as they pass the exchange, until Ctrl-C: those whose routing key one of the patterns takes, or "
-        "all. Handlers get them as ever. Beware: while it looks, an event that no handler's queue is bound for counts "
-        "as routed, and is neither reported as unroutable nor kept."
+        "Shows events as they pass the exchange, until Ctrl-C: those whose routing key matches a pattern, or all. "
+        "Handlers get them as usual. Beware: while it runs, an event that no handler's queue is bound for counts as "
+        "routed, and is neither reported as unroutable nor kept."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

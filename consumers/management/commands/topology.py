@@ -35,25 +35,28 @@ RETIRED_HINT = (
 
 class Command(BridgeCommand):
     help = (
-        "The exchange, queues and bindings that this project's handlers need, whether the broker has them, and what is "
-        "left over of others. Bindings are read through the console's API: set MANAGEMENT_URL for it. `--retire` is "
-        "for the queue of a handler that was renamed or deleted: it is unbound, and `--into` moves its events; "
-        "`--delete` takes it away."
+        "Shows the exchange, queues and bindings that this project's handlers need, whether the broker has them, and "
+        "those that are left over of handlers that are gone. Bindings are read through the console's API: set "
+        "MANAGEMENT_URL for it. `--retire` unbinds the queue of a handler that was renamed or deleted, `--into` moves "
+        "its events to another handler, and `--delete` deletes the queue."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--declare", action="store_true", help="make on the broker what is missing there")
+        parser.add_argument("--declare", action="store_true", help="make what is missing on the broker")
         parser.add_argument("--check", action="store_true", help="exit 1 when something is missing or differs")
         parser.add_argument(
-            "--retire", type=queue_name, metavar="QUEUE", help="unbind a queue that is left over: no more comes to it"
+            "--retire",
+            type=queue_name,
+            metavar="QUEUE",
+            help="unbind a queue that is left over, so that it gets no more events",
         )
         parser.add_argument(
-            "--into", metavar="HANDLER", help="with --retire: this handler gets its events and its dead letters"
+            "--into", metavar="HANDLER", help="with --retire: move the queue's events and dead letters to this handler"
         )
         parser.add_argument(
             "--delete", type=queue_name, nargs="+", metavar="QUEUE",
-            help="delete queues that are left over, with those of their dead letters: if they are empty, and nobody "
-            "takes from them",
+            help="delete queues that are left over, with those of their dead letters, if they are empty and have no "
+            "consumers",
         )  # fmt: skip
         add_format(parser)
 
