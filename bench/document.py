@@ -64,9 +64,9 @@ Again: `make bench`. To try it: `make bench ARGS="--quick"`, `make bench ARGS="-
 """
 
 
-def write(figures: Sequence[Figure], machine: Mapping[str, str], directory: Path = DIRECTORY) -> None:
-    directory.mkdir(exist_ok=True)
+def write(figures: Sequence[Figure], machine: Mapping[str, str]) -> None:
+    DIRECTORY.mkdir(exist_ok=True)
     listed = "\n".join(f"- {word}: {value}" for word, value in machine.items())
     page = PAGE.format(day=date.today().isoformat(), table=markdown(figures), machine=listed)
-    (directory / "bench.md").write_text(page)
-    (directory / "bench.svg").write_text(chart(figures))
+    (DIRECTORY / "bench.md").write_text(page)
+    (DIRECTORY / "bench.svg").write_text(chart(figures))

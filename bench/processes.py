@@ -14,6 +14,7 @@ import django
 
 ROOT = Path(__file__).parents[1]
 FAILURE_LINES = 15
+MEANWHILE_SECONDS = 0.1
 
 
 class Failed(Exception):
@@ -36,11 +37,11 @@ class Measurement:
             text=True,
         )
 
-    def result(self, meanwhile: Callable[[], None] | None = None, every_seconds: float = 0.1) -> Any:
+    def result(self, meanwhile: Callable[[], None] | None = None) -> Any:
         """Waits for its end; `meanwhile` is called again and again. Raises Failed."""
         while meanwhile is not None and self.process.poll() is None:
             meanwhile()
-            time.sleep(every_seconds)
+            time.sleep(MEANWHILE_SECONDS)
         try:
             printed, _ = self.process.communicate()
         finally:

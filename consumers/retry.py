@@ -1,7 +1,7 @@
 """Decides between another attempt and a dead letter, by the number of the attempt and the exception."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from consumers.delays import is_wait
@@ -88,9 +88,7 @@ def _parts(exc: BaseException) -> Iterator[BaseException]:
         yield from _parts(part)
 
 
-def decide(
-    attempt: int, exc: BaseException, policy: Backoff, spread: Callable[[float, float], float] = random.uniform
-) -> Again | Bury:
+def decide(attempt: int, exc: BaseException, policy: Backoff) -> Again | Bury:
     """What to do with an event after `exc` in this attempt. Attempts are counted from 1."""
     exc = said_by(exc)
     if isinstance(exc, MalformedEvent):
@@ -112,4 +110,4 @@ def decide(
     if isinstance(exc, Retry) and exc.after is not None:
         return Again(after=exc.after)
     delay = policy.delays[attempt - 1]
-    return Again(after=delay * spread(1 - policy.jitter, 1 + policy.jitter))
+    return Again(after=delay * random.uniform(1 - policy.jitter, 1 + policy.jitter))

@@ -99,11 +99,6 @@ class Service(ABC):
         with self._alone():
             self._end()
 
-    def restart(self) -> None:
-        with self._alone():
-            self._end()
-            self._start()
-
     def reset(self) -> None:
         """End it and delete all that it kept; nothing of it is worth a slow goodbye."""
         with self._alone():

@@ -57,11 +57,7 @@ class Client:
         self.answer, self.correlation_id = None, str(uuid.uuid4())
         properties = pika.BasicProperties(reply_to=REPLY_TO, correlation_id=self.correlation_id)
         self.channel.basic_publish("", self.queue, self.body, properties)
-        while self.answer is None:
-            before = self.answer
-            self.connection.process_data_events(time_limit=1)
-            if self.answer is before:
-                return None
+        self.connection.process_data_events(time_limit=1)
         return self.answer
 
     def _arrived(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:

@@ -8,8 +8,9 @@ PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 METHOD_FRAME = b"\x01"
 
 
-def url(port: int, *, host: str = "127.0.0.1", user: str = "guest", password: str = "guest") -> str:
-    return f"amqp://{user}:{password}@{host}:{port}/%2F"
+def url(port: int, *, host: str = "127.0.0.1") -> str:
+    """The address of a broker that has RabbitMQ's default user."""
+    return f"amqp://guest:guest@{host}:{port}/%2F"
 
 
 def without_password(address: str) -> str:

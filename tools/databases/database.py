@@ -25,8 +25,8 @@ class Database(Service):
     login: ClassVar[str] = "signal_bridge"
     accounts: ClassVar[tuple[str, ...]]
 
-    def __init__(self, directory: Path, *, programs: Path, ports: Ports | None = None) -> None:
-        super().__init__(directory, ports=ports)
+    def __init__(self, directory: Path, *, programs: Path) -> None:
+        super().__init__(directory)
         self.programs = programs
         self.user = account.unprivileged(*self.accounts)
 
