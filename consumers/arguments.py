@@ -1,4 +1,4 @@
-"""Types of arguments on the command line. Each raises ArgumentTypeError, whose text argparse shows."""
+"""Types of arguments on the command line. They raise ArgumentTypeError, whose text argparse shows."""
 
 import json
 from argparse import ArgumentTypeError
@@ -76,3 +76,16 @@ def lookup(text: str) -> dict[str, Any]:
     raise ArgumentTypeError(
         f"{field} takes JSON, as in pk__in=[1,2], pk__range=[1,9] or paid_at__isnull=true, not {value!r}"
     )
+
+
+def key_text(pk: Any) -> str:
+    """A primary key as `--after` takes it; a composite one is a JSON list."""
+    return json.dumps(pk, default=str) if isinstance(pk, tuple) else str(pk)
+
+
+def key_from(model: type[Model], text: str) -> Any:
+    """The primary key of such a text. Raises ValueError, TypeError or ValidationError if it is none."""
+    fields = model._meta.pk_fields
+    if len(fields) == 1:
+        return fields[0].to_python(text)
+    return tuple(field.to_python(part) for field, part in zip(fields, json.loads(text), strict=True))

@@ -83,7 +83,9 @@ def _check_is_left(queue: str, asked: Collection[str]) -> None:
 
 def _check_is_idle(queue: str, consumers: int | None) -> None:
     if consumers:
-        raise NotRetirable(f"{queue} has {consumers} consumers: stop the old code first, which would bind it again.")
+        raise NotRetirable(
+            f"{queue} still has consumers ({consumers}): stop the old code first, which would bind it again."
+        )
 
 
 def check_takes_over(handler: Handler) -> None:

@@ -1,4 +1,4 @@
-"""A Docker engine: whether it answers, and whether it has an image or can get it."""
+"""Asks the Docker engine: whether it answers, and whether it has an image or can pull it."""
 
 import shutil
 import subprocess

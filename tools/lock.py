@@ -1,4 +1,4 @@
-"""A lock between processes: a file that the kernel lets go of when its holder ends, however it ends."""
+"""A lock between processes: on a file, which the kernel unlocks when its holder ends, however it ends."""
 
 import fcntl
 from collections.abc import Iterator

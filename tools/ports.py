@@ -1,4 +1,4 @@
-"""Loopback ports: which are free, and who may have which."""
+"""Finds free ports on loopback."""
 
 import socket
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ def is_free(port: int) -> bool:
 
 
 def assign(names: Sequence[str], *, fixed: Ports, last: Ports) -> Ports:
-    """A port for every name: the FIXED one or an error, the LAST one if free, else one of the system's."""
+    """A port for every name: the FIXED one, or an error if it is taken; the LAST one if it is free; else any free."""
     for name in names:
         if name in fixed and not is_free(fixed[name]):
             raise StartError(f"The configured {name} port {fixed[name]} is in use: free it or configure another")
@@ -32,7 +32,7 @@ def assign(names: Sequence[str], *, fixed: Ports, last: Ports) -> Ports:
 
 
 def _free(count: int) -> list[int]:
-    """Ports that differ, since all are held while they are picked."""
+    """So many free ports. All are held until the last is picked, so that they differ."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:

@@ -1,4 +1,4 @@
-"""A process that outlives the one that started it, and that a recycled pid is not taken for."""
+"""Starts and ends processes that outlive this one. A process is known by pid and start time: pids are reused."""
 
 import os
 import pwd
@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-# A zombie has let go of everything but its pid, which whoever started it has yet to collect.
+# A zombie counts as ended: it has only its pid left, until its parent collects its exit code.
 ENDED = (None, psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
 
 
@@ -61,7 +61,7 @@ class Process:
         return self.status in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
 
     def family(self) -> list[psutil.Process]:
-        """It and what it started, as far as they still live."""
+        """This process and its descendants that are alive."""
         if not self.is_alive:
             return []
         process = psutil.Process(self.pid)
@@ -85,7 +85,7 @@ class Process:
             _kill(family)
 
     def kill(self) -> None:
-        """With all that it started, which would otherwise hold on to ports and files for a moment."""
+        """Kill it and its descendants, which would hold ports and files for a moment longer."""
         _kill(self.family())
 
 

@@ -20,7 +20,7 @@ from tools.progress import say, step
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What the next run has to know; `process` is None after a stop, the ports are kept."""
+    """What the next run has to know. After a stop `process` is None, and the ports are kept."""
 
     ports: dict[str, int] = field(default_factory=dict)
     process: Process | None = None
@@ -47,13 +47,13 @@ class Service(ABC):
 
     @abstractmethod
     def responds(self, ports: Ports) -> bool:
-        """It speaks its protocol; within about a second."""
+        """Whether it answers in its protocol, within about a second."""
 
     def clean_up(self, ports: Ports) -> None:  # noqa: B027
         """End what the server leaves behind, if anything."""
 
     def telling(self, log: list[str]) -> list[str]:
-        """Those lines of the log that say why it did not start."""
+        """The lines of the log that say why it did not start."""
         return log[-12:]
 
     @property
@@ -90,7 +90,7 @@ class Service(ABC):
             return
         with self._alone():
             if self.process is None or not self._recovers(self.process):
-                # Not asked first: it does not listen.
+                # Killed, not asked to stop: it hangs.
                 self.kill()
                 self._end()
                 self._start()
@@ -100,7 +100,7 @@ class Service(ABC):
             self._end()
 
     def reset(self) -> None:
-        """End it and delete all that it kept; nothing of it is worth a slow goodbye."""
+        """Kill it, and delete all its files."""
         with self._alone():
             self.kill()
             self._end()
@@ -109,7 +109,7 @@ class Service(ABC):
                     delete(path)
 
     def kill(self) -> None:
-        """As a crash would: no goodbye. `ensure()` brings it back on the same ports, with its data."""
+        """End it like a crash. `ensure()` starts it again, on the same ports and with its data."""
         if process := self.process:
             process.kill()
 
@@ -128,7 +128,7 @@ class Service(ABC):
             yield
 
     def _recovers(self, process: Process) -> bool:
-        """Alive: it may still be booting, for a run that was interrupted, or hang."""
+        """Whether the live process answers soon. If an interrupted run started it, it may still be booting."""
         patience = self.patience_seconds if self.state.has_booted else self.boot_seconds
         if not process.is_paused and wait_until(self.answers, timeout_seconds=patience):
             return True
@@ -176,14 +176,14 @@ class Service(ABC):
         return "\n".join([f"The {self.name} {what} ({self.log_file}).", *last, hint])
 
     def _write(self, state: State) -> None:
-        """In one step, so that a reader never sees half a file."""
+        """Replace the file in one step, so that a reader never sees half of it."""
         new = self.state_file.with_suffix(".new")
         new.write_bytes(msgspec.json.format(msgspec.json.encode(state)))
         new.replace(self.state_file)
 
 
 def delete(path: Path) -> None:
-    """Whatever it is; of a link, what it leads to."""
+    """Delete a file or a directory; with a link also the directory that it leads to."""
     if path.is_symlink():
         shutil.rmtree(path.resolve(), ignore_errors=True)
     if path.is_dir() and not path.is_symlink():

@@ -1,4 +1,4 @@
-"""What the blog asks before it publishes."""
+"""The handler that is asked whether a comment may be posted."""
 
 import re
 from typing import Any
@@ -13,5 +13,5 @@ MOST_LINKS = 5
 
 @receiver(comment_will_be_posted, sender=Comment, ask=True)
 def may_be_posted(sender: type[Comment], comment: Comment, **kwargs: Any) -> bool:
-    """Not what is a list of links, which no spam check has to read."""
+    """No for a comment with so many links that it needs no spam check."""
     return len(LINK.findall(comment.text)) <= MOST_LINKS

@@ -40,7 +40,7 @@ def post(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_safe
 def comments(request: HttpRequest, pk: int) -> HttpResponse:
-    """The comments alone; the page asks for them while one of them waits for its judgement."""
+    """The list of comments, without the page around it. The page polls it while a comment waits for the spam check."""
     found = get_object_or_404(Post, pk=pk)
     return render(request, "blog/_comments.html", {"post": found, **_comments(request, found)})
 
@@ -63,7 +63,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 
 def _may_be_posted(comment: Comment) -> bool:
-    """Asked before anything is saved; who does not answer in time has nothing against it."""
+    """Ask the handlers, before anything is saved. No answer in time counts as a yes."""
     answers: list[tuple[object, object]] = [*comment_will_be_posted.send(sender=Comment, comment=comment)]
     return all(answer is not False for _, answer in answers)
 

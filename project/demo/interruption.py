@@ -1,7 +1,7 @@
-"""Ctrl-C, SIGTERM and SIGHUP, as a word that the demo asks for between two steps.
+"""Notes Ctrl-C, SIGTERM and SIGHUP, so that the demo can check for them between two steps.
 
-An exception raised by a signal's handler comes up wherever the interpreter is just then, and is lost where that is a
-destructor: the demo would go on for ever.
+An exception raised by a signal handler may come up anywhere, also in a destructor, where Python ignores it: then the
+demo would go on for ever.
 """
 
 import signal
@@ -15,7 +15,7 @@ class Interrupted(Exception):
 
 
 class Interruption:
-    """Listens from when it is made, in the main thread. A second signal does not wait for the next step."""
+    """Installs the signal handlers, in the main thread. A second signal ends the demo at once, by KeyboardInterrupt."""
 
     def __init__(self) -> None:
         self._is_asked_for = False

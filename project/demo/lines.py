@@ -1,4 +1,4 @@
-"""What the log lines of the relay and the consumers say, as values."""
+"""Parses the log lines of the relay and the consumers."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ LINE = re.compile(r"^\S+ \S+ (?P<level>[A-Z]+) (?P<logger>[\w.]+) (?P<message>.*
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handled:
-    """A handler ended well. `lag_ms` is from the event's time, in its transaction, to the handler's start."""
+    """A handler succeeded. `lag_ms` is from the event's time, within its transaction, to the handler's start."""
 
     event: str
     handler: str
@@ -23,7 +23,7 @@ class Handled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """A handler was asked, and has answered."""
+    """A handler with ask=True has answered."""
 
     event: str
     handler: str
@@ -52,7 +52,7 @@ class Dead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audited:
-    """The audit log saw an event; of its lines, only this one knows what the event is about."""
+    """The audit log's line for an event, the only line that has the event's subject."""
 
     event: str
     subject: str
@@ -68,7 +68,7 @@ class Relayed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscribed:
-    """The consumers' queues are there, and they take from them: `consuming` events, or `answering` questions."""
+    """The consumers have declared their queues and consume from them: `consuming` events, or `answering` questions."""
 
     kind: str
 
@@ -77,7 +77,7 @@ Said = Handled | Answered | Failed | Dead | Audited | Relayed | Subscribed
 
 
 def said(text: str) -> Said | None:
-    """What a line says, when it says one of these things."""
+    """The value for a log line; None for any other line."""
     line = LINE.match(text)
     if line is None:
         return None
@@ -122,7 +122,7 @@ def _said(word: str, pairs: dict[str, str], rest: str) -> Said | None:
 
 
 def made_at_ms(event: str) -> int:
-    """When an event was made, in milliseconds since the epoch: a uuid7 says so itself. 0 for any other id."""
+    """When an event was made, in milliseconds since the epoch, from its id if that is a uuid7; else 0."""
     try:
         made = UUID(event)
     except ValueError:

@@ -102,7 +102,7 @@ class Play:
         self._hear_until(lambda: False, float("inf"))
 
     def _mend(self, dead: Dead) -> None:
-        """What the spam check cannot judge, a moderator does; the dead letter is replayed then."""
+        """Act as a moderator: publish the comment that the spam check could not judge, and replay the dead letter."""
         comment = comment_of(self._subjects.get(dead.event, ""))
         if comment is None:
             return
@@ -124,7 +124,7 @@ class Play:
         return misjudged(self._tally.deeds, judged)
 
     def _hear_until(self, is_done: Callable[[], bool], timeout_seconds: float) -> bool:
-        """Take in what the processes say until it is enough; False when it took too long."""
+        """Read the lines of the processes until `is_done`. False if that took too long."""
         deadline = time.monotonic() + timeout_seconds
         while True:
             self._interruption.check()
@@ -169,7 +169,7 @@ def comment_of(subject: str) -> Comment | None:
 
 
 def outcome(handled: Handled, subject: str) -> str:
-    """What came of it, looked up where the handler wrote it."""
+    """What the handler wrote to the database, for people."""
     if handled.handler == "check_spam":
         comment = comment_of(subject)
         return f"comment by {comment.name}: {comment.status}" if comment else "comment: gone"

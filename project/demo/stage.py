@@ -1,4 +1,4 @@
-"""What has to be there before the curtain rises: a migrated and seeded database, a port, a broker."""
+"""Prepares what the demo needs: a migrated and seeded database, a free port, the broker's queues."""
 
 import errno
 import socket
@@ -26,16 +26,16 @@ PORTS_TRIED = 100
 
 
 class StageMissing(Exception):
-    """Something that the demo stands on is not there."""
+    """Something that the demo needs is missing."""
 
 
 @contextmanager
 def queues() -> Iterator[list[str]]:
-    """Declares them before anything is published: on a fresh broker it would be unroutable.
+    """Declare the queues of the demo's handlers before anything is published, and delete them at the end.
 
-    Those that were not there before are deleted at the end. Bound to all that comes, and read by nobody, they would
-    fill with the events of whoever shares the broker, and hide that those are unroutable. The list has then what is
-    left of them: another consumer is at work on it.
+    Only those that were not there before are deleted. If they stayed, they would fill with the events of others on the
+    same broker, and hide that those are unroutable. At the end the list has the queues that could not be deleted, since
+    another consumer uses them.
     """
     made = prepare_broker()
     left: list[str] = []
@@ -46,10 +46,10 @@ def queues() -> Iterator[list[str]]:
 
 
 def prepare_broker() -> list[str]:
-    """The names of the queues that were made."""
+    """Declare the queues, and return the names of those that were missing."""
     try:
         topology = topology_of(discover())
-        # In the others, the events of all wait.
+        # Without the retry queues, which all services share.
         own = [queue.name for queue in topology.queues if queue.name.startswith(f"{conf.service()}.")]
         with Connection(conf.broker_url(), "demo") as connection:
             missing = [name for name in own if connection.count_messages(name) is None]
@@ -66,11 +66,11 @@ def prepare_broker() -> list[str]:
 
 
 def clear_broker(made: list[str]) -> list[str]:
-    """Deletes these queues; the names of those that are left, with their dead letters, since they are in use."""
+    """Delete these queues, except those in use and the queues of their dead letters, whose names are returned."""
     used: list[str] = []
-    # That there is no broker any more is told elsewhere.
+    # If the broker is gone, that was reported already.
     with suppress(BrokerRefused, BrokerUnavailable), Connection(conf.broker_url(), "demo") as connection:
-        # Of a queue before that of its dead letters.
+        # Sorted, so that each queue comes before that of its dead letters.
         for name in sorted(made):
             if name.removesuffix(dead_queue("")) in used or not connection.delete_unused(name):
                 used.append(name)

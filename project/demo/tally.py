@@ -1,4 +1,4 @@
-"""What happened in a run of the demo, and whether it is all that had to happen."""
+"""Counts what happened in a run of the demo, and finds what should have happened and did not."""
 
 import math
 from collections import Counter, defaultdict
@@ -82,7 +82,7 @@ class Tally:
         self.deeds.append(deed)
 
     def add(self, what: Said) -> bool:
-        """Count it; False for what an earlier run left behind."""
+        """Count it. False if it is about an event of an earlier run."""
         match what:
             case Relayed():
                 self._relayed = what
@@ -160,7 +160,7 @@ class Tally:
 
 
 def unhandled(summary: Summary) -> list[str]:
-    """What no handler has done yet; empty when all is done."""
+    """What handlers have not done yet; empty when all is done."""
     return [
         f"{each.handler} handled {each.handled} of {each.expected} events"
         for each in summary.subscriptions

@@ -12,10 +12,11 @@ from django.db import OperationalError, connection, connections, models
 from django.test.utils import isolate_apps
 
 from consumers import backfill as backfilling
+from consumers.arguments import key_from, key_text
 from consumers.backfill import Backfill
+from consumers.backfill_report import Impatience
 from consumers.dead_letters.owners import Owner
 from consumers.discovery import chosen, discover
-from consumers.management.commands.backfill import Impatience, key_from, key_text
 from publisher.models import OutboxEvent
 from publisher.wire.errors import BrokerUnavailable
 from publisher.wire.routing import OneQueue
@@ -204,7 +205,7 @@ def test_rows_are_left_out_whose_key_the_handler_does_not_take(articles, backfil
 
 def test_question_after_the_relay_is_asked_now_and_then(capsys, monkeypatch):
     asked, now = [], iter((100.0, 105.0, 111.0, 112.0, 200.0, 211.0))
-    monkeypatch.setattr("consumers.management.commands.backfill.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("consumers.backfill_report.time.monotonic", lambda: next(now))
     impatience = Impatience(type("Stderr", (), {"write": lambda self, text: asked.append(text)})())
     for _ in range(4):
         impatience.wait(2000)

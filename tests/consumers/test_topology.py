@@ -340,8 +340,8 @@ def test_no_queue_is_retired_that_is_not_left_over(topology, console, queues, re
         (["--retire", f"{renamed}{'x' * (255 - len(renamed))}"], 1, "AMQP's short strings hold 255 bytes"),
         (["--retire", f"{renamed}{'x' * 255}"], 1, "AMQP's short strings hold 255 bytes"),
         (["--retire", "elsewhere.renamed"], 1, "no queue of the service"),
-        (["--retire", queues.name("log")], 1, "asked for by a handler in the code"),
-        (["--retire", queues.name("log.dead")], 1, "asked for by a handler in the code"),
+        (["--retire", queues.name("log")], 1, "belongs to a handler in the code"),
+        (["--retire", queues.name("log.dead")], 1, "belongs to a handler in the code"),
         (["--retire", f"{renamed}.dead", "--into", "log"], 1, f"holds the dead letters of {renamed}: retire that one"),
         (["--retire", queues.name("never")], 1, "There is no queue"),
     ):
@@ -356,7 +356,7 @@ def test_no_queue_is_retired_that_is_not_left_over(topology, console, queues, re
 
 def test_queue_is_not_retired_while_the_old_code_takes_from_it(topology, console, queues, renamed):
     tag = queues.channel.basic_consume(renamed, lambda *_: None)
-    with pytest.raises(CommandError, match="1 at work on it: stop the old code first"):
+    with pytest.raises(CommandError, match=r"still has consumers \(1\): stop the old code first"):
         topology("--retire", renamed, console=console)
     queues.channel.cancel()
     assert tag
@@ -381,8 +381,8 @@ def test_no_queue_is_deleted_while_one_of_them_must_stay(topology, queues, renam
     queues.bind("empty", "#")
     for queue, said in (
         ("elsewhere.renamed", "no queue of the service"),
-        (queues.name("log"), "asked for by a handler in the code"),
-        (queues.name("log.dead"), "asked for by a handler in the code"),
+        (queues.name("log"), "belongs to a handler in the code"),
+        (queues.name("log.dead"), "belongs to a handler in the code"),
         (queues.name("never"), "There is no queue"),
         (f"{renamed}.dead", f"holds the dead letters of {renamed}: delete that one"),
         (renamed, rf"{renamed} is not empty, it has 2 in it: .*--retire {renamed} --into HANDLER"),
@@ -403,7 +403,7 @@ def test_queue_is_not_deleted_while_the_old_code_takes_from_it(topology, queues,
     queues.take("renamed"), queues.take("renamed.dead")
     idle(queues, renamed), idle(queues, f"{renamed}.dead")
     queues.channel.basic_consume(renamed, lambda *_: None)
-    with pytest.raises(CommandError, match="1 at work on it: stop the old code first"):
+    with pytest.raises(CommandError, match=r"still has consumers \(1\): stop the old code first"):
         topology("--delete", renamed)
     queues.channel.cancel()
     assert queues.count("renamed") == 0

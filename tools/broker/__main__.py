@@ -82,7 +82,7 @@ def reset() -> None:
 
 
 def own_node() -> Node:
-    """Stopping one must work even when RabbitMQ has been uninstalled meanwhile."""
+    """This checkout's node. Works without an installed RabbitMQ, so that a node can be stopped after an uninstall."""
     return found.node(server.find() or Server(scripts=found.directory()))
 
 

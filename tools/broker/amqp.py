@@ -1,4 +1,4 @@
-"""As much of AMQP as it takes to know that a broker listens, and how its address is written."""
+"""Addresses of brokers, and whether a broker answers there."""
 
 import socket
 from contextlib import suppress
@@ -14,13 +14,13 @@ def url(port: int, *, host: str = "127.0.0.1") -> str:
 
 
 def without_password(address: str) -> str:
-    """The address as it may be shown."""
+    """The address with *** instead of the password, to show it."""
     parts = urlsplit(address)
     return address.replace(f":{parts.password}@", ":***@", 1) if parts.password else address
 
 
 def responds(host: str, port: int, *, timeout_seconds: float = 1) -> bool:
-    """A broker greets a protocol header with Connection.Start, the first method frame."""
+    """Whether a broker answers AMQP's protocol header: with Connection.Start, which is a method frame."""
     with suppress(OSError), socket.create_connection((host, port), timeout=timeout_seconds) as connection:
         connection.sendall(PROTOCOL_HEADER)
         return connection.recv(1) == METHOD_FRAME

@@ -14,7 +14,7 @@ class Way(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What there is to choose from."""
+    """What this machine has to make or reach a broker with."""
 
     broker_url: str | None = None
     has_docker: bool = False
@@ -33,7 +33,7 @@ No broker can be had on this machine. Any one of these will do:
 
 
 def ways(machine: Machine) -> tuple[Way, ...]:
-    """In order of preference; a URL that was given is never second-guessed."""
+    """The ways to try, in order of preference. If a URL was given, no other way."""
     if machine.broker_url:
         return (Way.URL,)
     offers = {

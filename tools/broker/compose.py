@@ -48,7 +48,7 @@ def reset() -> bool:
 
 
 def project() -> str:
-    """Of this checkout, so that another one's broker is neither used nor stopped; the file's name is the site's."""
+    """The Compose project's name. Each checkout has its own, so that it neither uses nor stops another one's broker."""
     return f"signal-bridge-{sha256(bytes(CHECKOUT.resolve())).hexdigest()[:8]}"
 
 
@@ -84,5 +84,5 @@ def _compose(*arguments: str, timeout_seconds: float) -> subprocess.CompletedPro
 
 
 def _free_ports() -> dict[str, str]:
-    """Port 0, so any free one, where the usual one is taken and none is configured."""
+    """Port 0, which means any free port, for those that are not configured and whose default is taken."""
     return {name: "0" for name, port in DEFAULTS.items() if name not in os.environ and not is_free(port)}

@@ -10,7 +10,7 @@ KILL_REQUEST = b"\x00\x01k"
 
 
 def stop(port: int) -> None:
-    """As `epmd -kill` does; refused, so asked again, until it has noticed that its node is gone."""
+    """Stop it, as `epmd -kill` does. It refuses until it has noticed that its node is gone, so ask repeatedly."""
     wait_until(lambda: _is_gone(port), timeout_seconds=5)
 
 

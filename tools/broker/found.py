@@ -1,4 +1,4 @@
-"""The broker that was found: the first way that works."""
+"""Finds a broker, or starts one, by the first way that works."""
 
 import os
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def configured_ports() -> Ports:
 
 
 def find(offers: Machine | None = None) -> Broker:
-    """Try one way after the other; the reasons why all failed, if all did."""
+    """Try one way after the other. Raises ToolError with all reasons if none works."""
     failures = []
     for way in ways(offers or machine.look()):
         try:
@@ -57,7 +57,7 @@ def find(offers: Machine | None = None) -> Broker:
 
 
 def node(installed: Server) -> Node:
-    """The checkout's own, running or not."""
+    """This checkout's node, running or not."""
     return Node(directory(), server=installed, ports=configured_ports())
 
 

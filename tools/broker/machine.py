@@ -8,14 +8,14 @@ from tools.broker.choice import Machine
 
 
 def look() -> Machine:
-    """A given URL settles it, without a look at anything else."""
+    """What there is. If BROKER_URL is set, nothing else is looked for."""
     if url := os.environ.get("BROKER_URL"):
         return Machine(broker_url=url)
     return around()
 
 
 def around() -> Machine:
-    """What is here, URL or not; an installed server needs no package manager."""
+    """What there is besides BROKER_URL. Package managers do not count if RabbitMQ is installed."""
     has_server = server.find() is not None
     return Machine(
         has_docker=docker.answers(),

@@ -65,7 +65,7 @@ class Node(Service):
         return amqp.responds(HOST, ports["amqp"])
 
     def telling(self, log: list[str]) -> list[str]:
-        """What it says first; what Erlang says last is about Erlang."""
+        """The log from the first error on. Its end is only about Erlang."""
         first = next((number for number, line in enumerate(log) if ERROR.search(line)), len(log) - 12)
         return log[max(first, 0) :][:12]
 

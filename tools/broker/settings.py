@@ -25,7 +25,7 @@ def write(directory: Path, *, ports: Ports, extra: Sequence[str]) -> None:
 
 
 def environment(directory: Path, *, ports: Ports) -> dict[str, str]:
-    """Nothing of a RabbitMQ that the machine runs: neither its files, its cookie nor its port mapper."""
+    """The node's environment. It shares no files, cookie or port mapper with a RabbitMQ that the machine runs."""
     paths = {
         "HOME": "",  # the cookie is there
         "RABBITMQ_CONFIG_FILE": "rabbitmq.conf",
@@ -45,7 +45,7 @@ def environment(directory: Path, *, ports: Ports) -> dict[str, str]:
         "RABBITMQ_NODENAME": NODE_NAME,
         "RABBITMQ_DIST_PORT": str(ports["distribution"]),
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
-        # The shell between becomes the node, so that the pid that was started is the node's.
+        # Makes the start script exec the node, so that the pid that was started is the node's.
         "RABBITMQ_ALLOW_INPUT": "true",
         "ERL_EPMD_PORT": str(ports["epmd"]),
         "ERL_EPMD_ADDRESS": HOST,

@@ -15,7 +15,7 @@ from tools.service import Service
 
 
 def services() -> Iterator[Service]:
-    """Stopping one needs nothing of what it was started with but its directory."""
+    """All servers in the directory. To stop one, its directory is enough: its programs may be gone."""
     for path in sorted([*DIRECTORY.glob("*/node.json"), *DIRECTORY.glob("*/*/node.json")]):
         directory = path.parent
         if source := SOURCES.get(directory.name):

@@ -1,4 +1,4 @@
-"""The account that a database server runs under: it refuses root, and root's directories may be closed to it."""
+"""The account that a database server runs under. It refuses root, and may not be allowed into root's directories."""
 
 import os
 import pwd
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def unprivileged(*names: str) -> str | None:
-    """None for whoever is not root; for root the first of NAMES that exists, else `nobody`."""
+    """For root, the first of NAMES that exists, else `nobody`; None for any other user, who runs the server itself."""
     if os.geteuid() != 0:
         return None
     known = {entry.pw_name for entry in pwd.getpwall()}
@@ -17,7 +17,9 @@ def unprivileged(*names: str) -> str | None:
 
 
 def home(directory: Path, user: str | None) -> Path:
-    """Where the server keeps its files: `home` in DIRECTORY, for another user a link to where that user gets."""
+    """The directory of the server's files: `home` in DIRECTORY. For another user it is a link to a place that the user
+    can reach.
+    """
     path = directory / "home"
     if path.exists():
         return path.resolve()
@@ -32,7 +34,7 @@ def home(directory: Path, user: str | None) -> Path:
 
 
 def password(directory: Path) -> str:
-    """Made once: other users of this machine reach loopback too."""
+    """The password of the database, made once. It is needed: other users of this machine can reach loopback, too."""
     file = directory / "password"
     if not file.exists():
         file.touch(mode=0o600)
@@ -41,7 +43,7 @@ def password(directory: Path) -> str:
 
 
 def hand_over(path: Path, text: str, user: str | None) -> Path:
-    """A file that the server's user alone reads."""
+    """Write a file that only the server's user can read."""
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
     path.write_text(text)

@@ -1,22 +1,20 @@
 """Bring rows that are there already to a handler that is new."""
 
-import json
-import shlex
-import time
 from functools import reduce
 from threading import Event as Flag
 from typing import Any
 
 from django.core.exceptions import FieldError, ValidationError
-from django.core.management.base import CommandError, CommandParser, OutputWrapper
+from django.core.management.base import CommandError, CommandParser
 from django.db import Error as DatabaseTrouble
 from django.db import router
 from django.db.models import Model, QuerySet
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from consumers.arguments import lookup, model_of, queue_name
+from consumers.arguments import key_from, lookup, model_of, queue_name
 from consumers.backfill import Backfill, Done
+from consumers.backfill_report import Impatience, go_on, told
 from consumers.command_errors import command_errors
 from consumers.dead_letters.owners import Owner, owners_of
 from publisher import conf
@@ -29,8 +27,6 @@ from publisher.wire.errors import EncoderFailed, NotEncodable, RoutingKeyNotForm
 from publisher.wire.exit_codes import EXIT_USAGE
 from publisher.wire.printable import printable
 from publisher.wire.stopping import stopping_on_signals
-
-PATIENCE_SECONDS = 10.0
 
 
 class Command(BridgeCommand):
@@ -114,30 +110,6 @@ class Command(BridgeCommand):
         self.stdout.write(f"{told(done, to)} {go_on(done)}" if stop.is_set() else told(done, to))
 
 
-class Impatience:
-    """Asks whether the relay runs, if the outbox stays full for long, and prints each error of the database once."""
-
-    def __init__(self, stderr: OutputWrapper) -> None:
-        self._stderr = stderr
-        self._since: float | None = None
-        self._told: set[str] = set()
-
-    def over(self) -> None:
-        self._since = None
-
-    def wait(self, waiting: int) -> None:
-        now = time.monotonic()
-        self._since = self._since or now
-        if now - self._since > PATIENCE_SECONDS:
-            self._stderr.write(f"{waiting:,} events wait in the outbox: is `manage.py relay` at work?")
-            self._since = now
-
-    def again(self, trouble: DatabaseTrouble) -> None:
-        if (text := printable(trouble)) not in self._told:
-            self._told.add(text)
-            self._stderr.write(f"A page is tried again: {text}")
-
-
 def problem_with(owner: Owner, *, is_there: bool) -> str | None:
     """Why no events can be sent to this handler; None if they can."""
     handler = owner.handler
@@ -146,29 +118,3 @@ def problem_with(owner: Owner, *, is_there: bool) -> str | None:
     if handler is not None and handler.ignore_own:
         return f"{owner.name} has ignore_own=True: it is not called for events of this service."
     return None if is_there else f"There is no queue {owner.queue} yet: `manage.py topology --declare` makes it."
-
-
-def told(done: Done, to: str) -> str:
-    left_out = f", {counted(done.left_out, 'row')} left out, by their rule's `when`, or by their key"
-    return f"{counted(done.written, 'event')} for {to}{left_out if done.left_out else ''}."
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def go_on(done: Done) -> str:
-    return "Ended before the first row." if done.pk is None else f"To go on: --after {shlex.quote(key_text(done.pk))}"
-
-
-def key_text(pk: Any) -> str:
-    """A primary key as `--after` takes it; a composite one is a JSON list."""
-    return json.dumps(pk, default=str) if isinstance(pk, tuple) else str(pk)
-
-
-def key_from(model: type[Model], text: str) -> Any:
-    """The primary key of such a text. Raises ValueError, TypeError or ValidationError if it is none."""
-    fields = model._meta.pk_fields
-    if len(fields) == 1:
-        return fields[0].to_python(text)
-    return tuple(field.to_python(part) for field, part in zip(fields, json.loads(text), strict=True))

@@ -13,7 +13,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--admin", action="store_true", help="the superuser without DEBUG, too, where nobody else reaches the site"
+            "--admin",
+            action="store_true",
+            help="make the superuser without DEBUG, too; only if nobody else can reach the site",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
