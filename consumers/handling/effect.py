@@ -8,7 +8,7 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from consumers.exceptions import HandlerRolledBack, OnCommitFailed
-from consumers.handling.opened import drop
+from consumers.handling.connections import drop
 from consumers.handling.results import name_of, text_of
 
 Error = TypeVar("Error", HandlerRolledBack, OnCommitFailed)

@@ -11,13 +11,13 @@ from consumers.blocks import open_blocks
 from consumers.exceptions import BatchFailed, BatchUndone, OnCommitFailed
 from consumers.handling.at_work import AtWork
 from consumers.handling.calling import Call
+from consumers.handling.context import handler_context
 from consumers.handling.effect import check_committable, effect, may_have_ended, rolled_back
 from consumers.handling.late_lock import has_one_writer, late_lock
 from consumers.handling.lock_waits import brief_lock_waits, is_lock_timeout
 from consumers.handling.patience import TRIES, Patience
 from consumers.handling.processing import processing
 from consumers.handling.starts import Starts
-from consumers.handling.surroundings import handler_context
 from consumers.models import InboxEvent
 from consumers.querysets import InboxQuerySet, inbox, key_of
 from publisher.atomicity import commit_each_statement

@@ -17,7 +17,7 @@ from django.db import (
 )
 
 from consumers.handling import clock
-from consumers.handling.opened import drop
+from consumers.handling.connections import drop
 from consumers.handling.read_only import is_read_only, says_read_only
 from consumers.handling.results import name_of
 from consumers.models import Attempt, InboxEvent

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
+from consumers.handling.context import handler_context
 from consumers.handling.handling import Handling
 from consumers.handling.places import place_of
 from consumers.handling.received import Received, event_of
 from consumers.handling.results import Answered, Result, name_of
-from consumers.handling.surroundings import handler_context
 from publisher.wire.asking import failure
 from publisher.wire.codec import Encoding
 from publisher.wire.glance import origin_of

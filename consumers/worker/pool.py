@@ -12,7 +12,8 @@ from django.core.cache import caches
 from django.db import close_old_connections, connections
 
 from consumers.exceptions import HandlerTooSlow
-from consumers.handling import escaped, opened
+from consumers.handling import escaped
+from consumers.handling.connections import drop_all, have_errors, tidy
 from consumers.handling.results import Dangerous, Result
 from consumers.worker.gate import ALONE_SECONDS, Gate
 from consumers.worker.job import Job, identity, ids_of
@@ -95,11 +96,11 @@ class Pool:
         tended_at = time.monotonic()
         while (job := self._next()) is not None:
             now = time.monotonic()
-            if now - tended_at > IDLE_SECONDS or opened.have_errors():
+            if now - tended_at > IDLE_SECONDS or have_errors():
                 _tried(close_old_connections)
                 tended_at = now
             results = self._run(job)
-            _tried(opened.tidy)
+            _tried(tidy)
             self._done.append((job, results))
             if not self._is_told:
                 # Once for many jobs: to wake the I/O thread takes longer than a quick handler.
@@ -157,7 +158,7 @@ class Pool:
                 self._forget(thread)
                 if running.ended_at is not None:
                     # HandlerTooSlow may have interrupted Django itself, so its connections cannot be trusted.
-                    _tried(opened.drop_all)
+                    _tried(drop_all)
 
     def _forget(self, thread: int) -> None:
         """Remove the call, so that `watch` cannot end it any more. HandlerTooSlow may still be raised until then."""
