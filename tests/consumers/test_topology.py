@@ -425,7 +425,7 @@ def test_missing_permission_to_delete_is_told(topology, queues, consuming_user, 
     queues.delete("empty")
 
 
-@pytest.mark.parametrize(("options", "said"), [({"ordered": True}, "older events"), ({"ask": True}, "is asked")])
+@pytest.mark.parametrize(("options", "said"), [({"ordered": True}, "older events"), ({"ask": True}, "has ask=True")])
 def test_events_are_not_handed_over_where_they_cannot_be_handled_well(
     topology, console, renamed, monkeypatch, options, said
 ):

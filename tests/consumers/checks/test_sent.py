@@ -112,4 +112,4 @@ def test_w002_when_a_model_was_swapped(told, settings):
     settings.AUTH_USER_MODEL = "foo.Article"
     ((id, message, hint),) = told(receiver(post_save, sender="auth.User"))
     assert (id, hint) == ("consumers.W002", "Write 'foo.Article'.")
-    assert "was swapped" in message
+    assert "is swapped for another model" in message

@@ -204,5 +204,5 @@ def test_exit_code_is_78_when_its_queue_is_another(asking, queues):
 
 @pytest.mark.parametrize("more", [{"ordered": True}, {"patterns": ("#",)}, {"batch": 2}], ids=repr)
 def test_asked_handler_has_no_order_no_batch_and_no_patterns(more):
-    with pytest.raises(ValueError, match="asks"):
+    with pytest.raises(ValueError, match="answers one signal at a time"):
         Handler(**{"name": "x", "function": print, "triggers": triggers_of((user_login,)), "ask": True, **more})
