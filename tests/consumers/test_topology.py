@@ -342,7 +342,7 @@ def test_no_queue_is_retired_that_is_not_left_over(topology, console, queues, re
         (["--retire", "elsewhere.renamed"], 1, "no queue of the service"),
         (["--retire", queues.name("log")], 1, "belongs to a handler in the code"),
         (["--retire", queues.name("log.dead")], 1, "belongs to a handler in the code"),
-        (["--retire", f"{renamed}.dead", "--into", "log"], 1, f"holds the dead letters of {renamed}: retire that one"),
+        (["--retire", f"{renamed}.dead", "--into", "log"], 1, f"holds the dead letters of {renamed}: retire {renamed}, "),
         (["--retire", queues.name("never")], 1, "There is no queue"),
     ):
         with pytest.raises(CommandError, match=said) as caught:
@@ -384,7 +384,7 @@ def test_no_queue_is_deleted_while_one_of_them_must_stay(topology, queues, renam
         (queues.name("log"), "belongs to a handler in the code"),
         (queues.name("log.dead"), "belongs to a handler in the code"),
         (queues.name("never"), "There is no queue"),
-        (f"{renamed}.dead", f"holds the dead letters of {renamed}: delete that one"),
+        (f"{renamed}.dead", f"holds the dead letters of {renamed}: delete {renamed}, "),
         (renamed, rf"{renamed} is not empty, it has 2 in it: .*--retire {renamed} --into HANDLER"),
     ):
         with pytest.raises(CommandError, match=said) as caught:
