@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -23,6 +24,8 @@ from publisher.wire.topology import dead_queue
 HOST = "127.0.0.1"
 FIRST_PORT = 8000
 PORTS_TRIED = 100
+# How long a queue may look used after its consumers have ended.
+NOTICED_SECONDS = 3.0
 
 
 class StageMissing(Exception):
@@ -70,11 +73,19 @@ def clear_broker(made: list[str]) -> list[str]:
     used: list[str] = []
     # If the broker is gone, that was reported already.
     with suppress(BrokerRefused, BrokerUnavailable), Connection(conf.broker_url(), "demo") as connection:
+        until = time.monotonic() + NOTICED_SECONDS
         # Sorted, so that each queue comes before that of its dead letters.
         for name in sorted(made):
-            if name.removesuffix(dead_queue("")) in used or not connection.delete_unused(name):
+            if name.removesuffix(dead_queue("")) in used or not _is_deleted(connection, name, until):
                 used.append(name)
     return used
+
+
+def _is_deleted(connection: Connection, queue: str, until: float) -> bool:
+    """Try until then: a busy broker takes a moment to notice that the demo's own consumers have ended."""
+    while not (is_deleted := connection.delete_unused(queue)) and time.monotonic() < until:
+        time.sleep(0.1)
+    return is_deleted
 
 
 def prepare_database() -> int:

@@ -342,7 +342,11 @@ def test_no_queue_is_retired_that_is_not_left_over(topology, console, queues, re
         (["--retire", "elsewhere.renamed"], 1, "no queue of the service"),
         (["--retire", queues.name("log")], 1, "belongs to a handler in the code"),
         (["--retire", queues.name("log.dead")], 1, "belongs to a handler in the code"),
-        (["--retire", f"{renamed}.dead", "--into", "log"], 1, f"holds the dead letters of {renamed}: retire {renamed}, "),
+        (
+            ["--retire", f"{renamed}.dead", "--into", "log"],
+            1,
+            f"holds the dead letters of {renamed}: retire {renamed}, ",
+        ),
         (["--retire", queues.name("never")], 1, "There is no queue"),
     ):
         with pytest.raises(CommandError, match=said) as caught:

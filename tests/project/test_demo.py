@@ -173,6 +173,20 @@ def test_demo_leaves_queues_that_were_there_before_or_are_in_use(with_broker):
     assert queues_of(with_broker) == spam
 
 
+def test_demo_deletes_a_queue_whose_consumer_the_broker_still_counts_for_a_moment(with_broker):
+    service = with_broker["SIGNAL_BRIDGE_SERVICE"]
+    with running(with_broker) as (demo, children):
+        with Connection(with_broker["BROKER_URL"], "beside") as beside:
+            beside.open_channel().basic_consume(f"{service}.check_spam", lambda *_: None)
+            beside.wait_for(lambda: beside.count_consumers(f"{service}.check_spam") == 2)
+            demo.send_signal(signal.SIGINT)
+            assert left_of(children) == []
+            time.sleep(1)
+        assert demo.wait(timeout=20) == 0
+        last_words(demo)
+    assert queues_of(with_broker) == []
+
+
 def test_demo_leaves_no_process_when_it_is_killed(with_broker):
     with running(with_broker) as (demo, children):
         demo.kill()
