@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from publisher.offload_entry import OffloadEntry
 
 ALL_DROPPED: Redact = (("*", "drop"),)
+# Of INBOX_DAYS: a century. Databases have no dates much farther off.
+MOST_DAYS = 36_500
 DEFAULTS: dict[str, Any] = {
     "BROKER_URL": "amqp://guest:guest@localhost:5672/%2F",
     "EXCHANGE": "signals",

@@ -120,8 +120,14 @@ def _fault(rule: Rule, template: str, known: KnownSignal) -> Fault | None:
 
 
 def _fault_of(template: str, known: KnownSignal, kwargs: Mapping[str, Any]) -> Fault | None:
-    values = {"kwargs": kwargs, "sender": "-", "group": known.group, "signal": known.word, "subject": "-"}
-    values["extensions"] = AnyKwargs()
+    values = {
+        "kwargs": kwargs,
+        "sender": "-",
+        "group": known.group,
+        "signal": known.word,
+        "subject": "-",
+        "extensions": AnyKwargs(),
+    }
     try:
         formatted_key(template, values)
     except KeyError as exc:

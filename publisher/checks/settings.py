@@ -29,8 +29,6 @@ DICT_HINT = "Write a dict, as SIGNAL_BRIDGE = {'SERVICE': 'shop', 'FORWARD': [..
 # How alike the name of another setting must be to be a misspelt SIGNAL_BRIDGE: SIGNALBRIDGE is, BRIDGE is not.
 ALIKE = 0.85
 MOST_NAME_BYTES = 100
-# A century. Databases have no dates much farther off.
-MOST_DAYS = 36_500
 NAME_HINT = (
     f"Give it a string of 1 to {MOST_NAME_BYTES} bytes, without control characters, as 'signals' or 'blog'; names "
     "that begin with 'amq.' are the broker's."
@@ -179,7 +177,7 @@ def _is_hop_count(value: object) -> bool:
 
 
 def _is_days(value: object) -> bool:
-    return is_positive(value) and value <= MOST_DAYS  # type: ignore[operator]
+    return is_positive(value) and value <= conf.MOST_DAYS  # type: ignore[operator]
 
 
 def _is_unroutable(value: object) -> bool:
@@ -194,7 +192,7 @@ KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "SHARDS": (_is_shard_count, f"Give the number of parts that the outbox is divided into, from 1 to {SLOTS}."),
     "FORWARD_RAW": (is_flag, FLAG_HINT),
     "STRICT": (is_flag, FLAG_HINT),
-    "INBOX_DAYS": (_is_days, f"Give a number of days, as 30, up to {MOST_DAYS:,}."),
+    "INBOX_DAYS": (_is_days, f"Give a number of days, as 30, up to {conf.MOST_DAYS:,}."),
     "MAX_HOPS": (_is_hop_count, "Give the number of events that may cause each other in a row, as 16."),
     "UNROUTABLE": (_is_unroutable, f"Use one of: {', '.join(UNROUTABLES)}, or leave it out."),
     "MANAGEMENT_URL": (_is_console, "Give the console's address, as http://localhost:15672/, or None."),

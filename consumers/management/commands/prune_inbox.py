@@ -11,7 +11,6 @@ from django.db import router
 from consumers.inbox import forget
 from consumers.models import InboxEvent
 from publisher import conf
-from publisher.checks.settings import MOST_DAYS
 from publisher.commands import BridgeCommand
 from publisher.tables import migration_hint
 from publisher.terminal import add_database
@@ -19,15 +18,15 @@ from publisher.wire.exit_codes import EXIT_CONFIG
 
 
 def days(text: str) -> timedelta:
-    """A number of days, from 0 to MOST_DAYS. Raises ArgumentTypeError, which argparse shows."""
+    """A number of days, from 0 to conf.MOST_DAYS. Raises ArgumentTypeError, which argparse shows."""
     try:
         age = timedelta(days=float(text))
     except (ValueError, OverflowError) as exc:
         raise ArgumentTypeError(f"{text!r} is no number of days") from exc
     if age < timedelta():
         raise ArgumentTypeError(f"{text!r} days are in the future: nothing would be left")
-    if age > timedelta(days=MOST_DAYS):
-        raise ArgumentTypeError(f"{text!r} days are more than {MOST_DAYS:,}")
+    if age > timedelta(days=conf.MOST_DAYS):
+        raise ArgumentTypeError(f"{text!r} days are more than {conf.MOST_DAYS:,}")
     return age
 
 
