@@ -57,15 +57,20 @@ def trouble_with(models: Iterable[type[Model]], using: str) -> str | None:
 
 def not_migrated(models: Iterable[type[Model]], using: str) -> str | None:
     """The first of these tables that is missing or lacks a column, and what to do; None if all are complete."""
-    behind = next((model for model in models if not is_up_to_date(model, using)), None)
+    behind = _behind(models, using)
     if behind is None:
         return None
     return f"the table {behind._meta.db_table} is not migrated; run: {how_to_migrate(behind, using)}"
 
 
-def migration_hint(model: type[Model], using: str) -> str:
-    """`; run: manage.py migrate ...` for the end of a log line, if the table is not complete; else empty."""
+def migration_hint(models: Iterable[type[Model]], using: str) -> str:
+    """`; run: manage.py migrate ...` for the end of a log line, if one of the tables is not complete; else empty."""
     try:
-        return "" if is_up_to_date(model, using) else f"; run: {how_to_migrate(model, using)}"
+        behind = _behind(models, using)
     except Error:
         return ""
+    return "" if behind is None else f"; run: {how_to_migrate(behind, using)}"
+
+
+def _behind(models: Iterable[type[Model]], using: str) -> type[Model] | None:
+    return next((model for model in models if not is_up_to_date(model, using)), None)

@@ -17,6 +17,7 @@ from consumers.worker.answering import Answering
 from consumers.worker.drain import drain
 from consumers.worker.options import LEAST_PER_THREAD, Settings, prefetch
 from consumers.worker.pool import Pool
+from consumers.worker.put_off import tell_put_off
 from consumers.worker.session import CHECK_SECONDS, Session
 from consumers.worker.subscription import Subscription
 from publisher import conf
@@ -126,6 +127,8 @@ class Worker:
                 session.serve(self.stop, self.settings.until_empty)
                 self._draining_since = time.monotonic()
                 drain(session, self.settings.grace_seconds)
+                if self.settings.until_empty:
+                    tell_put_off(inward, conf.exchange())
                 return True
 
     @property

@@ -21,6 +21,7 @@ from publisher.wire.routing import KEY_BYTES, formatted_key
 KEY_NAMES = ("kwargs", "sender", "group", "signal", "subject", "extensions")
 HINT = f"Write words and dots, with {{...}} for one of {', '.join(KEY_NAMES)}: 'moderation.{{kwargs[reason]}}'."
 PARTS_HINT = "Kwargs are encoded, so what is in them is asked for by name in brackets: '{kwargs[instance][pk]}'."
+BRACKETS = re.compile(r"\[[^\]]*\]")
 JSON_TYPES = (dict, list, str, int, float, bool, type(None))
 
 # The kwargs of signals that only Django and the bridge send; those of others are not known for certain. Written here,
@@ -86,16 +87,18 @@ def check_routing_key(rule: Rule, where: str) -> Iterator[CheckMessage]:
 
 def _misnamed(template: str) -> Iterator[Fault]:
     try:
-        parts = list(Formatter().parse(template))
+        literals = "".join(literal for literal, *_ in Formatter().parse(template)).encode()
+        fields = list(_fields(template))
+        widths = [int(width) for _, spec in fields for width in re.findall(r"\d+", spec)]
     except (ValueError, TypeError) as exc:
         yield Fault(str(exc), HINT)
         return
-    names = [name for _, name, _, _ in parts if name is not None]
-    if any("._" in name for name in names):
+    names = [name for name, _ in fields]
+    if any("._" in BRACKETS.sub("", name) for name in names):
         yield Fault("it asks for an attribute that begins with '_'", HINT)
-    if any(int(width) > KEY_BYTES for _, _, spec, _ in parts for width in re.findall(r"\d+", spec or "")):
+    if any(width > KEY_BYTES for width in widths):
         yield Fault(f"it is wider than a key, which has {KEY_BYTES} bytes", HINT)
-    if sum(len(literal.encode()) for literal, *_ in parts) > KEY_BYTES:
+    if len(literals) > KEY_BYTES:
         yield Fault(f"it is longer than a key, which has {KEY_BYTES} bytes: it would be cut", HINT)
     for root in (name.partition("[")[0].partition(".")[0] for name in names):
         if root not in KEY_NAMES:
@@ -104,6 +107,14 @@ def _misnamed(template: str) -> Iterator[Fault]:
             yield Fault("there are no extensions", "Name what answers them in SIGNAL_BRIDGE['EXTENSIONS'].")
     if not template:
         yield Fault("it is empty", HINT)
+
+
+def _fields(template: str) -> Iterator[tuple[str, str]]:
+    """Name and format spec of each field, and of those in the format specs of others."""
+    for _, name, spec, _ in Formatter().parse(template):
+        if name is not None:
+            yield name, spec or ""
+            yield from _fields(spec or "")
 
 
 def _never_formed(rule: Rule, template: str) -> Iterator[Fault]:

@@ -5,7 +5,7 @@ from threading import Event as Flag
 
 from django.db import Error, connections
 
-from publisher.models import OutboxEvent
+from publisher.models import OUTBOX
 from publisher.tables import migration_hint
 from publisher.wire.pause import Pause
 
@@ -36,5 +36,5 @@ class Patience:
     def _tell(self, text: str) -> None:
         if text not in self._told:
             self._told.add(text)
-            hint = migration_hint(OutboxEvent, self.using)
+            hint = migration_hint(OUTBOX, self.using)
             logger.warning("waiting for the database %s: %s%s", self.using, text, hint)

@@ -45,7 +45,7 @@ def flaky(event: Event):
 def later(event: Event):
     note("later")
     if noted("later") == 1:
-        raise Retry("not yet", after=1)
+        raise Retry("not yet", after=event.data.get("after", 1))
     see("later", event.routing_key)
 
 

@@ -458,3 +458,10 @@ def test_nothing_is_lost_or_done_twice_when_terminated_under_load(faulty, queues
         assert worker.wait(15) == 0, worker.log.read_text()
     faulty.manage("consume", "plain", "--until-empty")
     assert sorted(map(int, texts(faulty, "plain"))) == list(range(200))
+
+
+def test_consume_until_empty_says_how_many_events_wait_for_their_next_attempt(faulty, queues):
+    faulty.declare("later")
+    queues.event("t.later", {"n": 1, "after": 60})
+    ended = faulty.manage("consume", "later", "--until-empty")
+    assert "not waited for: events=1 between two attempts, of any handler" in ended.stderr

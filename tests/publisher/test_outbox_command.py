@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 from django.utils.timezone import now
 
-from publisher.models import OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
+from publisher.models import OUTBOX, OutboxEvent, ParkedEvent, RelayLease, UnroutableKey
 from publisher.outbox.parked import parked
 from publisher.outbox.unroutable import unroutable_keys
 from tests.databases import without_table
@@ -147,9 +147,11 @@ def test_nobody_is_said_to_relay_when_no_lease_is_held():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_command_says_to_migrate_when_there_is_no_outbox():
-    with without_table(OutboxEvent), pytest.raises(CommandError, match=r"; run: manage.py migrate publisher"):
+@pytest.mark.parametrize("model", OUTBOX, ids=lambda model: model.__name__)
+def test_command_says_to_migrate_when_a_table_is_missing(model):
+    with without_table(model), pytest.raises(CommandError, match=r"; run: manage.py migrate publisher") as caught:
         outbox()
+    assert caught.value.returncode == 78
 
 
 def test_keys_of_the_most_events_are_shown_when_they_are_many():

@@ -46,7 +46,7 @@ class Command(BridgeCommand):
         try:
             count = forget(database, age)
         except DatabaseTrouble as exc:
-            text, hint = " ".join(str(exc).split()), migration_hint(InboxEvent, database)
+            text, hint = " ".join(str(exc).split()), migration_hint([InboxEvent], database)
             code = EXIT_CONFIG if hint else 1
             raise CommandError(f"The inbox of {database!r}: {text}{hint}", returncode=code) from exc
         number = age / timedelta(days=1)

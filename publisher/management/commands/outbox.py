@@ -11,7 +11,7 @@ from django.db import Error as DatabaseTrouble
 from publisher.agreement import add_no_input, asks, is_agreed
 from publisher.atomicity import commit_each_statement
 from publisher.commands import BridgeCommand
-from publisher.models import OutboxEvent
+from publisher.models import OUTBOX
 from publisher.outbox.ledger import Ledger, ledger
 from publisher.outbox.parked import ParkedQuerySet, parked
 from publisher.outbox.unroutable import unroutable_keys
@@ -59,7 +59,7 @@ class Command(BridgeCommand):
         try:
             self._handle(database=database, **options)
         except DatabaseTrouble as exc:
-            text, hint = " ".join(str(exc).split()), migration_hint(OutboxEvent, database)
+            text, hint = " ".join(str(exc).split()), migration_hint(OUTBOX, database)
             code = EXIT_CONFIG if hint else 1
             raise CommandError(f"The outbox of {database!r}: {text}{hint}", returncode=code) from exc
 

@@ -91,6 +91,7 @@ def test_e009_when_a_key_would_be_a_queues_name(check, routing_key):
         ("{sender[11]}{subject:.20}{group!s:x>9}", SAVE),
         ("{subject:{kwargs[using]}}", SAVE),
         ("{kwargs[anything]}", CUSTOM),
+        ("{kwargs[any._thing]}", CUSTOM),
         ("{kwargs[user][0][more].real}", CUSTOM),
         ("{kwargs[anything]}", "django.contrib.auth.signals.user_logged_in"),
         ("{kwargs[anything]}", "tests.foo.signals.*"),
