@@ -24,7 +24,8 @@ the highest of them: far apart when the machine had something else to do. The va
 ## What is measured
 
 - **django.setup()**: its processor time, of the demo project with its own settings, in a new process each time, from
-  bytecode as pip leaves it.
+  bytecode as pip leaves it. Each round begins at another distance from the next full garbage collection, which takes a
+  tenth of `setup()` or more: whether it falls into it or just after it is a matter of a few hundred objects.
 - **save()**: the time of one `save()` (an INSERT) of a model of ten fields, in one process. SQLite is a file in WAL
   mode, once with its own `synchronous=FULL` and once with NORMAL, where a commit does not wait for the disk; PostgreSQL
   is as it comes out of the box, with `fsync` on.
