@@ -51,7 +51,7 @@ class ParkedEvent(Waiting):
     kind = models.CharField(max_length=10, choices=Kind)
     reason = models.TextField()
     # A hash of the routing key, so that an index finds the oldest event under each key.
-    digest = models.CharField(max_length=64, db_default="")
+    digest = models.CharField(max_length=64)
     parked_at = models.DateTimeField(db_default=UtcNow())
 
     class Meta(Waiting.Meta):

@@ -7,7 +7,7 @@ from typing import Literal
 
 from publisher.contract.conditions import condition_of, senders_of
 from publisher.contract.document import Document
-from publisher.contract.reading import Channel, Message, Parts, as_in_format_1, channels_of, format_of, parts_of_all
+from publisher.contract.reading import Channel, Message, Parts, channels_of, parts_of_all
 from publisher.contract.taking import is_within, told
 
 Effect = Literal["breaks", "adds", "narrows"]
@@ -41,12 +41,6 @@ def differences(before: Document, now: Document) -> list[Difference]:
     """The differences by channel. Raises LookupError, TypeError or AttributeError where a document is no contract."""
     found = [replace(each, channel=ALL) for each in _of_parts(parts_of_all(before), parts_of_all(now))]
     old, new = channels_of(before), channels_of(now)
-    if format_of(before) == 1:
-        # Format 1 has less in it. What it does not say must not count as a change.
-        new = {
-            address: {exchange: as_in_format_1(channel) for exchange, channel in by_exchange.items()}
-            for address, by_exchange in new.items()
-        }
     for address in sorted({*old, *new}):
         found += _of_address(address, old.get(address, {}), new.get(address, {}))
     return found

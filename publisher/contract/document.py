@@ -25,8 +25,6 @@ PARAMETERS: Document = {
     }
 }
 EVENT = "event"
-# Documents without a format have format 1: without delivery, subject, condition, senders and redaction.
-FORMAT = 2
 
 
 def contract(version: str = "1.0") -> Document:
@@ -41,7 +39,6 @@ def contract(version: str = "1.0") -> Document:
         _add_message(channels[names[sent.place]]["messages"], sent, schemas)
     return {
         "asyncapi": "3.0.0",
-        "x-format": FORMAT,
         "info": {"title": conf.service(), "version": version},
         "defaultContentType": CONTENT_TYPE,
         "channels": channels,

@@ -40,11 +40,6 @@ class Channel(NamedTuple):
     messages: Mapping[Whose, list[Message]]
 
 
-def format_of(document: Document) -> int:
-    found: int = document.get("x-format", 1)
-    return found
-
-
 def parts_of_all(document: Document) -> Parts:
     """What the schemas of all events have in common."""
     schemas = document["components"]["schemas"]
@@ -68,15 +63,6 @@ def channels_of(document: Document) -> dict[str, dict[str, Channel]]:
     return channels
 
 
-def as_in_format_1(channel: Channel) -> Channel:
-    """The channel with only what format 1 has: one message for each signal and sender, without `x-` keys."""
-    messages = {
-        (signal, sender): [_without_terms(found[0] if sender else found[-1])]
-        for (signal, sender), found in channel.messages.items()
-    }
-    return channel._replace(messages=messages)
-
-
 def _whose(properties: Mapping[str, Any]) -> Whose:
     sender = properties["data"]["properties"].get("sender", {})
     return properties["type"]["const"], sender.get("const", "")
@@ -84,14 +70,6 @@ def _whose(properties: Mapping[str, Any]) -> Whose:
 
 def _extensions(value: Mapping[str, Any]) -> dict[str, Any]:
     return {name: inner for name, inner in value.items() if name.startswith("x-")}
-
-
-def _without_terms(message: Message) -> Message:
-    parts = {
-        path: {name: value for name, value in part.items() if not name.startswith("x-")}
-        for path, part in message.parts.items()
-    }
-    return message._replace(parts=parts, terms={})
 
 
 def _parts(schema: Schema, path: str, schemas: Mapping[str, Schema]) -> Iterator[tuple[str, Schema]]:

@@ -1,10 +1,8 @@
 """Hashes of routing keys: short enough for any index, and compared exactly, whatever the database's collation."""
 
 from hashlib import sha256
-from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import CharField, Func
 
 # The hash of a column in SQL. Django brings the function for SQLite.
 FUNCTIONS = {
@@ -12,16 +10,6 @@ FUNCTIONS = {
     "mysql": "SHA2(CONVERT({column} USING utf8mb4), 256)",
     "sqlite": "SHA256({column})",
 }
-
-
-class DigestOf(Func):
-    """The hash of a column, in a query."""
-
-    output_field = CharField()
-
-    def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper, *args: Any, **extra: Any) -> Any:
-        column, parameters = compiler.compile(self.source_expressions[0])
-        return digest_in_sql(connection, column), parameters
 
 
 def digest_of(key: str) -> str:

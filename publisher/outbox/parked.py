@@ -12,7 +12,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from publisher.models import ParkedEvent
-from publisher.outbox.digests import DigestOf, digest_in_sql, digest_of
+from publisher.outbox.digests import digest_in_sql, digest_of
 from publisher.outbox.shards import Shards
 from publisher.outbox.sql import chunks, deletion, literals, selection, table
 from publisher.outbox.waiting import outbox
@@ -109,12 +109,6 @@ class ParkedQuerySet(models.QuerySet[Any]):
         # On commit: where the IntegrityError had another cause, this is rolled back.
         transaction.on_commit(lambda: logger.warning(told, self.db, count), using=self.db)
         return lower
-
-    def fill_digests(self) -> None:
-        """Of events that were kept before the column was added: with empty digests, all their keys would be one."""
-        rows = self.filter(digest="")
-        if rows.exists():
-            rows.update(digest=DigestOf(F("routing_key")))
 
     def first_of_each_key(self) -> dict[str, int]:
         """The id of the oldest event under each routing key."""

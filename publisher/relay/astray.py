@@ -26,7 +26,6 @@ class Astray:
     def __init__(self, using: str, shards: Shards) -> None:
         self._using = using
         self._shards = shards
-        self._parked.fill_digests()
         self._oldest = self._parked.first_of_each_key()
         # By key, the event that was put back into the outbox to try whether a queue is bound by now.
         self._probes: dict[str, int] = {}

@@ -75,3 +75,22 @@ show(OutboxEvent)
 @pytest.mark.parametrize("engine", ["sqlite", "postgres", "mariadb"])
 def test_parked_events_go_before_the_line_when_its_ids_begin_anew(stage):
     assert stage.python(IDS_AGAIN).splitlines() == ["a1 a2 a3 b1 b2 b3", "b2 c2 c4", "a1 a2 a3 b1 b2 b3 c2 c4"]
+
+
+KEYS = """
+from publisher.models import OutboxEvent
+from publisher.outbox.parked import parked
+
+for id, key in enumerate(["a.key", "B", "b", "b", "ü ", "ü"], start=1):
+    OutboxEvent.objects.create(id=id, message_id="m", type="t", routing_key=key, partitionkey="p", slot=0, body=b"")
+rows = parked("default")
+rows.park([1, 2, 3, 4, 5, 6], "unroutable", "")
+print(sorted(rows.first_of_each_key().items()))
+print(rows.count_by_key()["b"], rows.under("b").count(), rows.under("ü").count())
+"""
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres", "mariadb"])
+def test_keys_are_told_apart_exactly_whatever_the_collation(stage):
+    firsts = [("B", 2), ("a.key", 1), ("b", 3), ("ü", 6), ("ü ", 5)]
+    assert stage.python(KEYS).splitlines() == [str(firsts), "2 2 1"]

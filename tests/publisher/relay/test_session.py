@@ -342,33 +342,6 @@ class Kept:
         self.session.delete()
 
 
-FROM_BEFORE = """
-from publisher.models import ParkedEvent
-from publisher.outbox.parked import parked
-from publisher.relay.leases import Leases
-from publisher.relay.session import Session
-from tests.publisher.relay.test_nacked import Silent
-from publisher.relay.care import Care
-for id, key in enumerate(["a.key", "B", "b", "b"], start=1):
-    ParkedEvent.objects.create(
-        id=id, message_id="m", type="t", routing_key=key, partitionkey="p", slot=1, keep_unroutable=True, body=b"{}",
-        kind="unroutable", reason="",
-    )
-Session("default", Leases("default", 2), Silent(), Care(most=1, window=1))
-print(parked("default").count_by_key() == {"a.key": 4}, end=" ")
-leases = Leases("default", 2)
-leases.renew()
-Session("default", leases, Silent(), Care(most=1, window=1))
-print(sorted(parked("default").first_of_each_key().items()), parked("default").under("b").count())
-"""
-
-
-@pytest.mark.parametrize("engine", ["sqlite", "postgres", "mariadb"])
-def test_events_that_a_relay_of_before_has_kept_are_told_apart_by_their_keys(stage):
-    """While relays are replaced, one that knows nothing of digests may keep events with an empty one."""
-    assert stage.python(FROM_BEFORE).strip() == "True [('B', 2), ('a.key', 1), ('b', 3)] 2"
-
-
 @pytest.mark.django_db
 def test_event_of_a_row_waits_for_the_one_before_until_its_key_is_known_to_lead_somewhere(monkeypatch):
     kept = Kept(monkeypatch, "a", "b", "a", "b", "c")
