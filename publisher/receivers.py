@@ -16,6 +16,7 @@ from django.dispatch import Signal
 from publisher import atomicity, conf
 from publisher.catalogue.signals import UID, KnownSignal, taken_by
 from publisher.rules import Rule, first_match, is_glob
+from publisher.signals import bulk_created, bulk_updated, queryset_deleted, queryset_updated
 
 # Imported only if a rule needs it, so that a project without such rules starts sooner.
 CHANGES = "publisher.changes.tracking"
@@ -25,7 +26,10 @@ OF_ROWS = (*SAVE_SIGNALS, pre_delete, post_delete)
 # The bridge's receiver is called before the others of these signals. Another one may save the row again, and the event
 # of that save must come second; or it may raise, and the caller may catch that and commit. Of `request_finished`, one
 # closes the database connections.
-HEARD_FIRST = (post_save, post_delete, m2m_changed, request_finished)
+HEARD_FIRST = (
+    post_save, post_delete, m2m_changed, bulk_created, bulk_updated, queryset_updated, queryset_deleted,
+    request_finished,
+)  # fmt: skip
 
 _connected: list[tuple[Signal, object, str]] = []
 

@@ -12,9 +12,10 @@ from django.test import override_settings
 
 from publisher.bulk import SignalQuerySet
 from publisher.catalogue.sending import sent_kwargs
-from publisher.catalogue.signals import named
+from publisher.catalogue.signals import known_as, named
 from publisher.models import OutboxEvent
 from publisher.outbox.writing import pending
+from publisher.receivers import connect
 from publisher.signals import bulk_created, bulk_updated, queryset_deleted, queryset_updated
 from publisher.wire.event import decode_event
 from tests.foo.models import Article, Note
@@ -246,6 +247,29 @@ def test_write_and_event_are_one_transaction():
         assert not OutboxEvent.objects.exists()
     assert [event.kwargs["pks"] for event in written()] == [pks]
     assert not connection.in_atomic_block
+
+
+@pytest.mark.parametrize(
+    ("signal", "write"),
+    [
+        (bulk_created, lambda: Article.telling.bulk_create([Article(title="new")])),
+        (bulk_updated, lambda: Article.telling.bulk_update([Article.objects.get()], ["title"])),
+        (queryset_updated, lambda: Article.telling.update(title="new")),
+        (queryset_deleted, lambda: Article.telling.all().delete()),
+    ],
+    ids=["bulk_created", "bulk_updated", "queryset_updated", "queryset_deleted"],
+)
+def test_write_is_told_of_when_another_receiver_raised_and_the_write_commits_nevertheless(signal, write):
+    articles("old")
+    signal.connect(fail, sender=Article)
+    # As of an app that connects its receivers before the bridge does.
+    connect()
+    try:
+        with transaction.atomic(), suppress(RuntimeError):
+            write()
+    finally:
+        signal.disconnect(fail, sender=Article)
+    assert [event.type for event in written()] == [known_as(signal).name]
 
 
 def fail(**kwargs):
