@@ -94,11 +94,17 @@ class Worker:
             except (BrokerUnavailable, MessageRefused) as exc:
                 logger.warning("connection lost: %s", exc)
                 if isinstance(exc, AcknowledgementOverdue) and not self._was_late:
-                    self._was_late = True
-                    logger.warning("taking %d event a thread ahead from now on", LEAST_PER_THREAD)
+                    self._take_less_ahead()
             finally:
                 self._forget()
             pause.after(began)
+
+    def _take_less_ahead(self) -> None:
+        self._was_late = True
+        if (asked := self.settings.prefetch) is None:
+            logger.warning("taking %d event a thread ahead from now on", LEAST_PER_THREAD)
+        else:
+            logger.warning("an event waited here for too long: give a smaller --prefetch than %d", asked)
 
     def grace_left(self) -> float:
         """The seconds left of the grace period; at least one, so that idle threads can close their connections."""

@@ -38,7 +38,7 @@ def test_ordered_event_that_waits_longer_than_the_brokers_patience_has_its_next_
     stage.env |= {"BROKER_URL": strict_node.url, "TEST_HANDLERS": "tests.bar.faulty"}
     notes = stage.folder / "notes"
     stage.env["TEST_NOTES"] = str(notes)
-    worker = stage.start("consume", "ordered")
+    worker = stage.start("consume", "ordered", "--prefetch", "9")
     eventually(lambda: "consuming" in worker.log.read_text())
     with closing(Queues(strict_node.url, names)) as queues:
         queues.event("t.ordered", {"n": 1, "failures": 1, "after": 5}, partitionkey="a")
@@ -48,6 +48,7 @@ def test_ordered_event_that_waits_longer_than_the_brokers_patience_has_its_next_
         assert notes.read_text().split("\n")[:-1] == ["ordered a 1"]
         eventually(lambda: [text for _, text, _ in stage.seen("ordered")] == ["a 1", "a 2"])
         assert queues.count("ordered.dead") == 0
+    assert "give a smaller --prefetch than 9" in worker.log.read_text()
 
 
 def test_handler_has_its_time_to_end_when_the_broker_lets_its_worker_in_no_more(stage, names, strict_node):
