@@ -17,12 +17,12 @@ def add_no_input(parser: ArgumentParser) -> None:
 
 
 def asks(*, interactive: bool) -> bool:
-    """Whether there is somebody to ask: a script cannot answer, and is taken to mean what it says."""
+    """Whether there is somebody to ask. A script cannot answer, so its command is carried out without a question."""
     return interactive and sys.stdin is not None and sys.stdin.isatty()
 
 
 def is_agreed(count: int, kind: str, stderr: OutputWrapper) -> bool:
-    """Ask once, on stderr: stdout is for the results."""
+    """Ask once, and return whether the answer is yes. On stderr, since stdout is for the results."""
     stderr.write(f"Discard {count} {kind}{'' if count == 1 else 's'} for good? [y/N] ", str, ending="")
     stderr.flush()
     try:

@@ -7,16 +7,16 @@ from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
-# When the process counts as stuck. The file is touched every second; while the process tries to connect to the broker,
-# once for each attempt, which may take 19 seconds.
+# A process counts as stuck when its file is older than this. The file is touched every second, but while the process
+# tries to connect to the broker only once for each attempt, which may take 19 seconds.
 ALIVE_SECONDS = 60.0
 TOUCH_SECONDS = 1.0
 
 
 class AliveFile:
-    """`touch` may be called at any rate: the file is touched once a second. Without a path, nothing is.
+    """`touch` may be called at any rate: the file is touched at most once a second. Without a path, it does nothing.
 
-    A failure is logged once: whoever checks the file will take the process for stuck.
+    A failure is logged once, since whoever checks the file will take the process for stuck.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -43,7 +43,7 @@ class AliveFile:
 def problem_with(path: Path, what: str) -> str | None:
     """Why the process that touches this file seems to hang; None if it does not.
 
-    The broker and the database are not looked at: a restart would not bring them back.
+    The broker and the database are not looked at: a restart of the process would not bring them back.
     """
     try:
         age = time.time() - path.stat().st_mtime
@@ -55,7 +55,7 @@ def problem_with(path: Path, what: str) -> str | None:
 
 
 def cannot_touch(path: Path | None) -> str | None:
-    """Why the file cannot be touched, to be told before the process starts; None if it can."""
+    """Touch the file before the process starts its work. Returns why that failed; None if it did not."""
     try:
         if path is not None:
             path.touch()
@@ -67,7 +67,7 @@ def cannot_touch(path: Path | None) -> str | None:
 def take_away(path: Path | None) -> None:
     """Delete the file when the process ends, or it would count as alive for another minute.
 
-    Not a file with content: the path may be a mistake.
+    A file with content stays: the path may be a mistake.
     """
     with suppress(OSError):
         if path is not None and path.is_file() and not path.stat().st_size:

@@ -29,7 +29,7 @@ class PublisherConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # Only what a process needs that forwards nothing. The rest is imported with the first event or check.
+        # Only what a process needs even if it forwards nothing. The rest is imported with the first event or check.
         from publisher import conf, receivers
         from publisher.startup import register_checks, when_ready
         from publisher.wire.late import when_needed
@@ -37,7 +37,7 @@ class PublisherConfig(AppConfig):
         when_needed("publisher.encoders.discovery.load_encoders")
         register_checks(CHECKS)
         register_checks(DEPLOY_CHECKS, deploy=True)
-        # Not yet: later apps may define signals and connect receivers in their own `ready()`.
+        # Not at once: later apps may define signals and connect receivers in their own `ready()`.
         when_ready(receivers.connect)
         if conf.offload():
             when_ready(import_module(OFFLOAD).connect)

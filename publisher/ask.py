@@ -1,7 +1,7 @@
 """`delivery: "ask"`: the sender waits for a handler's answer, for a limited time.
 
 A process has one connection for questions, in a thread of its own (`ask_thread.py`). Both start with the first
-question, so after any fork. A thread that asks leaves its question there and waits for the answer.
+question, so after any fork. A thread that asks leaves its question with that thread and waits for the answer.
 """
 
 import atexit
@@ -40,7 +40,7 @@ class Asked(NamedTuple):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """What a handler sends back: its answer, or in `error` why there is none."""
+    """What a handler sends back: its encoded answer, with the `types` to decode it, or in `error` why there is none."""
 
     answer: Any = None
     types: dict[str, str] = {}
@@ -56,12 +56,12 @@ _replies = msgspec.json.Decoder(Reply)
 
 
 def reply_in(body: bytes) -> Reply:
-    """Raises ValueError where the body is no reply."""
+    """The reply in a message's body. Raises ValueError where the body is no reply."""
     return _replies.decode(body)
 
 
 class Slot:
-    """Where a thread waits for its answer. It waits for a lock, the fastest thing that has a timeout."""
+    """Where a thread waits for its answer: on a lock, which is the fastest way to wait with a timeout."""
 
     __slots__ = ("_lock", "outcome", "value")
 
@@ -72,8 +72,8 @@ class Slot:
         self._lock.acquire()
 
     def fill(self, outcome: str, value: Any = None) -> None:
-        """Called by the line's thread, once: it takes the slot out of `pending` first."""
-        # The value first: the waiting thread may time out just now, and then looks at the outcome without the lock.
+        """Called at most once, by the line's thread, which has taken the slot out of `pending` before."""
+        # The value is set first: the waiting thread may time out just now, and then reads the outcome without the lock.
         self.value = value
         self.outcome = outcome
         self._lock.release()
@@ -190,7 +190,7 @@ class Desk:
             return self._line
 
     def _default(self, type: str, outcome: str, default: Any) -> Any:
-        """The default, logged now and then with the reason."""
+        """Count the outcome, log it now and then, and return the default."""
         if counters.is_news(number := counters.count(counters.ASKED + outcome, type)):
             logger.warning("no answer signal=%s reason=%s, answered with on_timeout (%d so far)", type, outcome, number)
         return default

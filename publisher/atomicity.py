@@ -1,7 +1,7 @@
 """Makes the saves of forwarded models atomic with their signals.
 
-Django commits the save of a model without parents before it sends `post_save`, when no transaction is open: an event
-written then could be lost between the two commits.
+Where no transaction is open, Django commits the save of a model without parents before it sends `post_save`. An event
+that is written then could be lost, if the process ends between the two commits.
 https://github.com/django/django/blob/5.2/django/db/models/base.py `Model.save_base`
 """
 
@@ -32,7 +32,7 @@ CLOSED = (
     "closed the connection to the database",
     "Leave it open in receivers: connections.close_all() belongs into transaction.on_commit().",
 )
-# Of PostgreSQL's driver: within a transaction, or within one that has failed.
+# Transaction statuses of PostgreSQL's driver: in a transaction, or in one that has failed.
 # https://www.postgresql.org/docs/current/libpq-status.html#LIBPQ-PQTRANSACTIONSTATUS
 BEGUN = (2, 3)
 # One object for all saves that are in a transaction already.
@@ -40,7 +40,7 @@ _NOTHING = nullcontext()
 
 
 def in_transaction(using: str) -> AbstractContextManager[None]:
-    """Open a transaction, unless one is open: then this does nothing, also for an exception."""
+    """Open a transaction. Where one is open already, do nothing, not even roll back to a savepoint on an exception."""
     return _NOTHING if is_begun(connections[using]) else transaction.atomic(using=using)
 
 
@@ -50,10 +50,13 @@ def is_open(connection: BaseDatabaseWrapper) -> bool:
 
 
 def is_begun(connection: BaseDatabaseWrapper) -> bool:
-    """The same, also of one that a statement began. Django knows nothing of that, and cannot begin another in it."""
+    """Like `is_open`, but also true where an SQL statement opened the transaction.
+
+    Django does not know of that transaction, and cannot begin another one inside it.
+    """
     if is_open(connection):
         return True
-    # What the driver knows by itself; that of MySQL tells nobody.
+    # The driver knows without a query. MySQL's driver does not tell.
     driver: Any = connection.connection
     if connection.vendor == "sqlite":
         return bool(driver.in_transaction)
@@ -61,7 +64,7 @@ def is_begun(connection: BaseDatabaseWrapper) -> bool:
 
 
 def is_open_already(connection: BaseDatabaseWrapper) -> bool:
-    """The same, without connecting: for what does not need the database and must not wait for it."""
+    """Like `is_open`, but never connects: for code that does not need the database and must not wait for it."""
     return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
 
 
@@ -82,7 +85,7 @@ def make_saves_atomic(model: type[Model]) -> None:
 
     @wraps(save_base)
     def atomic_save_base(self: Model, *args: Any, **kwargs: Any) -> None:
-        # `Model.save` gives `using`, and is the only caller of Django's own.
+        # In Django, only `Model.save` calls this, and it gives `using`. Other callers may leave it out.
         using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
         if is_begun(connections[using]):
             save_base(self, *args, **kwargs)
@@ -97,7 +100,7 @@ def make_saves_atomic(model: type[Model]) -> None:
 def _own_transaction(using: str, model: type[Model]) -> Iterator[None]:
     """A transaction around a save. Raises TransactionManagementError where Django would roll it back silently.
 
-    The caller has not opened this transaction, and would believe that the row was saved.
+    The code that saves has not opened this transaction, and would believe that the row was saved.
     """
     with transaction.atomic(using=using):
         yield
@@ -110,7 +113,7 @@ def _own_transaction(using: str, model: type[Model]) -> Iterator[None]:
 
 
 def watch_loading() -> None:
-    """Do the same for objects that are loaded from fixtures: their save calls `Model.save_base`, not their own model's.
+    """Make saves from fixtures atomic too: they call `Model.save_base`, not the `save_base` of their own model.
 
     `is_loading()` is true during such a save.
 

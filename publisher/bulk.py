@@ -37,8 +37,8 @@ class Values(dict[str, Any]):
 class SignalQuerySet(models.QuerySet[Any]):
     """Sends a signal, in the write's transaction, for each write that Django sends none for."""
 
-    # Whether this queryset is inside a write that sends a signal. There Django calls `update` and `_raw_delete` on its
-    # clones, which must not send another one.
+    # Whether this queryset is inside one of the writes below. In these, Django calls `update` and `_raw_delete` on
+    # clones of the queryset, which must not send signals of their own.
     _is_telling = False
 
     def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
@@ -57,7 +57,7 @@ class SignalQuerySet(models.QuerySet[Any]):
 
     def bulk_update(self, objs: Iterable[Any], fields: Iterable[str], *args: Any, **kwargs: Any) -> int:
         if not bulk_updated.has_listeners(self.model):
-            # So that its batches are not sent as updates, with all their values.
+            # Its batches are calls of `update()`: these must not send `queryset_updated`, with the values of all rows.
             with self._writing():
                 return super().bulk_update(objs, fields, *args, **kwargs)
         given, names = tuple(objs), list(fields)
@@ -88,7 +88,7 @@ class SignalQuerySet(models.QuerySet[Any]):
     delete.queryset_only = True  # type: ignore[attr-defined]
 
     def _raw_delete(self, using: str | None) -> int:
-        """Deletes rows without loading them; Django does so for rows that refer to deleted ones, where it can."""
+        """Delete rows without loading them. Where it can, Django does so for rows that refer to deleted ones, too."""
         if not self._tells(queryset_deleted):
             return super()._raw_delete(using)
         alias = using or self.db
@@ -120,7 +120,7 @@ class SignalQuerySet(models.QuerySet[Any]):
             self._is_telling = before
 
     def _first_keys(self, using: str) -> list[Any]:
-        """The first keys, one more than are sent: so it is known whether there are more."""
+        """The first keys: one more than a signal has, which tells whether there are more."""
         return list(self._chain().using(using).order_by().values_list("pk", flat=True)[: MOST_KEYS + 1])  # type: ignore[attr-defined]
 
     def _tell(self, signal: Signal, keys: Sequence[Any] | None, count: int, using: str, **more: Any) -> None:

@@ -20,7 +20,7 @@ class BridgeCommand(BaseCommand):
 
 
 class LongCommand(BridgeCommand):
-    """Runs until it gets SIGTERM or SIGINT, and ends with 0, also when the signal comes while Django still starts."""
+    """Runs until it gets SIGTERM or SIGINT, and then ends with 0, even if it gets the signal while Django starts."""
 
     def run_from_argv(self, argv: list[str]) -> None:
         end_from_the_start()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from publisher.offload_entry import OffloadEntry
 
 ALL_DROPPED: Redact = (("*", "drop"),)
-# Of INBOX_DAYS: a century. Databases have no dates much farther off.
+# The most that INBOX_DAYS may be: a century. Databases have no dates much farther off.
 MOST_DAYS = 36_500
 DEFAULTS: dict[str, Any] = {
     "BROKER_URL": "amqp://guest:guest@localhost:5672/%2F",
@@ -71,16 +71,16 @@ def rules() -> tuple[Rule, ...]:
 
 
 def redact() -> Redact:
-    """What becomes of values because of their names, in all rules. While REDACT cannot be read, all are dropped."""
+    """What becomes of values because of their names, in all rules. If REDACT cannot be read, all values are dropped."""
     try:
         return redact_from(setting("REDACT"))
     except (TypeError, ValueError):
-        # A system check reports it. Until then, what it was meant to hide must not leave.
+        # A system check reports this. Until it is corrected, what REDACT was meant to hide must not leave.
         return ALL_DROPPED
 
 
 def is_redact_read() -> bool:
-    """Whether REDACT can be read. If not, everything is dropped, which says nothing about a particular name."""
+    """Whether REDACT can be read. If not, `redact()` drops everything, which says nothing about a particular name."""
     return redact() is not ALL_DROPPED
 
 
@@ -89,7 +89,7 @@ def offload() -> tuple[OffloadEntry, ...]:
     entries = setting("OFFLOAD")
     if not entries:
         return ()
-    # Not at the top: a site without OFFLOAD starts sooner without it.
+    # Not at the top: a site without OFFLOAD starts sooner without this module.
     from publisher.offload_entry import offload_entries_from
 
     return offload_entries_from(entries)
@@ -107,7 +107,7 @@ def unroutable() -> str | None:
 
 
 def shards() -> int:
-    """Into how many parts the outbox is divided among relays, by a hash of the partitionkey."""
+    """The number of parts in which the outbox is divided among relays, by a hash of the partitionkey."""
     return int(setting("SHARDS"))
 
 
@@ -122,7 +122,7 @@ def inbox_days() -> float:
 
 
 def max_hops() -> int:
-    """How many events may cause each other in a row. The next one is a dead letter: handlers go in a circle."""
+    """How many events may cause each other in a row. The next one is a dead letter: handlers seem to go in a circle."""
     return int(setting("MAX_HOPS"))
 
 
@@ -142,7 +142,7 @@ def extensions() -> str | None:
 
 
 def handler_context() -> str | None:
-    """The dotted path of a function that makes a context manager of an event, for its handler to run in."""
+    """The dotted path of a function that takes an event and returns a context manager, in which its handler runs."""
     return _path("HANDLER_CONTEXT")
 
 

@@ -1,4 +1,4 @@
-"""Counts, since the process started, what could not be forwarded as it was, and what became of questions."""
+"""Counts, since the process started, events that could not be forwarded as they were, and outcomes of questions."""
 
 from collections import Counter
 from threading import Lock
@@ -11,12 +11,12 @@ NOT_WRITTEN = "not written"
 NOT_OFFLOADED = "not offloaded"
 # Counted by routing key: events that are delivered directly; in a relay, events that it dropped.
 UNROUTABLE = "unroutable"
-# Of `direct`: events that were not published.
+# Events of the delivery "direct" that were not published.
 DROPPED = "dropped"
-# The outcome follows: "asked: late".
+# The outcome of the question is appended: "asked: late".
 ASKED = "asked: "
 
-# Routing keys may be made of values, so their number is unlimited: beyond this many, the others share one count.
+# Routing keys may be made of values, so their number is unlimited. Beyond this many counts, new ones share OTHERS.
 MOST = 10_000
 OTHERS = "others"
 
@@ -45,7 +45,7 @@ def reset() -> None:
 
 
 def is_news(number: int) -> bool:
-    """Whether to log a count: 1, 10, 100, 1000 and so on.
+    """Whether to log at this count: at 1, 10, 100, 1000 and so on.
 
     >>> [number for number in range(1, 101) if is_news(number)]
     [1, 10, 100]

@@ -34,7 +34,7 @@ class DirectEvent(NamedTuple):
 
 
 class Buffer:
-    """The queue between the threads that send signals and the one that publishes, which also sets `in_flight`."""
+    """The queue between the threads that send signals and the thread that publishes. The latter sets `in_flight`."""
 
     def __init__(self, most: int = BUFFER_EVENTS, most_bytes: int = BUFFER_BYTES) -> None:
         self.most = most
@@ -51,7 +51,7 @@ class Buffer:
         self._start()
 
     def _start(self) -> None:
-        """Start the thread. Where none can be started now, the next event tries again, and the events wait."""
+        """Start the thread. If none can be started now, the events wait, and the next event tries again."""
         thread = threading.Thread(target=self._publish, name="signal-bridge-direct", daemon=True)
         try:
             thread.start()
@@ -61,7 +61,7 @@ class Buffer:
             self._thread = thread
 
     def put(self, event: DirectEvent) -> None:
-        """Never waits, never raises."""
+        """Add an event, or drop it if there is no room. Never waits, never raises."""
         with self._lock:
             reason = self._why_not(len(event.body))
             if reason is None:
@@ -130,7 +130,7 @@ _lock = threading.Lock()
 
 
 def send(event: DirectEvent, using: str) -> None:
-    """Publish when the transaction on `using` commits, or now when there is none."""
+    """Publish the event when the transaction on `using` commits; now if there is none."""
     after_commit(lambda: buffer().put(event), using)
 
 
@@ -145,7 +145,7 @@ def buffer() -> Buffer:
 
 
 def _forget() -> None:
-    """Start anew in a forked child: it does not have the thread, and the parent sends the events that waited."""
+    """Start anew in a forked child: it does not have the thread, and the parent publishes the events that waited."""
     global _buffer, _lock
     if _buffer is not None:
         atexit.unregister(_buffer.close)

@@ -91,9 +91,9 @@ def _hear(buffer: Buffer, sender: Sender[DirectEvent]) -> None:
 
 
 def _blame(buffer: Buffer, refused: MessageRefused) -> None:
-    """Drop the event that the broker refused, and put back those after it, which the broker did not look at.
+    """Drop the event that the broker refused, and put back the later ones, which the broker did not look at.
 
-    Those before it were published. Where it is unknown which one it was, all are dropped.
+    The earlier ones were published. Where it is unknown which event was refused, all are dropped.
     """
     events: list[DirectEvent] = list(refused.tokens)
     reason = str(refused)
@@ -118,7 +118,7 @@ def _settle(buffer: Buffer, sender: Sender[DirectEvent]) -> None:
 
 def _wait(buffer: Buffer, sender: Sender[DirectEvent]) -> None:
     if not sender.in_flight and not buffer.waiting:
-        # The connection is polled in between, to answer heartbeats.
+        # The wait has an end, so that the connection is polled and answers heartbeats.
         buffer.news.wait(IDLE_SECONDS)
         buffer.news.clear()
         sender.poll(0)

@@ -1,4 +1,4 @@
-"""Recognises a database's errors by their codes. Django's exceptions have the driver's own exception as cause."""
+"""Recognises a database's errors by their codes, which are in the driver's exception: the cause of Django's."""
 
 from collections.abc import Container
 

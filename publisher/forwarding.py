@@ -26,12 +26,12 @@ from publisher.wire.errors import EncoderFailed, NotEncodable, RoutingKeyNotForm
 logger = logging.getLogger(__name__)
 
 MOST_KINDS = 4096
-# How the events of one sender are made under one rule. Without a template, each is encoded at once.
+# How the events of one sender are made under one rule. Without a template, each event is encoded at once.
 Way = tuple[Source, Template | None]
 
 
 class Ways:
-    """The rules of one signal that take a sender, each with what its events have in common; remembered by class."""
+    """The rules of one signal that take a sender, each with what its events have in common. Remembers them by class."""
 
     def __init__(self, known: KnownSignal, rules: tuple[Rule, ...]) -> None:
         self._known = known
@@ -47,7 +47,7 @@ class Ways:
             # Bounded, since a project may make classes in its requests.
             if len(self._by_kind) >= MOST_KINDS:
                 self._by_kind.clear()
-            # All texts are of one class, and not all are taken by the same rules.
+            # Not for a sender that is text: all texts are of one class, but different rules take them.
             if not isinstance(sender, str):
                 self._by_kind[kind] = found
         return found
@@ -60,9 +60,9 @@ class Ways:
 
 
 def forwarder(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., Any]:
-    """The function that is called with each dispatch of the signal. All by name: a kwarg may be called anything."""
+    """The function that is called with each dispatch of the signal. It takes `**named`: kwargs may have any name."""
     ways = Ways(known, rules)
-    # Other signals than those of models may have a kwarg `raw` that means something else.
+    # A kwarg `raw` of other signals than those of models may mean something else.
     may_be_fixture = isinstance(known.signal, ModelSignal)
 
     def forward(**named: Any) -> Any:
@@ -100,8 +100,8 @@ def forwarder(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., Any]
 
 
 def without_fixtures(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """Leaves out the `m2m_changed` of fixtures. Before Django 6.1 it has no `raw`: then what is sent while a fixture
-    is loaded counts as the fixture's.
+    """Leaves out the `m2m_changed` of fixtures. Before Django 6.1, that signal has no `raw`: then each that is sent
+    while a fixture is loaded counts as the fixture's.
     """
 
     def forward_others(**named: Any) -> Any:
@@ -112,7 +112,7 @@ def without_fixtures(forward: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def delivered(source: Source, sender: object, kwargs: dict[str, Any]) -> Any:
-    """Encode the event and send it the way its rule says. Answers the sender: None, but for the delivery "ask"."""
+    """Encode the event and send it the way its rule says. Returns what the sender gets: None, but for "ask"."""
     rule = source.rule
     if rule.changes:
         kwargs = with_changes(kwargs)
@@ -148,7 +148,7 @@ def encoded_or_counted(source: Source, sender: object, kwargs: Mapping[str, Any]
         if source.rule.fails_sender:
             raise
         if counters.is_news(number := counters.count(counters.ENCODER_FAILED, source.name)):
-            # Only the class of other errors: their text may hold a value that must not be logged.
+            # Of other errors, only the class is logged: their text may hold a value that must not be logged.
             is_ours = isinstance(exc, EncoderFailed | NotEncodable | RoutingKeyNotFormed)
             error = exc if is_ours else type(exc).__name__
             logger.error("event not sent, %d of this signal so far: %s", number, error)
@@ -185,7 +185,7 @@ def to_broker(encoded: Encoded, rule: Rule, using: str) -> None:
 
 
 def to_handler(encoded: Encoded, rule: Rule, using: str) -> Any:
-    """Ask a handler, now: its answer may decide whether the transaction commits. The only delivery with an answer."""
+    """Ask a handler and return its answer. Not only after the commit: the answer may decide whether to commit."""
     event = encoded.event
     return ask.ask(
         event.id, event.type, encoded.routing_key, encoded.body, seconds=rule.timeout, default=rule.on_timeout
@@ -198,7 +198,9 @@ DELIVERIES: Mapping[str, Callable[[Encoded, Rule, str], Any]] = {
 
 
 def is_wanted(rule: Rule, sender: object, kwargs: Mapping[str, Any]) -> bool:
-    """What the rule's `when` says. If it raises, the event is forwarded: one too many is better than one too few."""
+    """What the rule's `when` says. If that raises, a strict rule raises too. Another rule forwards the event, since
+    one event too many is better than one too few.
+    """
     try:
         return bool(import_string(rule.when or "")(sender=sender, **kwargs))
     except Exception as exc:
@@ -209,12 +211,12 @@ def is_wanted(rule: Rule, sender: object, kwargs: Mapping[str, Any]) -> bool:
 
 
 def alias_of(sender: object, kwargs: Mapping[str, Any]) -> str:
-    """The database that the signal's write was made to, so that its event goes there too; else the default one."""
+    """The database of the write that the signal is about, to which its event is written too; else the default one."""
     using = kwargs.get("using")
     if isinstance(using, str) and using in connections.settings:
         return using
     for candidate in (kwargs.get("instance"), sender):
         if isinstance(candidate, Model) and isinstance(candidate._state.db, str):
-            # Not `_state.db`, which may be a replica that it was read from. `__class__` sees through lazy objects.
+            # Not `_state.db`, which may be a replica that the row was read from. `__class__` sees through lazy objects.
             return router.db_for_write(candidate.__class__, instance=candidate)
     return DEFAULT_DB_ALIAS

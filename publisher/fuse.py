@@ -6,7 +6,7 @@ LONGEST_PAUSE_SECONDS = 30.0
 
 
 class Fuse:
-    """The circuit breaker of one signal. Times are `time.monotonic()`. Its owner holds a lock for each call."""
+    """The circuit breaker of one signal. Times are of `time.monotonic()`. Not thread-safe: its owner holds a lock."""
 
     def __init__(self) -> None:
         self._mend()
@@ -22,7 +22,7 @@ class Fuse:
         return self._blown_until is not None
 
     def allows(self, now: float) -> bool:
-        """Whether to ask. After a pause one question is let through; the others pause on until its outcome is known."""
+        """Whether to ask. After each pause, one question is let through, and the next pause begins for all others."""
         if self._blown_until is None:
             return True
         if now < self._blown_until:
@@ -32,7 +32,7 @@ class Fuse:
         return True
 
     def record(self, is_answered: bool, now: float) -> bool:
-        """Note an outcome. Whether this failure blew the fuse: not one of a question that was sent before it blew."""
+        """Note an outcome. Returns whether it blew the fuse, which a failure while the fuse is blown does not."""
         if is_answered:
             self._mend()
             return False

@@ -1,6 +1,6 @@
 """Columns that the database computes. Before Django 6.0, an instance keeps their old values after an update.
 
-Since then Django reads them back, or defers them where the database cannot return them.
+Django 6.0 and later reads the new values back, or defers the fields where the database cannot return them.
 https://docs.djangoproject.com/en/6.0/releases/6.0/#models
 """
 

@@ -5,7 +5,7 @@ from difflib import SequenceMatcher
 
 MOST_HINTS = 3
 MOST_LISTED = 24
-# How alike a name must be to be suggested, from 0 to 1, and how much less alike than the best one it may be.
+# A name is suggested if it is at least this much alike, from 0 to 1, and at most this much less alike than the best.
 ALIKE = 0.55
 WORSE = 0.15
 
@@ -30,7 +30,7 @@ def close_to(word: str, names: list[str]) -> list[str]:
 
 
 def _likeness(word: str, name: str) -> float:
-    """From 0 to 1. The last word counts as much as the whole path, whose beginning is often what is wrong."""
+    """From 0 to 1. The last word counts as much as the whole path, since often only the path's beginning is wrong."""
     word, name = word.removesuffix(".*"), name.removesuffix(".*")
     return (_ratio(word, name) + _ratio(word.rpartition(".")[2], name.rpartition(".")[2])) / 2
 

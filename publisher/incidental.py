@@ -1,7 +1,7 @@
 """Signals that are not about a write, but about requests, connections, settings, templates, migrations or rows read.
 
 They may be sent when there is no outbox yet, when a test may not use the database, or while the bridge itself works.
-An event that cannot be written then is counted, and the sender of the signal does not notice.
+An event that cannot be written then is counted and logged, and the sender of the signal does not notice.
 """
 
 import logging
@@ -50,7 +50,7 @@ def is_incidental(known: KnownSignal) -> bool:
 
 
 def harmless(known: KnownSignal, forward: Receiver, *, is_strict: bool) -> Receiver:
-    """Wraps a receiver so that the sender does not notice its errors, and it does not call itself in a circle.
+    """Wraps a receiver, so that the sender does not notice its errors, and so that it does not call itself in a circle.
 
     With `is_strict`, errors are raised, except those of the database.
     """
@@ -97,8 +97,8 @@ def not_written(signal: str, exc: BaseException) -> None:
 def is_own_work(signal: str, named: dict[str, Any]) -> bool:
     """Whether the signal is about the bridge's own connections, in a relay or a consumer, or about its own setting.
 
-    Also where the connection is to no particular database, as while one is created or dropped: to write an event would
-    hold that database open.
+    Also true for a connection to no particular database, from which one is created or dropped: to write an event would
+    open a connection to that very database.
     """
     if signal == CONNECTION_CREATED:
         return _works > 0 or getattr(named.get("connection"), "alias", None) == NO_DB_ALIAS
@@ -119,7 +119,7 @@ def own_work() -> Iterator[None]:
 
 
 def _enter(name: str) -> bool:
-    """Whether this thread is not forwarding this signal already: to write its event may send it again."""
+    """Note that this thread forwards the signal. False if it does so already: writing an event may send its signal."""
     sending: set[str] | None = getattr(_local, "sending", None)
     if sending is None:
         sending = _local.sending = set()

@@ -28,8 +28,9 @@ WRITES = (pre_save, post_save, pre_delete, post_delete)
 class ListedSignal:
     """One row of `manage.py signals --format json`.
 
-    `kwargs` is what the signal is sent with, as far as the source tells. `receivers` run in process; of those that are
-    `offloaded`, the `ordered` ones get one event after the other. `took_ms` is the time of a call in the last profile.
+    `kwargs` are those that the signal is sent with, as far as the source tells. `receivers` run in process. `ordered`
+    are those of `offloaded` that get one event after the other. `took_ms` has the milliseconds that a call of each
+    receiver took in the last profile.
     """
 
     signal: str
@@ -105,7 +106,7 @@ def ordered_of(signal: Signal) -> Iterator[str]:
 
 
 def is_sent_by(model: type[Model], known: KnownSignal) -> bool:
-    """Whether this model sends the signal. The model of a relation, if Django made it, only sends `m2m_changed`."""
+    """Whether this model sends the signal. A through model that Django made sends none of WRITES."""
     if known.signal is m2m_changed:
         return is_through(model)
     if known.module == signals.__name__:

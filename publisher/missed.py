@@ -35,9 +35,9 @@ WRITES = {
     "update": (post_save, queryset_updated),
     "_raw_delete": (post_delete, queryset_deleted),
 }
-# Going outwards from the write, the first module that is none of these has called it.
+# Modules between a write and the code that called it: the caller is the first frame outside of these.
 INNER = ("django.", "publisher.", "asgiref.", "contextlib.", "functools.", "concurrent.", "threading.")
-# The write runs in another thread or in an event loop, whose frames do not lead to the caller.
+# Given instead of the line where the write runs in a thread or event loop whose frames do not lead to the caller.
 ASYNC = "async code, the line is not known"
 
 _within = local()
@@ -57,7 +57,7 @@ class Missed:
 
 @contextmanager
 def recording() -> Iterator[None]:
-    """Record all writes of this process to the file, until the block ends."""
+    """Append each missed write of this process to the file RECORD, until the block ends."""
     originals = start()
     try:
         yield
@@ -67,7 +67,7 @@ def recording() -> Iterator[None]:
 
 
 def start() -> dict[str, Any]:
-    """Record from now on. Returns the original methods."""
+    """Record from now on. Returns the original methods of QuerySet by name, to put them back."""
     originals = {name: getattr(QuerySet, name) for name in WRITES}
     for name, original in originals.items():
         setattr(QuerySet, name, _recorded(name, original))
@@ -123,7 +123,7 @@ def _recorded(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
 def _is_missed(queryset: "QuerySet[Any]", name: str) -> bool:
     unsent, told = WRITES[name]
     is_told = isinstance(queryset, SignalQuerySet) and told.has_listeners(queryset.model)
-    # `m2m_changed` is sent for the rows of a many-to-many relation.
+    # Rows of a many-to-many relation are not missed: `m2m_changed` is sent for them.
     return not (is_told or queryset.model._meta.auto_created or _is_of_a_relation()) and is_connected(
         unsent, queryset.model
     )
@@ -136,7 +136,7 @@ def _note(model: type[Model], name: str, rows: int) -> None:
         with RECORD.open("a") as file:
             file.write(json.dumps(asdict(row)) + "\n")
     except OSError as exc:
-        # The write itself was successful: its caller must not fail for this.
+        # The write itself was successful, so its caller must not get this error.
         logger.warning("missed write not recorded model=%s where=%s error=%s", row.model, row.where, exc)
 
 
@@ -146,7 +146,7 @@ def _is_of_a_relation() -> bool:
 
 
 def _caller() -> str:
-    """`file:line`, relative to the current directory if the file is below it."""
+    """`file:line` of the code that called the write, relative to the current directory if the file is below it."""
     last = None
     for last in _inner_frames():
         if _module(last).startswith("asgiref."):

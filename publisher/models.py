@@ -1,4 +1,4 @@
-"""The outbox and its companions. Events are on the database whose writes they are about, so each may have these."""
+"""The outbox and its companions. Each database may have them: events are stored with the writes they are about."""
 
 from django.db import models
 
@@ -6,7 +6,7 @@ from publisher.utc import UtcNow
 
 
 class Waiting(models.Model):
-    """An event that waits. `body` has the bytes that will be published."""
+    """An event that waits to be published. `body` has the bytes of the message."""
 
     id = models.BigAutoField(primary_key=True)
     message_id = models.CharField(max_length=36)
@@ -15,7 +15,7 @@ class Waiting(models.Model):
     partitionkey = models.TextField()
     # A hash of the partitionkey. Each shard of the outbox has some of the slots.
     slot = models.SmallIntegerField()
-    # Whether to keep the event while no queue is bound for it; None: if this project has a handler for it.
+    # Whether to keep the event while no queue is bound for it. None keeps it if this project has a handler for it.
     keep_unroutable = models.BooleanField(null=True)
     body = models.BinaryField()
 
@@ -40,7 +40,7 @@ class OutboxEvent(Waiting):
 class ParkedEvent(Waiting):
     """An event that left the outbox: the broker refuses it, or no queue is bound for it yet.
 
-    It keeps its outbox id, to be put back in order. It gets a lower id if the outbox's ids start again.
+    It keeps its outbox id, to be put back in order. If the outbox's ids start again, it gets an id below the new ones.
     """
 
     class Kind(models.TextChoices):
@@ -76,12 +76,12 @@ class UnroutableKey(models.Model):
 
 
 class RelayLease(models.Model):
-    """Which relay has a shard of the outbox, and until when by the database's own clock."""
+    """Which relay has a shard of the outbox, and until when, by the clock of the database."""
 
     shard = models.IntegerField(primary_key=True)
     shards = models.IntegerField(default=1)
     holder = models.CharField(max_length=200, default="")
-    # A relay without a shard, which asks for this one.
+    # A relay that has no shard and asks for this one.
     claimant = models.CharField(max_length=200, default="")
     expires_at = models.DateTimeField(db_default=UtcNow())
     rate = models.FloatField(default=0.0)

@@ -10,9 +10,9 @@ from publisher.rules import is_glob
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OffloadEntry:
-    """`receiver` is a dotted path, or a glob over dotted paths. The others are a handler's options; None: its default.
+    """`receiver` is a dotted path, or a glob over dotted paths. The other fields are options of the handler.
 
-    `retry` has the seconds to wait before each further attempt.
+    None stands for the handler's default. `retry` has the seconds to wait before each further attempt.
     """
 
     receiver: str
@@ -32,7 +32,7 @@ class OffloadEntry:
 
 
 def offload_entry_from(entry: object) -> OffloadEntry:
-    """Raises ValueError or TypeError for an entry that is wrong."""
+    """The entry that OFFLOAD has as a text or a dict. Raises ValueError or TypeError for a wrong one."""
     if isinstance(entry, str):
         return OffloadEntry(receiver=entry)
     if not isinstance(entry, Mapping):

@@ -32,7 +32,7 @@ class Visit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """The time of one receiver of one signal, including the signals that it sends. `percent` is of all requests."""
+    """The time of one receiver of one signal, with the signals that it sends. `percent` is of the requests' time."""
 
     receiver: str
     signal: str
@@ -62,7 +62,7 @@ def profiled(urls: Sequence[str], *, repeat: int, data: Mapping[str, str] | None
     client = Client(raise_request_exception=False)
     if user is not None:
         client.force_login(user)
-    # Imported now, so that the first request does not include the time for that.
+    # Imported now, so that the time of the first request does not include this.
     _ = get_resolver().url_patterns
     client.handler.load_middleware()
     watch = Stopwatch()

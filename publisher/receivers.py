@@ -23,9 +23,9 @@ CHANGES = "publisher.changes.tracking"
 NEWCOMERS = "publisher.catalogue.newcomers"
 SAVE_SIGNALS = (pre_save, post_save)
 OF_ROWS = (*SAVE_SIGNALS, pre_delete, post_delete)
-# The bridge's receiver is called before the others of these signals. Another one may save the row again, and the event
-# of that save must come second; or it may raise, and the caller may catch that and commit. Of `request_finished`, one
-# closes the database connections.
+# For these signals, the bridge's receiver is called before the others. Another receiver may save the row again, and the
+# event of that save must come second; or it may raise, and the caller may catch that and commit. A receiver of
+# `request_finished` closes the database connections.
 HEARD_FIRST = (
     post_save, post_delete, m2m_changed, bulk_created, bulk_updated, queryset_updated, queryset_deleted,
     request_finished,
@@ -39,7 +39,7 @@ def connect() -> None:
     disconnect()
     rules = conf.rules()
     if any(rule.delivery == "direct" for rule in rules):
-        # It imports pika: now, since in a request that would take long, and a fork might interrupt it.
+        # Imports pika. Not with the first event: that would make a request slow, and a fork might interrupt the import.
         import_module("publisher.direct_thread")
     taken = rules_by_signal(rules)
     if any(rule.changes for rule in rules):
@@ -53,7 +53,9 @@ def connect() -> None:
 
 
 def track_changes(taken: list[tuple[KnownSignal, tuple[Rule, ...]]]) -> None:
-    """Have saves remember the old values. Before saves are made atomic, so that these are read in the transaction."""
+    """Have saves remember the old values. To be called before saves are made atomic, so that the transaction includes
+    the reading of these values.
+    """
     track = import_module(CHANGES).track
     for known, rules in taken:
         if known.signal is post_save:
@@ -80,7 +82,7 @@ def connect_signal(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[...,
 def _are_atomic(model: type[Model], signal: Signal, rules: tuple[Rule, ...]) -> bool:
     """Whether a save and its events must be one transaction.
 
-    Not for questions, nor for direct events after a save, since the row is there by then.
+    They need not be for questions, nor for direct events of `post_save`, since the row has been written by then.
     """
     its_rules = [rule for rule in rules if rule.takes_sender(model._meta.label_lower)]
     return any(
@@ -132,9 +134,9 @@ def rules_by_signal(rules: tuple[Rule, ...]) -> list[tuple[KnownSignal, tuple[Ru
 def senders_of(known: KnownSignal, rules: tuple[Rule, ...]) -> Iterator[type[Model] | None]:
     """The senders to connect to: for a signal of models, the models that a rule takes; else None, for any sender.
 
-    Not None for models too: Django deletes rows without loading them only if a model's delete signals have no receiver,
-    so deleting models that are not forwarded would become slow. Models that Django made for relations are left out,
-    since they send none of the signals about rows.
+    For models, it is never None. Django deletes rows without loading them only if a model's delete signals have no
+    receiver, so deleting models that are not forwarded would become slow. Models that Django made for relations are
+    left out, since they send none of the signals about rows.
     """
     if not isinstance(known.signal, ModelSignal):
         yield None

@@ -1,4 +1,4 @@
-"""Decides by its name what becomes of a value: secrets are dropped, and REDACT and a rule's `redact` decide first."""
+"""Decides by its name what becomes of a value. REDACT and a rule's `redact` decide first; else secrets are dropped."""
 
 from collections.abc import Iterable
 from datetime import date, time, timedelta
@@ -35,13 +35,13 @@ def is_secret(name: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def is_secret_text(name: str) -> bool:
-    """Whether text of this name is dropped: besides secrets, what is called a `session`, which may also be a number."""
+    """Whether text of this name is dropped: every secret, and a `session`, which may be harmless if it is a number."""
     return is_secret(name) or sounds_secret_as_text(name)
 
 
 @lru_cache(maxsize=4096)
 def is_secret_column(model: type[Model], name: str) -> bool:
-    """The same for a model's field, whose name counts too: the `key` of an AuthToken, but not of a Setting."""
+    """Like `is_secret`, for a model's field. The model counts too: the `key` of an AuthToken, not of a Setting."""
     columns = (field.name for field in model._meta.concrete_fields)
     return (
         is_secret(name)
@@ -66,12 +66,12 @@ def action_of(name: str, redact: Redact) -> str:
 
 @lru_cache(maxsize=4096)
 def action_of_text(name: str, redact: Redact) -> str:
-    """The same where the value is text."""
+    """Like `action_of`, where the value is text."""
     return named_action(name, redact) or ("drop" if is_secret_text(name) else "keep")
 
 
 def action_on(name: str, value: object, redact: Redact) -> str:
-    """The same for this value: `password_changed=True` is no secret, nor is `session=5`, unless `redact` names it."""
+    """Like `action_of`, for this value: `password_changed=True` or `session=5` is kept, unless `redact` names it."""
     action = action_of_text(name, redact)
     if action != "drop" or named_action(name, redact) is not None:
         return action
@@ -88,7 +88,7 @@ def redacted(action: str, value: object) -> str | None:
 
 
 def _has_text(value: object) -> bool:
-    """Whether it is text or bytes, or a collection of them, as of a form. A member of an enum is no free text."""
+    """Whether the value is text or bytes, or a collection with some, as in a form. An enum's member is no free text."""
     kind = type(value)
     if issubclass(kind, list | tuple | set | frozenset):
         return any(issubclass(type(item), TEXT_TYPES) for item in cast("Iterable[object]", value))
@@ -96,7 +96,7 @@ def _has_text(value: object) -> bool:
 
 
 def _is_textual_key(model: type[Model], name: str) -> bool:
-    """Whether this is a primary key of text that may contain a secret: djangorestframework-api-key's has the hash."""
+    """Whether this is a text primary key that may contain a secret: that of djangorestframework-api-key has a hash."""
     pk = model._meta.pk
     return name == pk.name and isinstance(pk, CharField | TextField) and is_keyed(model.__name__)
 
@@ -110,6 +110,6 @@ def _masked(value: object) -> str:
 
 
 def _hashed(value: Any) -> str:
-    # With SECRET_KEY: who tries all likely e-mail addresses could else find the one with this hash.
+    # Keyed with SECRET_KEY: otherwise, trying all likely e-mail addresses would find the one with this hash.
     text = str(value).encode(errors="backslashreplace")
     return salted_hmac("publisher.redaction", text, algorithm="sha256").hexdigest()[:HASH_CHARACTERS]

@@ -1,4 +1,4 @@
-"""Reads an entry of FORWARD into a Rule, and REDACT. Raises for what is wrong; the system checks tell about it."""
+"""Reads an entry of FORWARD into a Rule, and reads REDACT. Raises for wrong values, which the system checks report."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeGuard
@@ -34,7 +34,7 @@ class WrongValue(ValueError):
 
 
 def rule_from(entry: object, *, redact: Redact = (), strict: bool = False, unroutable: str | None = None) -> Rule:
-    """`redact`, `strict` and `unroutable` are the project's settings. Raises ValueError or TypeError for no rule."""
+    """`redact`, `strict` and `unroutable` are project settings. Raises ValueError or TypeError if `entry` is wrong."""
     if isinstance(entry, str):
         return Rule(signal=entry, redact=redact, strict=strict, unroutable=unroutable)
     if not isinstance(entry, Mapping):
@@ -63,7 +63,7 @@ def rules_from(
 
 
 def redact_from(entries: object) -> Redact:
-    """Raises TypeError or ValueError unless it is a dict of name to action."""
+    """Pairs of lower-case glob and action. Raises TypeError or ValueError unless `entries` maps names to actions."""
     if not isinstance(entries, Mapping):
         raise TypeError(f"expected a dict of name to action, not {entries!r}")
     for name, action in entries.items():
@@ -153,8 +153,8 @@ def _fields(values: object) -> dict[str, frozenset[str]]:
     return {AnyCase(_text(label)): frozenset(_texts(names)) for label, names in values.items()}
 
 
-# Not `when` and `routing_key`: a rule in which they are wrong forwards all the same, everything and under the default
-# key, and a system check tells about it.
+# A wrong `when` or `routing_key` does not make the whole rule wrong: the rule forwards regardless of the `when`, and
+# under the default key. System checks report both.
 READERS: Mapping[str, Callable[[object], Any]] = {
     "signal": _text,
     "senders": _senders,

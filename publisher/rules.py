@@ -1,6 +1,6 @@
 """Rules: which signals of which senders are forwarded, and how. The first rule that matches decides.
 
-A site reads its rules when it starts, so what only an event needs is imported elsewhere.
+A site imports this module when it starts, so what is only needed for an event is imported elsewhere.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 ASK_SECONDS = 1.0
 WILDCARDS = frozenset("*?[")
 
-# Sent for every row that is read, or before the apps are ready: a glob does not take them.
+# A glob does not take these signals: they are sent for every row that is read, or before the apps are ready.
 UNLESS_NAMED = frozenset(f"django.db.models.signals.{name}" for name in ("pre_init", "post_init", "class_prepared"))
-# Of a development tool, sent with every page, also in async code, where nothing can be written: nor these.
+# Nor these, which a development tool sends with every page, also in async code, where no event can be written.
 OF_TOOLS = frozenset(("debug_toolbar.toolbar.DebugToolbar._created",))
-# Their senders are app configurations. A rule that names senders means models, so its glob does not take them either.
+# Sent by app configurations. A rule with `senders` means models, so its glob does not take these signals either.
 SENT_BY_APPS = frozenset(f"django.db.models.signals.{name}" for name in ("pre_migrate", "post_migrate"))
-# Sessions hold secrets: only a rule that names this sender takes it.
+# Sessions hold secrets: only a rule that names this sender, without a glob, takes it.
 SENDERS_UNLESS_NAMED = frozenset(("sessions.session",))
 # The bridge must not forward its own work: no rule takes the models of these apps.
 OWN_APPS = frozenset(("publisher", "consumers"))
@@ -35,10 +35,10 @@ class Rule(NamedTuple):
 
     `senders` and `exclude` are lower-case globs over labels; without `senders` the rule is for all of them.
     `redact` has the rule's own pairs before those of the project.
-    `strict` makes it an error when a value cannot be encoded or a routing key not be formed; else a substitute is sent.
+    `strict` makes it an error if a value cannot be encoded or a routing key not be formed; else a substitute is sent.
     `unroutable` is None where the relay decides: it keeps what a handler of this project wants.
     `subject` names the kwarg that the events are about.
-    `timeout`, in seconds, and `on_timeout`, the answer when it has passed, are of the delivery "ask".
+    `timeout`, in seconds, and `on_timeout`, the answer where no handler gives one, are for the delivery "ask".
     """
 
     signal: str
@@ -69,7 +69,10 @@ class Rule(NamedTuple):
         return fnmatchcase(name, self.signal)
 
     def takes_sender(self, label: str | None, *, is_text: bool = False) -> bool:
-        """Whether the rule is for this sender: `app_label.model_name`, `package.classname`, or the text that it is."""
+        """Whether the rule is for this sender: `app_label.model_name`, `package.classname`, or the sender's own text.
+
+        None stands for a signal without a sender. `is_text` tells that the label is the sender's own text.
+        """
         if label is None:
             return not self.senders
         if not is_text and label.partition(".")[0] in OWN_APPS:

@@ -1,15 +1,15 @@
-"""Removes secrets from text that was written for people: error messages, reprs, what a database quotes of a row."""
+"""Removes secrets from text that was written for people: error messages, reprs, a database's quotes of a row."""
 
 import re
 from typing import Any
 
 from publisher.redaction import STARS, is_secret_text
 
-# Longer words are cut before `is_secret_text` is asked, which caches them.
+# Longer words are cut before `is_secret_text` gets them, since it caches each.
 NAME_CHARACTERS = 100
 WORD = re.compile(r"[\w-]+")
 
-# The possessive `++` and `*+` keep the time of these linear, whatever the text.
+# The possessive `++` and `*+` keep the time of these patterns linear, whatever the text.
 # A name and what stands before its value: `password=`, `'token': `, `headers["Cookie"] = `, `(token)=`.
 NAMED = re.compile(r"""(?<![\w-])(?P<name>[\w-]++)[\\"')\]]{0,4}+\s*+[=:]{1,2}+>?\s*+""")
 # PostgreSQL's `Key (user_id, lower(token))=(1, x) already exists.` Its values are not quoted: they end with the line.
@@ -43,7 +43,7 @@ def scrubbed(text: str) -> str:
 
 
 def scrubbed_all(plain: Any) -> Any:
-    """The same for all text in plain JSON: a setting may be `redis://:password@host`."""
+    """Scrub all text in plain JSON: a setting may be `redis://:password@host`."""
     if isinstance(plain, str):
         return scrubbed(plain)
     if isinstance(plain, dict):
@@ -58,7 +58,7 @@ def _without(text: str, *patterns: re.Pattern[str]) -> str:
 
 
 def _without_quoted(found: re.Match[str]) -> str:
-    """Drop the values that PostgreSQL quotes of a row if one of the columns is a secret."""
+    """The replacement for a match of KEYED: the values are dropped if one of the columns is a secret."""
     return f"{found['before']}{STARS}" if _has_secret(found["name"]) else found[0]
 
 
@@ -78,7 +78,7 @@ def _has_secret(names: str) -> bool:
 
 
 def _end_of_value(text: str, start: int) -> int:
-    """Where the value ends: at white space, a comma or the like, a bracket that it did not open, or with the text."""
+    """Where the value ends: at white space, a separator, a bracket that it did not open, or the end of the text."""
     open_until: list[str] = []
     for piece in PIECE.finditer(text, start):
         if piece.lastgroup == "opening":

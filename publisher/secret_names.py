@@ -45,21 +45,21 @@ BY_KIND = {
         "rabbitmq", "redis",
     ),
 }  # fmt: skip
-# Secret as the last words only: an `authorization_grant_type` is none.
+# Secret as the last words only: an `authorization_grant_type` is no secret.
 LAST = ("authorization(?:_?(?:codes?|headers?|values?|keys?|data|response|url))?", "pass")
 # Secret as the whole name only.
 WHOLE = ("auth",)
-# Secret as the whole name, where the value is text: the key of a session. The row of a training session is none.
+# Secret as the whole name, where the value is text: the key of a session. A training session's row is no secret.
 WHOLE_AS_TEXT = ("(?:(?:auth|browser|http|login|user|web)_)?session", "sid", "connect_sid")
 
-# Last words of names that are about a secret: `password_changed_at`, `token_type`.
+# Last words of names that are only about a secret: `password_changed_at`, `token_type`.
 ABOUT = (
     "age", "algorithm", "at", "attempts", "backends?", "consent", "counts?", "date", "days", "domain", "enabled",
     "expires", "expires_in", "expiration", "expiry", "hashers", "hours", "length", "lifetime", "limit", "method",
     "minutes", "on", "policy", "quota", "required", "samesite", "scopes?", "seconds", "size", "status", "time",
     "timeout", "ttl", "types?", "type_hint", "usage", "validators", "version", "(?:cookie|header|field|param)_name",
 )  # fmt: skip
-# Counts of a language model's tokens, and the result of checking a card's code.
+# Further names that are no secrets: counts of a language model's tokens, and the result of checking a card's code.
 OTHERWISE = (
     "(?:.*_)?(?:(?:max|min)(?:_new)?|num|total|prompt|completion|input|output|cached|reasoning|prediction|audio)_tokens"
     "(?:_details)?", "(?:.*_)?tokens_used", "(?:.*_)?cv[cv]_check",
@@ -109,7 +109,7 @@ BETWEEN = re.compile(r"[\W_]+")
 
 
 def words(name: str) -> str:
-    """In lower case, with one underscore between the words.
+    """The name in lower case, with one underscore between its words.
 
     >>> words("X-Api-Key"), words("TOTPDevice"), words("apiKey")
     ('x_api_key', 'totp_device', 'api_key')
@@ -118,7 +118,7 @@ def words(name: str) -> str:
 
 
 def sounds_secret(name: str) -> bool:
-    """Whether a field, kwarg or key of this name is one.
+    """Whether a field, kwarg or key of this name is a secret.
 
     >>> [sounds_secret(name) for name in ("password", "client-secret", "token_type", "passenger")]
     [True, True, False, False]
@@ -128,7 +128,7 @@ def sounds_secret(name: str) -> bool:
 
 
 def sounds_secret_as_text(name: str) -> bool:
-    """Whether it is one only where its value is text: a number or an object of this name may be harmless.
+    """Whether a value of this name is a secret if it is text: a number or an object of this name may be harmless.
 
     >>> [sounds_secret_as_text(name) for name in ("session", "training_session", "session_number")]
     [True, False, False]
@@ -145,7 +145,7 @@ def holds_secret(model: str, column: str) -> bool:
 
 
 def is_for_once(column: str, columns: Iterable[str]) -> bool:
-    """Whether a column holds a one-time code, which has an expiry beside it; the code of a country has none."""
+    """Whether a column holds a one-time code: a `code` with an expiry beside it. A country's `code` has none."""
     return column == "code" and not OF_ONCE.isdisjoint(columns)
 
 

@@ -14,13 +14,13 @@ _waiting: list[Callable[[], None]] = []
 
 
 class LazyChecks:
-    """Checks by their dotted paths, imported when they run: most processes never run them, and start sooner so."""
+    """Checks by their dotted paths, imported when they run. Most processes never run them, and so start sooner."""
 
     def __init__(self, *paths: str) -> None:
         self.paths = paths
 
     def __eq__(self, other: object) -> bool:
-        """By the paths: tests with other INSTALLED_APPS set the apps up again, which registers the checks again."""
+        """By the paths. Tests that change INSTALLED_APPS register the checks again, and Django keeps them in a set."""
         return isinstance(other, LazyChecks) and self.paths == other.paths
 
     def __hash__(self) -> int:
@@ -54,7 +54,7 @@ def _watch() -> None:
 
 
 class _Telling:
-    """Stands for the event until it is set. Its `set` cannot be replaced on the event: gevent's does not allow it."""
+    """Stands in for `apps.ready_event` until it is set. A wrapper, since gevent's events let nobody replace `set`."""
 
     def __init__(self, event: Event) -> None:
         self._event = event

@@ -24,7 +24,7 @@ class Key(NamedTuple):
 
 
 class Stopwatch:
-    """`taken` has the seconds of each call. `outermost` is their sum, without calls inside other receivers' calls."""
+    """`taken` has the seconds of each call. `outermost` is their sum, without calls inside calls of other receivers."""
 
     def __init__(self) -> None:
         self.taken: dict[Key, list[float]] = {}

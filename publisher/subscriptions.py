@@ -1,4 +1,4 @@
-"""Which routing keys this project has handlers for. `consumers` registers itself here, since it imports this app."""
+"""Which routing keys this project has handlers for. `consumers` registers here, since this app must not import it."""
 
 from django.utils.module_loading import import_string
 

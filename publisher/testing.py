@@ -20,9 +20,9 @@ class forwarded_events:
     """`with forwarded_events() as events:` fills the list when the block ends: with the events that it forwarded to the
     outbox of `using`, in order.
 
-    It has committed events and those of the current transaction, so it works in a TestCase, which never commits, and in
-    a TransactionTestCase. Events that were rolled back, or that a rule delivers directly, are not in it. In an async
-    test, write `async with`.
+    The list has committed events and those of the current transaction, so this works in a TestCase, which never
+    commits, and in a TransactionTestCase. It has no events that were rolled back, or that a rule delivers directly. In
+    an async test, write `async with`.
     """
 
     def __init__(self, using: str = DEFAULT_DB_ALIAS) -> None:
@@ -36,7 +36,7 @@ class forwarded_events:
     def __exit__(self, *exc_info: object) -> None:
         self._events += self._look()
 
-    # In the thread of Django's own async queries.
+    # `sync_to_async` runs these in the thread of Django's own async queries.
     async def __aenter__(self) -> list[Event]:
         return await sync_to_async(self.__enter__)()
 
@@ -70,7 +70,7 @@ class _Answers(Desk):
 
 
 class Forwarded:
-    """Call it for the events since it was made; with `using` of another database, for all events in that one."""
+    """Calling this returns the events since it was made; with another database as `using`, all events in that one."""
 
     def __init__(self, using: str = DEFAULT_DB_ALIAS) -> None:
         self.using = using
@@ -86,5 +86,5 @@ def _forwarded(using: str) -> dict[str, Event]:
     if connection.in_atomic_block and connection.needs_rollback:
         return {}  # the transaction will be rolled back, and its events with it
     rows: list[OutboxEvent | Row] = [*OutboxEvent.objects.using(using), *pending(using)]
-    # By id: the events of hooks that a test has executed are both in the outbox and among the hooks.
+    # By id, since an event may be there twice: in the outbox, and among the commit hooks, if a test has executed these.
     return {row.message_id: decode_event(bytes(row.body), row.routing_key) for row in rows}

@@ -11,7 +11,7 @@ from publisher.wire.ids import REQUEST_ID, TRACEPARENT, request_id, trace_id
 from publisher.wire.origin import Origin, current_origin, originating
 
 if TYPE_CHECKING:
-    # Not at run time: LOGGING may import this module first, and a relay needs nothing of django.http.
+    # Not at run time: LOGGING may have every process import this module, and a relay needs nothing of django.http.
     from django.http import HttpRequest, HttpResponseBase
 
 __all__ = ["OriginFilter", "current_origin", "middleware"]
@@ -19,7 +19,7 @@ __all__ = ["OriginFilter", "current_origin", "middleware"]
 NONE = "-"
 
 
-# A middleware, not a receiver of `request_started`, which under ASGI runs in a context of its own.
+# A middleware, since a receiver of `request_started` runs in a context of its own under ASGI.
 @sync_and_async_middleware
 def middleware(get_response: "Callable[[HttpRequest], Any]") -> "Callable[[HttpRequest], Any]":
     """For the top of MIDDLEWARE: events get the request's `traceparent` and `X-Request-ID`."""

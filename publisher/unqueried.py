@@ -1,4 +1,4 @@
-"""Forbids queries in a block, as while the repr of an unknown object is made, which might run one."""
+"""Forbids queries in a block: for example, the repr of an unknown object might run one."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,7 +13,9 @@ class Unasked(Exception):
 
 @contextmanager
 def without_queries() -> Iterator[None]:
-    """In this thread, a query raises Unasked before it reaches the database, so the transaction is not broken."""
+    """Inside the block, each query of this thread raises Unasked. It does not reach the database, so it breaks no
+    transaction.
+    """
     with ExitStack() as stack:
         for connection in connections.all(initialized_only=True):
             stack.enter_context(connection.execute_wrapper(_refuse))

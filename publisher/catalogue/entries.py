@@ -37,7 +37,7 @@ class Entry(NamedTuple):
         return isinstance(self.uid, str) and self.uid.startswith(UID)
 
     def senders(self) -> Iterator[type[Model]]:
-        """The models whose signals it gets: one, all, or none when its sender is something else."""
+        """The models whose signals the receiver gets: one, all, or none where it is connected to another sender."""
         for model in apps.get_models(include_auto_created=True):
             if self.sender_id in (id(model), id(None)):
                 yield model
@@ -48,7 +48,7 @@ def entries(signal: Signal) -> list[Entry]:
 
 
 def replace(signal: Signal, choose: Callable[[Entry], Any]) -> bool:
-    """Replace each receiver by what `choose` returns; None leaves it. Whether any was replaced.
+    """Replace each receiver by what `choose` returns; None leaves it. Returns whether any was replaced.
 
     Position, sender and lookup key stay the same, so disconnecting the receiver disconnects its replacement.
     """

@@ -15,7 +15,7 @@ ASSIGNED = r"(?m)^(?:class (?P<class>\w+)|(?P<name>\w+)\s*(?::[^=\n]+)?=(?!=)\s*
 
 
 def app_packages() -> frozenset[str]:
-    """The top-level packages of the installed apps, as `allauth` for `allauth.account`; of Django's apps, the apps."""
+    """Top-level packages of the installed apps, as `allauth` of `allauth.account`. Django's apps keep their names."""
     names = (config.name for config in apps.get_app_configs())
     return frozenset(
         name if name.startswith("django.") else name.partition(".")[0]
@@ -39,7 +39,7 @@ def text_of(path: str) -> str:
 
 @lru_cache(maxsize=1024)
 def assignments(module: str) -> dict[str, bool]:
-    """The names that a module's source assigns. True for those whose value it makes, rather than renames: `a = b`."""
+    """The names that a module's source assigns at top level: False where it only renames (`a = b`), True otherwise."""
     text = text_of(getattr(sys.modules.get(module), "__file__", None) or "")
     made: dict[str, bool] = {}
     for match in re.finditer(ASSIGNED, text):

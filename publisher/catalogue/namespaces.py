@@ -20,7 +20,9 @@ def is_a(value: object, *kinds: type) -> bool:
 
 
 def signals_in(module: ModuleType, *, deep: bool) -> Iterator[tuple[str, Signal]]:
-    """Each signal with its path; one may have several. Without `deep`, only in attributes and classes."""
+    """Each signal with its path in the module; a signal may have several. Without `deep`, only attributes and classes
+    are searched.
+    """
     yield from _within(vars(module), _Walk(module.__name__, deep=deep), "", DEPTH)
 
 
@@ -76,7 +78,7 @@ class _Walk:
         self.seen: set[int] = set()
 
     def items(self, value: Any) -> Mapping[Any, Any] | None:
-        """What a class, a collection or an object holds, by name; None where it is not searched."""
+        """What a class, a collection or an object holds, by name; None where the value is not to be searched."""
         if is_a(value, type):
             return vars(value) if value.__module__ == self.module else None
         if not self.deep:
@@ -107,6 +109,6 @@ def _within(held: Mapping[Any, Any], walk: _Walk, prefix: str, depth: int) -> It
             inside = walk.items(value)
             if inside:
                 walk.seen.add(id(value))
-                # Not below the items of a list, which may be data, as a log of calls.
+                # Items of a list are not searched themselves: the list may be data, as a log of calls.
                 further = 1 if is_a(value, list, tuple) else depth - 1
                 yield from _within(inside, walk, f"{prefix}{name}.", further)

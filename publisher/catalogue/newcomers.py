@@ -1,4 +1,4 @@
-"""Connects signals that are created after the rules were: their names are only known when they are first sent."""
+"""Connects signals that are created after the rules were read. Their names are only known when they are first sent."""
 
 import logging
 import re
@@ -31,7 +31,7 @@ _met: "WeakSet[Signal]" = WeakSet()
 
 
 class Newcomer:
-    """A signal's receiver until it is first sent. Before that it is unknown which name the signal is assigned to."""
+    """The receiver of a new signal until that is first sent. Before, it is unknown which name the signal gets."""
 
     def __init__(self, signal: Signal, place: Place) -> None:
         self._signal = signal
@@ -48,7 +48,7 @@ class Newcomer:
             self._receiver(**named)
 
     def _introduce(self) -> None:
-        """Find the name, once. Other threads wait for it, but not for ever: one may be in the middle of an import."""
+        """Find the signal's name, once. Others wait, but not for ever: one may hold an import lock that this needs."""
         is_alone = self._looking.acquire(timeout=LOOKING_SECONDS)
         try:
             if not self._is_introduced:
@@ -58,7 +58,7 @@ class Newcomer:
                 self._looking.release()
 
     def _give_way(self, known: KnownSignal | None) -> None:
-        """Replace this by the receiver, in one step: every dispatch reaches exactly one of the two."""
+        """Replace this newcomer by the receiver, in one step: every dispatch reaches exactly one of the two."""
         with self._signal.lock:
             if not self._is_introduced:
                 self._receiver = None if known is None or _welcome is None else _welcome(known)
@@ -108,11 +108,11 @@ def _meet(signal: Signal) -> None:
 
 
 def _place_of(frame: FrameType | None) -> Place | None:
-    """The place in a module that a glob may mean, going outwards: a factory elsewhere may create its signals."""
+    """The innermost place in a module that a glob may mean: its signals may be created by a factory in another one."""
     while frame is not None:
         if any(_may_take(glob, frame.f_globals.get("__name__", "")) for glob in _globs):
             return frame.f_code.co_filename, frame.f_lineno
-        # Not beyond the module: its importer does not create the signal.
+        # Do not go beyond the module's own code: whoever imports the module does not create the signal.
         frame = None if frame.f_code.co_name == "<module>" else frame.f_back
     return None
 

@@ -34,7 +34,7 @@ KNOWN_MODULES = (
 )
 
 
-# By id of the signal. It also holds the signals, so that no id is used again.
+# By the id of the signal. The values keep the signals alive, so that no id is used again.
 _settled: dict[int, KnownSignal] = {}
 _looked_up: ContextVar[dict[str, tuple[KnownSignal, ...]] | None] = ContextVar("looked_up", default=None)
 
@@ -85,8 +85,8 @@ def group_of(module: str, app_label: str | None) -> str:
 def catalogue(package: str = "") -> tuple[KnownSignal, ...]:
     """All signals, or those that `package` defines; Django's first, then by name.
 
-    Imports the modules that define one: of Django and of the installed apps' packages, or of `package` only, since to
-    search all modules takes longer than a small project takes to start.
+    First imports the modules that define signals: those of Django and of the installed apps' packages, or only those
+    within `package`. To search all modules takes longer than a small project takes to start.
     """
     _load(package)
     places: dict[int, list[KnownSignal]] = {}
@@ -95,13 +95,16 @@ def catalogue(package: str = "") -> tuple[KnownSignal, ...]:
     known = [min(candidates, key=_distance) for candidates in places.values()]
     _settle(known)
     if package and any(map(_distance, known)):
-        # A signal is imported from elsewhere, or made by a call: the whole catalogue is needed to name it.
+        # The source does not show that a signal is made here: only the whole catalogue tells which module names it.
         known = [signal for signal in catalogue() if is_within(signal.module, package)]
     return tuple(sorted(known, key=lambda signal: (not signal.module.startswith("django."), signal.name)))
 
 
 def named(name: str) -> KnownSignal | None:
-    """The signal at a dotted path; None when there is none. Imports no other modules than those of the path."""
+    """The signal at a dotted path; None when there is none.
+
+    Imports the modules of the path, and others only where the source at the path does not make the signal.
+    """
     module_name, _, rest = name.rpartition(".")
     while module_name.strip("."):
         # A module may raise anything; a system check reports that there is no such signal.
@@ -116,7 +119,7 @@ def named(name: str) -> KnownSignal | None:
 def known_as(signal: Signal) -> KnownSignal | None:
     """The signal with its name; None if it is in no module.
 
-    Looks first among those that were found before, and in the modules that usually define signals, which takes a
+    Looks first among the signals that were found before, and in the modules that usually define signals. That takes a
     hundredth of the time of the whole catalogue.
     """
     if id(signal) not in _settled:
@@ -145,7 +148,7 @@ def _globbed(pattern: str) -> tuple[KnownSignal, ...]:
 
 @contextmanager
 def one_look() -> Iterator[None]:
-    """Within it, each glob is searched for once: for code that asks many times, and in which no signal is made."""
+    """Inside the block, each glob is searched for only once. For code that asks many times and makes no signals."""
     token = _looked_up.set({})
     try:
         yield
@@ -155,7 +158,7 @@ def one_look() -> Iterator[None]:
 
 def taken_by(rule: Rule) -> tuple[KnownSignal, ...]:
     """The signals that a rule takes. A glob does not take those that must be named outright."""
-    # A path names its signal outright, even where the signal's name is another one.
+    # A rule with a path names its signal outright, even if the path is not the name that the catalogue has for it.
     return tuple(known for known in matching(rule.signal) if rule.takes_signal(known.name) or not is_glob(rule.signal))
 
 
@@ -181,12 +184,12 @@ def _load(package: str) -> None:
             if is_within(module, package):
                 import_module(module)
     if not _is_loaded(package):
-        # Not at the top: a site imports this when it starts only if a glob means whole packages.
+        # Not at the top: a site needs this module at its start only if a glob means whole packages.
         import_module("publisher.catalogue.sources").import_definitions(package)
 
 
 def _is_loaded(package: str) -> bool:
-    """Whether it is a module (not a package, which may contain more) and is imported."""
+    """Whether this is an imported module, and not a package, which may contain further modules."""
     return package in sys.modules and not hasattr(sys.modules[package], "__path__")
 
 
@@ -221,6 +224,6 @@ def _canonical(signal: Signal, module: str, attribute: str) -> KnownSignal:
 
 
 def _distance(known: KnownSignal) -> int:
-    """0 if the module's source creates the signal, 1 if it gives it another name, 2 if it imports it."""
+    """0 if the module's source makes the signal, 1 if it renames it, 2 if it does not assign it, as after an import."""
     made_here = assignments(known.module).get(known.attribute.partition(".")[0])
     return 2 if made_here is None else int(not made_here)

@@ -1,6 +1,6 @@
 """Finds the modules of the installed apps that define signals, by reading their source files.
 
-They may not be imported yet. Only modules whose source creates a signal are.
+These modules may not be imported yet. Only those whose source creates a signal are imported.
 """
 
 import ast
@@ -41,7 +41,7 @@ def import_definitions(package: str = "") -> None:
 
 
 def defining_modules(package: str = "") -> tuple[str, ...]:
-    """The modules that create a signal when they are imported."""
+    """The modules that create a signal when they are imported. Those that were imported already may be left out."""
     found: list[str] = []
     for root in sorted(app_packages()):
         if is_within(root, package):

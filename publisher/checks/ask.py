@@ -22,7 +22,7 @@ def check_ask(rule: Rule, where: str) -> Iterator[CheckMessage]:
 
 
 def check_keys_of_ask(entry: object, rule: Rule, where: str) -> Iterator[CheckMessage]:
-    """Check that a rule without an ask has no `timeout`. By the entry, since a Rule always has one."""
+    """Check that only a rule that asks has `timeout` or `on_timeout`. `entry` tells: a Rule always has both."""
     if isinstance(entry, Mapping) and rule.delivery != "ask" and ("timeout" in entry or "on_timeout" in entry):
         hint = 'Leave them out, or add "delivery": "ask".'
         yield Error(f"{where}: timeout and on_timeout have no effect without an ask.", hint=hint, id="publisher.E041")

@@ -16,7 +16,7 @@ MOST_NAMED = 3
 
 
 def check_tellers(rule: Rule, where: str) -> Iterator[CheckMessage]:
-    """A warning for each pattern of `senders` that means models of which none has such a manager."""
+    """A warning for each pattern of `senders` that means models, but none with a manager that sends the signal."""
     found = matching(rule.signal)
     if not found or any(known.module != signals.__name__ for known in found):
         return

@@ -22,7 +22,7 @@ from publisher.tables import how_to_migrate, is_told_to_migrate, is_up_to_date
 
 
 def check_routers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
-    """The routers allow an outbox on every alias that events are written to."""
+    """Check that the routers allow an outbox on every alias that events are written to."""
     if not router.routers:
         return []
     hint = "Let your router's allow_migrate answer True (or None) for the app 'publisher' on this alias."
@@ -51,9 +51,9 @@ def check_routers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
 def check_outbox_migrated(
     app_configs: object, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """The outbox is migrated on the aliases that are checked: `manage.py check --database ALIAS`."""
+    """Check that the outbox is migrated on these aliases, as given in `manage.py check --database ALIAS`."""
     if not databases or is_told_to_migrate():
-        return []  # none is looked at; or the migrations are about to make it
+        return []  # no alias is checked, or the outbox is about to be migrated
     missing = [
         Error(
             f"Events are written to {alias!r}, where the outbox is not migrated.",
@@ -77,7 +77,7 @@ def check_outbox_migrated(
 
 
 def check_sqlite(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
-    """SQLite waits for other writers, since the relay writes to the file too: `manage.py check --deploy`."""
+    """Check, with `--deploy`, that writers of an SQLite file wait for each other: the relay is another writer of it."""
     return [
         Warning(
             f"Events are written to {alias!r}, an SQLite file, without OPTIONS that make a writer wait for the others.",
@@ -107,10 +107,11 @@ def written_aliases() -> Iterable[str]:
 
 
 def doubtful_aliases() -> dict[str, str]:
-    """Further databases that events of custom signals may be written to, each with a signal.
+    """Further databases that events of custom signals may be written to: alias to the name of one such signal.
 
-    It is the database of the instance that the signal is sent with. Only models that the rule names as senders, else
-    those of the signal's app, are considered: with all models, every project with two databases would be warned.
+    An event is written to the database of the `instance` that its signal is sent with. That may be of any model, but
+    only models that the rule names as senders, or else those of the signal's app, are considered: otherwise, every
+    project with two databases would be warned.
     """
     if len(connections.settings) == 1:
         return {}
@@ -149,7 +150,7 @@ def forwarded_senders() -> Iterator[type[Model] | None]:
 
 
 def offloaded_senders() -> Iterator[type[Model] | None]:
-    """The same for the signals of offloaded receivers."""
+    """The models whose events go to offloaded receivers; None for signals that no model sends."""
     # Only with OFFLOAD, since going through all signals takes longer than all other checks.
     for known in catalogue() if conf.offload() else ():
         for entry in entries(known.signal):

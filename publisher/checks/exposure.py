@@ -72,9 +72,9 @@ def check_copies() -> Iterator[CheckMessage]:
 
 
 def _copies_leaving(rule: Rule, rules: tuple[Rule, ...], label: str) -> Iterator[tuple[str, list[str]]]:
-    """The label and the leaving fields of such a model, if it is installed and the rule decides about it.
+    """The label of the model in COPIES, with its fields that leave, if it is installed and the rule decides about it.
 
-    Else those of its proxies and children. Not of both: `omit_fields` of the model holds for these too.
+    Otherwise the same for each of its proxies and children. Not for both: the model's `omit_fields` hold for them too.
     """
     for model in _with_what_extends_it(label):
         if any(rule is each for name in ABOUT_ROWS for each in _deciding(rules, name, model._meta.label_lower)):
@@ -107,7 +107,7 @@ def _deciding_about(user: type[Model], rules: tuple[Rule, ...]) -> list[Rule]:
 
 
 def _users(rule: Rule, before: tuple[Rule, ...]) -> Iterator[str]:
-    """Kwargs that are users, in custom signals that the rules `before` do not take completely."""
+    """Describes each kwarg that is a user, in custom signals that the rules `before` do not take completely."""
     # Not for Django's signals, since this reads all files of the package that sends the signal.
     for known in () if rule.signal.startswith("django.") else taken_by(rule):
         is_known_otherwise = isinstance(known.signal, ModelSignal) or known.module.startswith("django.")
@@ -130,7 +130,7 @@ def _deciding(rules: tuple[Rule, ...], signal: str, label: str) -> Iterator[Rule
 
 
 def leaving(user: type[Model], rule: Rule) -> list[str]:
-    """The fields that leave, each with what is done to it, if anything."""
+    """The names of the fields that leave the process, each with what is done to its value, if anything."""
     columns = columns_under(rule, user)
     hidden = columns.actions()
     return [f"{name} ({hidden[name]})" if name in hidden else name for name in columns.names]

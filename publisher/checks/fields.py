@@ -11,8 +11,8 @@ from publisher.checks.missing_models import missing_model
 from publisher.hints import near
 from publisher.rules import Rule, is_glob
 
-# Signals that are sent with instances of their sender only. Others may have instances of any model: a deletion has the
-# one that it began with, and m2m_changed the one that has the relation.
+# Signals that are sent with instances of their sender only. Others may have an instance of any model: the `origin` that
+# a deletion began with, or in m2m_changed the instance that has the relation.
 ABOUT_SENDER = frozenset((
     *(f"django.db.models.signals.{name}" for name in ("post_init", "pre_save", "post_save")),
     *(f"publisher.signals.{name}" for name in ("bulk_created", "bulk_updated", "queryset_updated", "queryset_deleted")),
@@ -52,10 +52,10 @@ def _check_names(model: type[Model], names: frozenset[str], where: str) -> Itera
 
 
 def _may_be_sent(rule: Rule, model: type[Model]) -> bool:
-    """Whether the rule may forward this model. What it says of a model also holds for its proxies and children."""
+    """Whether the rule may forward this model, or a proxy or child: `fields` of a model hold for these too."""
     if not all(known.name in ABOUT_SENDER for known in taken_by(rule)):
         return True
     kinds = apps.get_models(include_auto_created=True)
     taken = [kind for kind in kinds if rule.takes_sender(kind._meta.label_lower)]
-    # If the rule takes no model at all, its senders are misspelt, which is an error of its own.
+    # If the rule takes no model at all, its senders are misspelt. Another check reports that.
     return not taken or any(issubclass(kind, model) for kind in taken)

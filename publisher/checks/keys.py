@@ -24,8 +24,8 @@ PARTS_HINT = "Kwargs are encoded, so what is in them is asked for by name in bra
 BRACKETS = re.compile(r"\[[^\]]*\]")
 JSON_TYPES = (dict, list, str, int, float, bool, type(None))
 
-# The kwargs of signals that only Django and the bridge send; those of others are not known for certain. Written here,
-# since reading them from the source would take half a second each time a command starts.
+# The kwargs of signals that only Django and the bridge send. The kwargs of other signals are not known for certain. The
+# list is written here, since reading the source would take half a second each time a command starts.
 BULK = frozenset(("pks", "count", "complete", "using"))
 SENT_WITH: Mapping[str, frozenset[str]] = {
     "django.db.models.signals.pre_init": frozenset(("args", "kwargs")),
@@ -54,7 +54,7 @@ class Fault(NamedTuple):
 
 
 class Plain:
-    """Stands for a value of which only is known that it is plain JSON."""
+    """Stands for a value that is only known to be plain JSON."""
 
     def __getitem__(self, key: object) -> "Plain":
         return self
@@ -118,14 +118,14 @@ def _fields(template: str) -> Iterator[tuple[str, str]]:
 
 
 def _never_formed(rule: Rule, template: str) -> Iterator[Fault]:
-    """The fault for the first signal, unless the key can be formed for some signal."""
+    """The fault for the first signal, or nothing if the key can be formed for any of the rule's signals."""
     faults = [_fault(rule, template, known) for known in taken_by(rule)]
     if faults and faults[0] is not None and None not in faults:
         yield faults[0]
 
 
 def _fault(rule: Rule, template: str, known: KnownSignal) -> Fault | None:
-    """The fault with the first kwargs, unless the key can be formed with some kwargs."""
+    """The fault with the first kwargs; None if the key can be formed with any of the possible kwargs."""
     faults = [_fault_of(template, known, kwargs) for kwargs in _kwargs(rule, known)]
     return None if None in faults else faults[0]
 
@@ -167,7 +167,7 @@ def _kwargs(rule: Rule, known: KnownSignal) -> list[Mapping[str, Any]]:
 
 
 def _instance(rule: Rule, model: type[Model]) -> Mapping[str, Any] | Plain:
-    """A stand-in for an encoded instance, with the fields that leave."""
+    """A stand-in for an encoded instance, with the fields that the rule sends."""
     if encoder_for(model) is not encode_model:
         return Plain()
     fields = dict.fromkeys(columns_under(rule, model).names, Plain())

@@ -13,7 +13,7 @@ LABEL_HINT = "Write a model's label, as 'blog.Comment', or 'blog.*' for those of
 
 def missing_model(name: str, labels: Sequence[str]) -> tuple[str, str]:
     """What is wrong with a label, or a glob over labels, and a hint. `labels` are those of all models."""
-    # Without the bridge's own, which nobody means.
+    # Without the bridge's own models, which nobody means.
     known = [label for label in labels if _app_of(label) not in OWN_APPS]
     app, dot, _ = (name.written if isinstance(name, AnyCase) else name).partition(".")
     what = f"there is no model {name!r}"

@@ -100,7 +100,7 @@ def _check_surroundings(source: Source) -> Iterator[CheckMessage]:
 
 
 def _check_parameters(source: Source) -> Iterator[CheckMessage]:
-    # While REDACT cannot be read everything is dropped. That has an error of its own, and says nothing of a parameter.
+    # While REDACT cannot be read, everything is dropped, whatever its name. Another check reports that.
     redact = conf.redact() if conf.is_redact_read() else ()
     for name in source.found.parameters:
         if action_of(name, redact) != "keep":

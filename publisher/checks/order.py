@@ -13,7 +13,7 @@ HINT = "The first rule that matches decides: write it before those that take mor
 
 
 def check_order(rules: Mapping[str, Rule]) -> Iterator[CheckMessage]:
-    """A warning for each rule that never decides. `rules` has those that can be read, by their place in FORWARD."""
+    """A warning for each rule that never decides. `rules` are the readable ones, by their place in FORWARD."""
     before: list[Rule] = []
     for where, rule in rules.items():
         signals = taken_by(rule)

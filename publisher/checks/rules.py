@@ -73,7 +73,7 @@ def _check_senders(rule: Rule, where: str) -> Iterator[CheckMessage]:
 
 
 def _check_takes_somebody(rule: Rule, where: str) -> Iterator[CheckMessage]:
-    """For signals that only models send: one of `senders` does. (Senders that do not exist have their own error.)"""
+    """Check that one of `senders` sends the signal, if only models do. `_check_senders` reports unknown senders."""
     found = [known.signal for known in matching(rule.signal)]
     if not rule.senders or not all(isinstance(signal, ModelSignal) for signal in found):
         return

@@ -56,7 +56,7 @@ IDS = {"delivery": "publisher.E011", "unroutable": "publisher.E012", "timeout": 
 
 
 def check_settings(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
-    """Everything that can be wrong with the dict."""
+    """Check that SIGNAL_BRIDGE exists, is a dict, and has no wrong keys or values."""
     if not hasattr(settings, "SIGNAL_BRIDGE"):
         meant = _misspelt()
         hint = f"Did you mean {meant} to be SIGNAL_BRIDGE? {DICT_HINT}" if meant else DICT_HINT
@@ -80,12 +80,12 @@ def check_settings(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
 def _misspelt() -> str | None:
     """The name of a setting that is probably a misspelt SIGNAL_BRIDGE: a dict whose name is nearly the same."""
     alike = get_close_matches("SIGNAL_BRIDGE", [*filter(str.isupper, dir(settings))], cutoff=ALIKE)
-    # Only these are read, since Django warns when a deprecated setting is.
+    # Only settings with such names are read: Django warns when a deprecated setting is read.
     return next((name for name in alike if isinstance(getattr(settings, name, None), dict)), None)
 
 
 def check_encoders(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
-    """The `encoders` module of each app can be imported."""
+    """Check that the `encoders` module of each app can be imported."""
     try:
         load_encoders()
     except Exception as exc:
@@ -120,7 +120,7 @@ def _check_values(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
 
 
 def _check_handlers_app() -> Iterator[CheckMessage]:
-    """`consumers` is the bridge's app: with a project's own package of that name, `consume` would be missing."""
+    """Check that `consumers` is the bridge's app: a project's own package of that name has no command `consume`."""
     if apps.is_installed("consumers") and not hasattr(import_module("consumers"), "receiver"):
         hint = "Rename it: the bridge's app has this name, and a project's own comes first on Python's path."
         yield Error("The app 'consumers' is another package than the bridge's.", hint=hint, id="publisher.E020")
@@ -163,7 +163,7 @@ def _takes_nothing(function: Callable[..., Any]) -> bool:
     except TypeError:
         return False
     except ValueError:
-        # Of a builtin nothing is known.
+        # Some builtins have no signature to look at.
         return True
     return True
 

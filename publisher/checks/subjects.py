@@ -58,7 +58,7 @@ def _kwargs_in(template: str | None) -> list[str]:
 
 
 def known_kwargs(signal: KnownSignal) -> tuple[str, ...]:
-    """The names of the signal's kwargs; empty where they are not known, or there may be others."""
+    """The names of the signal's kwargs; empty where they are not known, or not all of them are."""
     sent = SENT_WITH.get(signal.name)
     names = tuple(sorted(sent)) if sent is not None else sent_kwargs(signal)
     return () if MORE in names else names

@@ -1,1 +1,1 @@
-"""Receivers that exist, out of the process: OFFLOAD."""
+"""OFFLOAD: existing receivers are run out of the process, by consumers."""

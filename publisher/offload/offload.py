@@ -34,7 +34,7 @@ from publisher.receivers import SAVE_SIGNALS
 from publisher.rules import OWN_APPS
 
 _entries: tuple[OffloadEntry, ...] = ()
-# The objects that entries name, by id, with their entry: they may be defined under another path.
+# The objects that entries name, each with its entry, by the object's id. An object may be defined under another path.
 _targets: dict[int, tuple[object, OffloadEntry]] = {}
 _offloaded: dict[str, Offloaded] = {}
 _signals: dict[int, Signal] = {}
@@ -49,7 +49,7 @@ def connect() -> None:
     if not _entries:
         return
     for entry in _entries:
-        # What cannot be imported, or does not exist, is a system-check error.
+        # A system check reports receivers that cannot be imported or do not exist.
         with suppress(Exception):
             target = unbound(object_at(entry.receiver))
             _targets.setdefault(id(target), (target, entry))
@@ -70,7 +70,10 @@ def disconnect() -> None:
 
 
 def watch_connect() -> None:
-    """Take receivers that are connected from now on. Wraps `Signal.connect`, once; without entries it does nothing."""
+    """Take receivers that are connected from now on, by wrapping `Signal.connect`, once.
+
+    The wrapper does nothing more than Django while OFFLOAD has no entries.
+    """
     if hasattr(Signal.connect, "is_watched"):
         return
     original = Signal.connect
@@ -78,8 +81,8 @@ def watch_connect() -> None:
     @wraps(original)
     def connect(self: Signal, *args: Any, **kwargs: Any) -> None:
         if _entries:
-            # Django removes dead weak references, but not their stand-ins. A new object at the same address would seem
-            # to be connected already.
+            # Django removes dead weak references, but not stand-ins for them. A new receiver at the address of a dead
+            # one would seem to be connected already.
             drop(self, _is_collected)
         original(self, *args, **kwargs)
         if _entries:
@@ -124,7 +127,7 @@ def _stand_in(known: KnownSignal | None, entry: Entry) -> Receiver | None:
 
 
 def _named(receiver: Receiver) -> tuple[str, OffloadEntry] | None:
-    """The receiver's path in OFFLOAD, and the first entry that means it; None when there is none."""
+    """The receiver's path as OFFLOAD has it, and the first entry that means the receiver; None when there is none."""
     path, function = path_of(receiver), unbound(receiver)
     if is_lambda(function):
         return None
@@ -135,7 +138,10 @@ def _named(receiver: Receiver) -> tuple[str, OffloadEntry] | None:
 
 
 def _known_as(name: str, how: OffloadEntry, receiver: Receiver, held: Any) -> Offloaded:
-    """The Offloaded of this receiver, the same for all its signals. Several objects with one path are numbered."""
+    """The Offloaded of this receiver, which is the same for all its signals.
+
+    Where several receivers share one path, their names are numbered from the second on: `path~2`.
+    """
     with _lock:
         number = 1
         while True:

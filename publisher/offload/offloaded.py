@@ -1,4 +1,4 @@
-"""Which receivers can be offloaded, and the value for one that is."""
+"""Which receivers can be offloaded, and `Offloaded`, which describes one that is."""
 
 import sys
 from collections.abc import Mapping
@@ -59,7 +59,7 @@ class Offloaded:
         return self.name if len(data) <= NAME_BYTES else f"{data[:90].decode(errors='ignore')}~{crc32(data):08x}"
 
     def routing_key(self, service: str) -> str:
-        """The key that leads to its queue only, so that no other handler gets what only this receiver would get."""
+        """A key that leads only to this receiver's queue: no other handler may get what is meant for this receiver."""
         return f"{QUEUE_MARK}{service}.{self.handler}"
 
 
@@ -74,7 +74,7 @@ def means(entry: OffloadEntry, path: str) -> bool:
 
 def _is_globbed(path: str, pattern: str) -> bool:
     package = path.partition(".")[0]
-    # A glob takes Django's own receivers, which the process needs, only if it begins with `django.`.
+    # The process needs Django's own receivers. A glob takes these only if it begins with `django.`.
     is_about_it = package not in OWN_APPS and (package != "django" or pattern.startswith("django."))
     return is_about_it and fnmatchcase(path, pattern)
 
@@ -100,7 +100,7 @@ def is_lambda(function: object) -> bool:
 
 
 def identity_of(receiver: object) -> tuple[int, int]:
-    """What identifies a receiver. A bound method is a new object each time, so it is its object and its function."""
+    """What identifies a receiver. Each access to a bound method makes a new object: its parts identify the method."""
     return id(getattr(receiver, "__self__", receiver)), id(getattr(receiver, "__func__", receiver))
 
 

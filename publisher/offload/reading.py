@@ -17,7 +17,7 @@ INSTANCE, REQUEST = "instance", "request"
 LOOK_UPS = frozenset(("objects", "_default_manager", "_base_manager", "refresh_from_db"))
 
 
-# Functions that look at an object, and methods that log it, without a query about it.
+# Functions that only look at the object that they are given, and methods that log it: none queries the database.
 ASKING = frozenset(
     ("isinstance", "getattr", "hasattr", "setattr", "delattr", "type", "str", "repr", "print", "id", "super")
 )
@@ -25,11 +25,11 @@ TELLING = frozenset(("debug", "info", "warning", "error", "exception", "critical
 
 
 class Findings(NamedTuple):
-    """Numbers of lines that a person should look at.
+    """What a person should look at: numbers of lines of the file, or names.
 
-    `parameters` are the kwargs that the receiver asks for by name. `private` are attributes of the instance with an
-    underscore, which are rarely fields. `hands_on_...` are the lines that pass all kwargs, or the instance, to another
-    function, which is not read.
+    `parameters` are the names of kwargs that the receiver asks for. `private` are names of the instance's attributes
+    that begin with an underscore, which are rarely fields. `hands_on_...` are the lines that pass all kwargs, or the
+    instance, to another function, whose source is not read.
     """
 
     returns: tuple[int, ...] = ()
@@ -43,7 +43,7 @@ class Findings(NamedTuple):
 
 
 def findings_of(receiver: Receiver) -> Findings:
-    """Empty where there is no source to read."""
+    """The findings in a receiver's source; empty where there is no source to read."""
     function = unbound(receiver)
     if not inspect.isroutine(function):
         function = type(function).__call__
@@ -153,7 +153,7 @@ def _is_named(node: ast.expr, names: frozenset[str]) -> bool:
 
 
 def _uses(nodes: list[ast.AST], names: frozenset[str]) -> Iterator[ast.AST]:
-    """Where the request is asked for something that is not sent, or passed to another function."""
+    """Nodes that read an attribute of the request that is not sent, or pass the request to another function."""
     for node in nodes:
         if isinstance(node, ast.Attribute):
             if node.attr not in REQUEST_HAS and _is_one_of(node.value, names, REQUEST):

@@ -61,7 +61,10 @@ class StandIn:
         return call(receiver, signal, sender, named)
 
     def _is_forwarded(self, known: KnownSignal, sender: object, kwargs: Mapping[str, Any]) -> bool:
-        """Write the event. False where it cannot be encoded or written: then the receiver is called here instead."""
+        """Write the event. False where the receiver has to be called here instead.
+
+        Raises OutboxNotWritten where the write that the signal is about must not commit without the event.
+        """
         service, using = conf.service(), alias_of(sender, kwargs)
         if migrating.is_to_come(connections[using]):
             return False
@@ -70,7 +73,6 @@ class StandIn:
             encoded = encoded_event(known, sender, kwargs, self._rule, service, key)
             to_outbox(encoded, self._rule, using)
         except (EncoderFailed, NotEncodable, OutboxNotWritten) as exc:
-            # A write must not commit without its event.
             if isinstance(exc, OutboxNotWritten) and not isinstance(exc, SentInAsyncCode) and not is_incidental(known):
                 raise
             if counters.is_news(number := counters.count(counters.NOT_OFFLOADED, self.offloaded.name)):
@@ -109,15 +111,15 @@ def function_of(stand_in: StandIn, receiver: Receiver) -> Receiver:
 
 
 def stand_in_of(held: object) -> StandIn | None:
-    """The stand-in behind an entry of a signal's list; None where the entry is another receiver."""
+    """The stand-in behind an entry of a signal's list; None where the entry is an ordinary receiver."""
     return vars(held).get("stand_in") if isinstance(held, FunctionType) else None
 
 
 def rule() -> Rule:
     """The rule for the events of offloaded receivers.
 
-    Secrets are dropped, not masked: a receiver would take the mask for the value, and can read a dropped one from the
-    database. Events are kept until a consumer has made the queue, since their effect is due.
+    Secrets are dropped, not masked: a receiver would take the mask for the value, but can read a dropped value from the
+    database. Events are kept until a consumer has made the queue, since what the receiver does is still due.
     """
     redact = tuple((name, action if action == "keep" else "drop") for name, action in conf.redact())
     return Rule(signal=QUEUE_MARK, redact=redact, unroutable="keep", strict=conf.is_strict())
@@ -127,8 +129,8 @@ def rule() -> Rule:
 def running(name: str, subject: str | None) -> Iterator[None]:
     """Marks that a consumer runs this receiver: signals that it sends about the same object do not reach it again.
 
-    In process, a guard of its own (a flag on the instance or in the thread) would end that recursion. Out of process,
-    it would go on for ever.
+    In process, the receiver's own guard, a flag on the instance or in the thread, would end that recursion. Out of
+    process, the flag is lost between two calls, and the recursion would go on for ever.
     """
     token = _running.set(_running.get() | {(name, subject)} if subject else _running.get())
     try:

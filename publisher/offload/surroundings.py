@@ -1,7 +1,7 @@
 """Finds what a receiver reads from thread-locals and context variables, which are empty in a consumer.
 
-Reads its source, and that of the functions of the same package that it calls. Names are resolved to their objects, so
-nothing is guessed. Variables that the same functions set are left out: they are guards against recursion.
+Reads the source of the receiver and of the functions of the same package that it calls. Names are resolved to their
+objects, so nothing is guessed. Variables that these functions also set are left out: they are guards against recursion.
 """
 
 import ast
@@ -21,13 +21,13 @@ from publisher.offload.offloaded import unbound
 LOCALS = (local, Local, ContextVar)
 # How many calls deep to look: django-simple-history's `post_save` gets the user two calls from the receiver.
 MOST_STEPS = 2
-# Functions that are looked into in any package: they return a request, or its user, that an app has remembered.
+# Functions whose source is read in any package: they return the request or the user that an app has remembered.
 REMEMBERED = frozenset(("get_current_user", "get_current_request", "get_current_authenticated_user"))
 READING, WRITING = frozenset(("getattr", "hasattr")), frozenset(("setattr", "delattr"))
 
 
 class Surroundings(NamedTuple):
-    """The source of the expression, and the function that contains it."""
+    """The source of an expression that reads a thread-local or context variable, and the function that contains it."""
 
     read: str
     function: str
@@ -40,7 +40,7 @@ class _Scope(NamedTuple):
 
 
 def surroundings_of(receiver: Receiver) -> Surroundings | None:
-    """The first such expression; None where there is none, or no source."""
+    """The first such expression; None where there is none, or no source can be read."""
     scopes = list(_scopes(receiver))
     set_here = {id(held) for scope in scopes for held in _written(scope)}
     for scope in scopes:
@@ -73,7 +73,7 @@ def _called(receiver: object, owner: object = None) -> tuple[FunctionType, objec
     if not inspect.isroutine(function) and not isinstance(function, type):
         owner, function = function, type(function).__call__
     function = getattr(function, "__func__", function)
-    # Not the wrapper of a decorator, which is from another module.
+    # Read the function behind a decorator's wrapper: the wrapper is from another module.
     function = inspect.unwrap(function) if callable(function) else function
     return (function, owner) if isinstance(function, FunctionType) else None
 
@@ -93,7 +93,7 @@ def _scope(function: FunctionType, owner: object) -> _Scope | None:
 
 
 def _is_looked_into(function: FunctionType, caller: FunctionType) -> bool:
-    # Not into Django, whose language and time zone are thread-locals too, but have defaults.
+    # Not into Django: its language and time zone are thread-locals too, but they have defaults.
     is_of_its_package = _package(function) == _package(caller) != "django"
     return function.__name__ in REMEMBERED or is_of_its_package
 
@@ -112,7 +112,7 @@ def _calls(scope: _Scope, owner: object) -> Iterator[tuple[FunctionType, object]
 
 
 def _read(scope: _Scope) -> Iterator[tuple[str, object]]:
-    """`_state.user`, `getattr(_state, "user", None)`, `_user.get()`."""
+    """Source and variable of each read: `_state.user`, `getattr(_state, "user", None)`, `_user.get()`."""
     for node in scope.nodes:
         held = None
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and node.attr != "set":

@@ -82,7 +82,7 @@ def read(file: Path) -> Document | None:
 
 
 def keep(file: Path, document: Document) -> None:
-    """Raises CommandError where the file cannot be written."""
+    """Write the document to the file. Raises CommandError where that fails."""
     try:
         file.write_text(f"{json.dumps(document, indent=1)}\n")
     except OSError as exc:

@@ -76,7 +76,7 @@ class Command(LongCommand):
 
 
 def why_never_empty(using: str) -> str | None:
-    """Why the outbox would never be empty: it does not exist. (The relay waits for a database that is away.)"""
+    """Why the outbox would never be empty: it does not exist. None if the database is away: the relay waits for it."""
     try:
         problem = not_migrated(OUTBOX, using)
     except DatabaseTrouble:

@@ -21,7 +21,7 @@ from publisher.wire.exit_codes import EXIT_USAGE
 
 
 def url(text: str) -> str:
-    """Raises ArgumentTypeError, which argparse shows."""
+    """The text, if it is a URL. Raises ArgumentTypeError, which argparse shows."""
     try:
         urlsplit(text)
     except ValueError as exc:
@@ -59,7 +59,7 @@ class Command(BridgeCommand):
         parser.add_argument("--user", metavar="NAME", help="log in as this user first")
 
     def get_check_kwargs(self, options: dict[str, Any]) -> Any:
-        """Errors of the checks do not prevent the listing, which shows what to write instead."""
+        """Errors of the checks do not prevent the listing: it shows which names are right."""
         kwargs = super().get_check_kwargs(options)
         return kwargs if options["profile"] or options["command"] else {**kwargs, "fail_level": CRITICAL}
 
@@ -91,7 +91,7 @@ class Command(BridgeCommand):
             self._tell_missed(format, was_recorded=bool(command) or missed.RECORD.exists())
 
     def _tell_missed(self, format: str, *, was_recorded: bool) -> None:
-        """Where nothing was recorded, say so: an empty list would mean that there are none. JSON stays JSON."""
+        """Where nothing was recorded, say so: an empty table would mean that no write was missed. JSON stays JSON."""
         if was_recorded or format == "json":
             show(missed.missed(), format, title="Writes that sent no signal", stdout=self.stdout)
         if not was_recorded:
@@ -117,7 +117,7 @@ class Command(BridgeCommand):
 
 
 def user_named(name: str | None) -> Any:
-    """Raises CommandError where there is no such user."""
+    """The user with this name; None for None. Raises CommandError where there is no such user."""
     if name is None:
         return None
     try:
