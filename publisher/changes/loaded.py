@@ -21,7 +21,8 @@ Values = Mapping[str, Any]
 class Loaded:
     """The known values of an instance's row, by attname.
 
-    After a save these hold once its transaction commits. `earlier` has those from before, in case it is rolled back.
+    Saved values are certain only after the commit. Until then, `earlier` has those from before, which count again after
+    a rollback.
     """
 
     __slots__ = ("_waiting", "earlier", "values")
@@ -36,7 +37,7 @@ class Loaded:
         return Loaded, (self.values,)
 
     def wait(self, earlier: "Loaded", using: str) -> None:
-        """Wait for the commit; after a rollback, `is_undone` is true."""
+        """Forget `earlier` at the commit. After a rollback, `is_undone` is true."""
         self.earlier = earlier
         hook = after_commit(self.commit, using)
         self._waiting = None if hook is None else ref(hook)
@@ -47,11 +48,12 @@ class Loaded:
 
     @property
     def is_undone(self) -> bool:
-        """Whether it was rolled back."""
+        """Whether the save was rolled back: then the waiting hook is gone."""
         return self._waiting is not None and self._waiting() is None
 
 
 def known(instance: Model) -> Loaded:
+    """What is known of the row, without saves that were rolled back."""
     loaded: Loaded | None = getattr(instance._state, LOADED, None)
     while loaded is not None and loaded.is_undone:
         loaded = loaded.earlier
@@ -59,7 +61,7 @@ def known(instance: Model) -> Loaded:
 
 
 def remember(instance: Model, names: Iterable[str] | None, using: str = "") -> None:
-    """Remember the values that the row has now. `using` is the database, if the instance was just saved to it."""
+    """Remember what these columns hold (None: all). `using` is the database, if the instance was just saved to it."""
     earlier = known(instance)
     # A new dict, since copies of the instance (`copy.copy`) share the old one.
     values = dict(earlier.values)
@@ -68,7 +70,7 @@ def remember(instance: Model, names: Iterable[str] | None, using: str = "") -> N
         name = field.attname
         if not (wanted is None or name in wanted or field.name in wanted):
             continue
-        # A value that was loaded is as the column has it; one that was saved may be rounded, for example.
+        # A loaded value is what the column holds. A saved one may have been rounded, for example.
         value = column(field, instance, using) if using else named(instance.__dict__.get(name, UNKNOWN))
         if value is UNKNOWN:
             values.pop(name, None)

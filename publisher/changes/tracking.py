@@ -1,7 +1,7 @@
 """`changes: True` in a rule: what a save changed, as `{"field": [old, new]}`.
 
 The old values are read with one query just before the save, in its transaction. With `update_fields` there is no query:
-they are those that the instance was loaded with, and those of fields that were not loaded are unknown.
+the old values are those that were loaded or last saved, and unknown for a field that was not loaded.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +24,7 @@ _tracked: dict[type[Model], dict[str, Any]] = {}
 
 
 def track(model: type[Model]) -> None:
-    """Wrap this model's methods, so that its saves know the old values."""
+    """Wrap this model's methods, so that `changes_of` can tell what a save changed."""
     if model in _tracked:
         return
     _tracked[model] = {name: vars(model)[name] for name in METHODS if name in vars(model)}
@@ -33,6 +33,7 @@ def track(model: type[Model]) -> None:
 
 
 def restore() -> None:
+    """Undo `track` for all models."""
     for model, originals in _tracked.items():
         for name in METHODS:
             delattr(model, name)
@@ -42,7 +43,7 @@ def restore() -> None:
 
 
 def changes_of(instance: Model, update_fields: Iterable[str] | None) -> Changes | None:
-    """What the current save has changed. Empty for a new row; None where the old values were not looked for."""
+    """What the save in progress has changed. Empty for a new row; None outside a save of a tracked model."""
     if not hasattr(instance._state, BEFORE):
         return None
     before: Values | None = getattr(instance._state, BEFORE)
@@ -77,7 +78,7 @@ def _watch_saving(model: type[Model]) -> None:
 
     @wraps(save_base)
     def tracked_save_base(self: Model, *args: Any, **kwargs: Any) -> None:
-        # A child of this model, which is tracked itself, or is not.
+        # An instance of a child or a proxy of this model. If that class is tracked, it has a wrapper of its own.
         if type(self) is not model:
             save_base(self, *args, **kwargs)
             return
@@ -90,7 +91,7 @@ def _watch_saving(model: type[Model]) -> None:
 
 @contextmanager
 def _told(instance: Model, before: Values | None) -> Iterator[None]:
-    """Make the old values known during a save. A receiver may save the instance again, inside this save."""
+    """Keep the old values on the instance during a save, which may be inside another one: in a receiver of that."""
     outer = getattr(instance._state, BEFORE, UNKNOWN)
     setattr(instance._state, BEFORE, before)
     try:
@@ -110,10 +111,10 @@ def _before(
     using: str | None = None,
     update_fields: Iterable[str] | None = None,
 ) -> Values | None:
-    """The old values by attname; None where there is no old row."""
+    """The old values by attname; None where there is no old row. Takes the arguments of `save_base`."""
     if raw or force_insert or instance.pk is None:
         return None
-    # Not inside another save of the instance, which has written newer values than were loaded.
+    # Inside another save, a query follows: that save has written newer values than those that are known.
     if update_fields is not None and not hasattr(instance._state, BEFORE):
         return known(instance).values
     pk = instance._meta.pk
@@ -130,7 +131,7 @@ def _watch_loading(model: type[Model]) -> None:
 
     @wraps(from_db)
     def tracked_from_db(cls: type[Model], *args: Any, **kwargs: Any) -> Model:
-        # With any arguments, since Django 6.1 has added one.
+        # Any arguments are passed on, since Django 6.1 has added one.
         instance = from_db(cls, *args, **kwargs)
         if type(instance) in _tracked:
             remember(instance, None)

@@ -1,1 +1,1 @@
-"""What leaves, in writing: `manage.py contract`."""
+"""Documents what a service sends: `manage.py contract`."""

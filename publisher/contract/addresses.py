@@ -1,4 +1,4 @@
-"""The routing keys of a rule's events as AsyncAPI addresses: parts that only an event has are in braces."""
+"""Gives a rule's routing keys as AsyncAPI addresses: parts that differ by event are names in braces."""
 
 import re
 from collections.abc import Mapping
@@ -42,7 +42,8 @@ def address_of(known: KnownSignal, rule: Rule, sender: str | None) -> Address:
 
 
 def _formed(template: str, here: Mapping[str, str]) -> Address:
-    """
+    """The address of a `routing_key` template, filled in from `here`.
+
     >>> _formed("x{{y}}.{sender:.3}.{kwargs[instance][pk]!s}", {"sender": "shop.tag"})
     Address(text='x{y}.sho.{kwargs_instance_pk}', parameters=('kwargs_instance_pk',))
     """

@@ -1,4 +1,4 @@
-"""When the events of a signal are sent on a channel, and by whom, under all rules that send them there."""
+"""Tells when and by whom the events of a signal are sent on a channel, under all rules that send them there."""
 
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
@@ -8,8 +8,9 @@ Terms = Mapping[str, Any]
 
 
 class Condition(NamedTuple):
-    """`whens`: one of these predicates must be true (if there are any). `unless`: predicates of earlier rules, which
-    send the events elsewhere.
+    """Events are sent if one of the predicates in `whens` is true, or always if it is empty.
+
+    `unless` has predicates of earlier rules: events for which one is true are sent elsewhere.
     """
 
     whens: frozenset[str]
@@ -31,7 +32,7 @@ class Condition(NamedTuple):
 
 
 class Senders(NamedTuple):
-    """Globs of senders, without those of `excluded`. No globs means all senders."""
+    """Globs over labels of senders, without those of `excluded`. No `globs` means all senders."""
 
     globs: frozenset[str]
     excluded: frozenset[str]
@@ -45,11 +46,13 @@ class Senders(NamedTuple):
         return f"by {globs or 'all'}" + (f" but {excluded}" if excluded else "")
 
     def leaves_out_what(self, other: "Senders") -> bool:
+        """Whether these senders may lack some that the other ones included."""
         is_narrower = bool(self.globs) and not _cover(self.globs, other.globs or ("*",))
         return is_narrower or not _cover(other.excluded, self.excluded)
 
 
 def condition_of(messages: Iterable[Terms]) -> Condition:
+    """The condition of all these messages together. One without `x-when` takes all events."""
     always = [terms for terms in messages if "x-when" not in terms]
     whens = frozenset() if always else frozenset(terms["x-when"] for terms in messages)
     unless = (terms.get("x-unless", ()) for terms in always or messages)
@@ -57,6 +60,7 @@ def condition_of(messages: Iterable[Terms]) -> Condition:
 
 
 def senders_of(messages: Iterable[Terms]) -> Senders:
+    """The senders of all these messages together. One without `x-senders` has all senders."""
     anyones = [terms for terms in messages if "x-senders" not in terms]
     globs = (terms.get("x-senders", ()) for terms in (() if anyones else messages))
     excluded = (terms.get("x-exclude", ()) for terms in anyones or messages)
@@ -64,5 +68,5 @@ def senders_of(messages: Iterable[Terms]) -> Senders:
 
 
 def _cover(globs: Iterable[str], others: Iterable[str]) -> bool:
-    """Whether the globs match all that the others match, as far as their texts tell."""
+    """Whether the globs match all that the others match. The others are compared as if they were labels."""
     return all(any(fnmatchcase(other, glob) for glob in globs) for other in others)

@@ -26,7 +26,8 @@ DELIVERIES = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
     """`breaks`: a consumer may get what it did not have to expect, or not get what it did expect. `adds`: there is
-    something new. `narrows`: fewer values are possible than before. `path` is as in the `types` of an event.
+    something new. `narrows`: fewer values are possible than before, or no event is lost any more. `path` is as in the
+    `types` of an event, or a word such as `delivery`.
     """
 
     effect: Effect
@@ -47,7 +48,8 @@ def differences(before: Document, now: Document) -> list[Difference]:
 
 
 def next_version(version: str, found: list[Difference]) -> str:
-    """
+    """The version after `major.minor`: a new major number if a difference breaks something.
+
     >>> next_version("1.4", [])
     '1.5'
     """
@@ -65,7 +67,7 @@ def _of_address(address: str, old: Mapping[str, Channel], new: Mapping[str, Chan
 
 
 def _pairs(old: list[str], new: list[str]) -> Iterator[tuple[str, str]]:
-    """Pairs of old and new exchanges: equal ones, then the others in turn; "" where one side has none left."""
+    """Pairs of old and new exchanges: equal ones, then the others in order; "" where one side has none left."""
     both = sorted({*old} & {*new})
     yield from zip(both, both, strict=True)
     left = (sorted({*exchanges} - {*both}) for exchanges in (old, new))
@@ -108,7 +110,10 @@ def _of_conditions(old: list[Message], new: list[Message]) -> Iterator[Differenc
 
 
 def _counterparts(old: list[Message], new: list[Message]) -> Iterator[tuple[Message, Message]]:
-    """Pairs of messages with the same condition. Else with the last message: its rule takes the rest."""
+    """Pairs of messages with the same condition.
+
+    A message without such a counterpart is paired with the last one, whose rule takes the rest of the events.
+    """
     before, now = ({message.condition: message for message in messages} for messages in (old, new))
     for condition in {**before, **now}:
         yield before.get(condition, old[-1]), now.get(condition, new[-1])

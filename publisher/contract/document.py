@@ -99,7 +99,7 @@ def _message(sent: Sent, schemas: Document) -> Document:
 
 
 def _referred(schemas: Document, name: str, schema: Schema) -> Schema:
-    """Add a schema, and return the reference to it. It has a number if another rule sends other fields of the model."""
+    """Add a schema, and return a reference. The name gets a number if a rule has sent other fields of the model."""
     return _reference(next(its_name for its_name in _numbered(name) if schemas.setdefault(its_name, schema) == schema))
 
 

@@ -11,6 +11,7 @@ from publisher.contract.schemas import LEFT_OUT, Schema
 INNER = frozenset(("$ref", "allOf", "properties", "items", "additionalProperties", "required", "description", LEFT_OUT))
 # What the schema says of each value, by path as in the `types` of an event.
 Parts = Mapping[str, Schema]
+# Signal and sender.
 Whose = tuple[str, str]
 
 

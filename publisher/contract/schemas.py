@@ -22,7 +22,7 @@ from publisher.wire.codec import DROPPED
 Schema = dict[str, Any]
 # Any value, where nothing is known.
 ANYTHING: Schema = {}
-# Says that a value is masked, hashed or dropped: the schema of the text would be the same.
+# Tells masked, hashed and dropped values apart, whose schemas would be the same without it.
 REDACTED = "x-redacted"
 # Names the dropped kwargs, in a schema that allows others that it does not name.
 LEFT_OUT = "x-dropped"
@@ -64,7 +64,7 @@ OVERRIDES = ("to_python", "from_db_value", "value_to_string")
 
 
 def field_schema(field: "Field[Any, Any]") -> Schema:
-    """The schema of a field's values; ANYTHING for a field whose class makes values of its own."""
+    """The schema of a field's values; ANYTHING for a field whose class converts values in its own way."""
     if isinstance(field, ForeignKey):
         plain = field_schema(field.target_field)
     elif isinstance(field, GeneratedField):
@@ -86,9 +86,9 @@ def types_of(value: str | list[str]) -> list[str]:
 
 
 def instance_schema(rule: Rule, model: type[Model], *, is_saved: bool = True) -> Schema:
-    """`{"model", "pk", "fields"}` with the fields that may leave. None is required, since deferred ones are left out.
+    """`{"model", "pk", "fields"}` with the fields that may leave: none is required, since deferred ones are left out.
 
-    Before an instance is saved, any field may be null that the save or the database will fill.
+    Before a save (`is_saved=False`) any field may be null, since the save or the database may fill it.
     """
     columns = columns_under(rule, model)
     values = {name: _value(columns, name) for name in columns.names}
@@ -101,8 +101,8 @@ def instance_schema(rule: Rule, model: type[Model], *, is_saved: bool = True) ->
 def kwargs_schema(known: KnownSignal, rule: Rule, model: type[Model] | None, instance: Schema) -> Schema:
     """The schema of the kwargs. `instance` is the schema of the model's instances, if a model sends the signal.
 
-    Of other signals than those of Django's models and of the bridge, at most the names are known. If such a signal is
-    sent with `**kwargs`, there may be others.
+    For signals other than those in OF_SIGNALS, only the names of kwargs are known, if at all. If such a signal is sent
+    with `**kwargs`, other names are allowed too.
     """
     known_kwargs = OF_SIGNALS.get(id(known.signal))
     has_more = False
@@ -167,7 +167,7 @@ def _object(properties: Schema) -> Schema:
 
 
 def _old_and_new(columns: Columns) -> Schema:
-    """`[old, new]` by field, for the fields that a save changed; null for a value that is not known."""
+    """The schema of `changes`: `[old, new]` by field name. null stands for a value that is not known."""
     pairs = {
         name: {"type": "array", "items": nullable(_value(columns, name)), "minItems": 2, "maxItems": 2}
         for name in columns.names
@@ -211,7 +211,7 @@ def _plain(field: "Field[Any, Any]") -> Schema:
 
 
 def _is_plain(field: "Field[Any, Any]") -> bool:
-    """Whether the field's values are made by Django's own class."""
+    """Whether the field converts values as Django's own class does."""
     own = next(kind for kind in type(field).__mro__ if kind.__module__.startswith("django.db.models."))
     return all(getattr(type(field), name, None) is getattr(own, name, None) for name in OVERRIDES)
 

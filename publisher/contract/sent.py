@@ -15,12 +15,12 @@ from publisher.receivers import rules_by_signal, senders_of
 from publisher.rules import Rule, may_decide
 from publisher.wire.topology import ask_exchange
 
-# Routing key and exchange, which identify a channel.
+# Address and exchange, which identify a channel.
 Place = tuple[str, str]
 
 
 class Sent(NamedTuple):
-    """A signal under a rule, sent by `model` or (None) by anyone. `earlier` rules may take the event first."""
+    """A signal under a rule, sent by `model`, or by anyone if it is None. Rules in `earlier` may take events first."""
 
     known: KnownSignal
     rule: Rule
@@ -41,7 +41,7 @@ class Sent(NamedTuple):
         return self.address.text, self.exchange
 
     def terms(self) -> dict[str, Any]:
-        """How the events are delivered, what they are about, under which conditions and by whom they are sent."""
+        """The `x-` keys: how events are delivered, what they are about, when and by whom they are sent."""
         rule, elsewhere = self.rule, self._taken_elsewhere()
         terms = {
             "x-delivery": rule.delivery,

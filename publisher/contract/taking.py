@@ -32,7 +32,8 @@ def _takes_no_more(name: str, new: Any, old: Any) -> bool:
 
 
 def told(schema: Schema) -> str:
-    """
+    """The schema in words.
+
     >>> told({"type": ["string", "null"], "maxLength": 50}), told({})
     ('string or null, maxLength 50', 'anything')
     """

@@ -1,5 +1,7 @@
 """Encoders and decoders for the values that signals are sent with. An app registers its own in its module `encoders`.
 
+An encoder returns plain JSON. `encoding.tag` notes the tag of the value at `path`, by which its decoder is found.
+
 from publisher.encoders import decodes, encodes
 
 @encodes(Money)

@@ -35,7 +35,7 @@ def encode_values(encoding: Encoding, values: Values, path: str) -> Any:
 
 def _encoded(encoding: Encoding, field: "Field[Any, Any]", value: Any, path: str, action: str | None) -> Any:
     if isinstance(value, QuerySet):
-        # Its `str()` would run the query.
+        # Before expressions, since a queryset has `resolve_expression` too. It is sent as a queryset, not as text.
         return encode_queryset(encoding, value, path)
     if hasattr(value, "resolve_expression"):
         text = text_of(encoding, value)

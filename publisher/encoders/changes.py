@@ -45,7 +45,10 @@ def encode_changes(encoding: Encoding, changes: Changes, path: str) -> Any:
 def leaving(
     encoding: Encoding, model: type[Model], names: Iterable[str], path: str
 ) -> Iterator[tuple[str, "Field[Any, Any]", str | None]]:
-    """The fields that may leave, each with what is done to its value (None: nothing). Notes the others as dropped."""
+    """(name, field, action) of those that may leave. The action is None where the value is sent as it is.
+
+    Fields that are dropped are tagged so under `path`.
+    """
     columns = columns_under(rule_of(encoding), model)
     actions = columns.actions()
     for name in names:

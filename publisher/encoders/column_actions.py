@@ -1,4 +1,4 @@
-"""Decides whether a column leaves as it is, masked, hashed or not at all: by its names, its class, and its model."""
+"""Decides whether a column leaves as it is, masked, hashed or not at all: by its name, its class, and its model."""
 
 from typing import Any
 
@@ -23,7 +23,9 @@ HARMLESS_FIELDS = (BooleanField, DateField, TimeField, DurationField)
 
 
 def column_action(field: "Field[Any, Any]", redact: Redact, *, is_chosen: bool = False) -> str:
-    """What becomes of a field's value: what `redact` says; else a secret is dropped, unless the rule chose it."""
+    """What becomes of a field's value, one of ACTIONS: what `redact` says; else a secret is dropped, unless the rule's
+    `fields` name it (`is_chosen`).
+    """
     named = _named_action(field, redact)
     if named is not None or is_chosen:
         return named or "keep"
@@ -31,9 +33,9 @@ def column_action(field: "Field[Any, Any]", redact: Redact, *, is_chosen: bool =
 
 
 def _named_action(field: "Field[Any, Any]", redact: Redact) -> str | None:
-    """What `redact` says of the field's name; for a foreign key, else what it says of the field that it refers to.
+    """The action that `redact` has for the field's name, or else, for a foreign key, for the field that it refers to.
 
-    But not that it is kept: that is not said of the foreign key.
+    The action `keep` is not passed on to the foreign key.
     """
     action = named_action(field.name, redact)
     if action is None and redact and isinstance(field, ForeignKey):
@@ -43,7 +45,9 @@ def _named_action(field: "Field[Any, Any]", redact: Redact) -> str | None:
 
 
 def _is_secret(field: "Field[Any, Any]") -> bool:
-    """Whether it is one by its class (PasswordField, EncryptedTextField), its name, or what it refers to."""
+    """Whether a field holds a secret, by its class (PasswordField, EncryptedTextField), its name and its model; for a
+    foreign key, by the field that it refers to.
+    """
     kind = type(field).__name__
     if is_secret(kind) or "encrypted" in kind.lower():
         return True
@@ -55,12 +59,12 @@ def _is_secret(field: "Field[Any, Any]") -> bool:
 
 
 def _is_free_text(field: "Field[Any, Any]") -> bool:
-    """Text may be the key of a session; one of a few choices, as `spring`, is not."""
+    """Whether a field called `session` may hold the key of one: text may, but not one of a few choices, as `spring`."""
     return isinstance(field, CharField | TextField | BinaryField) and not field.choices
 
 
 def _refers_to_secret(field: "ForeignKey[Any, Any]") -> bool:
-    """Whether the other row's key, which is a foreign key's value, is a secret. A number that counts rows is none."""
+    """Whether a foreign key's value, which is the other row's key, is a secret. A number that counts rows is not."""
     target = field.target_field
     while isinstance(target, ForeignKey):
         # The other row's key is a foreign key itself.

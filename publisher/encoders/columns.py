@@ -1,8 +1,8 @@
 """Encodes the columns of a model: those that may leave under a rule.
 
 Most values are of a few types that the JSON encoder writes as the codec would, and a model's instances mostly have the
-same types in the same columns. So the entries in the event's `types` are looked up by those, and only other values are
-encoded one by one.
+same types in the same columns. So the entries in the event's `types` are kept for each combination of types (a Shape),
+and only values of other types are encoded one by one.
 """
 
 from collections.abc import Mapping
@@ -35,17 +35,17 @@ NATIVE: Mapping[type, str | None] = {
     UUID: "uuid",
     date: "date",
 }
-# `datetime` itself: freezegun replaces the name, but most values are of this class.
+# The real `datetime`: freezegun replaces the name, but most values are still of this class.
 MOMENTS = frozenset((datetime,))
-# A model with many nullable columns may have any number of combinations of types.
+# Shapes that are kept: a model with many nullable columns may have any number of them.
 MOST_SHAPES = 256
 
 
 class Shape(NamedTuple):
     """For one combination of types: the event's tags by path, and the columns that are not written as they are.
 
-    `integers` and `moments` have to be looked at, `others` have an encoder, `customs` are converted by their field,
-    `unknowns` are computed by the database, and of `files` the name is sent. The first four are pairs (name, path).
+    `integers` and `moments` have to be looked at, `others` have an encoder, and `customs` are converted by their field:
+    these four have pairs (name, path). `unknowns` are computed by the database, and of `files` the name is sent.
     """
 
     tags: Mapping[str, str]
@@ -58,11 +58,11 @@ class Shape(NamedTuple):
 
 
 class Columns:
-    """The columns of a model that may leave under a rule, and the names of those that may not.
+    """The columns of a model that may leave under a rule (`names`), and those that may not (`dropped`).
 
-    `hidden` has the positions of those that leave masked or hashed, with what is done to them. `named_values` are pairs
-    of columns: the first may hold the name of what the second is the value of. `is_partial` is true where the rule has
-    `fields` for the model: then the other fields are not even named as dropped.
+    `hidden` has pairs (position in `names`, action) for the columns that leave masked or hashed. `named_values` has
+    pairs of columns, as `setting` and `value`: the first may hold the name of a thing, the second its value.
+    `is_partial` is true where the rule's `fields` leave out some columns, which are then not even named as dropped.
     """
 
     __slots__ = (
@@ -83,7 +83,7 @@ class Columns:
         self.attnames = tuple(field.attname for field in kept)
         self.hidden = tuple((n, actions[field]) for n, field in enumerate(kept) if actions[field] in TAGS)
         self.dropped = tuple(field.name for field in fields if field not in kept)
-        # A row of a table of settings: whether its value is a secret depends on its name.
+        # In a table of settings, the name in a row tells whether the value in that row is a secret.
         pairs = named_values(self.names) if chosen is None else ()
         self.named_values = tuple(pair for pair in pairs if named_action(pair[1], redact) is None)
         self.is_partial = len(fields) < len(model._meta.concrete_fields)
@@ -121,7 +121,7 @@ class Columns:
         return fields
 
     def actions(self) -> dict[str, str]:
-        """By name what is done to the columns that leave masked or hashed."""
+        """`mask` or `hash` by field name, for the columns that leave so."""
         return {self.names[index]: action for index, action in self.hidden}
 
     def field(self, name: str) -> "Field[Any, Any]":
@@ -131,7 +131,7 @@ class Columns:
         return list(self._fields.values())
 
     def _by_field(self, encoding: Encoding, instance: Model, name: str, path: str) -> Any:
-        """The value as in a fixture: from the field's `value_to_string`, for its `to_python`."""
+        """The value as text, as a fixture has it: the field's `value_to_string` makes it, its `to_python` reads it."""
         field = self._fields[name]
         is_key = field.remote_field is not None
         text = as_text(field, instance.__dict__[field.attname]) if is_key else field.value_to_string(instance)
@@ -191,7 +191,7 @@ class Columns:
 
 
 class ColumnsOfUser(Columns):
-    """The columns of a user model, where the rule does not choose fields: a warning is logged when it is sent."""
+    """The columns of a user model under a rule without `fields` for it. Logs a warning when a user is sent."""
 
     __slots__ = ("_undecided", "_user")
 
@@ -209,7 +209,7 @@ class ColumnsOfUser(Columns):
 
 
 def as_text(field: Any, value: object) -> str:
-    """As a fixture has it: the `to_python` of the field, or of the one that it refers to, reads it."""
+    """The value as a fixture has it: text for `to_python` of the field, or of the field that it refers to."""
     while field.remote_field:
         field = field.target_field
     text: str = field.value_to_string(SimpleNamespace(**{field.attname: value}))

@@ -23,7 +23,7 @@ OWN = (
 
 
 def load_encoders() -> None:
-    """Import them all. Raises whatever such a module raises, since a missing encoder would be noticed late."""
+    """Import all encoders. Raises whatever a module raises, since a missing encoder would be noticed late."""
     for name in OWN:
         import_module(f"publisher.encoders.{name}")
     for config in apps.get_app_configs():

@@ -14,7 +14,7 @@ MOST_CHARACTERS = 2000
 
 @encodes(BaseException)
 def encode_exception(encoding: Encoding, exc: BaseException, path: str) -> Any:
-    """The traceback has no values of variables."""
+    """`{"type", "text", "traceback"}`. The traceback shows no values of variables."""
     plain = {"type": dotted(type(exc)), "text": _text(exc)}
     if encoding.wants_traceback:
         plain["traceback"] = scrubbed("".join(traceback.format_exception(exc)))

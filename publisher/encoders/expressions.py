@@ -1,4 +1,4 @@
-"""Encodes query expressions as text. A queryset inside one is named, never run."""
+"""Encodes query expressions as text. A queryset inside an expression is shown by its model, and never run."""
 
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -19,12 +19,12 @@ from publisher.unqueried import without_queries
 from publisher.wire.codec import Encoding, encodes
 
 MOST_CHARACTERS = 2000
-# Types whose repr shows their value.
+# Types whose repr shows their value, and runs no query.
 PLAIN = (str, bytes, int, float, Decimal, type(None), date, time, timedelta, UUID, Enum, F)
 
 
 class Shown(str):
-    """Text that stands for a part of an expression."""
+    """Text that stands for a part of an expression: its repr has no quotes."""
 
     __slots__ = ()
 
@@ -38,7 +38,7 @@ def encode_expression(encoding: Encoding, value: object, path: str) -> Any:
 
 
 def text_of(encoding: Encoding, expression: object) -> str:
-    """The expression's repr, as `F(price) + Value(1)`, without values that are compared with secrets."""
+    """The expression's repr, as `F(price) + Value(1)`. In a Q, values that are compared with secrets become `***`."""
     try:
         with without_queries():
             text = str(_shown(expression, encoding))
@@ -49,7 +49,7 @@ def text_of(encoding: Encoding, expression: object) -> str:
 
 
 def _shown(value: Any, encoding: Encoding) -> Any:
-    """The same expression, with text in the place of everything whose repr would run a query."""
+    """The same expression, with text in the place of what must not be shown, or whose repr might run a query."""
     if isinstance(value, Q):
         children = [_child(child, encoding) for child in value.children]
         return Q.create(children, value.connector, value.negated)
@@ -87,7 +87,7 @@ def _expression(value: BaseExpression, encoding: Encoding) -> Any:
 
 
 def _may_show(lookup: str, value: object, encoding: Encoding) -> bool:
-    """Whether the value of this lookup may leave, by the names of its parts."""
+    """Whether the value may leave, by all names in the lookup: `user__password__startswith`."""
     return all(encoding.action(name, value) == "keep" for name in lookup.split(LOOKUP_SEP))
 
 

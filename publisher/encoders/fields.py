@@ -1,4 +1,4 @@
-"""Converts a value that was sent to what the model's field holds."""
+"""Converts values from an event into what the model's field holds."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ class Unreadable(ValueError):
 
 
 def value_read(field: "Field[Any, Any]", value: Any) -> Any:
-    """The value converted by the field; unchanged where it cannot be."""
+    """The value converted by the field; unchanged where the field cannot convert it."""
     try:
         return value_of(field, value)
     except Unreadable:
@@ -30,7 +30,7 @@ def value_read(field: "Field[Any, Any]", value: Any) -> Any:
 
 
 def value_of(field: "Field[Any, Any]", value: Any) -> Any:
-    """Text converted by the field. Other values were decoded by their tag already. Raises Unreadable."""
+    """The value; text is converted by the field. All else was decoded by its tag already. Raises Unreadable."""
     if not isinstance(value, str) or isinstance(value, Redacted):
         return value
     try:

@@ -14,7 +14,7 @@ from publisher.wire.sent import SentFile
 
 @encodes(FieldFile)
 def encode_field_file(encoding: Encoding, file: FieldFile, path: str) -> Any:
-    """A stored file. (As a field of an instance, only its name is sent.)"""
+    """A stored file. (If it is in a field of an instance that is sent, only the name is sent.)"""
     if not file.name:
         return file.name
     return _encoded(encoding, path, file.name, size=size_of(file), url=url_of(file))
@@ -42,7 +42,7 @@ def encode_storage(encoding: Encoding, storage: Storage, path: str) -> Any:
 
 
 def size_of(file: Any) -> int | None:
-    """The size, if it is known without asking a remote storage."""
+    """The size in bytes, if it is known without asking a remote storage."""
     is_stored = isinstance(file, FieldFile) and getattr(file, "_committed", True)
     if is_stored and not isinstance(file.storage, FileSystemStorage):
         return None

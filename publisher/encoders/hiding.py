@@ -7,7 +7,7 @@ from publisher.wire.registry import DROPPED, Encoding, encodes
 
 
 class Hidden(NamedTuple):
-    """A value that is to leave masked or hashed."""
+    """A value with an action, `mask`, `hash` or `drop`, that its encoder applies."""
 
     action: str
     value: Any
@@ -20,13 +20,16 @@ def encode_redacted(encoding: Encoding, action: str, value: Any, path: str) -> s
 
 
 def forget(encoding: Encoding, path: str) -> None:
-    """Remove the tags of a value, and of what is inside it, that will not be sent as it was encoded."""
+    """Remove the tags of the value at this path and of all inside it: it will not be sent as it was encoded."""
     for begun in [known for known in encoding.types if f"{known}.".startswith(f"{path}.")]:
         del encoding.types[begun]
 
 
 def hide_named(encoding: Encoding, plain: dict[str, Any], name: object, value_name: str, path: str) -> bool:
-    """Hide a value whose name stands beside it: `setting="SECRET_KEY", value=...`. Whether it was hidden."""
+    """Hide an encoded value whose name stands beside it: `setting="SECRET_KEY", value=...`.
+
+    `value_name` is its key in `plain`, which is changed in place. Returns whether the value was hidden.
+    """
     if not isinstance(name, str) or value_name not in plain:
         return False
     action = encoding.action(name, plain[value_name])

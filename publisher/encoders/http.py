@@ -1,4 +1,4 @@
-"""Encodes requests and responses: only what is harmless of them."""
+"""Encodes requests and responses, and only their harmless parts."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from publisher.wire.codec import Encoding, decodes, encodes
 from publisher.wire.sent import SentResponse
 
 HEADERS = ("Accept-Language", "Content-Type", "Host", "User-Agent", "X-Request-ID")
-# Names of parts of a URL that are one-time keys, as in the links of mails.
+# Names in URL patterns for parts of a path that are one-time keys, as in the links of mails.
 SECRET_PARTS = BEARERS | {"uidb36", "uidb64"}
 # Types whose text is what stands in the path.
 WRITTEN = (str, int, UUID)
@@ -51,7 +51,7 @@ def encode_request(encoding: Encoding, request: HttpRequest, path: str) -> Any:
 
 @encodes(HttpHeaders, ResponseHeaders)
 def encode_headers(encoding: Encoding, headers: Mapping[str, str], path: str) -> Any:
-    """A request's `headers`, or a response's: no others than leave with a request. A referer may contain a token."""
+    """The HEADERS of a request or a response. Others are left out: a referer, for example, may contain a token."""
     return encode_named(encoding, _harmless_headers(headers), path)
 
 
@@ -66,7 +66,10 @@ def encode_drf_request(encoding: Encoding, request: Any, path: str) -> Any:
 
 
 def encode_environ(encoding: Encoding, environ: Mapping[str, Any], path: str) -> Any:
-    """A WSGI environ, as `request_started` is sent with, or META. It may have the whole environment of the process."""
+    """A WSGI environ, which `request_started` is sent with, or a request's `META`.
+
+    Other keys are left out, since an environ may contain all environment variables of the process.
+    """
     named = {name: environ.get(f"HTTP_{name.upper().replace('-', '_')}") for name in HEADERS}
     named["Content-Type"] = environ.get("CONTENT_TYPE")
     prefix, inside = (_text(environ.get(name, "")) for name in ("SCRIPT_NAME", "PATH_INFO"))
@@ -81,7 +84,7 @@ def encode_environ(encoding: Encoding, environ: Mapping[str, Any], path: str) ->
 
 
 def encode_scope(encoding: Encoding, scope: Mapping[str, Any], path: str) -> Any:
-    """An ASGI scope."""
+    """An ASGI scope, in the form of a request."""
     given = {name.lower(): value for name, value in scope.get("headers") or ()}
     named = {name: given.get(name.lower().encode()) for name in HEADERS}
     client = scope.get("client")
@@ -97,7 +100,7 @@ def encode_scope(encoding: Encoding, scope: Mapping[str, Any], path: str) -> Any
 
 @encodes(dict)
 def encode_dict(encoding: Encoding, value: Mapping[Any, Any], path: str) -> Any:
-    # ASGIRequest.META has the last of these.
+    # Only the last of these is in the META of an ASGIRequest.
     if "wsgi.version" in value or "wsgi.input" in value or "wsgi.multithread" in value:
         return encode_environ(encoding, value, path)
     if "asgi" in value and "headers" in value:
@@ -126,9 +129,9 @@ def _text(value: str) -> str:
 
 
 def harmless(url_path: str, *, prefix: str = "", urlconf: Any = None, match: ResolverMatch | None = None) -> str:
-    """The path without the parts that are secrets, by the names that the URL pattern has for them.
+    """The path, with `***` for the parts that are secrets by the names that the URL pattern has for them.
 
-    If no pattern matches, everything that may be a key is left out. `prefix` is the path of the site.
+    If no pattern matches, `***` stands for everything that may be a key. `prefix` is SCRIPT_NAME, the path of the site.
     """
     inside = url_path.removeprefix(prefix.rstrip("/"))
     match = match or _resolved(inside, urlconf)
@@ -138,7 +141,7 @@ def harmless(url_path: str, *, prefix: str = "", urlconf: Any = None, match: Res
 
 def _resolved(inside: str, urlconf: Any) -> ResolverMatch | None:
     """The URL pattern that the path matches, as it is or with a slash at the end."""
-    # When a request starts, the active language may still be that of the request before.
+    # Patterns may depend on the language. When a request starts, that of the request before may still be active.
     with override(get_language_from_path(inside) or settings.LANGUAGE_CODE):
         for path in (inside,) if inside.endswith("/") else (inside, f"{inside}/"):
             try:
@@ -150,7 +153,7 @@ def _resolved(inside: str, urlconf: Any) -> ResolverMatch | None:
 
 
 def _without_keys(inside: str, match: ResolverMatch) -> str:
-    # Not `kwargs`, which has the extra arguments of the pattern too. The stubs do not know this attribute.
+    # Not `match.kwargs`, which has the pattern's extra arguments too. The stubs do not know `captured_kwargs`.
     named: dict[str, Any] = match.captured_kwargs or {}  # type: ignore[attr-defined]
     keys = [value for name, value in named.items() if value not in (None, "") and _is_key(name, value)]
     if not all(isinstance(key, WRITTEN) and str(key) in inside for key in keys):

@@ -32,7 +32,7 @@ def money(value: Any) -> tuple[str, Any] | None:
 
 
 def geometry(value: Any) -> tuple[str, Any] | None:
-    """Well-known text, with the SRID before it as PostGIS writes it."""
+    """Well-known text, with the SRID as PostGIS writes it: `SRID=4326;POINT (1 2)`."""
     if not (has(value, "wkt") and (has(value, "srid") or has(value, "geom_type"))) or not isinstance(value.wkt, str):
         return None
     srid = getattr(value, "srid", None)
@@ -49,6 +49,6 @@ def decode_money(plain: dict[str, str], argument: str) -> SentMoney:
 
 @decodes("geometry")
 def decode_geometry(plain: str, argument: str) -> Any:
-    """GeoDjango's type where the project has loaded it, else the text."""
+    """A GEOSGeometry if this process has imported GeoDjango, else the text."""
     geos = sys.modules.get("django.contrib.gis.geos")
     return geos.GEOSGeometry(plain) if geos is not None and hasattr(geos, "GEOSGeometry") else plain

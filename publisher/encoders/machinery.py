@@ -1,4 +1,4 @@
-"""Encodes objects of Django itself that its signals are sent with: each by its name."""
+"""Encodes objects of Django itself that its signals are sent with, mostly as their names."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def encode_app(encoding: Encoding, value: AppConfig, path: str) -> Any:
 
 @encodes(Apps)
 def encode_apps(encoding: Encoding, value: Apps, path: str) -> Any:
-    """A registry of models, as in the signals of migrations."""
+    """A registry of apps, as in the signals of migrations: the labels of its apps."""
     return encoding.tag(path, "apps", sorted(value.app_configs))
 
 
@@ -51,7 +51,7 @@ def encode_template(encoding: Encoding, value: Any, path: str) -> Any:
 
 @encodes("django.template.context.BaseContext", "django.test.utils.ContextList")
 def encode_context(encoding: Encoding, value: Any, path: str) -> Any:
-    """Only the names in it: its values may be forms, requests, tokens or querysets."""
+    """Only the names of the variables: their values may be forms, requests, tokens or querysets."""
     contexts = value if isinstance(value, list) else [value]
     names = {name for context in contexts for layer in getattr(context, "dicts", ()) for name in layer}
     return encoding.tag(path, "context", sorted(map(str, names)))

@@ -29,7 +29,7 @@ MOST_ROWS = 100
 
 
 def rule_of(encoding: Encoding) -> Rule:
-    """The rule that an event is encoded under. A handler's answer has none."""
+    """The rule under which an event is encoded; ANY_RULE for a handler's answer, which has none."""
     rule: Rule = getattr(encoding, "rule", ANY_RULE)
     return rule
 
@@ -112,13 +112,16 @@ def encode_key(encoding: Encoding, model: type[Model], pk: Any, path: str) -> An
 
 @cache
 def key_action(model: type[Model], redact: Redact) -> str:
-    """What becomes of a model's primary key, which may be a secret, or contain one, as the key of a session."""
+    """What becomes of a model's primary key, which may be a secret, as that of a session.
+
+    For a composite key, the strictest action of its columns.
+    """
     actions = {column_action(field, redact) for field in model._meta.pk_fields}
     return next(action for action in ACTIONS if action in actions)
 
 
 def related_keys(keys: Any, model: object, redact: Redact) -> Any:
-    """The `pk_set` of `m2m_changed`, hidden if the keys of `model` are secrets."""
+    """The `pk_set` of `m2m_changed`, hidden if the keys of `model` must not leave as they are."""
     is_of_model = isinstance(model, type) and issubclass(model, Model)
     if not (is_of_model and isinstance(keys, set | frozenset | list | tuple)):
         return keys
@@ -145,20 +148,20 @@ def encode_queryset(encoding: Encoding, queryset: "QuerySet[Any]", path: str) ->
     if found is not None:
         plain["count"] = len(found)
         rows = list(islice(found, MOST_ROWS))
-        # Not the rows of `values_list()`, in which nothing tells what is a secret.
+        # Rows of `values_list()` are not sent, since they do not name what is a secret.
         if all(isinstance(row, Model | dict) for row in rows):
             plain["rows"] = [_row(encoding, model, row, f"{path}.rows.{n}") for n, row in enumerate(rows)]
     return encoding.tag(path, "queryset", plain)
 
 
 def _row(encoding: Encoding, model: type[Model], row: Any, path: str) -> Any:
-    """The key of an instance. Of a row of `values()`, what may leave by its name and its column."""
+    """The key of an instance; the values of a row of `values()` that may leave, by their names and their columns."""
     if isinstance(row, Model):
         return encode_key(encoding, type(row), row.pk, path)
     actions = hidden_columns(model, rule_of(encoding).redact)
     dropped = {name for name in row if actions.get(name) == "drop"}
     encoding.types.update((f"{path}.{name}", DROPPED) for name in dropped)
-    # Values that are hidden by their names alone are hidden by the encoder of dicts.
+    # The encoder of dicts hides values by their names. Here are those that only their columns hide.
     hidden = {name for name in row if name in actions and encoding.action(name, row[name]) == "keep"}
     kept = {
         name: Hidden(actions[name], value) if name in hidden else value
@@ -170,7 +173,7 @@ def _row(encoding: Encoding, model: type[Model], row: Any, path: str) -> Any:
 
 @cache
 def hidden_columns(model: type[Model], redact: Redact) -> Mapping[str, str]:
-    """What becomes of the columns that do not leave as they are, by all names that `values()` may have for them."""
+    """The actions, other than `keep`, by all names that a row of `values()` may have for a column."""
     fields = model._meta.concrete_fields
     actions = {name: column_action(field, redact) for field in fields for name in (field.name, field.attname)}
     actions["pk"] = key_action(model, redact)

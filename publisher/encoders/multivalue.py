@@ -1,4 +1,4 @@
-"""Encodes what may have several values for a key, as a form or a query has: Django's MultiValueDict and QueryDict.
+"""Encodes Django's MultiValueDict and QueryDict, which have several values for a key, as a form may.
 
 Both are sent as a dict of lists, `{"a": ["1", "2"]}`, which is also what a consumer without Django gets.
 """
@@ -15,7 +15,7 @@ from publisher.wire.codec import Encoding, decodes, encodes
 
 @encodes(MultiValueDict)
 def encode_multivalue(encoding: Encoding, value: "MultiValueDict[Any, Any]", path: str) -> Any:
-    # Odd keys make it pairs, with a tag of their own. This one replaces that: its decoder reads both.
+    # For odd keys, `encode_named` returns pairs, tagged "mapping". This tag replaces that: its decoder reads both.
     tag = "querydict" if isinstance(value, QueryDict) else "multivaluedict"
     return encoding.tag(path, tag, encode_named(encoding, dict(value.lists()), path, hide=_each_hidden))
 

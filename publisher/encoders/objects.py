@@ -23,7 +23,10 @@ from publisher.wire.registry import encodes_shape, imported
 def encode_named(
     encoding: Encoding, value: Mapping[Any, Any], path: str, hide: Callable[[str, Any], Any] = Hidden
 ) -> Any:
-    """A mapping, with its values redacted by their keys. `hide` makes what is encoded for a masked or hashed value."""
+    """A mapping, with its values redacted by their keys.
+
+    `hide(action, value)` makes what is encoded for a masked or hashed value.
+    """
     actions = {
         key: action
         for key, item in value.items()
@@ -65,7 +68,10 @@ def _pair_action(encoding: Encoding, pair: Sequence[Any]) -> str:
 
 @encodes(list)
 def encode_list(encoding: Encoding, value: Iterable[Any], path: str) -> list[Any]:
-    """A list, whose items may be pairs: in JSON these are lists. The list itself is no pair: it may have two names."""
+    """A list. Each list of two in it may be a name and its value, since JSON has lists for tuples.
+
+    The list itself is not taken for such a pair: two items may be two names.
+    """
     return [
         encode_pair(encoding, item, f"{path}.{n}") if isinstance(item, list) else encoding.encode(item, f"{path}.{n}")
         for n, item in enumerate(value)
@@ -73,13 +79,13 @@ def encode_list(encoding: Encoding, value: Iterable[Any], path: str) -> list[Any
 
 
 def encode_pair(encoding: Encoding, value: Sequence[Any], path: str) -> Any:
-    """A list that may be a name and its value."""
+    """A list. If it is a pair, its second item is redacted by the first."""
     action = _pair_action(encoding, value)
     return encoding.encode(value if action == "keep" else [value[0], Hidden(action, value[1])], path)
 
 
 def encode_parts(encoding: Encoding, value: object, names: Iterable[str], path: str) -> Any:
-    """The attributes of these names, tagged with the object's type."""
+    """The attributes of these names, redacted by them. Tagged with the object's type."""
     kind = type(value)
     plain = {}
     for name in names:
@@ -122,7 +128,7 @@ def encode_namespace(encoding: Encoding, value: SimpleNamespace, path: str) -> A
 
 @encodes(tuple)
 def encode_tuple(encoding: Encoding, value: tuple[Any, ...], path: str) -> Any:
-    """A tuple as a list: redacted by the names of a named tuple, or, if it is a pair, by its first item."""
+    """A tuple as a list. A named tuple is redacted by its names, a pair by its first item."""
     names = getattr(value, "_fields", None)
     if names is None:
         action = _pair_action(encoding, value)

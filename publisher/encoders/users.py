@@ -14,7 +14,7 @@ from publisher.wire.routing import QUEUE_MARK
 
 logger = logging.getLogger(__name__)
 
-# Kwargs of Django's own signals, which the system check CHECK covers.
+# Users in these kwargs of Django's own signals are covered by the system check CHECK.
 CHECKED = ("kwargs.instance", "kwargs.user")
 CHECK = "publisher.W001"
 
@@ -22,13 +22,16 @@ _told: set[str] = set()
 
 
 def is_user_model(model: type[Model]) -> bool:
-    """The model of users, a child of it, or a proxy."""
+    """Whether this is the model of AUTH_USER_MODEL, a child of it, or a proxy."""
     user = settings.AUTH_USER_MODEL.lower()
     return any(getattr(getattr(kind, "_meta", None), "label_lower", None) == user for kind in model.__mro__)
 
 
 def undecided(user: type[Model], leaving: "Iterable[Field[Any, Any]]", redact: Redact) -> list[str]:
-    """The texts that leave and are not in `redact`: addresses and names, except the name by which a user logs in."""
+    """The names of text fields that leave and that `redact` does not name.
+
+    Left out are the primary key and the name by which a user logs in, unless that is an e-mail address.
+    """
     texts = [field for field in leaving if isinstance(field, CharField | TextField)]
     open_ = [field for field in texts if named_action(field.name, redact) is None]
     return [field.name for field in open_ if not _is_name_of(user, field)]
@@ -47,12 +50,12 @@ def advice(user: type[Model], names: Iterable[str]) -> str:
 
 
 def tell_once(encoding: Encoding, path: str, user: type[Model], names: Iterable[str]) -> None:
-    """Log a warning, once for each rule, when a user is sent under a rule that says nothing about users."""
+    """Log a warning, once for each `signal` of a rule, when a user is sent with fields that the rule does not name."""
     rule: Any = getattr(encoding, "rule", None)
     if rule is None or rule.signal in _told:
         return
     signal: str = getattr(encoding, "signal", "")
-    # Offloaded receivers are this project's own code.
+    # Events for offloaded receivers go to this project's own code. The others are covered by CHECK.
     if rule.signal == QUEUE_MARK or (signal.startswith("django.") and path in CHECKED):
         return
     _told.add(rule.signal)

@@ -92,7 +92,7 @@ def encode_span(encoding: Encoding, value: Any, path: str) -> Any:
 
 @decodes("span")
 def decode_span(plain: list[Any], argument: str) -> Any:
-    """psycopg's Range, if psycopg is installed."""
+    """psycopg's Range; a SentRange if psycopg (version 3) is not installed."""
     lower, upper, bounds = plain
     is_empty = bounds == "empty"
     try:

@@ -16,14 +16,14 @@ from publisher.rules import Rule
 
 # The kwargs in which the object that an event is about is looked for, in this order; the sender comes last.
 SUBJECT_KWARGS = ("instance", "user")
-# What the kwarg that a rule names as its `subject` may be, other than an instance of a model.
+# Types of values that a rule's `subject` kwarg may have, besides instances of models.
 KEY_TYPES = (str, int, float, Decimal, UUID, date, Promise)
 
 
 class About(NamedTuple):
     """`app_label.model_name/pk` of an instance, or `name/value` of the kwarg that the rule names as its `subject`.
 
-    In `partitionkey`, a proxy's label is that of the model whose table it has: they share rows, and so the order.
+    In `partitionkey`, a proxy has the label of its concrete model: they share rows, so their events share an order.
     """
 
     subject: str
@@ -31,7 +31,7 @@ class About(NamedTuple):
 
 
 def about_of(sender: object, kwargs: Mapping[str, Any], rule: Rule = ANY_RULE) -> About | None:
-    """None where there is no such object. A key that must not leave is hashed."""
+    """None if no kwarg, nor the sender, is an object with a key. A key that must not leave is hashed."""
     if rule.subject is not None and (named := _about_value(rule, kwargs.get(rule.subject))) is not None:
         return named
     for candidate in (*map(kwargs.get, SUBJECT_KWARGS), sender):
@@ -61,7 +61,7 @@ def _spelled(value: Any) -> Any:
 
 
 def _about_instance(candidate: object, rule: Rule) -> About | None:
-    # A lazy user counts as a Model here, and has the attributes that are needed.
+    # A lazy user, as `request.user`, counts as a Model here, since its `__class__` is the model.
     if candidate is None or not isinstance(candidate, Model) or (pk := candidate.pk) is None:
         return None
     model = candidate.__class__
@@ -72,5 +72,5 @@ def _about_instance(candidate: object, rule: Rule) -> About | None:
 
 
 def concrete(model: type[Model]) -> type[Model]:
-    """The model that has the table."""
+    """The model that has the table: for a proxy, the one behind it."""
     return model._meta.concrete_model or model

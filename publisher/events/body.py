@@ -27,7 +27,7 @@ class Encoded(NamedTuple):
 def with_body(source: Source, event: Event) -> Encoded:
     """The event with its bytes and its routing key. What JSON cannot hold is escaped.
 
-    Where the rule is strict, this raises RoutingKeyNotFormed, and what the JSON encoder raises.
+    Where the rule is strict, this raises RoutingKeyNotFormed, or the ValueError or TypeError of the JSON encoder.
     """
     try:
         body = encode_event(event)
@@ -71,7 +71,7 @@ def _escaped(event: Event) -> Event:
 
 
 def _plain(value: Any) -> Any:
-    """Escape lone surrogates in all text, and replace what is no JSON by the name of its type."""
+    """Escape lone surrogates in all text, and replace a value that JSON cannot hold by the name of its type."""
     if isinstance(value, str):
         return value.encode(errors="backslashreplace").decode()
     if isinstance(value, dict):

@@ -30,12 +30,15 @@ PLAIN = frozenset((str, bool, type(None)))
 def encoded_event(
     known: KnownSignal, sender: object, kwargs: Mapping[str, Any], rule: Rule, service: str, key: str | None = None
 ) -> Encoded:
-    """The event of one dispatch. Raises EncoderFailed and, where the rule is strict, NotEncodable."""
+    """The event of one dispatch. `key` replaces the default routing key.
+
+    Raises EncoderFailed; where the rule is strict also NotEncodable, and what `with_body` and `Source.moment` raise.
+    """
     return encoded_from(Source(known, sender, rule, service, key), sender, kwargs)
 
 
 def encoded_from(source: Source, sender: object, kwargs: Mapping[str, Any]) -> Encoded:
-    """The same, with a source that was made before."""
+    """The same as `encoded_event`, with a Source that was made before."""
     if source.creating is None:
         return _encoded_from(source, sender, kwargs)
     return source.creating(lambda: _encoded_from(source, sender, kwargs))
@@ -89,8 +92,9 @@ def _leave_out(encoding: SignalEncoding, plain: Mapping[str, Any], outdated: Ite
 
 
 class Paths(NamedTuple):
-    """Names of kwargs with their paths: `kept` leave as they are, `hidden` may not. `named_values` are pairs of kwargs:
-    the first may hold the name of what the second is the value of.
+    """Names of kwargs with their paths. Those in `hidden` may be redacted, depending on the value.
+
+    `named_values` has pairs of kwargs: the first may hold the name of a thing, the second its value.
     """
 
     kept: tuple[tuple[str, str], ...]
@@ -109,7 +113,7 @@ def _paths(names: tuple[str, ...], redact: Redact) -> Paths:
 
 
 def all_leave(names: Iterable[str], rule: Rule) -> bool:
-    """Whether kwargs of these names are sent as they are, whatever their values."""
+    """Whether no kwarg of these names is redacted as a whole, whatever the values."""
     paths = _paths(tuple(names), rule.redact)
     return not paths.hidden and not paths.named_values
 

@@ -20,14 +20,15 @@ logger = logging.getLogger(__name__)
 NAME = re.compile(r"[a-z0-9]{1,20}")
 # CloudEvents' own, or the bridge's.
 TAKEN = ATTRIBUTES | {"dataschema"}
-# Those of CloudEvents have 32 bits.
+# CloudEvents integers have 32 bits.
 INTEGERS = range(-(2**31), 2**31)
 
 
 def extensions_from(path: str, *, is_strict: bool) -> dict[str, Extension]:
-    """What the function at this path answers now: `{"tenant": "acme"}`.
+    """The attributes that the function at this dotted path returns now, as `{"tenant": "acme"}`.
 
-    What is wrong is left out, and logged: the event goes without. Where it is to be strict, that is raised.
+    A wrong attribute is left out, and logged; if the function raises, all are. If `is_strict`, this raises instead:
+    ValueError for a wrong attribute, or what the function raised.
     """
     try:
         return dict(_checked(import_string(path)(), is_strict=is_strict))
@@ -40,7 +41,7 @@ def extensions_from(path: str, *, is_strict: bool) -> dict[str, Extension]:
 
 def _checked(given: Mapping[str, Any], *, is_strict: bool) -> Iterator[tuple[str, Extension]]:
     for name, value in given.items():
-        # None stands for an attribute that is not there: CloudEvents has no null.
+        # CloudEvents has no null, so None means that the attribute is not set.
         if value is None:
             continue
         if isinstance(value, UUID | Promise):

@@ -23,7 +23,7 @@ class Row(NamedTuple):
 
 
 def slot_of(partitionkey: str) -> int:
-    """The slot of a key. Shards divide the slots, so events of one key are in one shard."""
+    """The slot of a key, below SLOTS. Shards divide the slots, so events of one key are in one shard."""
     return crc32(partitionkey.encode()) % SLOTS
 
 

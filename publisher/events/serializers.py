@@ -38,7 +38,10 @@ class SignalEncoding(Encoding):
         return action_on(name, value, self.rule.redact)
 
     def project(self, value: Any, path: str) -> Any:
-        """`{"type", "repr"}` for a value without an encoder. Raises NotEncodable where the rule is strict."""
+        """What is sent for a value without an encoder: money and geometry as such, all else as `{"type", "repr"}`.
+
+        Raises NotEncodable for the latter where the rule is strict.
+        """
         if (likeness := likeness_of(value)) is not None:
             return self.tag(path, *likeness)
         kind = type(value)
@@ -55,7 +58,7 @@ class SignalEncoding(Encoding):
 
 
 class CyclicEncoding(SignalEncoding):
-    """The same for values that contain themselves: in the place of such a repetition stands the path of the first one.
+    """The same for values that contain themselves: inside, None is sent, with the path of the outer one in the tag.
 
     Detecting this takes time, so it is used only after encoding without it has ended in a RecursionError.
     """
@@ -80,7 +83,7 @@ class CyclicEncoding(SignalEncoding):
 
 
 def projection(value: object) -> dict[str, str]:
-    """The type of a value, and the beginning of its repr."""
+    """The dotted type of a value, and the beginning of its repr, without secrets."""
     try:
         with without_queries():
             text = scrubbed(ascii(value))[:REPR_CHARACTERS]

@@ -5,7 +5,7 @@ loop. So where all values are immutable (text, numbers, moments, UUIDs), encodin
 with a savepoint are never encoded.
 
 A template learns how to encode such an event from one that was encoded at once, for each combination of types that a
-model's values have. It is used only if it makes the very same bytes.
+model's values have. This is used only if it makes the very same bytes of that event.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -48,7 +48,7 @@ class Shape(NamedTuple):
 
     def has(self, values: Values) -> bool:
         """Whether the JSON encoder writes these values as the codec would."""
-        # Loops, since generators would take as long as everything else here.
+        # Loops, since generators would take as long as the rest of `snapshot` does.
         for place in self.integers:
             if not INT64_MIN <= values[place] <= INT64_MAX:
                 return False
@@ -76,11 +76,11 @@ class Template:
         self._shapes: dict[Kinds, Shape | None] = {}
 
     def snapshot(self, kwargs: dict[str, Any]) -> "Snapshot | None":
-        """A snapshot of these kwargs, which must not be used any more then; None for an event to be encoded now."""
+        """A snapshot, which takes over the dict `kwargs` and changes it; None if the event has to be encoded now."""
         try:
             values = self._values_of(kwargs["instance"].__dict__)
         except (KeyError, AttributeError):
-            # A deferred field, or no instance of a model.
+            # A field is deferred, or this is no instance of a model.
             return None
         if type(values[0]) in KEYED:
             values = self._keyed(values)
@@ -156,7 +156,9 @@ class Snapshot(Struct):
 
 
 def template_of(source: Source, sender: object) -> Template | None:
-    """None where events have to be encoded at once: errors go to the sender, or more than the values is needed."""
+    """None where events have to be encoded at once: errors go to the sender, values are redacted, or the event has more
+    than the instance's values.
+    """
     rule = source.rule
     has_more = rule.strict or rule.changes or rule.routing_key or rule.subject or source.creating or source.outdated
     if has_more or rule.delivery != "outbox" or not isinstance(source.known.signal, ModelSignal):

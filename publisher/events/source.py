@@ -18,12 +18,15 @@ from publisher.wire.topology import addressed, ask_exchange
 
 
 def sender_label(sender: object) -> str | None:
-    """The last words of a routing key: `app_label.model_name`, `package.classname`, a text itself, or None."""
+    """The last words of a routing key: `app_label.model_name`, `package.classname`, or a text in lower case.
+
+    None without a sender, or for a text that cannot be part of a key.
+    """
     if sender is None:
         return None
     if isinstance(sender, str):
         return text_label(str.__str__(sender))
-    # Not type(), which does not see through lazy objects.
+    # Not `type()`, which for a lazy object is the class of the wrapper.
     return _label(sender if isinstance(sender, type) else sender.__class__)
 
 
@@ -35,9 +38,10 @@ def _label(kind: type) -> str:
 
 
 class Source:
-    """What all events of one signal have in common that come from one sender, or one class of senders, under one rule.
+    """What all events of one signal have in common if they come from one sender, or one class, under one rule.
 
-    `outdated` are the fields whose values on the instance are no longer true after an update.
+    `outdated` names the fields whose values on the instance are no longer true after an update. `creating` calls what
+    makes an event inside an OpenTelemetry span; None without OpenTelemetry.
     """
 
     __slots__ = ("_extensions", "creating", "known", "label", "name", "outdated", "routing_key", "rule", "source")
@@ -55,7 +59,7 @@ class Source:
         self._extensions = conf.extensions()
 
     def moment(self) -> Moment:
-        """The moment of an event that is made now. Raises, under a strict rule, what is wrong with its extensions."""
+        """The moment of an event that is made now, with its extensions. If these are wrong, a strict rule raises."""
         if self._extensions is None:
             return moment_of_now()
         return moment_of_now(extensions_from(self._extensions, is_strict=self.rule.strict))
