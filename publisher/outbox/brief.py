@@ -6,13 +6,16 @@ from contextlib import contextmanager
 from django.db import connections
 
 CONNECT_SECONDS = 3
-# Whose drivers have the option `connect_timeout`.
+# Databases whose drivers have the option `connect_timeout`.
 VENDORS = frozenset(("postgresql", "mysql"))
 
 
 @contextmanager
 def briefly(using: str) -> Iterator[None]:
-    """Inside the block, connecting takes at most some seconds. A connection that it opens is closed at the end."""
+    """Inside the block, connecting takes at most 3 seconds, or the `connect_timeout` of OPTIONS.
+
+    The connection is closed at the end. One that is open already, or of another vendor, stays as it is.
+    """
     connection = connections[using]
     if connection.connection is not None or connection.vendor not in VENDORS:
         yield

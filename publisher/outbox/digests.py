@@ -4,7 +4,7 @@ from hashlib import sha256
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-# The hash of a column in SQL. Django brings the function for SQLite.
+# The hash of a column in SQL. Django adds the function SHA256 to SQLite.
 FUNCTIONS = {
     "postgresql": "encode(sha256(convert_to({column}, 'UTF8')), 'hex')",
     "mysql": "SHA2(CONVERT({column} USING utf8mb4), 256)",

@@ -20,17 +20,17 @@ class LeaseQuerySet(models.QuerySet[Any]):
         return self.filter(expires_at__gte=UtcNow()).exclude(holder="")
 
     def take(self, shards: int, holder: str, seconds: float, rate: float) -> frozenset[int]:
-        """Renew the leases of `holder` and take those that are free. The shards that it holds now.
+        """Renew the leases of `holder` and take those that are free. Returns the shards that it holds now.
 
-        None, while another relay that divides the outbox into another number of shards is alive: both would send the
-        same rows.
+        `holder` gets none while a relay is alive that divides the outbox into another number of shards: both would send
+        the same rows. `rate` is in events per second.
         """
         if self._are_divided_otherwise(shards, holder):
             return frozenset()
         rows, mine = self.filter(shard__lt=shards), self.filter(shard__lt=shards, holder=holder)
         values: dict[str, Any] = {"shards": shards, "expires_at": UtcNow() + timedelta(seconds=seconds), "rate": rate}
         mine.update(**values)
-        # Expired; or given up, and not promised to another relay.
+        # Leases that have expired, or were given up and not promised to another relay.
         free = Q(expires_at__lt=UtcNow()) | Q(holder="", claimant__in=("", holder))
         taken = rows.filter(free).update(**values, holder=holder, claimant="")
         if taken and self._are_divided_otherwise(shards, holder):
@@ -43,7 +43,7 @@ class LeaseQuerySet(models.QuerySet[Any]):
         return self.alive().exclude(shards=shards).exclude(holder=holder).exists()
 
     def promise(self, shards: Collection[int], holder: str, seconds: float) -> None:
-        """Give these shards up, for their claimants only, until so many seconds have passed."""
+        """Give these shards up. For so many seconds, a shard that has a claimant is free for this one only."""
         rows = self.filter(shard__in=shards, holder=holder)
         rows.update(holder="", rate=0.0, expires_at=UtcNow() + timedelta(seconds=seconds))
 

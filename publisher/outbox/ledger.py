@@ -22,7 +22,7 @@ MARKS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parked:
-    """An event that the broker refuses."""
+    """An event that the broker refuses. `size` is that of its body in bytes."""
 
     id: int
     event: str
@@ -34,7 +34,7 @@ class Parked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unroutable:
-    """A routing key without a queue: how many events were dropped, and how many are kept until one is bound."""
+    """A routing key without a queue: how many events were dropped, and how many are kept until a queue is bound."""
 
     routing_key: str
     dropped: int
@@ -43,7 +43,7 @@ class Unroutable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """Which relay has a shard, and its recent events per second. `holder` is empty if none has."""
+    """Which relay has a shard, and its recent events per second. `holder` is empty if no relay has it."""
 
     shard: int
     shards: int
@@ -101,10 +101,10 @@ def ledger(using: str) -> Ledger:
 
 
 def _elsewhere(using: str) -> Iterator[Elsewhere]:
-    """The other databases in which events wait. The system checks cannot foresee all databases that get events."""
+    """The other databases in which events wait, since system checks cannot foresee all databases that get events."""
     here = _marks(using)
     for alias in connections:
-        # Whatever is wrong with another database (no driver, no server, no outbox), nobody has asked for it.
+        # Errors of another database (no driver, no server, no outbox) are ignored: the user has not asked for it.
         with suppress(Exception), briefly(alias):
             if alias == using or here & _marks(alias):
                 continue
@@ -126,15 +126,15 @@ def _marks(using: str) -> frozenset[str]:
 
 
 def oldest_seconds(using: str) -> float | None:
-    """The age of the oldest pending event; None when there is none.
+    """The age of the oldest pending event in seconds; None when there is none.
 
-    It counts from when the signal was sent, or when the event was put back: the relay puts kept events back now and
-    then, to try whether a queue is bound by now.
+    It counts from when the signal was sent or, for a parked event, from when it was put back: the relay puts kept
+    events back now and then, to try whether a queue is bound by now.
     """
     pending = OutboxEvent.objects.using(using)
     oldest = pending.filter(put_back_at=None).values_list("id", "message_id").first()
     put_back = pending.exclude(put_back_at=None)
-    # Only those before it, since the others may be very many.
+    # Only those with a lower id than `oldest`, since the others may be very many.
     before = put_back.filter(id__lt=oldest[0]) if oldest else put_back
     first = before.aggregate(first=Min("put_back_at"))["first"]
     since = [first.timestamp()] if first else []

@@ -32,5 +32,5 @@ def left_out(count: int) -> None:
 
 
 def _database(connection: BaseDatabaseWrapper) -> tuple[str, object]:
-    # With the name, since a test's database has the same alias as the real one.
+    # With the database's name, since a test's database has the same alias as the real one.
     return connection.alias, connection.settings_dict["NAME"]

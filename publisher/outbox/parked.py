@@ -48,7 +48,7 @@ class ParkedQuerySet(models.QuerySet[Any]):
         return rows
 
     def park(self, ids: Collection[int], kind: str, reason: str) -> None:
-        """Move the outbox's rows with these ids here."""
+        """Move the outbox's rows with these ids here. `kind` is a ParkedEvent.Kind."""
         if not ids:
             return
         try:
@@ -71,7 +71,7 @@ class ParkedQuerySet(models.QuerySet[Any]):
             cursor.execute(deletion(source, ids, connection.vendor))
 
     def put_back(self) -> int:
-        """Move these events back into the outbox, under their ids and so in their old order. How many there were."""
+        """Move these events back into the outbox, under their ids and so in their old order. Returns how many."""
         with transaction.atomic(using=self.db):
             ids = list(self.select_for_update().values_list("id", flat=True))
             try:
@@ -95,9 +95,9 @@ class ParkedQuerySet(models.QuerySet[Any]):
                 cursor.execute(deletion(table(self), chunk, connection.vendor))
 
     def give_way(self) -> int:
-        """Lower the ids of these events: below all in the outbox, in the same order. By how much.
+        """Lower the ids of these events to below all ids in the outbox, in the same order. Returns by how much.
 
-        Needed where the outbox's ids have started again, as after TRUNCATE ... RESTART IDENTITY, or where a sequence
+        Needed where the outbox's ids have started again, as after `TRUNCATE ... RESTART IDENTITY`, or where a sequence
         was set to the highest id that is left in the outbox: these events are older than all rows with new ids.
         """
         line: int = outbox(self.db).aggregate(first=models.Min("id"))["first"] or 0
@@ -106,7 +106,7 @@ class ParkedQuerySet(models.QuerySet[Any]):
         lower: int = (last or 0) - min(0, line, first or 0) + 1
         told = "the outbox's ids began anew database=%s: %d parked events have lower ones now"
         count = self.update(id=F("id") - lower)
-        # On commit: where the IntegrityError had another cause, this is rolled back.
+        # Logged on commit only: if the IntegrityError had another cause, this change is rolled back.
         transaction.on_commit(lambda: logger.warning(told, self.db, count), using=self.db)
         return lower
 
@@ -115,7 +115,7 @@ class ParkedQuerySet(models.QuerySet[Any]):
         return self._by_key(models.Min("id"))
 
     def count_by_key(self) -> dict[str, int]:
-        """How many there are under each routing key."""
+        """How many events there are under each routing key."""
         return self._by_key(models.Count("id"))
 
     def _by_key(self, of_each: models.Aggregate) -> dict[str, int]:

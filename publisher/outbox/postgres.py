@@ -13,15 +13,15 @@ def speaks_psycopg(connection: BaseDatabaseWrapper) -> bool:
 
 
 def read_committed(connection: BaseDatabaseWrapper) -> None:
-    """Set this isolation level in the bridge's own processes, whatever DATABASES or the server say.
+    """Set this isolation level on a PostgreSQL connection, whatever DATABASES or the server say.
 
-    A serializable transaction may be aborted at any statement, and what the relay reads may abort those of writers.
+    A serializable transaction may be aborted at any statement, and the relay's reads may abort those of writers.
     https://www.postgresql.org/docs/current/transaction-iso.html#XACT-SERIALIZABLE
     """
     if connection.vendor != "postgresql" or connection.in_atomic_block:
         return
     connection.ensure_connection()
-    # The driver would send the level from OPTIONS with each BEGIN.
+    # Otherwise, the driver would send the level from OPTIONS with each BEGIN.
     connection.connection.isolation_level = None
     with connection.cursor() as cursor:
         cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED")

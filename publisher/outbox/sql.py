@@ -21,9 +21,10 @@ def chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
 
 
 def first_rows(columns: str, name: str, besides: Collection[int], most: int, condition: str) -> str:
-    """Selects the first rows by id, without the ids in `besides`.
+    """The SELECT of the first `most` rows by id, without the ids in `besides`.
 
-    It reads the gaps between those ids, each a range of the index; `NOT IN` would walk over all rows that are left out.
+    It reads the gaps between those ids, each a range of the index. `NOT IN` would walk over all rows that are left out,
+    and is for many gaps only.
     """
     found = runs(besides)
     if len(found) > MOST_RUNS:
@@ -48,7 +49,7 @@ def among(ids: Collection[int]) -> str:
 
 
 def deletion(name: str, ids: Collection[int], vendor: str) -> str:
-    """Deletes these rows without waiting for the lock of any other row, which a writer may hold until it commits.
+    """The DELETE of these rows. It never waits for another row's lock, which a writer may hold until it commits.
 
     MySQL and MariaDB lock every row that they look at, also the one after a range, where they see that the range has
     ended. A LIMIT ends the search before that row; a join looks up each id by itself.
@@ -60,7 +61,10 @@ def deletion(name: str, ids: Collection[int], vendor: str) -> str:
 
 
 def selection(columns: str, name: str, ids: Collection[int], vendor: str) -> str:
-    """Reads these rows for an INSERT, which locks them at some isolation levels: so, as `deletion`, no others."""
+    """The SELECT of these rows for an INSERT, which locks what it reads at some isolation levels of MySQL.
+
+    Like `deletion`, it does not look at any other row.
+    """
     if vendor != "mysql":
         return f"SELECT {columns} FROM {name} WHERE id IN ({literals(ids)})"
     rows = f"{name} {limit}" if (limit := _limited(ids)) else _looked_up(name, ids)
@@ -68,7 +72,7 @@ def selection(columns: str, name: str, ids: Collection[int], vendor: str) -> str
 
 
 def _limited(ids: Collection[int]) -> str:
-    """The WHERE and LIMIT of ids that are one run; empty for others."""
+    """The WHERE and LIMIT for ids that are consecutive; empty for others."""
     return f"WHERE {among(ids)} ORDER BY id LIMIT {len(set(ids))}" if len(runs(ids)) == 1 else ""
 
 

@@ -28,10 +28,10 @@ def execute(connection: BaseDatabaseWrapper, rows: Iterable[Row]) -> None:
 
 
 def _take_drivers_own(cursor: CursorWrapper, connection: BaseDatabaseWrapper) -> str:
-    """Have Django's cursor use one of the driver, and return that one's placeholder; `%s` where it is left as it is.
+    """Put a cursor of the driver inside Django's, and return its placeholder; `%s` if Django's is left as it is.
 
-    It is left as it is where others look at statements and expect Django's form: debug cursors, `execute_wrapper`, and
-    classes of cursors that count or trace them.
+    It is left where other code looks at statements and expects Django's form: debug cursors, `execute_wrapper`, and
+    cursor classes that count or trace statements.
     """
     if type(cursor) is not CursorWrapper or connection.execute_wrappers:
         return "%s"

@@ -59,7 +59,7 @@ class OutboxQuerySet(models.QuerySet[Any]):
         return Batch(rows, has_more=len(found) == most or len(rows) < len(found))
 
     def _with_large_bodies(self, found: list[Found]) -> list[Found]:
-        """The rows with their large bodies filled in, up to the first row whose body does not fit, or is gone."""
+        """The rows with their large bodies filled in, up to the first row that is gone or whose body does not fit."""
         large = [row[0] for row in found if row[-1] is None]
         if not large:
             return found

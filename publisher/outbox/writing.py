@@ -1,8 +1,9 @@
 """Writes events to the outbox in the transaction of their signals: all in one INSERT, just before COMMIT.
 
-A pending event waits among the connection's `run_on_commit` hooks, which Django empties on rollback, and prunes when a
-savepoint is rolled back. The `commit` of that connection object is wrapped: it writes the pending events first, and
-afterwards hands over what does not go through the outbox. So is `set_autocommit`, which commits on SQLite and MySQL.
+A pending event waits among the connection's `run_on_commit` hooks. Django empties these on a rollback, and prunes them
+when a savepoint is rolled back. The connection object's `commit` is wrapped: it writes the pending events first, and
+afterwards hands over what does not go through the outbox. Its `set_autocommit`, which commits on SQLite and MySQL, is
+wrapped in the same way.
 """
 
 from collections.abc import Callable, Sequence
@@ -48,7 +49,7 @@ class SentInAsyncCode(OutboxNotWritten):
 
 
 class Pending(Struct):
-    """An event among the `run_on_commit` hooks. It is only called where tests run the hooks without a commit."""
+    """An event among the `run_on_commit` hooks. It is called only by tests that run the hooks without a commit."""
 
     row: Callable[[], Row]
     using: str
@@ -62,7 +63,7 @@ class NotMade(Pending):
 
 
 class HandOver(Struct, weakref=True):
-    """Called right after the commit. Django calls its own hooks only once autocommit is on again."""
+    """A hook that is called right after the commit. Django calls other hooks later, once autocommit is on again."""
 
     function: Callable[[], None]
 
@@ -73,8 +74,8 @@ class HandOver(Struct, weakref=True):
 class Savepoints(Struct):
     """The savepoints that existed when a hook was added: rolling back to one of them removes the hook.
 
-    Django asks `sid in savepoints`. Its own lists have the savepoints of `atomic()`, but not those that
-    `transaction.savepoint()` makes. Savepoints are numbered for as long as the connection object lives.
+    Django asks `sid in savepoints`. This stands in for Django's own set, which lacks the savepoints that
+    `transaction.savepoint()` makes. `made` is the number of the last one. Numbers only grow (see `_wrap_commit`).
     https://github.com/django/django/blob/5.2/django/db/backends/base/base.py `BaseDatabaseWrapper.savepoint`
     """
 
@@ -97,7 +98,7 @@ def number_of(sid: object) -> float:
 def record(row: Callable[[], Row], using: str) -> None:
     """Write the event when, and only if, the current transaction on `using` commits; at once in autocommit.
 
-    `row` is called just before that.
+    `row` makes the event, and is called just before the write, which may raise OutboxNotWritten or a subclass.
     """
     connection, event = connections[using], Pending(row, using)
     try:
@@ -113,7 +114,7 @@ def record(row: Callable[[], Row], using: str) -> None:
 def forbid_commit(error: Exception, using: str) -> None:
     """Have the current transaction raise EventNotMade when it would commit, even if somebody catches `error`.
 
-    Unless it is rolled back to a savepoint before that: then the event is not missing.
+    A rollback to an earlier savepoint lifts this, since no event is missing then.
     """
 
     def row() -> Row:
@@ -127,7 +128,7 @@ def forbid_commit(error: Exception, using: str) -> None:
 def after_commit(function: Callable[[], None], using: str) -> HandOver | None:
     """Call the function when, and only if, the current transaction commits; at once in autocommit. It must not raise.
 
-    Returns the hook that waits, if any. Only the transaction refers to it: on a rollback, a weak reference to it dies.
+    Returns the waiting hook, if any. Only the transaction keeps it alive: on a rollback, a weak reference to it dies.
     """
     connection = connections[using]
     if not is_open_already(connection):
@@ -140,7 +141,7 @@ def after_commit(function: Callable[[], None], using: str) -> HandOver | None:
 
 def _wait(connection: BaseDatabaseWrapper, hook: Pending | HandOver, *, is_robust: bool) -> None:
     if connection.closed_in_transaction:
-        # It will not commit, and the next connection must not find the hook.
+        # This transaction will not commit, and the next connection must not find the hook.
         return
     if not hasattr(connection.commit, "writes_outbox"):
         _wrap_commit(connection)
@@ -178,8 +179,8 @@ def _wrap_commit(connection: BaseDatabaseWrapper) -> None:
             _hand_over(connection)
 
     def savepoint_rollback_of_the_last(sid: str) -> None:
-        # Django checks every hook. An import may have a hook and a savepoint for each row, so hooks from before this
-        # savepoint are put aside.
+        # Django checks every hook at each rollback. An import may have a hook and a savepoint for each row, so hooks
+        # from before this savepoint are put aside meanwhile.
         before, connection.run_on_commit = _parted(_hooks(connection), number_of(sid))
         try:
             savepoint_rollback(sid)
@@ -190,7 +191,7 @@ def _wrap_commit(connection: BaseDatabaseWrapper) -> None:
     connection.commit = commit_with_outbox  # type: ignore[method-assign]
     connection.set_autocommit = set_autocommit_with_outbox  # type: ignore[method-assign]
     connection.savepoint_rollback = savepoint_rollback_of_the_last  # type: ignore[method-assign]
-    # Django would start the numbers again, and new savepoints would look older than earlier hooks.
+    # Django would number savepoints from 1 again, and new ones would look older than earlier hooks.
     connection.clean_savepoints = lambda: None  # type: ignore[method-assign]
 
 

@@ -1,4 +1,4 @@
-"""Routing keys that no queue is bound for: events are kept, and the oldest of each key is tried now and then."""
+"""Routing keys that no queue is bound for: their events are kept, and each key's oldest is tried now and then."""
 
 import logging
 import time
@@ -12,8 +12,8 @@ from publisher.wire.glance import told_of
 logger = logging.getLogger("publisher.relay")
 
 PROBE_SECONDS = 2.0
-# To find the oldest events of many keys takes long, and the line waits meanwhile. So the pause after a search is at
-# least this many times as long as the search.
+# Finding the oldest events of many keys takes long, and the relay sends nothing meanwhile. So searches begin at least
+# this many times as long apart as one takes.
 PROBE_SHARE = 50
 # How many keys are tried at a time.
 MOST_PROBES = 100
@@ -21,13 +21,16 @@ NO_QUEUE = "no queue is bound"
 
 
 class Astray:
-    """The routing keys without a queue, as far as known, with the oldest kept event of each; of these shards."""
+    """The routing keys of these shards that are known to have no queue, with the oldest kept event of each.
+
+    A probe is such an event, put back into the outbox to learn whether a queue is bound for its key by now.
+    """
 
     def __init__(self, using: str, shards: Shards) -> None:
         self._using = using
         self._shards = shards
         self._oldest = self._parked.first_of_each_key()
-        # By key, the event that was put back into the outbox to try whether a queue is bound by now.
+        # By routing key, the id of the probe that is in the outbox.
         self._probes: dict[str, int] = {}
         self._next_probe_at = time.monotonic() + PROBE_SECONDS
         self._probed_id = 0
@@ -40,13 +43,13 @@ class Astray:
         return row.routing_key in self._oldest and not self._goes_first(row)
 
     def _goes_first(self, row: WaitingRow) -> bool:
-        """Whether the row is the probe of its key. A row older than all kept ones, which was put back, becomes it."""
+        """Whether the row is the probe of its key. A row that is older than all kept events of its key becomes it."""
         if row.id < self._oldest[row.routing_key]:
             self._oldest[row.routing_key] = self._probes[row.routing_key] = row.id
         return self.is_probe(row)
 
     def is_probe(self, row: WaitingRow) -> bool:
-        """Whether the row is out to try its key."""
+        """Whether the row is the probe of its key now."""
         return self._probes.get(row.routing_key) == row.id
 
     def note(self, row: WaitingRow) -> None:

@@ -1,4 +1,4 @@
-"""Which shards of the outbox this relay has: a lease in the database, on the database's clock."""
+"""Which shards of the outbox this relay holds: leases in the database, which expire by the database's clock."""
 
 import os
 import socket
@@ -48,7 +48,7 @@ class Leases:
         return time.monotonic() - self.renewed_at >= RENEW_SECONDS
 
     def renew(self, rate: float = 0.0) -> None:
-        """Renew what is held and take what is free."""
+        """Renew what is held and take what is free. `rate`, in events per second, is shown beside the lease."""
         self._renew(rate)
         if not self._is_certain:
             # The process was frozen in between, so another relay may have taken the leases since.
@@ -66,13 +66,13 @@ class Leases:
             self._claim(rows)
 
     def claimed(self) -> frozenset[int]:
-        """The held shards that a relay without any asks for; never all of them."""
+        """The held shards that relays without a shard ask for. Never all: this relay keeps at least one."""
         rows = self._rows.filter(shard__in=self.held).exclude(claimant="").exclude(claimant=self.holder)
         wanted = frozenset(rows.values_list("shard", flat=True))
         return wanted if len(wanted) < len(self.held) else frozenset(sorted(wanted)[1:])
 
     def hand_over(self, shards: Collection[int]) -> None:
-        """Give these shards to the relays that asked for them. If they do not take them, they become free."""
+        """Give these shards to the relays that asked for them. A shard that is not taken in time becomes free."""
         self._rows.promise(shards, self.holder, LEASE_SECONDS)
         self.held -= frozenset(shards)
 
@@ -94,7 +94,8 @@ class Leases:
         shards_of: dict[str, list[int]] = {}
         for row in rows:
             shards_of.setdefault(row.holder, []).append(row.shard)
-        # One whose relay divides the outbox into another number would be given up, and could not be taken.
+        # One claim at a time; and none while a relay divides the outbox into another number of shards: it would hand a
+        # shard over that this relay could not take.
         if any(row.claimant == self.holder or row.shards != self.shards for row in rows):
             return
         most = max(shards_of.values(), key=len, default=[])

@@ -53,7 +53,10 @@ def gauges(using: str) -> list[Gauge]:
 
 
 def _looking(using: str, look: Callable[[], float]) -> Callable[[], float | None]:
-    """Closes the connection after each look: the SDK's thread calls rarely, or may be another one each time."""
+    """What `look` returns, or None when the database fails.
+
+    Each look closes its connection, since the SDK's thread looks rarely, or may be a new one each time.
+    """
 
     def value() -> float | None:
         try:

@@ -1,4 +1,4 @@
-"""Rows that the broker nacked, as when a queue is full: each waits, ever longer, and later rows of its key with it."""
+"""Rows that the broker nacked, as when a queue is full: each waits ever longer, and later rows of its key wait too."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -9,10 +9,10 @@ LONGEST_SECONDS = 30.0
 # Each waiting row is left out by its id in the next query, so their number is limited. Rows beyond the limit are read
 # again and again, and may keep other keys waiting until the pause is over.
 MOST_WAITING = 5000
-# For this long after a nack, rows of the same routing key are sent one at a time for each partition key, so that none
-# overtakes the next one that is nacked.
+# For this long after a nacked row's pause, rows of its routing key are sent one at a time for each partition key. If
+# one of them is nacked, no later row of its partition key has overtaken it.
 CAREFUL_SECONDS = 30.0
-# How many of the rows of one key, that were set aside, are read again at once: perhaps only the first can be sent.
+# How many set-aside rows of one key are read again at a time. It is not all, since perhaps only the first can be sent.
 RELEASED_ROWS = 100
 
 
@@ -39,7 +39,7 @@ class Nacked:
         return bool(self._waits or self._behind or self._careful_until)
 
     def add(self, row_id: int, key: str, routing_key: str, now: float) -> None:
-        """Note that a row was nacked. Each pause is twice as long as the one before."""
+        """Note that a row was nacked. Each pause is twice as long as the one before, up to LONGEST_SECONDS."""
         before = self._waits.get(row_id)
         pause = min(before.pause_seconds * 2, LONGEST_SECONDS) if before else FIRST_SECONDS
         self._waits[row_id] = Wait(key, now + pause, pause)
@@ -67,17 +67,17 @@ class Nacked:
         return self._careful_until
 
     def has_room(self, now: float) -> bool:
-        """Whether more rows may be sent. Not while very many wait: where nearly all are nacked, more would be, too."""
+        """Whether more rows may be sent. Not while very many wait, since the next ones would probably be nacked too."""
         return sum(1 for _ in self._waiting(now)) < MOST_WAITING
 
     def keys(self, now: float) -> set[str]:
-        """The partition keys of rows that wait: nothing of these may be sent now."""
+        """The partition keys of rows that wait: no row of these keys may be sent now."""
         return {wait.key for _, wait in self._waiting(now)}
 
     def unread(self, now: float, on_their_way: Collection[str]) -> list[int]:
         """The ids of rows that need not be read now. `on_their_way` has the keys of rows in flight.
 
-        Of all other keys, the first rows that were set aside are to be read again.
+        For each key of which no row waits or is in flight, the first set-aside rows are released, to be read again.
         """
         self._release(self.keys(now).union(on_their_way))
         return [*(row_id for row_id, _ in self._waiting(now)), *self._behind]

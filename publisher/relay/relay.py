@@ -62,8 +62,8 @@ class Relay:
     def run(self, *, once: bool = False) -> None:
         """Relays until `stop` is set or, with `once`, until the outbox is empty.
 
-        A broker or a database that is away is waited for, and so is a lease that another relay holds, which may empty
-        the outbox meanwhile. Raises BrokerRefused when waiting would not help.
+        Waits for a broker or a database that is away, and for a lease that another relay holds. With `once`, that
+        relay may empty the outbox meanwhile. Raises BrokerRefused when waiting would not help.
         """
         try:
             self._run(self._is_empty if once else lambda: False)
@@ -91,7 +91,7 @@ class Relay:
         self._report()
 
     def _pause(self, *, was_of_use: bool) -> None:
-        """Before a session that sends the same rows again: pause ever longer, unless the last one settled some."""
+        """Pause before the next session, ever longer; not at all if the last session settled some rows."""
         if was_of_use:
             self.pause.over()
         else:
@@ -149,7 +149,8 @@ class Relay:
                 session.sender.poll(self._pause_seconds(session, news) if may_wait else 0)
                 session.settle()
                 self._report_when_due(session)
-            # Only for a short time, and less while an alarm blocks the broker: the next relay sends the rest again.
+            # Wait for confirms only shortly, and less while an alarm blocks the broker: the next relay sends the rest
+            # again.
             self._drain(session, ALARM_SECONDS if session.sender.connection.blocked else STOP_SECONDS)
             return True
         except MessageRefused as exc:
@@ -171,7 +172,8 @@ class Relay:
         if not self.leases.held >= session.shards.held:
             logger.warning("lease lost database=%s", self.using)
             return False
-        # Only here: an error that ends each session at once must not count as a new wait each time.
+        # Only here, after a session has lasted for a while: an error that ends each session at once must not count as a
+        # new wait each time.
         self.patience.over()
         claimed = self.leases.claimed()
         if claimed:
@@ -190,7 +192,8 @@ class Relay:
         session.delete()
         rows: list[WaitingRow] = list(refused.tokens)
         if not rows:
-            # No row was in flight, so none can be parked: the next session may fail the same way.
+            # No row was in flight, so none can be parked. The next session may fail the same way, so pause before it,
+            # as after a lost connection.
             raise BrokerUnavailable(str(refused)) from refused
         if len(rows) == 1:
             session.park(rows[0], str(refused))
@@ -199,7 +202,7 @@ class Relay:
             logger.warning("one of %d messages was refused, looking for it: %s", len(rows), refused)
 
     def _pause_seconds(self, session: Session, news: Wakeup) -> float:
-        """How long to wait for something to do. Without notifications: the longer, the longer nothing came."""
+        """How long to wait for something to do. Without notifications, the wait grows while nothing comes."""
         if session.has_deletions:
             return DELETE_SECONDS
         if news.is_instant or session.sender.in_flight:

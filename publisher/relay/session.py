@@ -23,11 +23,11 @@ from publisher.wire.sender import Outcome, Sender
 
 logger = logging.getLogger(__name__)
 
-# How many rows to read: few after a read that found few. For a few, PostgreSQL uses the index; for more, it may scan
-# the whole table, which stays large for a while after a backlog.
+# The least and the most rows to read at once: few after a read that found few. For a few, PostgreSQL uses the index;
+# for more, it may scan the whole table, which stays large for a while after a backlog.
 FIRST_ROWS = 16
 READ_ROWS = 500
-# How many bytes may be in flight, however many rows that is.
+# No more rows are read while this many bytes are in flight, however few rows that is.
 IN_FLIGHT_BYTES = 16_000_000
 DELETE_ROWS = 500
 DELETE_SECONDS = 0.05
@@ -35,7 +35,7 @@ MOST_FOUND = 10_000
 
 
 class Session:
-    """The rows that one sender has in flight, and what is known of those that it sent.
+    """The rows that one sender has in flight, and what is known of the rows that it has sent.
 
     If the connection is lost, the next session reads the rows again, from the lowest id on, so none is overtaken.
     """
@@ -66,11 +66,11 @@ class Session:
         self._rows = FIRST_ROWS
         self._astray = Astray(using, self.shards)
         self._pathless: list[int] = []
-        # Routing keys that are known to have a queue, of events that would be kept without one.
+        # Routing keys that are known to have a queue, since a message with this key was confirmed.
         self._found: set[str] = set()
 
     def send_waiting(self) -> bool:
-        """Send waiting rows, as far as there is room. Whether to look for more at once."""
+        """Send waiting rows, as far as there is room. Returns whether to look for more at once."""
         if not self._has_room:
             return False
         self._astray.probe()
@@ -84,7 +84,7 @@ class Session:
         if len(staying) < len(rows):
             self.worked_at = time.monotonic()
             self._send(sendable)
-        # If none could be sent, more reading does not help: they wait for a confirm, or for a pause to end.
+        # If no row could be sent, reading more does not help: these wait for a confirm, or for a pause to end.
         return has_more and len(staying) < len(rows)
 
     def _send(self, rows: Sequence[WaitingRow]) -> None:
@@ -122,7 +122,7 @@ class Session:
         return batch
 
     def _with_a_path(self, rows: list[WaitingRow]) -> list[WaitingRow]:
-        """The rows, without those whose key is known to have no queue: they are parked."""
+        """The rows whose key may have a queue. Rows whose key is known to have none are parked."""
         if not self._astray:
             return rows
         found, pathless = [], []
@@ -137,9 +137,9 @@ class Session:
     def _sorted(self, rows: list[WaitingRow], now: float) -> tuple[list[WaitingRow], list[WaitingRow]]:
         """The rows to send, and the rows to read again soon. Rows that might overtake a nacked one are set aside.
 
-        Where none is nacked, no row overtakes any other: what has to wait for a confirm keeps those behind it waiting.
+        While no row is nacked, no row overtakes any other: one that must wait for a confirm makes all behind it wait.
         """
-        # Mostly all keys are known to have a queue, which one set operation tells.
+        # One set operation for the usual case: all keys are known to have a queue.
         is_known = self._found.issuperset([row.routing_key for row in rows])
         if not self._nacked and (is_known or not any(map(self._may_lead_nowhere, rows))):
             return rows, []
@@ -168,22 +168,22 @@ class Session:
         return sendable, staying
 
     def _note_found(self, key: str) -> None:
-        # Keys may be made of values, so their number is unlimited. Forgotten keys are treated with care again.
+        # A rule may form keys from values, so their number is unlimited. Forgotten keys are treated with care again.
         if len(self._found) >= MOST_FOUND:
             self._found.clear()
         self._found.add(key)
 
     def _may_lead_nowhere(self, row: WaitingRow) -> bool:
-        """Whether the row may be returned and kept, after which a queue might be bound and take the rows behind it."""
+        """Whether the row may be returned and kept. Rows behind it wait, since a queue might be bound meanwhile."""
         return row.routing_key not in self._found and self._wanted.may_keep(row)
 
     @property
     def has_deletions(self) -> bool:
-        """Whether confirmed rows wait to be deleted."""
+        """Whether confirmed or dropped rows wait to be deleted."""
         return bool(self._done)
 
     def settle(self) -> None:
-        """Handle the broker's answers: confirmed rows are deleted, unroutable ones kept or counted, nacked wait."""
+        """Handle the broker's answers: delete confirmed rows, keep or drop unroutable ones, let nacked ones wait."""
         released: list[WaitingRow] = []
         while self.sender.settled:
             row, outcome = self.sender.settled.popleft()
@@ -210,7 +210,7 @@ class Session:
             self.delete()
 
     def delete(self) -> None:
-        """Delete the confirmed rows, and add the counts of dropped ones."""
+        """Delete the confirmed and the dropped rows, and add the dropped ones to the counts in the database."""
         self._outbox.delete_by_id(self._done)
         self._done.clear()
         self._deleted_at = time.monotonic()
@@ -245,7 +245,7 @@ class Session:
 
     @property
     def _is_time_to_delete(self) -> bool:
-        # Not after each confirm: the next event would wait for the commit of that deletion.
+        # Not after each confirm: the next event would have to wait until that deletion is committed.
         return bool(self._done) and time.monotonic() - self._deleted_at > DELETE_SECONDS
 
     @property

@@ -12,7 +12,7 @@ from publisher.wire.loop import Loop
 
 
 class Wakeup(Protocol):
-    """Ends the loop's current wait when there may be new events."""
+    """Ends the loop's current wait when there may be new events. If not `is_instant`, the relay queries instead."""
 
     is_instant: bool
 
@@ -50,7 +50,7 @@ class Listening:
         self._connection.add_notify_handler(self._note)
         self._loop = loop
         self._missed = False
-        # A duplicate, since libpq closes its socket when the connection breaks, and the number may be used again.
+        # A duplicate, since libpq closes its socket when the connection breaks, and another file may get its number.
         self._socket = os.dup(self._connection.pgconn.socket)
         loop.watch(self._socket, self._drain)
 
@@ -59,11 +59,12 @@ class Listening:
         return missed
 
     def _note(self, notify: object) -> None:
-        # It came with the answer to a query, which may not have seen the event. The socket does not become readable.
+        # This notification came with the answer to a query, which may not have seen the event. The socket will not
+        # become readable for it.
         self._missed = True
 
     def _drain(self) -> None:
-        # The loop is awake, which is all that is needed. A broken connection fails in the next query.
+        # Waking the loop was all that is needed. If the connection is broken, the next query raises.
         with suppress(Exception):
             self._connection.pgconn.consume_input()
             while self._connection.pgconn.notifies():

@@ -9,7 +9,7 @@ from publisher.wire.routing import matches
 
 logger = logging.getLogger("publisher.relay")
 
-# Keys may be made of values, so their number is unlimited.
+# A rule may form keys from values, so their number is unlimited.
 MOST_KEYS = 10_000
 
 
@@ -27,7 +27,7 @@ class Wanted:
         return bool(row.keep_unroutable)
 
     def keeps(self, row: WaitingRow) -> bool:
-        """Whether to keep the row: as its rule says, else if a handler of this project takes its key."""
+        """Whether to keep the row: as its rule says, or else if a handler of this project takes its key."""
         if row.keep_unroutable is None:
             return self._has_handler(row.routing_key)
         return bool(row.keep_unroutable)
@@ -49,6 +49,6 @@ def _patterns() -> frozenset[str]:
     try:
         return subscriptions.patterns()
     except Exception as exc:
-        # A project's modules may raise anything. Until they can be imported, all events may be wanted.
+        # A project's modules may raise anything. This process then takes all events for wanted until it is restarted.
         logger.error("all that no queue is bound for is kept: handlers cannot be imported: %s", why_not_imported(exc))
         return frozenset(("#",))

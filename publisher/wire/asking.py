@@ -29,7 +29,7 @@ REPLY_TO = "amq.rabbitmq.reply-to"
 DEADLINE = "x-deadline"
 ANSWER_TYPE = "application/json"
 
-# The properties of a question, in AMQP's order. It is transient: after a restart of the broker nobody waits for it.
+# The properties of a question, in AMQP's order. A question is transient: nobody waits for it after a broker's restart.
 _FLAGS = (
     BasicProperties.FLAG_CONTENT_TYPE
     | BasicProperties.FLAG_HEADERS
@@ -52,7 +52,7 @@ _HEADER = short(DEADLINE) + _LONG_LONG
 
 
 class Question(NamedTuple):
-    """An event as a question. `deadline_ms`, since the epoch, is when the sender stops waiting for an answer."""
+    """An event as a question. At `deadline_ms` (milliseconds since the epoch), the sender stops waiting for answers."""
 
     id: str
     type: str
@@ -119,7 +119,7 @@ class Answer(NamedTuple):
 class Answerer:
     """Publishes answers. An answer is lost if the asker is gone, which does no harm.
 
-    With confirms, since the broker closes the channel when an answer is too large: they tell which others were taken.
+    The broker closes the channel when an answer is too large. So answers are confirmed: that tells which were taken.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -133,7 +133,7 @@ class Answerer:
         self._sender.send_all((answer, _reply(answer)) for answer in answers)
 
     def check(self) -> None:
-        """Call this after each poll. If the broker refused an answer, this sends a failure instead."""
+        """Call this after each poll. If the broker refused an answer, this sends a failure, and the others again."""
         self._sender.settled.clear()
         try:
             self._sender.check()
@@ -167,7 +167,7 @@ def answer_to(delivery: Delivery, body: bytes) -> Answer | None:
 
 
 def asked_anew(delivery: Delivery, headers: Mapping[str, Any]) -> Message:
-    """The same question for the same queue again, with these headers."""
+    """The same question once more for the same queue, with these headers (None removes one)."""
     properties = copied(delivery.raw_properties, headers, left_out=LEFT_OUT_OF_QUESTION)
     return Message(
         routing_key=delivery.queue,

@@ -7,7 +7,10 @@ MAX_SIZE = re.compile(r"max size (\d+)")
 
 
 def size_taken(reason: str, sizes: Sequence[int]) -> int:
-    """How many bytes a body may have without being the refused one. If the text does not say, the largest body is."""
+    """How many bytes a body may have without being the refused one.
+
+    If the text does not say, the largest of `sizes` is taken for the refused one.
+    """
     told = MAX_SIZE.search(reason)
     return int(told[1]) if told else max(sizes, default=0) - 1
 

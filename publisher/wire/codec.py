@@ -1,4 +1,4 @@
-"""Encodes Python's own types as plain JSON, and decodes them. `types` has the types that JSON lacks, by path."""
+"""Encodes Python's own types as plain JSON, and decodes them. `types` has, by path, those that JSON lacks."""
 
 import math
 import uuid
@@ -30,7 +30,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-# What ZoneInfo raises for a name that is no zone; ValueError if it leads out of its folder, OSError for a folder.
+# What ZoneInfo raises for a name that is no zone: ValueError for a path out of its folder, OSError for a folder.
 NO_ZONE = (ZoneInfoNotFoundError, ValueError, OSError)
 
 
@@ -97,7 +97,7 @@ def _tagged_items(tag: str) -> Encoder:
 def encode_mapping(encoding: Encoding, value: Mapping[Any, Any], path: str) -> Any:
     odd = any(type(key) is not str or "." in key for key in value) or value.keys() >= MODEL_KEYS
     if odd:
-        # A list of pairs: keys are not all text, contain a dot (the separator of paths), or look like an instance's.
+        # As pairs, if a key is not text or has a dot (the separator of paths), or if the keys are those of an instance.
         return encoding.tag(
             path, "mapping", [_items(encoding, pair, f"{path}.{n}") for n, pair in enumerate(value.items())]
         )
@@ -173,7 +173,7 @@ decodes("tuple")(lambda plain, argument: tuple(plain))
 decodes("set")(lambda plain, argument: set(plain))
 decodes("frozenset")(lambda plain, argument: frozenset(plain))
 decodes("mapping")(lambda plain, argument: dict(plain))
-# Django's own types, where there is Django: see `publisher.encoders.multivalue`.
+# For processes without Django. With it, `publisher.encoders.multivalue` decodes these to Django's own types.
 decodes("multivaluedict")(lambda plain, argument: dict(plain))
 decodes("querydict")(lambda plain, argument: dict(plain))
 decodes("enum")(_decode_enum)

@@ -1,7 +1,7 @@
 """Opens an AMQP connection: to the first of several hosts that answers, within a limit for all of them together."""
 
-# Python imports this codec for the first host name that it looks up, which is in the background thread of a direct
-# delivery. If the process forked in the middle of that import, the child would wait for it for ever.
+# Python imports this codec for the first host name that it looks up. That would be in the background thread of a direct
+# delivery. If the process forked in the middle of that import, the child would wait for the import forever.
 import encodings.idna  # noqa: F401
 import time
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class Host(NamedTuple):
 
 
 def hosts_of(url: str, name: str) -> list[Host]:
-    """The hosts that BROKER_URL names. Raises BrokerRefused where it is wrong for one of them."""
+    """The hosts that `url` names. Raises BrokerRefused if the URL is wrong for one of them."""
     # The parameters first: they tell what is wrong with a URL from which no address can be read.
     return [Host(parameters=parameters_of(each, name), address=address_of(each)) for each in each_host(url)]
 
@@ -59,8 +59,8 @@ def _opened(host: Host, loop: Loop, seconds: float) -> ReadingConnection:
 def _abandon(workflow: Any) -> None:
     """Stop connecting, and close the socket.
 
-    pika 1.4.4 has a bug here: its `abort` fails an assertion while the broker's first frame is awaited. Then the
-    half-open connection is closed, as `abort` would have done.
+    pika 1.4.4 has a bug: its `abort` fails an assertion while the broker's first frame is awaited. Then this closes the
+    half-open connection, as `abort` would have done.
     """
     try:
         workflow.abort()

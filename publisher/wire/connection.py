@@ -23,7 +23,7 @@ from publisher.wire.url import OPEN_SECONDS
 
 EMIT_BYTES = 65_536
 CLOSE_SECONDS = 3.0
-# What a header's frame holds before the properties: class, weight, and the body's size.
+# The bytes of a header's frame before the properties: class, weight, and the body's size.
 HEADER_BYTES = 12
 PRESENT = "present"
 MISSING = "missing"
@@ -36,9 +36,9 @@ class Connection:
     """An open connection. Every method may raise BrokerUnavailable or BrokerRefused once the broker is gone."""
 
     def __init__(self, url: str, name: str, loop: Loop | None = None) -> None:
-        """Connects to `url`, or to the first of its hosts that answers, waiting at most 15 seconds.
+        """Connects to the first host of `url` that answers, waiting at most 15 seconds for all of them together.
 
-        The console lists the connection as `name`.
+        RabbitMQ's management console lists the connection under `name`.
         """
         hosts = hosts_of(url, name)
         self.owns_loop = loop is None
@@ -46,8 +46,8 @@ class Connection:
         self.blocked = False
         self.lost: BaseException | None = None
         # Whether `close` ends the connection as AMQP has it, or just drops it. When the only active consumer of an
-        # ordered queue is dropped, its unacknowledged messages go to the next consumer before the messages behind them;
-        # after a proper close, RabbitMQ 3.10 to 4.0 deliver those behind them first.
+        # ordered queue is dropped, the next consumer gets its unacknowledged messages before the messages behind them.
+        # After a proper close, RabbitMQ 3.10 to 4.0 deliver those behind them first.
         self.says_goodbye = True
         try:
             self.address, self._amqp = open_any(hosts, self.loop)
@@ -135,7 +135,7 @@ class Connection:
         return channel
 
     def prove_alive(self, timeout_seconds: float) -> None:
-        """Raises BrokerUnavailable when the broker does not answer in time; `close` does not wait for it then."""
+        """Raises BrokerUnavailable when the broker does not answer in time. `close` then just drops the connection."""
         self.says_goodbye = False
         self.open_channel(timeout_seconds=timeout_seconds).close()
         self.says_goodbye = True
@@ -175,8 +175,8 @@ class Connection:
         channel.close()
 
     def delete_unused(self, queue: str) -> bool:
-        """Delete a queue with its messages, unless it has a consumer. Whether it was deleted."""
-        # Counted first, since RabbitMQ refuses `if_unused` for quorum queues.
+        """Delete a queue with its messages, unless it has a consumer. Returns whether it was deleted."""
+        # The consumers are counted first, since RabbitMQ refuses `if_unused` for quorum queues.
         return not self.count_consumers(queue) and not isinstance(self._try("queue_delete", queue), ChannelClosed)
 
     def count_messages(self, queue: str) -> int | None:
@@ -202,12 +202,12 @@ class Connection:
     def _state(self, declare: str, name: str, **properties: Any) -> str:
         if isinstance(self._try(declare, name, passive=True), ChannelClosed):
             return MISSING
-        # It exists, so this creates nothing: the broker compares the arguments.
+        # It exists, so this declaration creates nothing: the broker compares the arguments.
         answer = self._try(declare, name, **properties)
         return answer.reply_text if isinstance(answer, ChannelClosed) else PRESENT
 
     def _try(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        """The broker's answer, or its ChannelClosed where it refused: that closes a channel, so this opens its own."""
+        """The broker's answer, or ChannelClosed if it refused. It has its own channel, since a refusal closes that."""
         answers: list[Any] = []
         channel = self.open_channel(on_close=answers.append)
         getattr(channel, method)(*args, callback=answers.append, **kwargs)

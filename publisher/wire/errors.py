@@ -37,7 +37,7 @@ class EncoderFailed(WireError):
         self.cause = type(cause).__name__
 
     def __str__(self) -> str:
-        # Not the text of the cause, which may contain a value that must not leave.
+        # Without the text of the cause, which may contain a value that must not leave the process.
         kind = f"{self.kind.__module__}.{self.kind.__qualname__}"
         return f"signal={self.signal} path={self.path} type={kind}: its encoder raised {self.cause}"
 

@@ -15,11 +15,11 @@ from publisher.wire.origin import Origin, current_origin
 
 CONTENT_TYPE = "application/cloudevents+json"
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
-# The types of attributes that JSON has; others are written as text.
+# The types of attributes that JSON has. CloudEvents writes attributes of other types as text.
 Extension = str | bool | int
 # An Integer of CloudEvents has 32 bits.
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
-# The types of the bridge's extensions. In another program's event they may be anything.
+# The types of the bridge's own extensions. In another program's event, these names may have values of any type.
 OWN_EXTENSIONS: dict[str, msgspec.json.Decoder[Any]] = {
     **dict.fromkeys(("partitionkey", "traceparent", "correlationid", "causationid"), msgspec.json.Decoder(str | None)),
     "hops": msgspec.json.Decoder(Count),
@@ -93,7 +93,7 @@ class _Key(msgspec.Struct):
 def _as_base(value: object) -> object:
     """The plain value of a subclass of str, int or float, which an encoder may have left.
 
-    Also of a subclass of datetime, which `datetime.now()` returns while freezegun has frozen the time.
+    For a subclass of datetime, its text: `datetime.now()` returns one while freezegun has frozen the time.
     """
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
@@ -108,7 +108,7 @@ _key_decoder = msgspec.json.Decoder(_Key)
 _decoder = msgspec.json.Decoder(Event)
 _attributes_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _extension_decoder: msgspec.json.Decoder[Extension] = msgspec.json.Decoder(Extension)
-# Those of an event whose attributes are all known; the rest of its fields are no attributes.
+# The attributes that Event has a field for. Its other two fields are no attributes of a CloudEvent.
 ATTRIBUTES = frozenset(Event.__struct_fields__) - {"routing_key", "extensions"}
 
 
@@ -166,13 +166,13 @@ def encode_event(event: Event) -> bytes:
     """The message body. Raises ValueError or TypeError for data that is not plain JSON."""
     if not event.extensions:
         return _encoder.encode(event)
-    # They are attributes as all others: beside them, and not in an object of their own.
+    # Extensions stand beside the other attributes, and not in an object of their own.
     own = _encoder.encode(msgspec.structs.replace(event, extensions={}))
     return own[:-1] + b"," + _encoder.encode(event.extensions)[1:]
 
 
 def decode_event(body: bytes, routing_key: str = "") -> Event:
-    """Raises MalformedEvent, with the reason, for whatever is not a CloudEvent."""
+    """The event in a message body. Raises MalformedEvent, with the reason, if the body is not a CloudEvent."""
     try:
         event = _decoder.decode(body)
     except msgspec.ValidationError:
@@ -183,7 +183,7 @@ def decode_event(body: bytes, routing_key: str = "") -> Event:
 
 
 def _with_extensions(body: bytes) -> Event:
-    """Decode an event that has attributes of another program. Extensions of a wrong type are left out."""
+    """Decode an event with attributes that Event has no field for. Extensions of a wrong type are left out."""
     try:
         attributes = _attributes_decoder.decode(body)
         usable = {name: value for name, value in attributes.items() if _is_usable(name, value)}
@@ -206,7 +206,7 @@ def _is_usable(name: str, value: msgspec.Raw) -> bool:
 
 
 def partitionkey_of(body: bytes) -> str:
-    """The partitionkey in a message body; empty where there is none, or the body is no event."""
+    """The partitionkey in a message body; empty if there is none, or the body is no event."""
     try:
         return _key_decoder.decode(body).partitionkey or ""
     except (ValueError, RecursionError):
@@ -223,6 +223,6 @@ def milliseconds_of(event_id: str) -> int | None:
 
 
 def seconds_of(event_id: str) -> int | None:
-    """The same in seconds, as in AMQP's timestamps."""
+    """When a uuid7 was made, in seconds since the epoch, as in AMQP's timestamps; None for another kind of id."""
     milliseconds = milliseconds_of(event_id)
     return None if milliseconds is None else milliseconds // 1000

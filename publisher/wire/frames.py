@@ -1,6 +1,6 @@
 """Makes the bytes of a publish.
 
-pika makes three frame objects for each message and sends them one by one, which takes longer than the broker does.
+pika makes three frame objects for each message and sends them one by one. That takes longer than the broker needs.
 These are the same bytes (a test compares them) in one piece, so that one `send` can carry many messages.
 https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf, sections 2.3.5 and 4.2
 """
@@ -29,15 +29,15 @@ _frame = Struct(">BHL").pack
 _content = Struct(">HH").pack
 _flags = Struct(">H").pack
 _long = Struct(">Q").pack
-# Class, weight and the body's size; then the flags.
+# The parts of a header's frame before the properties: class, weight and the body's size together; then the flags.
 CONTENT_BYTES, FLAGS_BYTES = 12, 2
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A message for an exchange (None: the sender's own). It is persistent. `timestamp` is in seconds since 1970.
+    """A persistent message for an exchange (None: the sender's own). `timestamp` is in seconds since 1970.
 
-    `properties` are the encoded properties, copied from another message. They replace all other properties here;
-    `message_id` must be what they say.
+    `properties` are encoded properties, as those of another message. They replace all other properties here, even the
+    delivery mode; `message_id` must be the one in them, by which the message is known when the broker returns it.
     """
 
     routing_key: str

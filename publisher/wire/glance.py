@@ -26,7 +26,7 @@ _about = msgspec.json.Decoder(_About)
 
 
 def origin_of(body: bytes | memoryview, id: str | None = None) -> Origin:
-    """The origin for log records about this event. Only with the id, where the body is no event."""
+    """The origin for log records about this event. It has only the id if the body is no event."""
     try:
         traced = _decoder.decode(body)
     except (ValueError, RecursionError):
@@ -60,8 +60,8 @@ def _text_in(body: bytes, attribute: str) -> str:
 def correlation_of(body: bytes) -> str | None:
     """The correlationid of an event that the bridge encoded, for AMQP; None where there is none, or it is too long.
 
-    The relay needs it for each event, so this searches the bytes instead of decoding them. The name with its quotes can
-    only be an attribute's (in text, quotes are escaped), and before `data`, which comes last, only the event's own.
+    The relay needs it for each event, so this searches the bytes instead of decoding them. The name with its quotes is
+    never part of a text, in which quotes are escaped; and before `data`, it can only be the event's own attribute.
     """
     at = body.find(_NAME, 0, body.find(_DATA))
     if at < 0:

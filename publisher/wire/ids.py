@@ -5,7 +5,7 @@ from typing import Protocol
 
 # https://www.w3.org/TR/trace-context/#traceparent-header
 TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-# Validated, since whoever sends the request or the event chooses it.
+# An id is validated, since whoever sends the request or the event chooses it.
 REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -25,7 +25,7 @@ def trace_id(traceparent: object) -> str:
 
 
 def request_id(correlationid: object) -> str:
-    """The request id; empty where it is not one printable word, as from another program."""
+    """The request id; empty if it is not one word of printable ASCII, as one from another program may be."""
     return correlationid if isinstance(correlationid, str) and REQUEST_ID.fullmatch(correlationid) else ""
 
 

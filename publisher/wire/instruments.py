@@ -10,13 +10,13 @@ from opentelemetry.metrics import CallbackOptions, Observation, get_meter
 from publisher.wire.metrics import Gauge
 from publisher.wire.sender import Outcome
 
-# Buckets in seconds: those of the semantic conventions; and longer ones, since an event may wait for hours.
+# Buckets in seconds: those of the semantic conventions and, for lags, longer ones, since an event may wait for hours.
 DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 LAGS = (*DURATIONS, 30, 60, 300, 900, 3600, 21_600, 86_400)
 
 
 class Instruments:
-    """The instruments of this process, of the meter provider that the project has set up."""
+    """The instruments of this process, from the meter provider that the project has set up."""
 
     def __init__(self) -> None:
         self._meter = get_meter("signal_bridge")

@@ -15,7 +15,7 @@ from publisher.wire.reading import RoutingKey, is_read_elsewhere
 
 # The broker's own headers: old brokers evaluate them again on a republished message, and may drop it as a cycle.
 BROKERS_OWN = (b"x-death", b"x-first-death", b"x-last-death", b"x-delivery-count", b"x-acquired-count")
-# The header of a message that was republished without its properties: why they could not be read.
+# The header of a message that was republished without its properties. It says why.
 UNREADABLE = "x-unreadable"
 NO_HEADERS: Mapping[str, Any] = {}
 
@@ -69,7 +69,7 @@ class Delivery:
 
     @property
     def properties(self) -> BasicProperties:
-        """The decoded properties; empty ones where they cannot be read."""
+        """The decoded properties; empty ones if there is a `flaw`."""
         if self._properties is None:
             self._properties = BasicProperties() if self.flaw else read(self.raw_properties)
         return self._properties
@@ -84,7 +84,7 @@ class Intake:
 
     def __init__(self, connection: Connection, on_delivery: Callable[[Delivery], None]) -> None:
         self.connection = connection
-        # By tag, in the order of delivery.
+        # The tags that are not settled, in the order of delivery.
         self.unacked: dict[int, None] = {}
         self._on_delivery = on_delivery
         self._channel = connection.open_channel()
@@ -96,7 +96,7 @@ class Intake:
         connection.read_contents(self._channel, self._on_content)
 
     def consume(self, queue: str, prefetch: int) -> None:
-        """Start to consume from this queue, with at most `prefetch` unacknowledged messages."""
+        """Start consuming from this queue, with at most `prefetch` unacknowledged messages."""
         ready: list[object] = []
         # The limit is for each consumer that starts after this, so each queue has its own.
         self._channel.basic_qos(prefetch_count=prefetch, callback=ready.append)
@@ -106,19 +106,19 @@ class Intake:
         self.connection.wait_for(lambda: len(ready) == 2)
 
     def pause(self, queue: str) -> None:
-        """Stop to consume from this queue."""
+        """Stop consuming from this queue. Messages that still come from it are given back."""
         if queue in self._consumer_tags:
             tag = self._consumer_tags.pop(queue)
             del self._queues[tag.encode()]
             self._channel.basic_cancel(tag)
 
     def resume(self, queue: str, prefetch: int) -> None:
-        """Consume from this queue, unless that is the case already."""
+        """Consume from this queue, unless it is consumed from already."""
         if queue not in self._consumer_tags:
             self.consume(queue, prefetch)
 
     def cancel(self, queues: Iterable[str]) -> None:
-        """Stop to consume from these queues, and wait until the broker has. Messages until then are still handled."""
+        """Stop consuming from these queues, and wait until the broker agrees. Messages until then are still handled."""
         agreed: list[object] = []
         taken = [queue for queue in queues if queue in self._consumer_tags]
         for queue in taken:
@@ -131,7 +131,7 @@ class Intake:
         self.unacked[tag] = None
         queue = self._queues.get(consumer)
         if queue is None:
-            # It was in flight when its queue was paused.
+            # The message was in flight when its queue was paused.
             self.give_back([tag])
             return
         self._on_delivery(Delivery(self, tag, queue, key, is_redelivered, properties, body))
@@ -151,7 +151,7 @@ class Intake:
             return
         new.sort()
         lowest = next(iter(self.unacked), new[-1] + 1)
-        # The frame for many must name a tag that was open until now. `lowest - 1` may be acknowledged already.
+        # The frame for many tags must name one that was open until now. `lowest - 1` may be acknowledged already.
         beyond = [tag for tag in new if tag > lowest]
         frames = [self._frame(Basic.Ack.INDEX, tag, 0) for tag in beyond]
         if len(beyond) < len(new):
@@ -178,7 +178,7 @@ class Intake:
         self.connection.wait_for(lambda: answered)
 
     def _settle(self, tags: Iterable[int]) -> list[int]:
-        """Of these tags, those that were open, each once. They are not open any more."""
+        """Remove these tags from `unacked`. Returns those that were in it, each once."""
         unacked, new = self.unacked, []
         for tag in tags:
             if tag in unacked:
@@ -193,7 +193,7 @@ class Intake:
 def republished(delivery: Delivery, exchange: str, routing_key: str, headers: dict[str, Any]) -> Message:
     """The same message for another exchange, with these headers (None removes one).
 
-    If its properties cannot be read, it goes without them, and a header says why.
+    If it has a flaw, or its properties are too large for a frame, it goes without them, and a header says why.
     """
     flaw = delivery.flaw
     if not flaw:

@@ -18,7 +18,7 @@ def when_needed(path: str) -> None:
 
 def load() -> None:
     """Call the pending functions, once. One that raises is called again the next time."""
-    # Other threads wait until all is registered. The functions themselves may come here again, in the same thread.
+    # Other threads wait until all is registered. The functions themselves may call this again, in the same thread.
     with _loading:
         if _underway:
             return

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Gauge(msgspec.Struct, frozen=True, kw_only=True):
-    """A metric whose `value` is called whenever metrics are collected, in a thread of the SDK. None: unknown now."""
+    """A metric. A thread of the SDK calls `value` whenever metrics are collected; None means unknown now."""
 
     name: str
     unit: str

@@ -23,7 +23,7 @@ AnyCause = TypeVar("AnyCause", bound=Cause)
 
 
 class Origin(NamedTuple):
-    """What new events get, and the event that is being handled, if any.
+    """The attributes that new events inherit, and the event that is being handled, if any.
 
     `causationid` is that event's id. `hops` counts the events from the first one of the chain, which nothing caused.
     `correlationid` and `traceparent` are those of the request that started the chain.
@@ -43,7 +43,7 @@ _origin: ContextVar[Origin | Cause] = ContextVar("origin", default=NOTHING)
 def current_origin() -> Origin:
     """The origin of an event that is made now."""
     origin = _origin.get()
-    # Made only now, since few of the events that are handled cause others.
+    # An event's Origin is made only now, since few of the events that are handled cause others.
     return origin if isinstance(origin, Origin) else origin_in(origin)
 
 
@@ -65,7 +65,7 @@ class originating:
 
 
 def furthest(events: Sequence[AnyCause]) -> AnyCause:
-    """The cause with the most hops. With another one, events that cause each other in batches might never stop."""
+    """The cause with the most hops: by another, events that cause each other in batches might never reach MAX_HOPS."""
     return max(events, key=lambda event: event.hops)
 
 

@@ -4,7 +4,7 @@ import time
 
 
 class Overdue:
-    """Call `is_over` now and then: it is true once the oldest message has waited between `seconds` and twice that."""
+    """Call `is_over` now and then. It is true once the oldest message has waited for one to two times `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds

@@ -35,7 +35,7 @@ KINDS = {
     BasicProperties.FLAG_APP_ID: TEXT,
     BasicProperties.FLAG_CLUSTER_ID: TEXT,
 }
-# Properties that a copy must not have: its sender is another one, and expiration and priority were for the old queue.
+# Properties that a copy must not have: it has another sender, and expiration and priority were for the old queue.
 LEFT_OUT = (
     BasicProperties.FLAG_PRIORITY
     | BasicProperties.FLAG_REPLY_TO
@@ -53,7 +53,7 @@ TEXTS = (
     "app_id", "cluster_id",
 )  # fmt: skip
 CUT_OFF = "they end before they should"
-# The length of the kinds that have a fixed one.
+# The length of those kinds of property that have a fixed one.
 BYTES = {OCTET: 1, TIME: 8}
 # The length of a header's value, by the letter of its type. The types in SIZED begin with their length.
 SIZES = {
@@ -97,7 +97,7 @@ def has_headers(raw: bytes) -> bool:
 
 
 def check(raw: bytes) -> None:
-    """Raises Unreadable where `read` does. Faster than that for properties without headers."""
+    """Raises Unreadable where `read` does, but is faster for properties without headers."""
     if has_headers(raw):
         read(raw)
         return
@@ -120,8 +120,8 @@ def copied(
 ) -> bytes:
     """A copy of the properties, persistent, with these headers added (None removes one); the others stay as they are.
 
-    Without old headers whose names begin with one of `without`, without the properties in `left_out`, and without CC
-    and BCC.
+    It lacks the properties whose flags are in `left_out`, the old headers whose names begin with one of `without`, and
+    the headers CC and BCC. Raises an error of any kind if the properties are wrong: `check` them first.
     """
     replaced = ALSO_TO.union(name.encode() for name in headers)
     parts, kept = {}, []

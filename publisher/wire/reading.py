@@ -1,8 +1,8 @@
 """Reads deliveries directly from the bytes of a connection.
 
-pika receives 4 KiB at a time, copies its buffer for each frame, and decodes everything in it. That is most of the time
-of a message, and a header that cannot be decoded ends the connection. Here, deliveries are cut out of the received
-bytes, and their properties stay bytes. pika handles all other frames.
+pika receives 4 KiB at a time, copies its buffer for each frame, and decodes everything in it. That takes most of the
+time that a message needs, and a header that cannot be decoded ends the connection. Here, deliveries are cut out of the
+received bytes, and their properties stay bytes. pika handles all other frames.
 https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf, sections 2.3.5 and 4.2
 """
 
@@ -21,7 +21,7 @@ DELIVER = Basic.Deliver.INDEX.to_bytes(4, "big")
 RECEIVED_BYTES = 262_144
 
 _head = Struct(">BHL").unpack_from
-# From the end of the method's frame to the properties in the header's frame.
+# From the last byte of the method's frame to the properties in the header's frame.
 _header = Struct(">xBHLHHQ")
 _tag = Struct(">QB")
 _body_size = Struct(">Q").unpack_from
@@ -56,7 +56,7 @@ class Contents:
     def whole(self, channel: int, data: bytes, start: int, end: int) -> int:
         """Read a whole delivery, whose method is between `start` and `end`, and return where it ends.
 
-        0 if it is not here completely, or not in three frames, as most are: then it must be read frame by frame.
+        Returns 0 if it has not arrived completely, or not in three frames as most: it must be read frame by frame then.
         """
         properties = end + _header.size
         if data[start : start + 4] != DELIVER or len(data) <= properties:
@@ -136,7 +136,7 @@ class ReadingConnection(SelectConnection):
         data = pika._frame_buffer + data_in if pika._frame_buffer else data_in
         read = self._read(data, pika._process_frame)
         pika._frame_buffer = data[read:]
-        # pika takes the connection for dead, for want of heartbeats, if this does not grow.
+        # pika's check of heartbeats takes the connection for dead if this number does not grow.
         pika.bytes_received += read
 
     def _read(self, data: bytes, process: Callable[[Any], None]) -> int:

@@ -1,8 +1,8 @@
 """The registries of encoders and decoders.
 
 An encoder is `(encoding, value, path) -> JSON`; a decoder is `(plain, argument) -> value`. An encoder is found by the
-value's type, along its MRO, else by its shape. A decoder is found by the tag, `tag` or `tag:argument`, that the event's
-`types` have for the value's path.
+value's type, along its MRO, or else by the type's shape. A decoder is found by the tag, `tag` or `tag:argument`, that
+the event's `types` has for the value's path.
 """
 
 import sys
@@ -17,8 +17,8 @@ Encoder = Callable[["Encoding", Any, str], Any]
 Decoder = Callable[[Any, str], Any]
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
-# Tags for values that do not leave, or not as they are; UNKNOWN for a value that the database computes; PARTIAL for an
-# instance's `fields`, where more are left out than are named.
+# Tags for values that are not sent, or not as they are. UNKNOWN is for a value that the database computes, PARTIAL for
+# an instance's `fields` of which some may be left out without being named.
 DROPPED, MASKED, HASHED, UNKNOWN, PARTIAL = "dropped", "masked", "hashed", "unknown", "partial"
 INCOMPLETE = frozenset((DROPPED, MASKED, HASHED, UNKNOWN))
 MOST_TYPES = 4096
@@ -34,7 +34,7 @@ _decoders: dict[str, Decoder] = {}
 def encodes(*kinds: type | str) -> Callable[[Encoder], Encoder]:
     """Register the encoder of these types and of their subclasses.
 
-    A type may be given by its dotted path, as `"moneyed.Money"` or where it is defined: then nothing is imported.
+    A type may be given by the dotted path where it is defined, as `"moneyed.classes.Money"`: then nothing is imported.
     """
 
     def register(encoder: Encoder) -> Encoder:
@@ -90,11 +90,11 @@ def _make_room(by_type: dict[type, Any]) -> None:
 def imported(module: str, qualname: str) -> Any:
     """The object of this name, if this process has imported it already; else None.
 
-    Nothing is imported here, since a message must not choose what is.
+    Nothing is imported here, since a message must not choose what this process imports.
     """
     found: Any = sys.modules.get(module)
     for part in qualname.split("."):
-        # Not `getattr`, for which a module may import something.
+        # Not by `getattr`: a module may have a `__getattr__` that imports something.
         found = getattr(found, "__dict__", {}).get(part)
     return found
 
@@ -106,7 +106,7 @@ class Encoding:
 
     @property
     def wants_traceback(self) -> bool:
-        """Whether an exception is sent with where it was raised."""
+        """Whether an exception is sent with its traceback."""
         return False
 
     def __init__(self) -> None:
@@ -129,7 +129,7 @@ class Encoding:
         return plain
 
     def project(self, value: Any, path: str) -> Any:
-        """What is sent for a value without an encoder. Subclasses may return something."""
+        """What is sent for a value without an encoder. Raises NotEncodable; subclasses may return something instead."""
         raise NotEncodable(path, type(value))
 
 
@@ -156,7 +156,7 @@ def _registered(kind: type) -> Encoder | None:
 
 
 def decode(plain: Any, types: Mapping[str, str], path: str = "kwargs") -> Any:
-    """Decode a value. With an unknown tag it stays as it is."""
+    """Decode a value. `types` has the tags by path; a value with an unknown tag stays as it is."""
     if late.pending:
         late.load()
     if isinstance(plain, dict):
@@ -174,7 +174,7 @@ def decode(plain: Any, types: Mapping[str, str], path: str = "kwargs") -> Any:
 def _left_out(types: Mapping[str, str], path: str) -> str:
     """The names of an instance's fields that were not sent, or not completely, joined by commas; `*` stands for others.
 
-    A field that is missing and not among these did not exist in the sender's model.
+    A missing field that is not among these did not exist in the sender's model.
     """
     names = {"*"} if types.get(path) == PARTIAL else set()
     below = f"{path}."

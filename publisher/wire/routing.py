@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 KEY_BYTES = 255
-# A routing key in an outbox that begins with this is followed by the name of an offloaded receiver's queue.
+# In an outbox, a routing key may be this mark and the name of an offloaded receiver's queue.
 QUEUE_MARK = "@"
-# One that begins with this is followed by the name of the only queue that gets the event, and the event's key.
+# Or this mark, the name of the only queue that gets the event, a space, and the event's key.
 ONE_QUEUE_MARK = "@@"
 # The header with the event's key, in a message that is routed by the name of its queue.
 KEY_HEADER = "x-routing-key"

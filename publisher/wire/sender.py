@@ -1,4 +1,4 @@
-"""Publishes with confirms, with many messages in flight. Each is persistent and mandatory, and gets an outcome."""
+"""Publishes with confirms, with many messages in flight. Each message is mandatory, and gets an outcome."""
 
 import time
 from collections import Counter, deque
@@ -27,7 +27,7 @@ OF_A_TOPIC = "access to topic"
 # Reply codes that are about one message: precondition failed (as when it is too large), and malformed frames.
 MESSAGE_CODES = frozenset((311, 406, 501, 502, 505))
 UNSENT_BYTES = 1_000_000
-# The limit for a confirm. A quorum queue without a leader neither confirms nor refuses messages.
+# How long to wait for a confirm. A quorum queue without a leader neither confirms nor refuses messages.
 CONFIRM_SECONDS = 30.0
 
 
@@ -43,9 +43,9 @@ class Outcome(Enum):
 class Sender(Generic[Token]):
     """Pipelined publishing on one channel of one connection.
 
-    `send` returns at once; `settled` fills with (token, outcome) while the connection is polled. When the connection
-    is lost, messages that are still in `in_flight` have no known outcome and must be sent again. `exchange` is for
-    messages that name none.
+    `send` returns at once; `settled` fills with (token, outcome) while the connection is polled. A token is whatever
+    the caller knows the message by. When the connection is lost, messages that are still in `in_flight` have no known
+    outcome and must be sent again. `exchange` is for messages that name none.
     """
 
     def __init__(self, connection: Connection, exchange: str = "", window: int = WINDOW) -> None:
@@ -127,7 +127,10 @@ class Sender(Generic[Token]):
     def afresh(
         self, refused: MessageRefused, message_of: Callable[[Token], Message]
     ) -> "tuple[Sender[Token], list[Token]]":
-        """After a refusal: a new sender, with the settled messages, that sends the others again; and the too large."""
+        """Call this after a refusal that closed the channel. Returns a new sender, and the tokens that were too large.
+
+        The new sender takes over `settled`, and sends all other messages again.
+        """
         again: Sender[Token] = Sender(self.connection, self.exchange, self.window)
         again.settled.extend(self.settled)
         sizes = [len(message_of(token).body) for token in refused.tokens]

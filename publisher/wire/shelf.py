@@ -17,7 +17,7 @@ from publisher.wire.intake import Delivery, Intake
 from publisher.wire.sender import Outcome, Sender
 
 Token = TypeVar("Token")
-# A token by which the caller knows the message, the message, and its copy.
+# What the caller knows the message by, the message, and its copy.
 Copy = tuple[Token, Delivery, Message]
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Shelf:
         self._intake = Intake(connection, self._arrived.append)
 
     def __iter__(self) -> Iterator[Delivery]:
-        """The messages that are in the queue now. Raises BrokerUnavailable when they do not come."""
+        """The messages that are in the queue now. Raises BrokerUnavailable if no more come for 5 seconds."""
         waiting = min(self.connection.count_messages(self.queue) or 0, self._most)
         if not waiting:
             return
@@ -84,7 +84,7 @@ class Shelf:
         yield from self._settled(sender)
 
     def _heard(self, sender: Sender[Copy[Token]], act: Callable[[], None]) -> Sender[Copy[Token]]:
-        """Call `act`. The sender to go on with: a new one if the broker refused a copy and closed the channel."""
+        """Call `act`. Returns the sender to go on with: a new one if the broker closed the channel over a copy."""
         try:
             act()
         except MessageRefused as refusal:

@@ -7,5 +7,5 @@ IN_PATHS = "/-._~!$&'()*+,;=:@"
 
 
 def source_of(service: str) -> str:
-    """`/shop`: a URI-reference, so what may not stand in one is percent-encoded."""
+    """`/shop` for the service `shop`. It is a URI-reference, so what may not stand in one is percent-encoded."""
     return f"/{quote(service, safe=IN_PATHS)}"

@@ -23,7 +23,7 @@ _told_before: list[int] = []
 
 
 def end_from_the_start() -> None:
-    """For the time before and after `stopping_on_signals`: a signal ends the process with 0, and not in disorder."""
+    """For the time before and after `stopping_on_signals`: a signal ends the process with code 0 and no traceback."""
     for number in STOPPING:
         signal.signal(number, end_before_it_begins)
     # At the very end, Python restores the default action of signals, unless they are ignored.
@@ -66,7 +66,7 @@ def stopping_on_signals(
     def on_signal(number: int, frame: FrameType | None) -> None:
         nonlocal patient_until
         if patient_until is None and not stop.is_set():
-            # First, since the next signal may come at any time.
+            # This comes first, since the next signal may arrive at any time.
             patient_until = time.monotonic() + same_wish_seconds
             told.put(True)
         elif patient_until is None or time.monotonic() >= patient_until:
@@ -79,7 +79,7 @@ def stopping_on_signals(
     try:
         yield
     finally:
-        # After a signal, the handler stays until the process has ended, which may get further signals until then.
+        # After a signal, the handler stays until the process has ended, since further signals may come until then.
         if patient_until is None:
             for number, handler in before.items():
                 signal.signal(number, handler)

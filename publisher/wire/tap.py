@@ -11,7 +11,7 @@ ARGUMENTS = {"x-queue-type": "classic", "x-max-length": 10_000}
 
 
 class Tap:
-    """Calls `on_message` with routing key and body, in the connection's thread, while that polls the connection."""
+    """Calls `on_message` with routing key and body, in the thread that polls the connection."""
 
     def __init__(
         self,

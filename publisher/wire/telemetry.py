@@ -39,7 +39,7 @@ Made = TypeVar("Made", bound=HasEvent)
 class Creating:
     """Makes events, each in a span of its own, whose context the event gets.
 
-    Its parent is the current span, else the context of the request or of the event that is being handled.
+    The span's parent is the current span, or else the context of the request or of the event that is being handled.
     """
 
     def __init__(self, exchange: str, type: str) -> None:

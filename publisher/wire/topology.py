@@ -8,7 +8,7 @@ from publisher.wire.routing import QUEUE_MARK
 
 Item = TypeVar("Item")
 # A last resort, since consumers count the attempts themselves. It is high, because up to RabbitMQ 4.2 every return to
-# the queue counts: at a deploy, when a connection is lost, or when another handler crashes the process.
+# the queue counts, also at a deploy, when a connection is lost, or when another handler crashes the process.
 DELIVERY_LIMIT = 100
 NO_LIMIT = 2**31 - 1
 # The longest `timeout` of a question. Older questions expire in their queue.
@@ -69,7 +69,7 @@ def dead_exchange(exchange: str) -> str:
 
 
 def return_exchange(exchange: str) -> str:
-    """The name of the direct exchange that routes to one queue by its name: retried, replayed and backfilled events."""
+    """The name of the direct exchange that routes retried, replayed and backfilled events to one queue by its name."""
     return f"{exchange}.return"
 
 
@@ -79,12 +79,12 @@ def offload_exchange(exchange: str) -> str:
 
 
 def ask_exchange(exchange: str) -> str:
-    """The name of the topic exchange for questions. It is another one, so that a handler of `#` does not get them."""
+    """The name of the topic exchange for questions. It is separate, so that a handler of `#` does not get them."""
     return f"{exchange}.ask"
 
 
 def addressed(exchange: str, key: str) -> tuple[str, str]:
-    """The exchange and the AMQP routing key for an event's key: one that begins with @ is the name of a queue.
+    """The exchange and the AMQP routing key for an event's key. A key that begins with @ names a queue.
 
     >>> addressed("signals", "db.post_save.blog.comment"), addressed("signals", "@blog.index")
     (('signals', 'db.post_save.blog.comment'), ('signals.offload', 'blog.index'))
@@ -107,7 +107,7 @@ def asking(exchange: str) -> Topology:
 
 
 def published_to(exchange: str) -> Topology:
-    """All exchanges that a relay may publish to. Other processes, with other settings, write to its outbox too."""
+    """All exchanges that a relay may publish to, since processes with other settings may write to its outbox too."""
     return events_exchange(exchange) + offloading(exchange) + returning(exchange)
 
 
@@ -117,7 +117,7 @@ def returning(exchange: str) -> Topology:
 
 
 def waiting(exchange: str, tiers_seconds: Iterable[int]) -> Topology:
-    """The queues in which events wait between attempts, shared by all handlers. The routing key leads each one back."""
+    """The queues in which events of all handlers wait between attempts. The routing key leads each event back."""
     back, whole = return_exchange(exchange), returning(exchange)
     for tier in tiers_seconds:
         name = retry_exchange(exchange, tier)

@@ -17,7 +17,7 @@ from pika.exceptions import (
 
 from publisher.wire.errors import AcknowledgementOverdue, BrokerRefused, BrokerUnavailable
 
-# What pika raises whenever a connection ends while it is being opened. Only the text says why.
+# What pika raises whenever a connection ends while it is being opened, whatever the cause. Only the text says why.
 SUPPOSED_REFUSALS = (ProbableAccessDeniedError, ProbableAuthenticationError)
 CLOSED_BY_BROKER = re.compile(rf"{ConnectionClosedByBroker.__name__}: \((\d+)\)")
 # Reply codes after which a person must act: access refused, locked, precondition failed, not allowed.
@@ -40,14 +40,14 @@ STRANGERS = {
 }
 # A user or a vhost has too many connections. Waiting may help, since one of them may end.
 LIMITED = "connection limit"
-# Precondition failed as well, but not for a person: a handler took longer than the broker's `consumer_timeout`.
+# This is a failed precondition too, but needs no person: a handler took longer than the broker's `consumer_timeout`.
 LATE = "delivery acknowledgement on channel"
 # Something was deleted after it had been declared. The next connection will declare it again.
 NOT_FOUND = 404
 
 
 def translated(exc: BaseException, address: str) -> BrokerUnavailable | BrokerRefused:
-    """The error for pika's: whether waiting may help, or a person must act."""
+    """The bridge's error for one of pika's. Its message names the broker by `address`."""
     cause = _last_cause(exc)
     if isinstance(cause, SUPPOSED_REFUSALS) and LIMITED in str(cause):
         return BrokerUnavailable(f"{address} takes no more connections now: {cause.args[0]}")

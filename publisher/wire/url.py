@@ -37,7 +37,7 @@ def parameters_of(url: str, name: str) -> pika.connection.Parameters:
         parameters.heartbeat = HEARTBEAT_SECONDS
     parameters.connection_attempts = 1
     parameters.socket_timeout = 10
-    # Without pika's timeouts, since the owner of the connection measures the time itself.
+    # Without these timeouts of pika, since the owner of the connection measures the time itself.
     parameters.stack_timeout = None
     parameters.blocked_connection_timeout = None
     parameters.tcp_options = {key: value for key, value in TCP_OPTIONS.items() if hasattr(socket, key)}

@@ -1,4 +1,4 @@
-"""Finds what is wrong with BROKER_URL. Without pika, since a site must not import it."""
+"""Finds what is wrong with BROKER_URL. Without pika, which a site must not import at its start."""
 
 import ast
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ NO_URL = "is not an AMQP URL"
 AUTHORITIES = frozenset(("ca_certs", "cafile", "ca_path", "capath", "ca_data", "cadata"))
 
 BREAKS = frozenset("\r\n\t")
-# The most channels of a connection: one for its work, and others for a moment, as to declare something.
+# The most channels that a connection needs: one for its work, and others for a moment, as to declare something.
 CHANNELS = 8
 
 
