@@ -78,6 +78,8 @@ class Stopwatch:
         chosen: Any = timed_asynchronously if iscoroutinefunction(receiver) else timed
         chosen.__module__, _, chosen.__qualname__ = key.receiver.rpartition(".")
         chosen.in_place_of = entry.held
+        # A receiver that connects meanwhile makes the bridge look for receivers to offload: not for this one again.
+        chosen.stand_in = stand_in_of(entry.held)
         return chosen  # type: ignore[no-any-return]
 
 

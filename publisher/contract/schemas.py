@@ -179,7 +179,7 @@ def _value(columns: Columns, name: str) -> Schema:
     hidden = columns.actions()
     if name in hidden:
         return _redacted(hidden[name])
-    if name in {value_name for _, value_name in columns.named_values}:
+    if name in {named.value for named in columns.named_values}:
         return ANYTHING
     return field_schema(columns.field(name))
 

@@ -8,8 +8,8 @@ from publisher.bulk import Keys, Values
 from publisher.encoders.changes import encoded_value, leaving
 from publisher.encoders.expressions import text_of
 from publisher.encoders.fields import fields_of, value_read
-from publisher.encoders.hiding import hide_named
 from publisher.encoders.models import columns_under, encode_key, encode_queryset, key_action, label_of, rule_of
+from publisher.encoders.named import hide_by_names
 from publisher.redaction import TAGS, redacted
 from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
 
@@ -28,8 +28,9 @@ def encode_values(encoding: Encoding, values: Values, path: str) -> Any:
         name: _encoded(encoding, field, values[name], f"{path}.{name}", action)
         for name, field, action in leaving(encoding, values.model, values, path)
     }
-    for name, value_name in columns_under(rule_of(encoding), values.model).named_values:
-        hide_named(encoding, plain, values.get(name), value_name, f"{path}.{value_name}")
+    for named in columns_under(rule_of(encoding), values.model).named_values:
+        names = [values[named.name]] if named.name in values else []
+        hide_by_names(encoding, plain, named, names, path)
     return encoding.tag(path, f"values:{label_of(values.model)}", plain)
 
 

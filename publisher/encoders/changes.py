@@ -5,10 +5,10 @@ from typing import Any
 
 from django.db.models import Field, Model
 
-from publisher.encoders.columns import as_text
+from publisher.encoders.columns import NamedValue, as_text
 from publisher.encoders.fields import fields_of, value_read
-from publisher.encoders.hiding import hide_named
 from publisher.encoders.models import columns_under, label_of, rule_of
+from publisher.encoders.named import hide_by_names
 from publisher.redaction import TAGS, redacted
 from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
 from publisher.wire.registry import UNKNOWN as UNKNOWN_TAG
@@ -37,9 +37,16 @@ def encode_changes(encoding: Encoding, changes: Changes, path: str) -> Any:
         name: [_encoded(encoding, field, value, f"{path}.{name}.{n}", action) for n, value in enumerate(changes[name])]
         for name, field, action in leaving(encoding, model, changes, path)
     }
-    for name, value_name in columns_under(rule_of(encoding), model).named_values:
-        hide_named(encoding, plain, changes.instance.__dict__.get(name), value_name, f"{path}.{value_name}")
+    for named in columns_under(rule_of(encoding), model).named_values:
+        hide_by_names(encoding, plain, named, _names(changes, named), path)
     return encoding.tag(path, f"changes:{label_of(model)}", plain)
+
+
+def _names(changes: Changes, named: NamedValue) -> list[object]:
+    """What the column `named.name` holds, and held before, as far as known."""
+    values = changes.instance.__dict__
+    now = [values[named.attname]] if named.attname in values else []
+    return [name for name in (*now, *changes.get(named.name, ())) if name is not UNKNOWN]
 
 
 def leaving(

@@ -55,11 +55,11 @@ def _is_secret(field: "Field[Any, Any]") -> bool:
         return False
     if isinstance(field, ForeignKey):
         return _refers_to_secret(field)
-    return is_secret_column(field.model, field.name) or (_is_free_text(field) and is_secret_text(field.name))
+    return is_secret_column(field.model, field.name) or (is_free_text(field) and is_secret_text(field.name))
 
 
-def _is_free_text(field: "Field[Any, Any]") -> bool:
-    """Whether a field called `session` may hold the key of one: text may, but not one of a few choices, as `spring`."""
+def is_free_text(field: "Field[Any, Any]") -> bool:
+    """Whether the column may hold any text, as the key of a session; not one of a few choices, as `spring`."""
     return isinstance(field, CharField | TextField | BinaryField) and not field.choices
 
 

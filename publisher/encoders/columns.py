@@ -5,7 +5,7 @@ same types in the same columns. So the entries in the event's `types` are kept f
 and only values of other types are encoded one by one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
@@ -13,11 +13,11 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Field, Model
+from django.db.models import Field, JSONField, Model
 from django.db.models.expressions import BaseExpression
 from django.db.models.fields.files import FieldFile
 
-from publisher.encoders.column_actions import column_action
+from publisher.encoders.column_actions import column_action, is_free_text
 from publisher.encoders.users import is_user_model, tell_once, undecided
 from publisher.redaction import TAGS, named_action, redacted
 from publisher.rules import Redact
@@ -57,12 +57,24 @@ class Shape(NamedTuple):
     files: tuple[str, ...]
 
 
+class NamedValue(NamedTuple):
+    """Two columns of a row of settings: `name` may hold the name of what `value` is the value of.
+
+    `attname` is the attribute of `name`. `is_text`: the value may be a secret, as a number can hardly be.
+    """
+
+    name: str
+    attname: str
+    value: str
+    is_text: bool
+
+
 class Columns:
     """The columns of a model that may leave under a rule (`names`), and those that may not (`dropped`).
 
     `hidden` has pairs (position in `names`, action) for the columns that leave masked or hashed. `named_values` has
-    pairs of columns, as `setting` and `value`: the first may hold the name of a thing, the second its value.
-    `is_partial` is true where the rule's `fields` leave out some columns, which are then not even named as dropped.
+    the columns that may leave only if what another column holds is no secret's name. `is_partial` is true where the
+    rule's `fields` leave out some columns, which are then not even named as dropped.
     """
 
     __slots__ = (
@@ -84,13 +96,19 @@ class Columns:
         self.hidden = tuple((n, actions[field]) for n, field in enumerate(kept) if actions[field] in TAGS)
         self.dropped = tuple(field.name for field in fields if field not in kept)
         # In a table of settings, the name in a row tells whether the value in that row is a secret.
-        pairs = named_values(self.names) if chosen is None else ()
-        self.named_values = tuple(pair for pair in pairs if named_action(pair[1], redact) is None)
+        self.named_values = tuple(self._named_values(fields, redact)) if chosen is None else ()
         self.is_partial = len(fields) < len(model._meta.concrete_fields)
         # A composite key has no column of its own.
         pk = model._meta.pk
         self.pk_attname = pk.attname if pk in model._meta.concrete_fields else None
         self._shapes: dict[tuple[object, ...], Shape] = {}
+
+    def _named_values(self, fields: "list[Field[Any, Any]]", redact: Redact) -> Iterator[NamedValue]:
+        attnames = {field.name: field.attname for field in fields}
+        for name, value in named_values(attnames):
+            if value in self._fields and named_action(value, redact) is None:
+                field = self._fields[value]
+                yield NamedValue(name, attnames[name], value, is_free_text(field) or isinstance(field, JSONField))
 
     def encoded(self, encoding: Encoding, instance: Model, path: str) -> dict[str, Any]:
         """The values by field name. They are taken from `__dict__`, so a deferred field is left out, not fetched."""

@@ -1,5 +1,6 @@
 """Encodes query expressions as text. A queryset inside an expression is shown by its model, and never run."""
 
+from collections.abc import Iterator
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -74,6 +75,9 @@ def _child(child: Any, encoding: Encoding) -> Any:
 
 
 def _expression(value: BaseExpression, encoding: Encoding) -> Any:
+    if any(not _may_show(name, None, encoding) for name in _columns(value)):
+        # What is beside a secret column may be its value: Exact(F("password"), Value("x")).
+        return Shown(f"{type(value).__name__}({STARS})")
     copied: Any = value.copy()
     parts = [_shown(part, encoding) for part in value.get_source_expressions()]
     if type(value).__repr__ is object.__repr__ and type(value).__str__ is object.__str__:
@@ -84,6 +88,15 @@ def _expression(value: BaseExpression, encoding: Encoding) -> Any:
     elif hasattr(value, "rhs"):
         copied.rhs = _shown(value.rhs, encoding)
     return copied
+
+
+def _columns(value: BaseExpression) -> Iterator[str]:
+    """The names of the columns in an expression that was not resolved yet."""
+    for part in value.flatten():
+        # Before it is resolved, F on the right of a lookup is not among the lookup's source expressions.
+        for column in (part, getattr(part, "rhs", None)):
+            if isinstance(column, F):
+                yield column.name  # type: ignore[attr-defined]
 
 
 def _may_show(lookup: str, value: object, encoding: Encoding) -> bool:

@@ -35,11 +35,18 @@ def hide_named(encoding: Encoding, plain: dict[str, Any], name: object, value_na
     action = encoding.action(name, plain[value_name])
     if action == "keep":
         return False
+    hide(encoding, plain, action, value_name, path)
+    return True
+
+
+def hide(encoding: Encoding, plain: dict[str, Any], action: str, value_name: str, path: str) -> None:
+    """Put what may leave in the place of a value that was encoded already, if it is there."""
+    if value_name not in plain:
+        return
     forget(encoding, path)
     left = encode_redacted(encoding, action, plain.pop(value_name), path)
     if action != "drop":
         plain[value_name] = left
-    return True
 
 
 @encodes(Hidden)

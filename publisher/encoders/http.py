@@ -156,8 +156,8 @@ def _without_keys(inside: str, match: ResolverMatch) -> str:
     # Not `match.kwargs`, which has the pattern's extra arguments too. The stubs do not know `captured_kwargs`.
     named: dict[str, Any] = match.captured_kwargs or {}  # type: ignore[attr-defined]
     keys = [value for name, value in named.items() if value not in (None, "") and _is_key(name, value)]
-    if not all(isinstance(key, WRITTEN) and str(key) in inside for key in keys):
-        # A converter has changed the key, so it cannot be found in the path.
+    if match.args or not all(isinstance(key, WRITTEN) and str(key) in inside for key in keys):
+        # Groups without names may be keys. Or a converter has changed a key, so it cannot be found in the path.
         return LIKE_A_KEY.sub(STARS, inside)
     # The longest first, since it may contain a shorter one.
     for key in sorted(map(str, keys), key=len, reverse=True):

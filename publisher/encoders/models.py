@@ -14,7 +14,8 @@ from django.db.models.query import RawQuerySet
 
 from publisher.encoders.column_actions import column_action
 from publisher.encoders.columns import Columns, as_text, columns_of
-from publisher.encoders.hiding import Hidden, encode_redacted, hide_named
+from publisher.encoders.hiding import Hidden, encode_redacted
+from publisher.encoders.named import hide_by_names
 from publisher.encoders.values import dotted
 from publisher.rules import ACTIONS, NO_FIELDS, Redact, Rule
 from publisher.wire.codec import DROPPED, Encoding, decodes, encodes
@@ -57,11 +58,12 @@ def encode_model(encoding: Encoding, instance: Model, path: str) -> dict[str, An
     columns = columns_under(rule, model)
     values = instance.__dict__
     pk = values.get(columns.pk_attname) if columns.pk_attname else instance.pk
-    if type(pk) is not int or rule.redact:
+    if type(pk) is not int or key_action(model, rule.redact) != "keep":
         pk = encode_key(encoding, model, pk, f"{path}.pk")
     fields = columns.encoded(encoding, instance, path)
-    for name, value_name in columns.named_values:
-        hide_named(encoding, fields, fields.get(name), value_name, f"{path}.fields.{value_name}")
+    for named in columns.named_values:
+        names = [values[named.attname]] if named.attname in values else []
+        hide_by_names(encoding, fields, named, names, f"{path}.fields")
     return {"model": label_of(model), "pk": pk, "fields": fields}
 
 

@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 NAME = re.compile(r"[a-z0-9]{1,20}")
 # CloudEvents' own, or the bridge's.
 TAKEN = ATTRIBUTES | {"dataschema"}
-# CloudEvents integers have 32 bits.
-INTEGERS = range(-(2**31), 2**31)
+# Integers of CloudEvents have 32 bits.
+LEAST, MOST = -(2**31), 2**31 - 1
 
 
 def extensions_from(path: str, *, is_strict: bool) -> dict[str, Extension]:
@@ -61,7 +61,7 @@ def _flaw(name: object, value: object) -> str | None:
         return f"{name!r} is CloudEvents' own, or the bridge's"
     if not isinstance(value, str | bool | int):
         return f"{name!r} is text, a number or a boolean, not of the type {type(value).__qualname__}"
-    if type(value) is int and value not in INTEGERS:
+    if isinstance(value, int) and not LEAST <= value <= MOST:
         return f"{name!r} has more than the 32 bits of a CloudEvents integer: make it text"
     return None
 

@@ -103,8 +103,11 @@ class Template:
         if kinds in self._shapes or len(self._shapes) == MOST_SHAPES:
             return
         shape = self._shape(values, kwargs, encoded)
-        if shape is None or shape.has(values):
-            self._shapes[kinds] = shape
+        if shape is None:
+            self._shapes[kinds] = None
+        elif shape.has(values):
+            again = Snapshot(self, shape, values, dict(kwargs), moment_of(encoded.event))
+            self._shapes[kinds] = shape if again.encoded().body == encoded.body else None
 
     def _keyed(self, values: Values) -> Values:
         """The values with the primary key converted to what its column holds."""
@@ -116,14 +119,12 @@ class Template:
         others = {type(value) for name, value in kwargs.items() if name != "instance"}
         if not (LASTING.issuperset(kinds) and PLAIN.issuperset(others) and all_leave(kwargs, self.source.rule)):
             return None
-        shape = Shape(
+        return Shape(
             types=encoded.event.data["types"],
             integers=_places(kinds, (int,)),
             floats=_places(kinds, (float,)),
             moments=_places(kinds, MOMENTS),
         )
-        again = Snapshot(self, shape, values, dict(kwargs), moment_of(encoded.event))
-        return shape if again.encoded().body == encoded.body else None
 
 
 class Snapshot(Struct):

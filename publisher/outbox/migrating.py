@@ -27,7 +27,7 @@ def is_there(connection: BaseDatabaseWrapper) -> None:
 
 def left_out(count: int) -> None:
     """Count and log events that were not written because the outbox does not exist yet."""
-    counters.count(counters.NOT_WRITTEN, "migrations")
+    counters.count(counters.NOT_WRITTEN, "migrations", count)
     logger.debug("not forwarded events=%d: the outbox is not migrated yet", count)
 
 

@@ -34,7 +34,8 @@ class UnroutableQuerySet(models.QuerySet[Any]):
         new = [key for key in counts if key not in known]
         others = dict.fromkeys(new[max(room, 0) :])
         bounded = Counter({key: count for key, count in counts.items() if key not in others})
-        bounded[counters.OTHERS] += sum(counts[key] for key in others)
+        if others:
+            bounded[counters.OTHERS] += sum(counts[key] for key in others)
         return bounded
 
 

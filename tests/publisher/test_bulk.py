@@ -137,6 +137,13 @@ def test_value_stays_when_the_name_beside_it_is_a_secret_one():
     assert [event.kwargs["values"] for event in written()] == [{"name": "API_KEY"}, {"name": "THEME", "value": "dark"}]
 
 
+def test_value_stays_when_the_name_beside_it_is_not_known():
+    Option.objects.create(name="API_KEY")
+    Option.objects.filter(name="API_KEY").update(value="planted")
+    (event,) = written()
+    assert (event.kwargs["values"], event.data["types"]["kwargs.values.value"]) == ({}, "dropped")
+
+
 def test_keys_that_are_secrets_stay():
     Session.objects.create(session_key="planted", expire_date="2026-01-01T00:00Z")
     with override_settings(SIGNAL_BRIDGE={"FORWARD": [SIGNALS | {"senders": ["sessions.session"]}]}):

@@ -97,6 +97,24 @@ def test_wrong_usage_ends_with_2(away, arguments, word):
     assert (done.returncode, word in done.stderr, "Traceback" in done.stderr) == (2, True, False)
 
 
+def test_receiver_is_offloaded_once_when_another_connects_meanwhile(stage):
+    printed = stage.python(
+        """
+from django.db.models.signals import post_save
+from publisher.offload.offload import all_offloaded
+from publisher.stopwatch import Stopwatch
+def late(**kwargs): ...
+before = sorted(each.name for each in all_offloaded())
+with Stopwatch().on_all_receivers():
+    post_save.connect(late)
+print(sorted(each.name for each in all_offloaded()) == before, len(before) > 0)
+""",
+        TEST_APPS="tests.away",
+        TEST_OFFLOAD=f"{AWAY}.*",
+    )
+    assert printed.strip() == "True True"
+
+
 def test_receivers_are_in_their_places_again(stage):
     printed = stage.python(
         """

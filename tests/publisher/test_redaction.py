@@ -160,6 +160,22 @@ def test_key_does_not_leave_when_it_is_a_secret():
 
 
 @isolate_apps("tests.kinds")
+def test_key_does_not_leave_when_it_is_a_secret_number():
+    class Card(models.Model):
+        pin = models.IntegerField(primary_key=True)
+
+        class Meta:
+            app_label = "kinds"
+
+        def __str__(self):
+            return "card"
+
+    one = event(instance=Card(pin=20491357))
+    assert "20491357" not in json.dumps(one.data) + one.subject + one.partitionkey
+    assert one.data["types"]["kwargs.instance.pk"] == "dropped"
+
+
+@isolate_apps("tests.kinds")
 def test_key_does_not_leave_when_one_of_its_columns_is_a_secret():
     class Access(models.Model):
         pk = models.CompositePrimaryKey("owner", "token")
@@ -498,6 +514,24 @@ def test_value_leaves_by_the_name_that_is_beside_it(name, leaves):
     assert ("value" in fields, "value" in listed, "old_value" in named) == (leaves,) * 3
     if not leaves:
         assert one.data["types"]["kwargs.row.fields.value"] == "dropped"
+
+
+@pytest.mark.parametrize("rule", [{"redact": {"name": "mask"}}, {"omit_fields": {"kinds.Option": ["name"]}}], ids=repr)
+def test_value_does_not_leave_when_its_name_does_not_leave_as_it_is(rule):
+    rule = rule_from({"signal": LOGIN, **rule})
+    body = encoded_event(named(LOGIN), None, {"row": Option(name="SMTP_PASSWORD", value="planted")}, rule, "blog").body
+    assert b"planted" not in body
+    body = encoded_event(named(LOGIN), None, {"row": Option(name="THEME", value="dark")}, rule, "blog").body
+    assert b"dark" in body
+
+
+@pytest.mark.django_db
+def test_value_does_not_leave_when_its_name_is_not_loaded():
+    Option.objects.create(name="SMTP_PASSWORD", value="planted")
+    one = event(row=Option.objects.defer("name").get())
+    assert "value" not in one.data["kwargs"]["row"]["fields"]
+    assert one.data["types"]["kwargs.row.fields.value"] == "dropped"
+    assert "name" not in event(row=Option.objects.defer("name", "value").get()).data["kwargs"]["row"]["fields"]
 
 
 def test_named_value_leaves_when_the_rule_asks_for_it():

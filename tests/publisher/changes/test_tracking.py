@@ -345,6 +345,14 @@ def test_changed_value_stays_when_the_name_beside_it_is_a_secret_one():
     assert "planted" not in str(last().data)
 
 
+def test_changed_value_stays_when_the_name_beside_it_was_a_secret_one():
+    option = Option.objects.create(name="API_KEY", value="planted")
+    option.name, option.value = "THEME", "dark"
+    option.save()
+    assert told() == {"name": ["API_KEY", "THEME"]}
+    assert last().data["types"]["kwargs.changes.value"] == "dropped"
+
+
 def test_fields_are_those_of_the_rule():
     rule = {"signal": SAVE, "changes": True, "fields": {"foo.Article": ["title"]}}
     with override_settings(SIGNAL_BRIDGE={"FORWARD": [rule]}):

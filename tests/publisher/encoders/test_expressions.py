@@ -22,8 +22,8 @@ from django.db.models import (
     When,
 )
 from django.db.models.expressions import RawSQL
-from django.db.models.functions import Coalesce, Concat
-from django.db.models.lookups import GreaterThan, In
+from django.db.models.functions import Coalesce, Concat, Lower
+from django.db.models.lookups import Exact, GreaterThan, In
 
 from publisher.encoders.expressions import MOST_CHARACTERS
 from tests.foo.models import Article
@@ -92,14 +92,19 @@ def test_expression_is_what_it_was_when_it_was_told_of():
     "expression",
     [
         Q(password=SECRET),
+        Exact(F("password"), Value(SECRET)),
+        Q(Exact(Lower(F("password")), Value(SECRET))),
+        Concat(F("user__api_key"), Value(SECRET)),
+        Exact(Value(SECRET), F("password")),
         Q(user__password__in=[SECRET]) | Q(a=1),
         Case(When(api_key=SECRET, then=Value(1))),
         RawSQL(f"password = '{SECRET}'", []),
     ],
-    ids=range(4),
+    ids=range(8),
 )
 def test_what_is_compared_with_a_secret_stays(expression):
-    assert "***" in sent(expression)[0]
+    text = sent(expression)[0]
+    assert ("***" in text, SECRET in text) == (True, False)
 
 
 def test_what_is_compared_with_a_redacted_name_stays():

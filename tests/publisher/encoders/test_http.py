@@ -7,7 +7,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.test import AsyncRequestFactory, RequestFactory
-from django.urls import path, register_converter, resolve
+from django.urls import path, re_path, register_converter, resolve
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import get_language, override
 from rest_framework.request import Request
@@ -139,6 +139,7 @@ def test_one_time_key_in_a_path_stays_here(get):
         ("/article/7/slug-2026", "/article/7/slug-2026"),
         ("/gone/articles/2026/7", "/gone/articles/2026/7"),
         ("/fixed-2026/", "/fixed-2026/"),
+        ("/unnamed/7/sown-12ab/", "/unnamed/7/***/"),
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "/site-2026"])
@@ -238,4 +239,5 @@ urlpatterns = [
     path("visit/<sid>/", view),
     path("training/<int:session>/", view),
     path("article/<int:id>/<slug:slug>/", view),
+    re_path(r"^unnamed/([0-9]+)/([0-9a-z-]+)/$", view),
 ]

@@ -1,6 +1,7 @@
 """EXTENSIONS: what a project adds to the attributes of its events."""
 
 import json
+from enum import IntEnum
 from uuid import UUID
 
 import pytest
@@ -94,6 +95,7 @@ def test_extensions_are_attributes_of_the_body_beside_all_others(extend):
         ("tenant", [PLANTED], "not of the type list"),
         ("tenant", 1.5, "not of the type float"),
         ("tenant", 2**31, "32 bits of a CloudEvents integer: make it text"),
+        ("tenant", IntEnum("Large", {"NUMBER": 2**31}).NUMBER, "32 bits of a CloudEvents integer: make it text"),
     ],
 )
 def test_wrong_extension_is_left_out_alone_and_logged(extend, caplog, name, value, says):

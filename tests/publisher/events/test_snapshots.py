@@ -139,6 +139,14 @@ def test_nothing_waits_when_its_value_needs_more_than_a_look(values, others):
     assert found.snapshot(kwargs(row(**values))) is None
 
 
+@pytest.mark.parametrize(
+    ("values", "others"), [({"big": 2**63}, {"big": 1}), ({"float": float("nan")}, {"float": 1.0})], ids=repr
+)
+def test_others_wait_when_the_first_of_their_types_could_not(values, others):
+    found = learned(learned(template(), kwargs(row(**values))), kwargs(row(**others)))
+    assert found.snapshot(kwargs(row(**others))) is not None
+
+
 def test_zone_is_looked_at_when_the_types_were_learned_while_a_test_had_frozen_time(monkeypatch):
     with monkeypatch.context() as patch:
         # As freezegun does it; values from the database are of the other class.

@@ -38,3 +38,11 @@ def test_dropped_events_are_counted_together_when_there_are_too_many_keys(monkey
         unroutable_keys("default").add(counts)
     rows = UnroutableKey.objects.values_list("routing_key", "count")
     assert dict(rows) == {"a": 2, "b": 1, counters.OTHERS: 7}
+
+
+@pytest.mark.django_db
+def test_there_are_no_others_while_all_keys_have_room(monkeypatch):
+    monkeypatch.setattr(counters, "MOST", 3)
+    unroutable_keys("default").add({"a": 1, "b": 1})
+    unroutable_keys("default").add({"a": 1, "c": 1})
+    assert set(UnroutableKey.objects.values_list("routing_key", flat=True)) == {"a", "b", "c"}
