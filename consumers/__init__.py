@@ -1,4 +1,4 @@
-"""Handlers for signals in processes of their own. What a module with handlers imports is listed here."""
+"""Handlers for signals, in processes of their own. These names are all that a module with handlers needs to import."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

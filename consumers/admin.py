@@ -1,6 +1,6 @@
-"""Admin pages of the inbox and of attempts, to look at, and of dead letters, as `manage.py deadletters` shows them.
+"""Admin pages. The inbox and the attempts can only be looked at; dead letters can also be replayed and discarded.
 
-Only the pages of dead letters connect to the broker. They import what they need when they are opened, since every
+Only the pages of dead letters connect to the broker. Their imports are inside the functions, since every
 process of a site imports its admin modules.
 """
 
@@ -120,6 +120,6 @@ class DeadLetterAdmin(LookOnly):
             "actions": self._allowed(request),
         }
         where = f"admin/consumers/deadletter/{template}.html"
-        # For a second AdminSite: Django's own pages set it as well, so that links stay within that site.
+        # So that links stay within this site if the project has several AdminSites. Django's own pages set it as well.
         request.current_app = self.admin_site.name
         return TemplateResponse(request, where, {**common, **context}, status=status)

@@ -15,7 +15,7 @@ from publisher.hints import near
 from publisher.wire.frames import short
 from publisher.wire.topology import dead_queue
 
-# The lookups of `filter()` whose value is no text, and what it is instead.
+# The lookups of `filter()` whose value is not a text, each with a function that says whether a value is right for it.
 NOT_TEXT: dict[str, Callable[[object], bool]] = {
     "in": lambda value: isinstance(value, list),
     "range": lambda value: isinstance(value, list) and len(value) == 2,
@@ -24,7 +24,7 @@ NOT_TEXT: dict[str, Callable[[object], bool]] = {
 
 
 def short_text(text: str) -> str:
-    """A text that is short enough for AMQP, as a routing key or the name of a queue has to be."""
+    """A text of at most 255 bytes, which is AMQP's limit for routing keys and names of queues."""
     try:
         short(text)
     except ValueError as exc:
@@ -33,16 +33,16 @@ def short_text(text: str) -> str:
 
 
 def queue_name(text: str) -> str:
-    """The name of a queue, or of the handler whose queue is meant."""
+    """The name of a queue, or of a handler, which stands for its queue."""
     if not text:
         raise ArgumentTypeError("it is the name of a handler, or of a queue, not ''")
-    # Each queue has a second one, for its dead letters.
+    # Its queue for dead letters has a longer name, which must be short enough as well.
     short_text(dead_queue(text))
     return text
 
 
 def moment(text: str) -> datetime:
-    """A time, as `2026-11-24T08:00`, or how long ago it was, as `1:30:00` or `2 00:00:00`."""
+    """A time, as `2026-11-24T08:00`, or how long ago it was, as `1:30:00`. Without a zone, a time is local."""
     with suppress(ValueError, OverflowError):
         ago = parse_duration(text)
         if ago is not None:
@@ -54,7 +54,7 @@ def moment(text: str) -> datetime:
 
 
 def model_of(label: str) -> type[Model]:
-    """A model, by its label."""
+    """The model with this label, as in `orders.Order`."""
     try:
         return apps.get_model(label)
     except (LookupError, ValueError) as exc:
@@ -63,7 +63,7 @@ def model_of(label: str) -> type[Model]:
 
 
 def lookup(text: str) -> dict[str, Any]:
-    """`status=paid`, as `filter(status="paid")` has it."""
+    """The kwargs of `filter()`: `{"status": "paid"}` for the text `status=paid`."""
     field, mark, value = text.partition("=")
     if not (field and mark):
         raise ArgumentTypeError(f"it is FIELD=VALUE, as in status=paid or pk__gte=100, not {text!r}")
@@ -79,12 +79,12 @@ def lookup(text: str) -> dict[str, Any]:
 
 
 def key_text(pk: Any) -> str:
-    """A primary key as `--after` takes it; a composite one is a JSON list."""
+    """A primary key as `--after` takes it. A composite key becomes a JSON list."""
     return json.dumps(pk, default=str) if isinstance(pk, tuple) else str(pk)
 
 
 def key_from(model: type[Model], text: str) -> Any:
-    """The primary key of such a text. Raises ValueError, TypeError or ValidationError if it is none."""
+    """The primary key that this text of `key_text` stands for. Raises ValueError, TypeError or ValidationError."""
     fields = model._meta.pk_fields
     if len(fields) == 1:
         return fields[0].to_python(text)

@@ -1,7 +1,7 @@
 """Makes events of rows that are older than a handler, for this handler alone.
 
-The events go through the outbox, in order with those of other writes: a row is locked while it is read and its event is
-written, in one transaction. The relay publishes them to the queue of the one handler.
+The events go through the outbox. They are in order with the events of other writes, because one transaction locks a
+row, reads it, and writes its event. The relay publishes these events to the queue of the one handler.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,10 +27,10 @@ from publisher.wire.pause import Pause
 from publisher.wire.routing import OneQueue
 
 PAGE_ROWS = 500
-# If so many events wait in the outbox, none are added: events of the site would have to wait behind them.
+# While so many events wait in the outbox, no more are added: the site's own events would have to wait behind them.
 MOST_WAITING = 2_000
 LOOK_SECONDS = 0.1
-# For one page, when the database fails: a lock, a deadlock, a lost connection. With the pauses some eight seconds.
+# For one page, when the database fails: a lock, a deadlock, a lost connection. All pauses together: 4 to 8 seconds.
 TRIES = 6
 
 
@@ -46,8 +46,8 @@ class Done:
 class Backfill:
     """Makes a `post_save` event, with `created=False`, of each row of `queryset`, in the order of primary keys.
 
-    Rows are read from the database `using`, and their events are written to its outbox. `queryset` is not sliced, and
-    has no order of its own.
+    Rows are read from the database `using`, and their events are written to its outbox. `queryset` must not be sliced.
+    `after` is a primary key: only rows with a greater one are read.
     """
 
     def __init__(self, queryset: QuerySet[Any], owner: Owner, using: str, after: Any = None) -> None:
@@ -132,7 +132,7 @@ class Backfill:
         return self._rows if pk is None else self._rows.filter(pk__gt=pk)
 
     def _write(self, instance: Model) -> bool:
-        """Write the event of this row, and return True; False if the rules, or the handler's keys, leave it out."""
+        """Write the event of this row. Returns False if none is written: no rule or key of the handler takes it."""
         kwargs = {
             "instance": instance, "created": False, "update_fields": None, "raw": False, "using": self._using,
         }  # fmt: skip

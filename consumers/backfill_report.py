@@ -14,7 +14,7 @@ PATIENCE_SECONDS = 10.0
 
 
 class Impatience:
-    """Asks whether the relay runs, if the outbox stays full for long, and prints each error of the database once."""
+    """Prints why the backfill does not go on: a full outbox, or an error of the database, each error once."""
 
     def __init__(self, stderr: OutputWrapper) -> None:
         self._stderr = stderr

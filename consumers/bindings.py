@@ -44,7 +44,7 @@ def keys_of(handler: Handler) -> tuple[str, ...]:
     for signal, sender in handler.triggers:
         known = known_signal(signal)
         keys.append(routing_key(known.group, known.word, sender_name(sender) or "#"))
-        # A rule may give its events another key than the default one.
+        # A rule may give its events a key of its own, in place of the default one.
         keys += [pattern_of(rule.routing_key) for rule in rules_about(known) if rule.routing_key]
     return tuple(dict.fromkeys(keys))
 
@@ -52,7 +52,8 @@ def keys_of(handler: Handler) -> tuple[str, ...]:
 def is_bound(handler: Handler, key: str) -> bool:
     """Whether the broker brings an event with this key to the handler.
 
-    A key that begins with @ names one offloaded receiver. It has to be the same: a pattern as `#` does not match it.
+    A key that begins with @ names the queue of one offloaded receiver. A pattern such as `#` does not match it:
+    only that receiver gets the event.
     """
     keys = keys_of(handler)
     return key in keys if key.startswith(QUEUE_MARK) else any(matches(pattern, key) for pattern in keys)
@@ -67,7 +68,7 @@ def check_bound(handler: Handler, key: str) -> None:
 
 
 def known_signal(signal: Signal) -> KnownSignal:
-    """The signal with its name. Raises NamelessSignal if the catalogue does not have it."""
+    """The signal as the catalogue knows it, with its name. Raises NamelessSignal if the catalogue does not have it."""
     known = known_as(signal)
     if known is None:
         raise NamelessSignal(" ".join((NamelessSignal.__doc__ or "").split()))
@@ -75,7 +76,7 @@ def known_signal(signal: Signal) -> KnownSignal:
 
 
 def sender_name(sender: Sender) -> str | None:
-    """The sender as the end of a routing key: a label in lower case, or the name that the publisher gives a class."""
+    """How a routing key names the sender: a label in lower case, or the publisher's name for a class; None for all."""
     return sender.lower() if isinstance(sender, str) else sender_label(sender)
 
 

@@ -8,7 +8,10 @@ from django.db import connections
 
 
 def open_blocks() -> Mapping[str, int]:
-    """By database alias, for those that this thread has used. Empty in a script without Django settings."""
+    """The number of open blocks by database alias. It has the databases that this thread has used.
+
+    Empty in a script without Django settings.
+    """
     with suppress(ImproperlyConfigured):
         return {
             each.alias: each.in_atomic_block + len(each.savepoint_ids)

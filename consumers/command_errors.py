@@ -1,4 +1,4 @@
-"""The exit codes that the consumers' commands end with: 2 for wrong usage, 78 for a configuration to mend, else 1."""
+"""The exit codes of the consumers' commands: 2 for wrong usage, 78 for a wrong configuration, 1 for other errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

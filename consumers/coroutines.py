@@ -1,4 +1,4 @@
-"""Handlers that are coroutine functions: each call has an event loop, which also ends it at its hard limit."""
+"""Handlers that are coroutine functions. Each call runs in an event loop, which cancels it at its hard limit."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -14,18 +14,18 @@ NO_GENERATOR = "has a `yield`: calling it would only make a generator, and run n
 
 
 def ends_itself(function: Callable[..., Any]) -> bool:
-    """Whether calls end by themselves at the hard limit, as those of coroutines do.
+    """Whether calls of the function end by themselves at the hard limit, as those of coroutine functions do.
 
-    HandlerTooSlow cannot be raised in their thread: it waits in a lock for the loop.
+    Nothing else could end them: their thread waits in a lock for the event loop, where HandlerTooSlow has no effect.
     """
     return iscoroutinefunction(function) or bool(getattr(function, "ends_itself", False))
 
 
 def callable_of(function: Callable[..., Any], seconds: float | None) -> Callable[..., Any]:
-    """The function, to be called from a thread. A call of a coroutine function is ended after so many seconds."""
+    """The function as a plain one, to be called from a thread. A coroutine is cancelled after `seconds`."""
     if not iscoroutinefunction(function):
         return function
-    # Database queries run in the calling thread, so in its transaction: asgiref does so for thread-sensitive code.
+    # asgiref runs Django's queries in the calling thread, so they are part of the transaction that is open there.
     run: Callable[..., Any] = async_to_sync(_limited(function, seconds))
     return run
 
@@ -33,7 +33,7 @@ def callable_of(function: Callable[..., Any], seconds: float | None) -> Callable
 def check_done(result: object, function: Callable[..., Any]) -> None:
     """Raises TypeError if the result is a coroutine or a generator: the function has not run then.
 
-    That is seen when the handler is registered, unless a decorator hides it.
+    Generators are refused when a handler is registered, but a decorator may hide that a function is one.
     """
     name = getattr(function, "__qualname__", repr(function))
     if iscoroutine(result):
@@ -48,7 +48,7 @@ def yields(function: Callable[..., Any]) -> bool:
 
 
 def _limited(function: Callable[..., Coroutine[Any, Any, Any]], seconds: float | None) -> Callable[..., Any]:
-    """The same function, which is cancelled at its next `await` after so many seconds, and raises HandlerTooSlow."""
+    """The same function, but after `seconds` it is cancelled at its next `await`, and HandlerTooSlow is raised."""
 
     @wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
@@ -58,6 +58,6 @@ def _limited(function: Callable[..., Coroutine[Any, Any, Any]], seconds: float |
         except TimeoutError as exc:
             if limit.expired():
                 raise HandlerTooSlow from exc
-            raise  # the handler's own
+            raise  # the handler raised it itself
 
     return call

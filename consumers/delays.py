@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 TIERS_SECONDS = (1, 10, 60, 600)
-# If less than this is left of a wait, the event is due: to send it to one more queue is not worth it.
+# An event that has less than this left to wait is due: sending it to one more queue is not worth it.
 NEGLIGIBLE_SECONDS = 0.5
 LONGEST_SECONDS = timedelta(days=366).total_seconds()
 # Jitter may double the longest wait.
@@ -16,7 +16,7 @@ def is_wait(seconds: object) -> bool:
 
 
 def tier_for(remaining_seconds: float) -> int:
-    """The TTL of the queue to wait in: the longest that fits, or the shortest there is. A wait may take several queues.
+    """The TTL of the queue to wait in, in seconds: the longest that fits, else the shortest. A wait may take several.
 
     >>> [tier_for(seconds) for seconds in (0.7, 1, 12, 59, 3600)]
     [1, 1, 10, 10, 600]
@@ -27,7 +27,8 @@ def tier_for(remaining_seconds: float) -> int:
 def is_due(due_at: float, now: float) -> bool:
     """Whether an event need not wait any longer. Times are seconds since the epoch.
 
-    A time that no wait of ours can lead to was made up by a stranger. Such an event is due now: it would never be.
+    A time that is farther away than our longest wait was written by a stranger. Such an event counts as due: otherwise
+    it might never be.
 
     >>> is_due(1.6, now=1.0), is_due(2.0, now=1.9), is_due(2.0**62, now=1.0)
     (False, True, True)

@@ -25,7 +25,10 @@ def handler_modules() -> tuple[str, ...]:
 
 
 def discover() -> tuple[Handler, ...]:
-    """Import these modules, and return all handlers, offloaded receivers too. Raises HandlersNotImportable."""
+    """Import the modules with handlers. Returns all handlers, with those of offloaded receivers.
+
+    Raises HandlersNotImportable.
+    """
     for name in handler_modules():
         try:
             import_module(name)
@@ -35,12 +38,15 @@ def discover() -> tuple[Handler, ...]:
 
 
 def all_patterns() -> frozenset[str]:
-    """The patterns that queues of this project's handlers are bound to. Raises HandlersNotImportable."""
+    """The patterns that the queues of this project's handlers are bound to, except those of handlers with ask=True.
+
+    Raises HandlersNotImportable.
+    """
     return frozenset(pattern for handler in discover() if not handler.ask for pattern in keys_of(handler))
 
 
 def chosen(known: Sequence[Handler], names: Sequence[str], besides: Sequence[str] = ()) -> tuple[Handler, ...]:
-    """The handlers with these names, or all without names, but not those in `besides`. Raises UnknownHandler."""
+    """The handlers in `names`, or all if it is empty, but without those in `besides`. Raises UnknownHandler."""
     by_name = {handler.name: handler for handler in known}
     for name in (*names, *besides):
         if name not in by_name:

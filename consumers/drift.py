@@ -22,7 +22,7 @@ LEFT_OVER = "left over"
 FILLS = ", bound, and nobody takes them"
 API_SECONDS = 5
 TAG = "give the broker's user the tag 'management'"
-# RabbitMQ's answer begins with it if the user lacks a permission.
+# RabbitMQ's error text begins with this word if the user lacks a permission.
 REFUSED = "ACCESS_REFUSED"
 UNAUTHORIZED, FORBIDDEN = 401, 403
 
@@ -42,12 +42,12 @@ def differs(row: Compared) -> bool:
 
 
 def is_refused(row: Compared) -> bool:
-    """Whether it is there, but the user may not compare it."""
+    """Whether the broker does not let this user look at the exchange or queue, so it could not be compared."""
     return row.state.startswith(REFUSED)
 
 
 def compared(topology: Topology, connection: Connection, found: set[Binding] | None) -> list[Compared]:
-    """`found` are the bindings on the broker, or None if they are not known."""
+    """A row for each exchange, queue and binding. `found` are the bindings on the broker; None if they are unknown."""
     return [
         *_exchanges(topology, connection),
         *_queues(topology, connection),
@@ -86,7 +86,7 @@ def _left_over(topology: Topology, found: set[Binding], connection: Connection) 
     bound = {binding.queue for binding in ours}
     for queue in sorted((bound | set(map(dead_queue, bound - asked))) - asked):
         if detail := _counted(queue, connection):
-            # Queues of dead letters have no consumers: their letters wait for a person.
+            # A queue of dead letters has no consumers, as its letters wait for a person: that is nothing to report.
             is_filling = queue in bound and not queue.endswith(dead_queue("")) and not connection.count_consumers(queue)
             detail += FILLS if is_filling else ""
             yield Compared(kind="queue", name=queue, detail=f"{detail}{_unless(queue)}", state=LEFT_OVER)
@@ -100,13 +100,13 @@ def _source(binding: Binding) -> str:
 
 
 def _unless(queue: str) -> str:
-    """A caveat for names with a dot: `blog.mail.send` is a queue of the service `blog`, or of a service `blog.mail`."""
+    """A caveat for names with a dot: `blog.mail.send` may be a queue of the service `blog`, or of `blog.mail`."""
     first, dot, _ = queue.removeprefix(f"{conf.service()}.").removesuffix(dead_queue("")).partition(".")
     return f"; unless there is a service {conf.service()}.{first}" if dot else ""
 
 
 def _is_ours(binding: Binding) -> bool:
-    """Whether it binds a queue of this service to an exchange of the bridge. Retry queues are of all services."""
+    """Whether it binds a queue of this service to an exchange of the bridge. All services share the retry queues."""
     exchange = conf.exchange()
     is_of_the_bridge = binding.exchange == exchange or binding.exchange.startswith(f"{exchange}.")
     return is_of_the_bridge and binding.queue.startswith(f"{conf.service()}.") and binding.queue != binding.exchange
@@ -121,12 +121,12 @@ def bindings_on_broker() -> set[Binding]:
         with urlopen(request, timeout=API_SECONDS) as answer:
             return _bindings_in(json.load(answer))
     except (OSError, HTTPException, ValueError) as exc:
-        # Without what may come before the host: a user and a password.
+        # Only what follows the @: before it there may be a user and a password.
         raise BindingsUnknown(f"MANAGEMENT_URL at {request.host.rpartition('@')[2]}: {_said(exc)}") from exc
 
 
 def _bindings_in(rows: Any) -> set[Binding]:
-    """Those of queues: an exchange may be bound to an exchange, too. Raises ValueError if these are no bindings."""
+    """The bindings of queues in the API's answer, without those of exchanges. Raises ValueError for another answer."""
     try:
         return {
             Binding(exchange=row["source"], queue=row["destination"], key=row["routing_key"])

@@ -99,7 +99,10 @@ class BatchFailed(ConsumersError):
         self._blocks = open_blocks()
 
     def left_a_block(self, blocks: Mapping[str, int]) -> bool:
-        """Whether it was raised within an `atomic()` block opened since. That has rolled back the work for others."""
+        """Whether it was raised inside an `atomic()` block that was not open yet when `blocks` were counted.
+
+        Leaving that block by an exception has rolled back the work for the other events, too.
+        """
         return any(depth > blocks.get(alias, 0) for alias, depth in self._blocks.items())
 
 

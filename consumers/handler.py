@@ -16,7 +16,7 @@ Instance = Literal["sent", "fresh"]
 Sender = type | str | None
 SOFT_SECONDS = 900.0
 NAME_BYTES = 100
-# AMQP's prefetch has 16 bits, and the worker takes two batches ahead.
+# AMQP's prefetch count has 16 bits. The worker takes two batches ahead, so a batch is at most half of that.
 MOST_AHEAD = 65_535
 MOST_IN_BATCH = MOST_AHEAD // 2
 
@@ -32,9 +32,9 @@ class Trigger(NamedTuple):
 class Handler:
     """A function, and which events it is called with: those whose key matches `patterns`, or those of its `triggers`.
 
-    `batch`: how many events it gets in one call; 0 for one event, not in a list. `concurrency`: how many calls may run
-    at a time in one process; None for as many as there are threads. `soft_seconds`, `hard_seconds`: limits for one
-    call. `ask`: the sender waits for what it returns. `ignore_own`: it is not called for events that this service sent.
+    `batch`: the most events in one call, as a list; 0 for single events. `concurrency`: how many calls may run at a
+    time in one process; None for as many as there are threads. `soft_seconds`, `hard_seconds`: limits for one call.
+    `ask`: the sender waits for what the function returns. `ignore_own`: not called for events that this service sent.
     `late_inbox`: on databases with one writer, the inbox's row is written after the call, not before; meant for
     receivers that may be slow. `runs`: the runs of modules that registered it.
     """
@@ -82,7 +82,7 @@ class Handler:
         if self.batch and self.ordered:
             raise ValueError("a handler with a batch cannot be ordered: the events of a batch are handled together")
         if self.concurrency is not None and self.ordered:
-            # An event that waits for its next attempt would occupy one of the few places all the time.
+            # `concurrency` limits what is unacknowledged: an event that waits for its next attempt would count.
             raise ValueError("an ordered handler has no concurrency: run it by itself, as `consume NAME --threads N`")
         if self.ask and (self.ordered or self.batch or self.patterns):
             raise ValueError("a handler with ask=True answers one signal at a time: no ordered, no batch, no patterns")
@@ -91,7 +91,7 @@ class Handler:
 
     @property
     def signals(self) -> tuple[Signal, ...]:
-        """Its signals, without senders, each once."""
+        """The signals of its triggers, each once."""
         return tuple(dict.fromkeys(trigger.signal for trigger in self.triggers))
 
     @property
@@ -104,5 +104,5 @@ def _is_limit(seconds: object) -> bool:
 
 
 def triggers_of(signals: Iterable[Signal], senders: Iterable[Sender] = (None,)) -> tuple[Trigger, ...]:
-    """Each signal of each sender."""
+    """A trigger for each pair of a signal and a sender."""
     return tuple(Trigger(signal, sender) for signal, sender in product(signals, tuple(senders)))

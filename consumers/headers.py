@@ -18,7 +18,7 @@ ATTEMPTS_MADE = "x-attempts"
 LAST_FAILED_AT = "x-last-failed-at"
 HANDLER = "x-handler"
 HOST = "x-host"
-# By the broker: how often it went back to its queue.
+# Set by the broker: how often the message went back to its queue.
 # https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling
 RETURNS = "x-delivery-count"
 # All headers about attempts. A message that is sent again as new has none of them.
@@ -28,7 +28,9 @@ HISTORY = (
 
 
 def noted_key(headers: Mapping[str, Any]) -> str | None:
-    """The key that the event was published under. A copy that came back to its queue has another: the queue's name."""
+    """The key that the event was published under, from our header. The message's own key may be the name of its queue:
+    that is how a copy comes back from a retry queue.
+    """
     return text_in(headers, ROUTING_KEY, KEY_BYTES)
 
 
@@ -39,6 +41,6 @@ def number_in(headers: Mapping[str, Any], name: str) -> int:
 
 
 def text_in(headers: Mapping[str, Any], name: str, most_bytes: int) -> str | None:
-    """The text in this header; None if there is none, or a longer one."""
+    """The text in this header; None if there is none, or it has more than `most_bytes`."""
     value = headers.get(name)
     return value if isinstance(value, str) and len(value.encode(errors="replace")) <= most_bytes else None

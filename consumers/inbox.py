@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 def forget(using: str, age: timedelta) -> int:
-    """Forget events that are older than this. Returns how many of the inbox's rows were deleted."""
+    """Delete the rows of events older than `age` in this database. Returns how many the inbox had."""
     attempts(using).older_than(age).remove()
     return inbox(using).older_than(age).remove()
 

@@ -67,15 +67,15 @@ def model_named(label: str) -> type[Model] | None:
 def instance_of(sent: dict[str, Any], left_out: str = "") -> Model | Record:
     """The instance as it was when the signal was sent; a Record if this project does not have the model.
 
-    Some fields are deferred: reading one is a query, and `save()` leaves it alone. These are fields that were not sent,
-    that were only sent in part, or whose value the field of this project cannot read. What was sent of the last two
-    kinds is in `_partial_fields`. A field that the sender's model does not have takes its default. What was sent of a
-    field that this project's model does not have is in `_unknown_fields`.
+    `left_out` names, with commas between, the fields that were not sent, or only in part. These fields are deferred:
+    reading one is a query, and `save()` leaves it alone. So are fields whose value this project's field cannot read.
+    Parts and unreadable values are in `_partial_fields`. A field that the sender's model does not have takes its
+    default. What was sent of a field that this project's model does not have is in `_unknown_fields`.
     """
     model = model_named(sent["model"])
     if model is None:
         return Record(model=sent["model"], pk=sent["pk"], fields=sent["fields"])
-    incomplete = frozenset(left_out.split(",") if sent["fields"] else "*")  # a reference alone says nothing of them
+    incomplete = frozenset(left_out.split(",") if sent["fields"] else "*")  # no fields: only a reference was sent
     given = {model._meta.pk.name: sent["pk"], **sent["fields"]}
     parts = {name: given.pop(name) for name in incomplete.intersection(sent["fields"])}
     values, unread = _values(model, given, incomplete)
@@ -88,8 +88,8 @@ def instance_of(sent: dict[str, Any], left_out: str = "") -> Model | Record:
 def _values(
     model: type[Model], given: Mapping[str, Any], incomplete: frozenset[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Values by attname, in the order of the model's fields, as `from_db` needs them; and, by name, what was sent of
-    fields that cannot read it. Those are not set on the instance, which might be saved.
+    """Two dicts: values by attname, in the order of the model's fields, as `from_db` needs them; and unreadable values,
+    by field name. Unreadable values are not set on the instance, since the instance might be saved.
     """
     values, unread = {}, {}
     for column in model._meta.concrete_fields:
@@ -111,7 +111,7 @@ def _values(
 def kwargs_of(event: Event, signal: Signal) -> dict[str, Any]:
     """The kwargs of the signal. If this service sent it, the instance belongs to the database that it was written to.
 
-    An instance that was deleted has no deferred fields, since they cannot be read: it has what was sent of them.
+    The row of a deleted instance is gone, so deferred fields could not be read. They get what was sent of them instead.
     """
     kwargs = event.kwargs
     if not isinstance(signal, ModelSignal) or not isinstance(instance := kwargs.get("instance"), Model):
@@ -129,7 +129,7 @@ def kwargs_of(event: Event, signal: Signal) -> dict[str, Any]:
 
 
 def _has_plain_default(field: Any) -> bool:
-    """Whether Python knows the default. One that the database makes has to be read from there."""
+    """Whether Python knows the default. A default that the database makes can only be read from the database."""
     return field.db_default is NOT_PROVIDED and not field.generated
 
 
@@ -152,11 +152,11 @@ def _tell_once(model: type[Model], name: str, what: str) -> None:
 
 
 def fresh(sent: Any) -> Any:
-    """The row as it is now. Raises InstanceGone if there is none. A Record is returned as it is."""
+    """The row of this instance as it is now. Raises InstanceGone if there is none. A Record is returned unchanged."""
     if not isinstance(sent, Model):
         return sent
     try:
-        # From the database for writes: a replica may not have the row yet.
+        # Read where it is written: a replica may not have the row yet.
         written_to = router.db_for_write(type(sent), instance=sent)
         return type(sent)._base_manager.using(written_to).get(pk=sent.pk)
     except ObjectDoesNotExist as exc:

@@ -22,10 +22,10 @@ class InboxEvent(models.Model):
 
 
 class Attempt(models.Model):
-    """How often a handler was started with an event that had been redelivered, and may kill the process.
+    """How often a handler was started with a redelivered event, which may have killed the process that had it before.
 
-    `count` is increased before each start. `ended` is how many of these starts the process survived, as when an ordered
-    handler failed.
+    `count` is increased before each start. `ended` is how many of these starts the process survived: an ordered handler
+    that fails keeps the row for its next attempt.
     """
 
     subscription = models.CharField(max_length=150)

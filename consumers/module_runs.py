@@ -7,7 +7,7 @@ from types import CodeType
 
 MODULE_LEVEL = "<module>"
 MAIN = "__main__"
-# Where test runners and shells are installed. What they call may be called again, so it is not a module's run.
+# Where test runners and shells are installed. They may call the same code again, so their runs are not a module's run.
 INSTALLED = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib", "scripts"))
 
 
@@ -20,7 +20,7 @@ class ModuleRun:
 
     @property
     def may_be_a_runners(self) -> bool:
-        """Whether this may be a test runner, or a shell: an installed module that was not imported, but executed."""
+        """Whether a test runner or a shell may have run here: an installed module that was executed, not imported."""
         is_imported = self.module != MAIN and self.module in sys.modules
         return not is_imported and self.code.co_filename.startswith(INSTALLED)
 
@@ -30,7 +30,7 @@ class ModuleRun:
 
 
 def current_runs() -> tuple[ModuleRun, ...]:
-    """The run of the innermost module on the stack; empty in a thread that no module's code started."""
+    """The run of the innermost module on the stack, as a tuple of one; empty if no module's code is on it."""
     frame = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_name == MODULE_LEVEL:

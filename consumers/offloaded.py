@@ -1,4 +1,4 @@
-"""Makes handlers of the receivers in OFFLOAD. The original function is called as the signal would call it."""
+"""Makes handlers of the receivers in OFFLOAD. A receiver is called as its signal would call it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -22,7 +22,9 @@ from publisher.wire.event import Event
 
 
 class Runner:
-    """The function of such a handler: calls the receiver with what its stand-in in the web process sent."""
+    """The function of the handler of an offloaded receiver. Its event was sent by the receiver's stand-in, which Django
+    calls in the web process.
+    """
 
     def __init__(self, offloaded: Offloaded, signals: Mapping[str, Signal]) -> None:
         self.offloaded = offloaded

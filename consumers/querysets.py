@@ -1,6 +1,6 @@
-"""What is done with the tables of the inbox and of attempts.
+"""Querysets for the tables of the inbox and of attempts.
 
-These querysets are not managers of the models: a site, which never handles an event, starts faster without them.
+They are not managers of the models, so that a site, which never handles an event, need not import them at its start.
 """
 
 import re
@@ -18,9 +18,9 @@ from publisher.utc import UtcNow
 from publisher.wire.event import Event
 
 NAME_CHARACTERS = 150
-# Names that are different in every collation. To MySQL, "a", "A" and "á" are the same.
+# Two such names are different in every collation. Other names may not be: to MySQL, "a", "A" and "á" are equal.
 PLAIN = re.compile(r"[a-z0-9_.-]+")
-# An id that is unique by itself, whoever made it.
+# An id of this form is unique, whichever service made it.
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -40,8 +40,8 @@ class InboxQuerySet(Rows):
     def admit(self, subscription: str, event: Event) -> int:
         """Insert the event's row. Returns 0 if it was there before; else the row's id on MySQL, and 1 elsewhere.
 
-        Waits for another transaction that has inserted the same row. A row that is there is no error, which would
-        break the transaction on PostgreSQL: the statement just inserts nothing.
+        Waits for another transaction that has inserted the same row. If the row is there, the statement inserts
+        nothing: an error would break the transaction on PostgreSQL.
         """
         connection = connections[self.db]
         with connection.cursor() as cursor:
@@ -63,7 +63,7 @@ class InboxQuerySet(Rows):
 
 class AttemptQuerySet(Rows):
     def begin(self, subscription: str, event: Event) -> int:
-        """Count one more start, and return how many there were with this one."""
+        """Count one more start. Returns how many were counted, with this one."""
         connection = connections[self.db]
         with connection.cursor() as cursor:
             cursor.execute(_count(connection, self.model._meta.db_table), [self._stored(subscription), key_of(event)])
@@ -76,12 +76,12 @@ class AttemptQuerySet(Rows):
         return int(self._of(subscription, event).values_list("count", flat=True).first() or 0)
 
     def unended(self, subscription: str, event: Event) -> int:
-        """How many of the counted starts may have killed their process."""
+        """How many of the counted starts have not ended: each may have killed its process."""
         row = self._of(subscription, event).annotate(left=F("count") - F("ended"))
         return int(row.values_list("left", flat=True).first() or 0)
 
     def note(self, subscription: str, event: Event, starts: int) -> None:
-        """Set both counts to so many starts, which all ended."""
+        """Set both counts to `starts`: there were so many, and all ended."""
         row = Attempt(subscription=self._stored(subscription), event_id=key_of(event), count=starts, ended=starts)
         fields = ["subscription", "event_id"]
         self.bulk_create(
@@ -99,7 +99,7 @@ class AttemptQuerySet(Rows):
         return rows
 
     def older_than(self, age: timedelta) -> "AttemptQuerySet":
-        """Of events that never came again: somebody, or the broker, removed them from their queue."""
+        """The rows of events that never came again: somebody, or the broker, removed the events from their queue."""
         rows: AttemptQuerySet = self.filter(last_at__lt=UtcNow() - age)
         return rows
 
@@ -113,7 +113,7 @@ def attempts(using: str) -> AttemptQuerySet:
 
 
 def stored(subscription: str, *, is_mysql: bool) -> str:
-    """A subscription's name as it is in the tables. One that is too long, or not distinct to MySQL, ends in its hash.
+    """A subscription's name as it is in the tables. It ends in a hash if it is too long, or not distinct to MySQL.
 
     >>> stored("blog.spam", is_mysql=True), stored("blog.Spam", is_mysql=True)[:15]
     ('blog.spam', 'blog.Spam7cc6ca')
@@ -127,7 +127,7 @@ def stored(subscription: str, *, is_mysql: bool) -> str:
 def key_of(event: Event) -> str:
     """What identifies an event in the tables: its id if that is a UUID, else a hash of its source and its id.
 
-    A CloudEvents id may have any length, and is only unique among those of its source. And to MySQL, "a" is "A".
+    A CloudEvents id may have any length, and need only be unique for its source. And to MySQL, "a" equals "A".
     """
     if UUID.fullmatch(event.id):
         return event.id

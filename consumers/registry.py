@@ -32,7 +32,7 @@ class Options(TypedDict, total=False):
     ignore_own: bool
 
 
-# What a second decorator over the same function adds to. All other options have to be the same.
+# Fields of a Handler that a second decorator over the same function adds to. All others have to be the same.
 ADDED = frozenset(("triggers", "patterns", "runs"))
 
 _handlers: dict[str, Handler] = {}
@@ -48,13 +48,14 @@ def receiver(
     dispatch_uid: object = None,
     **options: Unpack[Options],
 ) -> Callable[[Function], Function]:
-    """A receiver in another process, called with `(sender, signal, **kwargs)` as they were sent, and with `event`.
+    """A receiver in another process. The function is called with the sender, the signal, the kwargs, and `event`.
 
     `sender` is a model, its label (`"blog.Comment"`), a list of these, or None for all. `instance="sent"` gives the
-    function the instance as it was sent; `"fresh"` the row as it is now, and no call if the row is gone. With `ask`,
-    what the function returns is the sender's answer; it takes a rule with delivery "ask". The queue is named after the
-    function, or after `name`. Several decorators over one function, with the same options, make one handler.
-    `weak` and `dispatch_uid` of Django's decorator are accepted, and ignored. Raises HandlerNameTaken.
+    function the instance as it was sent; `"fresh"` gives the row as it is now, and skips the call if the row is gone.
+    With `ask`, what the function returns is the sender's answer; the signal's rule needs delivery "ask". The queue is
+    named after the function, or after `name`. Several decorators over one function, with the same options, make one
+    handler. `weak` and `dispatch_uid` of Django's decorator are accepted, and ignored. Raises HandlerNameTaken, and
+    TypeError or ValueError for wrong options.
     """
     _check_options(receiver, options)
     signals = tuple(signal) if isinstance(signal, list | tuple) else (signal,)
@@ -84,8 +85,9 @@ def subscribe(
 ) -> Callable[[Function], Function]:
     """A handler for all events whose routing key matches a pattern: `db.*.blog.comment`, `auth.#`. It gets the Event.
 
-    With `batch`, it gets a list of at most so many events, as many as came within `batch_seconds`. Several decorators
-    over one function, with the same options, make one handler. Raises HandlerNameTaken.
+    With `batch`, it gets a list of events instead: those that came within `batch_seconds`, but at most `batch`. Several
+    decorators over one function, with the same options, make one handler. Raises HandlerNameTaken, and TypeError or
+    ValueError for wrong options.
     """
     _check_options(subscribe, options)
     if not patterns:
@@ -111,7 +113,7 @@ def subscribe(
 
 
 def _senders(sender: object) -> tuple[Sender, ...]:
-    """A tuple of senders. Raises TypeError for what is none."""
+    """The senders as a tuple. Raises TypeError for anything that is not a sender."""
     if sender is None:
         return (None,)
     senders = tuple(sender) if isinstance(sender, list | tuple) else (sender,)
@@ -154,7 +156,7 @@ def _takes_kwargs(function: Callable[..., Any]) -> bool:
 
 def _takes_one(function: Callable[..., Any]) -> bool:
     try:
-        # Of the outermost function: a decorator may give the function that it wraps more.
+        # The outermost function counts: a decorator may pass more arguments to the function that it wraps.
         inspect.signature(function, follow_wrapped=False).bind(None)
     except TypeError:
         return False
@@ -212,7 +214,7 @@ def _clash(one: Handler, other: Handler) -> str:
 def _is_again(one: Handler, other: Handler) -> bool:
     """Whether the same function is registered once more because its module, or a test, runs again.
 
-    A module may be imported twice, as `python -m` does, once as `__main__`, or be reloaded. But two functions that a
+    A module may be reloaded, or run twice: as `__main__` by `python -m`, and by an import. But two functions that a
     factory makes during one run of the module are not the same.
     """
     modules = {one.function.__module__, other.function.__module__}
@@ -230,12 +232,12 @@ def _share_a_run(one: Handler, other: Handler) -> bool:
 
 
 def _runs(handler: Handler) -> list[ModuleRun]:
-    """The runs of modules; those of a test runner are left out, since it may run a test again."""
+    """The runs of modules that registered the handler, without those of a test runner, which may run a test again."""
     return [run for run in handler.runs if not run.may_be_a_runners]
 
 
 def _place(function: Callable[..., Any]) -> tuple[str, int] | None:
-    """File and line: two functions of the same name in one file are different functions."""
+    """The file and line of the definition: they tell apart two functions of the same name in one file."""
     code = _code(function)
     return None if code is None else (code.co_filename, code.co_firstlineno)
 

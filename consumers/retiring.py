@@ -32,7 +32,7 @@ class HandedOver:
 
 
 def check_retirable(queue: str, handlers: Sequence[Handler], connection: Connection) -> None:
-    """Raises NotRetirable if the queue is not of this service, is in use, or does not exist."""
+    """Raises NotRetirable if the queue is not of this service, is in use, is not there, or is for dead letters."""
     _check_is_left(queue, asked_by(handlers))
     consumers = connection.count_consumers(queue)
     has_dead_queue = connection.count_messages(dead_queue(queue)) is not None
@@ -45,7 +45,7 @@ def check_retirable(queue: str, handlers: Sequence[Handler], connection: Connect
 
 
 def deletable(queues: Sequence[str], handlers: Sequence[Handler], connection: Connection) -> list[str]:
-    """Those of these queues, and of the queues of their dead letters, that exist.
+    """The names of these queues, and of the queues of their dead letters, as far as they exist.
 
     Raises NotRetirable if one of them is not of this service, is in use, or is not empty.
     """
@@ -100,7 +100,7 @@ def check_takes_over(handler: Handler) -> None:
 
 
 def check_is_bound(handler: Handler, found: Collection[Binding]) -> None:
-    """Raises NotRetirable if the handler's queue is not bound yet: new events would come to neither queue."""
+    """Raises NotRetirable if the handler's queue is not bound yet: new events would come to no queue at all."""
     wanted = [each for each in topology_of([handler]).bindings if each.queue == queue_of(handler)]
     missing = [each for each in wanted if each not in found]
     if missing:
@@ -112,7 +112,10 @@ def check_is_bound(handler: Handler, found: Collection[Binding]) -> None:
 
 
 def cut_off(queue: str, found: Collection[Binding], connection: Connection) -> list[Binding]:
-    """Remove the bindings that bring new events, and return them. Those for events in retry queues stay."""
+    """Remove the bindings that bring new events to the queue, and return them.
+
+    The binding by which events come back from retry queues stays, as does that of the default exchange.
+    """
     stays = ("", return_exchange(conf.exchange()))
     bindings = [each for each in found if each.queue == queue and each.exchange not in stays]
     connection.unbind(bindings)
@@ -120,9 +123,9 @@ def cut_off(queue: str, found: Collection[Binding], connection: Connection) -> l
 
 
 def hand_over(queue: str, handler: Handler, connection: Connection) -> Iterator[HandedOver]:
-    """Move the events of the queue, and its dead letters, to the handler. Each is removed after its copy was confirmed.
+    """Move the queue's events, and its dead letters, to the handler. Yields a HandedOver for each of the two queues.
 
-    Messages stay if the handler is not bound to their key.
+    A message is removed after the broker has confirmed its copy. It stays if the handler is not bound to its key.
     """
     into, dead = queue_of(handler), dead_queue(queue)
     back, graves = return_exchange(conf.exchange()), dead_exchange(conf.exchange())
@@ -133,7 +136,7 @@ def hand_over(queue: str, handler: Handler, connection: Connection) -> Iterator[
     def letter(delivery: Delivery) -> Message | None:
         if not is_for(handler, queue, delivery):
             return None
-        # If the broker made the dead letter, its reason is in x-death, which is not copied.
+        # If the broker made the dead letter, its reason is in the header x-death, which copies do not have.
         known = letter_of(handler.name, delivery)
         noted = {
             REASON: known.reason,
@@ -148,7 +151,9 @@ def hand_over(queue: str, handler: Handler, connection: Connection) -> Iterator[
 
 
 def is_for(handler: Handler, queue: str, delivery: Delivery) -> bool:
-    """Whether the handler is bound to the key of this delivery. For an offloaded receiver that is the queue's name."""
+    """Whether the handler is bound to the key of this delivery. If the key is the queue's own name, the event was
+    for an offloaded receiver, and only another one can take it over.
+    """
     key = routing_key_of(delivery)
     keys = keys_of(handler)
     if key == queue:

@@ -18,10 +18,10 @@ class UnknownType(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """The pauses between attempts: `delays` in seconds, each changed at random by up to the part `jitter` of it.
+    """The pauses between attempts: `delays`, in seconds, each changed at random. `jitter=0.2` is up to 20% either way.
 
-    After the last one the event is a dead letter. Exceptions in `permanent` are never tried again. If `transient` is
-    given, only those in it are.
+    If the attempt after the last pause fails, the event is a dead letter. After an exception in `permanent` there is no
+    other attempt. If `transient` is given, there is one only after an exception in it. Raises TypeError, ValueError.
     """
 
     delays: tuple[float, ...] = DELAYS_SECONDS
@@ -40,7 +40,7 @@ class Backoff:
 
     @property
     def attempts(self) -> int:
-        """How many attempts there are, with the first."""
+        """How many attempts an event has, with the first."""
         return len(self.delays) + 1
 
     def is_worth_retrying(self, exc: BaseException) -> bool:
@@ -70,8 +70,8 @@ class Bury:
 
 
 def said_by(exc: BaseException) -> BaseException:
-    """The exception to decide by. Of an ExceptionGroup, as TaskGroup raises it, that is a Reject, or the Retry with the
-    longest pause, if the group holds nothing else.
+    """The exception to decide by. For an ExceptionGroup, as TaskGroup raises it, that is its first Reject if it holds
+    nothing else, or its Retry with the longest pause if it holds only these. Otherwise it is `exc` itself.
     """
     parts = list(_parts(exc))
     if all(isinstance(part, Reject) for part in parts):

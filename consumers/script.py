@@ -1,4 +1,4 @@
-"""Runs a script with handlers in it: the script ends in `consumers.run()`."""
+"""Runs the handlers of a script: `consumers.run()` is the last thing that the script calls."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ MANAGE_PY = Path("manage.py")
 
 
 def run(arguments: list[str] | None = None) -> None:
-    """Handle events until SIGTERM or Ctrl-C, and end the process with an exit code.
+    """Handle events until SIGTERM or Ctrl-C, and end the process with an exit code. `arguments` replace sys.argv.
 
     The settings are those of DJANGO_SETTINGS_MODULE, or those that `manage.py` in the current directory names. Without
     settings, BROKER_URL in the environment is enough: there is no inbox then, so an event that comes twice is handled

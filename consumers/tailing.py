@@ -25,7 +25,7 @@ def follow(
 ) -> None:
     """Call `on_message` with routing key and body of each message, until `stop` is set.
 
-    Messages are missed while there is no connection. Raises BrokerRefused.
+    `on_ready` is called after each connect: messages are missed while there is no connection. Raises BrokerRefused.
     """
     with closing(Loop()) as loop:
         pause = Pause(stop)

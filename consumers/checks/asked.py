@@ -16,8 +16,8 @@ from publisher import conf
 
 
 def check_asked(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
-    """Only one handler answers each question, and the rule that forwards its signal has delivery "ask"."""
-    # A module that cannot be imported is reported by check_handlers.
+    """Checks that no two handlers answer the same question, and that the rule for its signal has delivery "ask"."""
+    # check_handlers reports a module that cannot be imported.
     with suppress(HandlersNotImportable):
         discover()
     asked = [handler for handler in handlers() if handler.ask]

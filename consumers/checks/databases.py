@@ -15,7 +15,7 @@ from publisher.tables import how_to_migrate, is_told_to_migrate, is_up_to_date
 def check_inbox_migrated(
     app_configs: object, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Only with `manage.py check --database ALIAS`, if the inbox belongs on that database."""
+    """Checks only what `manage.py check --database ALIAS` names, and only if the inbox belongs on that database."""
     alias = router.db_for_write(InboxEvent)
     # Not within `manage.py migrate`, which is about to make the tables.
     is_due = alias in (databases or ()) and not is_told_to_migrate()
@@ -26,7 +26,9 @@ def check_inbox_migrated(
 
 
 def is_needed() -> bool:
-    """Whether a handler uses the tables. With `inbox=False`, too, attempts at redelivered events are counted."""
+    """Whether a handler uses the tables. One with `inbox=False` does as well: its attempts at redelivered events are
+    counted.
+    """
     try:
         return any(not handler.ask for handler in discover())
     except HandlersNotImportable:

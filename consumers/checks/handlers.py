@@ -30,12 +30,12 @@ from publisher.checks.subjects import is_about_nothing, known_kwargs
 from publisher.raised import why_not_imported
 from publisher.wire.routing import QUEUE_MARK
 
-# From this similarity on, up to 1, the app or the model in a label is taken for a misspelt one.
+# From 0 to 1: how similar an app or model has to be to a known one to be taken for a misspelling of it.
 ALIKE = 0.82
 
 
 def check_handlers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
-    """The settings are valid, modules can be imported, names are unique; then each handler by itself."""
+    """Checks the settings, whether modules can be imported, whether names are unique, then each handler by itself."""
     entries = conf.setting("HANDLERS")
     if not isinstance(entries, list | tuple) or not all(isinstance(entry, str) for entry in entries):
         hint = "Make it a list of dotted module paths."
@@ -138,7 +138,7 @@ def _check_signals(handler: Handler) -> Iterator[CheckMessage]:
 
 
 def _check_sender(handler: Handler) -> Iterator[CheckMessage]:
-    """Warns of a sender's label that is misspelt. One with an unknown app may be right: of another service's model."""
+    """Warns of a sender's label that is misspelt. If its app is unknown, it may be that of another service's model."""
     senders = [sender for signal, sender in handler.triggers if isinstance(signal, ModelSignal)]
     for label in dict.fromkeys(sender for sender in senders if isinstance(sender, str)):
         if "." not in label:
@@ -181,7 +181,7 @@ def _swapped_for(label: str) -> str | None:
 
 
 def _check_case(handler: Handler) -> Iterator[CheckMessage]:
-    """Warns of capitals in a pattern: keys have none, unless a rule forms them by `routing_key`."""
+    """Warns of capitals in a pattern. Keys are in lower case, unless a rule has a `routing_key` of its own."""
     if any(rule.routing_key for rule in conf.rules()):
         return
     for pattern in handler.patterns:
@@ -195,7 +195,7 @@ def _check_case(handler: Handler) -> Iterator[CheckMessage]:
 
 
 def _check_order(handler: Handler) -> Iterator[CheckMessage]:
-    """Warns of ordered handlers for signals whose events are about nothing: there is no key to order them by."""
+    """Warns of ordered handlers for signals whose events have no subject: there is no key to order them by."""
     for signal in handler.signals if handler.ordered else ():
         known = known_as(signal)
         if known is None or not is_about_nothing(known):
@@ -211,7 +211,7 @@ def _check_order(handler: Handler) -> Iterator[CheckMessage]:
 
 
 def _check_fresh(handler: Handler) -> Iterator[CheckMessage]:
-    """Warns of instance="fresh" for deletions. But a question about `pre_delete` is asked while the row is there."""
+    """Warns of instance="fresh" for deletions. With ask=True, `pre_delete` is fine: the row is still there."""
     gone = (post_delete,) if handler.ask else DELETIONS
     if handler.instance == "fresh" and any(signal in gone for signal in handler.signals):
         yield Warning(

@@ -1,4 +1,4 @@
-"""System check of handlers' parameters: one that is never given would make every call fail."""
+"""System check of handlers' parameters: every call fails if a parameter without default is never given."""
 
 import inspect
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def check_parameters(handler: Handler) -> Iterator[CheckMessage]:
 
 
 def _needed(handler: Handler) -> list[str]:
-    # Those of the outermost function: a decorator may give the function that it wraps more.
+    # The outermost function counts: a decorator may pass more arguments to the function that it wraps.
     parameters = inspect.signature(handler.function, follow_wrapped=False).parameters.values()
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [each.name for each in parameters if each.kind in kinds and each.default is each.empty]
@@ -60,7 +60,7 @@ def _fault(name: str, signal: Signal, handler: Handler) -> tuple[str, str] | Non
 
 
 def _deciding(signal: Signal, rules: list[Rule], handler: Handler) -> list[Rule]:
-    """The rules that apply to events of this signal for the handler. Those for models of other services are unknown."""
+    """The rules that decide about this signal's events for the handler, for senders that this project has."""
     labels = [sender_name(trigger.sender) for trigger in handler.triggers if trigger.signal is signal]
     here = [label for label in labels if label is None or model_named(label) is not None]
     deciding = [rule for label in here for rule in may_decide(rules, label)]
@@ -68,7 +68,7 @@ def _deciding(signal: Signal, rules: list[Rule], handler: Handler) -> list[Rule]
 
 
 def _fault_of_changes(known: KnownSignal, rules: list[Rule]) -> tuple[str, str] | None:
-    """Whether all rules have `changes`. Without rules there is no fault: another service may send it."""
+    """What is wrong if not all rules have `changes`. Without rules nothing is: another service may send the signal."""
     if all(rule.changes for rule in rules):
         return None
     if not any(rule.changes for rule in rules):

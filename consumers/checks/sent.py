@@ -1,4 +1,4 @@
-"""System checks of whether this project sends what a handler waits for, and in a way that it gets it."""
+"""System checks of whether this project sends what a handler waits for, with a delivery that reaches the handler."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ from publisher.rules import OWN_APPS
 
 
 def check_asked_alone(handler: Handler) -> Iterator[CheckMessage]:
-    """Warns of a handler without ask=True for signals that are delivered by "ask": only handlers with it get those."""
+    """Warns of a handler without ask=True for signals that are delivered by "ask": it never gets their events."""
     known = [each for signal in handler.signals if (each := known_as(signal)) is not None]
     rules = [rule for each in known for rule in rules_about(each)]
     if not handler.ask and rules and all(rule.delivery == "ask" for rule in rules):
@@ -31,8 +31,8 @@ def check_asked_alone(handler: Handler) -> Iterator[CheckMessage]:
 def check_forwarded(handler: Handler) -> Iterator[CheckMessage]:
     """Warns of a handler for models and signals of this project, if no rule forwards them.
 
-    Not if there are no rules: then this project only handles what others send. Nor of handlers outside of the modules
-    that are searched for handlers, as examples that something imports.
+    There is no warning if the project has no rules: then it only handles what others send. Nor for handlers outside of
+    the modules that are searched for handlers, such as imported examples.
     """
     if handler.function.__module__ not in handler_modules() or not conf.rules():
         return
@@ -46,7 +46,7 @@ def check_forwarded(handler: Handler) -> Iterator[CheckMessage]:
 
 
 def _hint(trigger: Trigger, *, is_asked: bool) -> str | None:
-    """Which rule is missing; None if another service may send it as well."""
+    """A hint at the missing rule; None if another service may send the signal as well."""
     if isinstance(trigger.signal, ModelSignal):
         label = sender_name(trigger.sender)
         is_here = label is not None and model_named(label) is not None

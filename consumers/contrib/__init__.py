@@ -1,1 +1,1 @@
-"""Bridges to other ways of running code, each with requirements of its own."""
+"""Bridges to task queues, each with requirements of its own."""

@@ -24,9 +24,9 @@ __all__ = ["event_of", "events_to", "to_task"]
 logger = logging.getLogger(__name__)
 
 PREFETCH = 64
-# For an event whose task could not be enqueued. Has to be one of TIERS_SECONDS.
+# The pause of an event whose task could not be enqueued. Has to be one of TIERS_SECONDS.
 WAIT_SECONDS = 10
-# Properties that a copy keeps, for consoles and dead letters to show. The body alone is the whole event.
+# Properties that a copy keeps only for consoles and dead letters to show: the body alone is the whole event.
 KEPT = ("message_id", "type", "timestamp", "app_id")
 
 
@@ -44,13 +44,13 @@ def events_to(task: Task, *patterns: str, name: str = "", prefetch: int = PREFET
 
     `app.steps["consumer"].add(events_to(greet, "auth.#"))`. The queue is `<service>.<name>` on Celery's own broker; the
     default of `name` is the name of the task's function. An event is acknowledged once the broker has confirmed the
-    task's message. If that fails, it is tried again every ten seconds, and the event waits on the broker meanwhile.
+    task's message. If the task cannot be enqueued, the event waits on the broker, and is tried again every ten seconds.
     """
     queue = f"{conf.service()}.{name or task.name.rpartition('.')[2]}"
     step_name = f"{__name__}:{queue}"
 
     class Events(ConsumerStep):  # type: ignore[misc]
-        # Of two steps with one name, Celery keeps one.
+        # Each step needs its own: of two steps with one name, Celery keeps one.
         name = step_name
 
         def __init__(self, worker: Any, **options: Any) -> None:
@@ -82,14 +82,14 @@ def events_to(task: Task, *patterns: str, name: str = "", prefetch: int = PREFET
             try:
                 put_into_wait(task.app, message, queue)
             except Exception as exc:
-                # Not requeued: it would be redelivered at once. It stays unacknowledged, so it is not lost if we end.
+                # Not requeued: it would be redelivered at once. Unacknowledged, it is not lost if the worker ends.
                 logger.warning("not put off queue=%s: %s", queue, type(exc).__name__)
                 self.timer.call_after(WAIT_SECONDS, self.again, (message,))
             else:
                 message.ack()
 
         def again(self, message: Message) -> None:
-            # If the connection was lost, the broker has redelivered it.
+            # If the connection was lost, the broker delivers the message again by itself.
             if message.channel.connection is not None:
                 self.arrived(message)
 
@@ -97,7 +97,7 @@ def events_to(task: Task, *patterns: str, name: str = "", prefetch: int = PREFET
 
 
 def event_in(message: Message) -> Event:
-    """Raises MalformedEvent."""
+    """The event in this message. Raises MalformedEvent."""
     return decode_event(bytes_of(message.body), key_of(message))
 
 
@@ -133,7 +133,7 @@ def put_into_wait(app: Celery, message: Message, queue: str) -> None:
 def confirming(app: Celery) -> Iterator[Producer]:
     """A producer that waits for confirms.
 
-    After an error its connection is replaced: a late confirm would be taken for that of the next message.
+    After an error the producer's connection is replaced: otherwise a late confirm would count for the next message.
     """
     connection = app.connection_for_write()
     connection.transport_options = {**connection.transport_options, "confirm_publish": True}

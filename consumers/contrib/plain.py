@@ -1,4 +1,4 @@
-"""Makes a dict of plain JSON of an event, for a task, and an event of the dict again."""
+"""Turns an event into a dict of plain JSON, which can be given to a task, and back."""
 
 from typing import Any
 
@@ -8,11 +8,14 @@ from publisher.wire.event import Event
 
 
 def plain(event: Event) -> dict[str, Any]:
-    """The fields of the CloudEvent, and `routing_key`."""
+    """The event as a dict: the fields of the CloudEvent, and `routing_key`."""
     built: dict[str, Any] = msgspec.to_builtins(event)
     return built
 
 
 def event_of(sent: dict[str, Any]) -> Event:
-    """For the task: the event of this dict, with `kwargs` as a handler gets them. Raises msgspec.ValidationError."""
+    """The event of a dict that `plain` made; the task calls this. Its `kwargs` are those that a handler gets.
+
+    Raises msgspec.ValidationError.
+    """
     return msgspec.convert(sent, Event)

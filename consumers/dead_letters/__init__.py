@@ -1,1 +1,1 @@
-"""What handlers gave up on: looked at, rehearsed, replayed, discarded."""
+"""Events that handlers gave up on: they can be looked at, rehearsed, replayed and discarded."""

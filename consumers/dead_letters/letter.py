@@ -49,12 +49,12 @@ class DeadLetter:
 
 
 def as_new(delivery: Delivery, exchange: str, queue: str) -> Message:
-    """A copy for this queue, through the exchange, without the headers about earlier attempts."""
+    """A copy of the message, to be sent to `queue` through `exchange`, without the headers about earlier attempts."""
     return republished(delivery, exchange, queue, {**dict.fromkeys(HISTORY), ROUTING_KEY: routing_key_of(delivery)})
 
 
 def routing_key_of(delivery: Delivery) -> str:
-    """The key that the event was published under, from our header, or from the broker's if it made the dead letter."""
+    """The key that the event was published under: from our header, or x-death, if the broker made the dead letter."""
     headers = delivery.headers
     keys = _death(headers).get("routing-keys")
     first = keys[0] if isinstance(keys, list) and keys else None

@@ -1,4 +1,4 @@
-"""Dead letters in their queues: to look at, to replay or to discard, each by itself."""
+"""Looks at dead letters in their queues, and replays or discards those that are wanted."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
@@ -19,7 +19,7 @@ from publisher.wire.topology import dead_queue, return_exchange
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which letters: all criteria that are not None must hold. `since` is compared with the last failure's time."""
+    """Criteria for letters: all that are not None must hold. `since` is compared with the time of the last failure."""
 
     ids: frozenset[str] | None = None
     reason: str | None = None
@@ -42,8 +42,8 @@ class Letters:
     """The wanted letters of these owners. To look at them changes nothing: they stay in their queues.
 
     `reasons` counts the reasons of all letters that were looked at, wanted or not. `most` limits how many are looked at
-    in each queue. With `of_one_handler`, an id that several handlers have is refused: LettersOfSeveral is raised before
-    any letter is touched.
+    in each queue. With `of_one_handler`, LettersOfSeveral is raised, before any letter is touched, if several handlers
+    have a letter with the same id.
     """
 
     def __init__(
@@ -67,9 +67,9 @@ class Letters:
             yield from letters
 
     def replay(self) -> Iterator[tuple[DeadLetter, Outcome]]:
-        """Send them to their handlers' queues again, as new. A letter is removed once the broker confirmed its copy.
+        """Send the letters to their handlers' queues again, as new events. Yields each letter with its outcome.
 
-        Where the outcome is not CONFIRMED, the letter stays.
+        A letter is removed once the broker has confirmed its copy. With another outcome than CONFIRMED it stays.
         """
         exchange = return_exchange(conf.exchange())
         for owner, shelf, letters in self._shelves():
@@ -77,7 +77,7 @@ class Letters:
             yield from shelf.move((one, what, as_new(what, exchange, queue)) for one, what in letters)
 
     def discard(self) -> Iterator[DeadLetter]:
-        """Delete them for good."""
+        """Delete the letters for good, and yield each."""
         for _, shelf, letters in self._shelves():
             for letter, delivery in letters:
                 shelf.remove(delivery)
@@ -89,7 +89,7 @@ class Letters:
         return self._of_one(found) if self._of_one_handler else found
 
     def _of_one(self, shelves: Iterable[Shelved]) -> Iterator[Shelved]:
-        """The same shelves. Raises LettersOfSeveral if an id is on several."""
+        """The same shelves, read to the end. Raises LettersOfSeveral if several handlers have letters with one id."""
         looked_at = [(owner, shelf, list(letters)) for owner, shelf, letters in shelves]
         whose: dict[str, dict[str, None]] = {}
         for _, _, letters in looked_at:
@@ -120,6 +120,7 @@ def why_they_stay(letters: Collection[DeadLetter]) -> str:
 
 
 def _moment(text: str) -> datetime:
+    """The time of a text in ISO 8601. An unreadable one counts as the latest, so `since` never hides its letter."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

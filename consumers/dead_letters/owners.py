@@ -15,8 +15,8 @@ from publisher.wire.topology import NAME_BYTES, dead_queue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """A handler and its queue. `handler` is None where the queue's handler is not in this project's code, as that of a
-    script, or one that was renamed.
+    """A handler's name and its queue. `handler` is None if it is not in this project's code, as one of a script,
+    or one that was renamed.
     """
 
     name: str
@@ -34,7 +34,7 @@ def owners_of(names: Sequence[str], connection: Connection) -> tuple[Owner, ...]
         return tuple(known)
     by_name = {**{each.queue: each for each in known}, **{each.name: each for each in known}}
     owners = [by_name.get(name) or _stranger(name, by_name, connection) for name in names]
-    # The same one may be named twice, as a handler and by its queue.
+    # One owner may be named twice: by its handler and by its queue.
     return tuple({owner.queue: owner for owner in owners}.values())
 
 
@@ -44,7 +44,7 @@ def _stranger(name: str, known: Mapping[str, Owner], connection: Connection) -> 
     for queue in queues:
         if connection.count_messages(dead_queue(queue)) is not None:
             return Owner(name=name, queue=queue)
-    # With a dot in it, the name is probably that of another service's queue: no handler here was meant.
+    # A name with a dot is probably that of another service's queue, so no handler here was meant.
     names = [owner.name for owner in known.values()]
     if "." not in name and close_to(name, names):
         raise UnknownHandler(f"There is no handler {name!r} in the code. {near(name, names)}")

@@ -47,7 +47,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """How many letters were sent to their handlers, and why the others were not; empty if all were."""
+    """`confirmed` is how many letters were sent. `stay` says why the others were not; empty if all were."""
 
     confirmed: int
     stay: str
@@ -60,9 +60,10 @@ def name_from(text: str) -> Name:
 
 
 def overview(handler: str = "") -> Overview:
-    """Counts for all handlers in the code; letters of `handler`, which may be a queue's name, or else of all.
+    """The letters of `handler`, a handler's or a queue's name, or of all; with counts for all handlers in the code.
 
-    Raises UnknownHandler, HandlersNotImportable, BrokerUnavailable, BrokerRefused. So do the other functions here.
+    Raises UnknownHandler, HandlersNotImportable, BrokerUnavailable and BrokerRefused, as do `opened`, `replay` and
+    `discard`.
     """
     with _connected() as connection:
         owners = owners_of([], connection)
@@ -74,7 +75,7 @@ def overview(handler: str = "") -> Overview:
 
 
 def opened(name: Name) -> Opened | None:
-    """None if the letter is not there any more."""
+    """The letter of this name; None if it is not there any more."""
     with _connected() as connection:
         for letter, delivery in _letters(connection, name.handler, [name.id]):
             return Opened(letter=letter, routing_key=routing_key_of(delivery), body=delivery.body)

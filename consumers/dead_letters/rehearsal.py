@@ -46,7 +46,7 @@ WITHOUT_INBOX = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """A write of the handler, with its values, and the number of rows that it changed."""
+    """A statement by which the handler wrote, its values, and the number of rows that it changed."""
 
     database: str
     rows: int
@@ -75,7 +75,7 @@ class Rehearsal:
 
 
 def rehearse(handler: Handler, letter: str, body: bytes, routing_key: str) -> Rehearsal:
-    """Rehearse one letter. Raises InboxAway, and KeyboardInterrupt, but nothing else that the handler raises."""
+    """Rehearse the letter with this id. Raises InboxAway. Of what the handler raises, only KeyboardInterrupt passes."""
     if _was_handled(handler, body, routing_key):
         return Rehearsal(id=letter, handler=handler.name, was_handled=True)
     error: BaseException | None = None
@@ -150,7 +150,7 @@ class _Record:
                 raise NotRehearsable(NotRehearsable.__doc__)
             result = execute(sql, params, many, context)
             if is_write(sql):
-                # SQLite only knows the row count of a RETURNING statement after its rows were fetched, which is later.
+                # For RETURNING, SQLite says 0 until the rows are fetched: count the rows in the statement instead.
                 rows = context["cursor"].rowcount or (sql.count("(%s") if "RETURNING" in sql.upper() else 0)
                 text = " ".join(sql.split())[:TEXT_CHARACTERS]
                 self.writes.append(Statement(database=alias, rows=rows, sql=text, values=_shown(sql, params)))
@@ -165,8 +165,8 @@ class _Record:
 def _recorded(*, may_be_durable: bool) -> Iterator[_Record]:
     """Record what is written to the databases, and roll it back on all of them.
 
-    A database that cannot be reached at the beginning takes no statements later. `may_be_durable` allows
-    `atomic(durable=True)`, for a handler that runs in no transaction otherwise.
+    On a database that cannot be reached at the beginning, every statement raises. `may_be_durable` allows
+    `atomic(durable=True)`, for a handler that a worker calls outside of a transaction.
     """
     record = _Record()
     savepoints: dict[str, Any] = {}
@@ -191,18 +191,18 @@ def _recorded(*, may_be_durable: bool) -> Iterator[_Record]:
 
 
 def _is_over(alias: str, savepoint: Any) -> bool:
-    """Whether the transaction that this savepoint belongs to has ended: the savepoint is gone then."""
+    """Whether the transaction has ended, so that a rollback does not reach its writes: its savepoint is gone then."""
     try:
         transaction.savepoint_rollback(savepoint, using=alias)
     except Error:
-        # If the connection was closed instead, everything is rolled back.
+        # The savepoint is also gone if the connection was closed, but then everything is rolled back.
         return not connections[alias].closed_in_transaction
     return False
 
 
 def _block(alias: str, *, may_be_durable: bool) -> Any:
     block: Any = transaction.atomic(using=alias)
-    # Django's TestCase marks its own blocks like this. They do not count when a durable block checks for others.
+    # Django's TestCase marks its own blocks like this, so that a durable block may be opened inside of them.
     block._from_testcase = may_be_durable
     return block
 

@@ -17,7 +17,7 @@ from publisher.wire.printable import printable
 
 
 class Rehearsals:
-    """With `traceback`, where a handler raised is printed in full."""
+    """Runs rehearsals. With `traceback`, the full traceback of a handler that raised is printed."""
 
     def __init__(self, stdout: OutputWrapper, stderr: OutputWrapper, *, format: str, traceback: bool) -> None:
         self._stdout = stdout
@@ -32,9 +32,10 @@ class Rehearsals:
         handlers: Mapping[str, Handler | None],
         ids: frozenset[str],
     ) -> set[str]:
-        """The ids of the letters that were found. Those whose handler killed its process have to be named in `ids`.
+        """Rehearse the letters. Returns the ids of those that were found. A letter whose handler killed its process is
+        only rehearsed if `ids` names it.
 
-        Raises CommandError unless all would succeed.
+        Raises CommandError unless all would succeed; with `traceback` it may end the process with 1 instead.
         """
         found = set()
         for letter, delivery in letters:
@@ -71,7 +72,7 @@ class Rehearsals:
         self._stdout.write(printable(f"{rehearsal.id}: {rehearsal.handler} {end} (reads: {rehearsal.reads})."))
         show(rehearsal.writes, "table", title="It would write", stdout=self._stdout)
         self._stdout.write(rehearsal.warning)
-        # The next handler may kill this process.
+        # Shown before the next rehearsal, in which the handler may kill this process.
         self._stdout.flush()
 
     def _check_all_succeed(self) -> None:
@@ -82,7 +83,7 @@ class Rehearsals:
         if failing := sum(bool(rehearsal.exception) for rehearsal in self._done):
             text = f"{failing} of {len(self._done)} would fail again."
             if self._traceback:
-                # Not by CommandError: Django would print the command's own traceback after those of the handlers.
+                # CommandError would make Django print the command's own traceback after those of the handlers.
                 self._stderr.write(text)
                 sys.exit(1)
             raise CommandError(text, returncode=1)

@@ -1,4 +1,4 @@
-"""Dead letters as text to show. What a stranger wrote in them is made printable: it must not control the terminal."""
+"""Dead letters as text to show. A stranger may have written them, so they are made printable for the terminal."""
 
 import json
 from collections import Counter
@@ -57,7 +57,7 @@ def groups_of(letters: Iterable[DeadLetter]) -> list[Group]:
 
 
 def as_json(letter: DeadLetter, body: bytes) -> str:
-    """The letter with its event; with its bytes as a text where they are no JSON, or nested too deeply for Python."""
+    """The letter with its event, as JSON. If the body is no JSON, or nested too deeply for Python, it is a text."""
     fields = asdict(letter)
     try:
         return json.dumps({**fields, "event": json.loads(body)}, indent=2, default=str)
@@ -66,6 +66,6 @@ def as_json(letter: DeadLetter, body: bytes) -> str:
 
 
 def none_of(reasons: Mapping[str, int]) -> str:
-    """What to tell a person whose filters leave none of the letters, which are counted here by reason."""
+    """What to tell a person whose filters match none of the letters. `reasons` counts all letters by reason."""
     told = ", ".join(f"{count} {printable(reason)}" for reason, count in reasons.items())
     return f"None of the dead letters that there are: {told}."

@@ -1,8 +1,8 @@
-"""Tells by its words what an SQL statement does."""
+"""Recognises what an SQL statement does by its keywords."""
 
 import re
 
-# A statement that begins with WITH may only read, and it may have UPDATE in it nevertheless: SELECT ... FOR UPDATE.
+# After WITH, the word UPDATE alone does not make a write: it may be that of SELECT ... FOR UPDATE.
 WRITE = re.compile(
     r"\s*(?:INSERT|UPDATE|DELETE|REPLACE|MERGE|WITH\b.*\b(?:INSERT\s+INTO|DELETE\s+FROM|UPDATE\b.+\bSET))\b",
     re.IGNORECASE | re.DOTALL,
@@ -29,5 +29,5 @@ def is_read(sql: str) -> bool:
 
 
 def ends_transaction(sql: str, vendor: str) -> bool:
-    """Whether the transaction is over with this statement, so that not all can be rolled back at the end."""
+    """Whether this statement ends the transaction, so that a later rollback would not undo everything."""
     return ENDS.match(sql) is not None or (vendor == "mysql" and COMMITS.match(sql) is not None)

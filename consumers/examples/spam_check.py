@@ -77,7 +77,7 @@ def bait(text: str) -> tuple[int, str]:
     return 2 * len(found), ", ".join(f"'{phrase}'" for phrase in found)
 
 
-# Fresh: what a moderator decided meanwhile is left alone.
+# "fresh", so that a comment which a moderator has decided on meanwhile is left alone.
 @receiver(post_save, sender="blog.Comment", instance="fresh")
 def check_spam(sender: type[Model], instance: Any, created: bool, **kwargs: Any) -> None:
     if not created or instance.status != "pending":
@@ -85,7 +85,7 @@ def check_spam(sender: type[Model], instance: Any, created: bool, **kwargs: Any)
     if not LETTER.search(instance.text):
         raise Reject("no words to judge by: a person must decide, and replay")
     judgement = judge(instance.text)
-    # The filter leaves alone what is decided just now; update() sends no signal, so nothing loops.
+    # The filter leaves alone what a moderator decides just now. update() sends no post_save, so this does not loop.
     sender._default_manager.filter(pk=instance.pk, status="pending").update(
         status="spam" if judgement.is_spam else "published",
         verdict="; ".join(judgement.reasons)[:200],

@@ -24,7 +24,7 @@ HINT = " ".join((TooManyHops.__doc__ or "").split())
 
 
 class Call:
-    """Calls one handler. What depends on the handler alone is found out once, here."""
+    """Calls one handler. What depends only on the handler is worked out once, in `__init__`."""
 
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
@@ -38,7 +38,8 @@ class Call:
     def takes(self, event: Event) -> bool:
         """Whether the handler is to be called with the event. Raises UnknownType, NotBound and TooManyHops."""
         if not self._is_about(event):
-            # Its key is right, so the key is shared with other events. Or it is not: it came under an older binding.
+            # Unwanted events may have a key that the handler is bound to. An event with another key came by an older
+            # binding: NotBound.
             check_bound(self.handler, event.routing_key)
             return False
         if self.handler.ignore_own and event.source == conf.source():
@@ -61,7 +62,7 @@ class Call:
         return frozenset(known.name for known in catalogue())
 
     def __call__(self, event: Event) -> Any:
-        """What the function returns: the answer of a handler with ask=True, and of no use for others."""
+        """Call the function. Returns what it returns: the answer, for a handler with ask=True; of no use otherwise."""
         if self._is_limited:
             clock.begin()
         if not self.handler.signals:
@@ -92,7 +93,9 @@ class Call:
 
 
 def sender_of(event: Event) -> Any:
-    """The sender as a receiver gets it: an instance, a model class or a text, or the label if the class is not here."""
+    """The sender as a receiver gets it: an instance, a model class, or a text, such as the label of a class that this
+    project does not have.
+    """
     sent = event.sender_instance
     if sent is not None:
         return sent

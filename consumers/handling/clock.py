@@ -1,4 +1,4 @@
-"""How long a call of a handler takes, for its hard limit. Waiting before the call, as for a lock, does not count."""
+"""Measures a handler's call, for its hard limit. Waiting before the call, as for a lock, does not count."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ _here = threading.local()
 
 
 class Clock:
-    """The clock of one delivery: it runs while the handler does. Another thread reads it."""
+    """The clock of one delivery. It runs while the handler does, and is read by another thread."""
 
     __slots__ = ("_began",)
 

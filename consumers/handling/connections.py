@@ -58,9 +58,9 @@ def drop_all() -> None:
 
 
 def drop(connection: BaseDatabaseWrapper) -> None:
-    """Close it, and so roll back the transaction that is open on it.
+    """Close the connection, and so roll back the transaction that is open on it.
 
-    Within `atomic` Django would refuse statements on it for ever, so Django's own reference to it is removed as well.
+    Within an `atomic` block, Django would refuse statements on it for ever. So it is removed from `connections`, too.
     """
     alias = connection.alias
     try:

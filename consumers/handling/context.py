@@ -1,4 +1,4 @@
-"""The context manager that a project runs its handlers in: SIGNAL_BRIDGE["HANDLER_CONTEXT"]."""
+"""The project's own context manager around each handler's call: SIGNAL_BRIDGE["HANDLER_CONTEXT"]."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -11,7 +11,7 @@ NOTHING = nullcontext()
 
 
 def handler_context(event: Event) -> AbstractContextManager[object]:
-    """The context for the handler of this event. If the project's function raises, the handler has failed."""
+    """The context to call the handler of this event in. What the project's function raises counts as the handler's."""
     path = conf.handler_context()
     if path is None:
         return NOTHING

@@ -1,4 +1,4 @@
-"""A handler's transaction. If it does not commit, that is an error, also where Django says nothing."""
+"""A handler's transaction. If it does not commit, an error is raised, even where Django would say nothing."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,19 +12,21 @@ from consumers.handling.connections import drop
 from consumers.handling.results import name_of, text_of
 
 Error = TypeVar("Error", HandlerRolledBack, OnCommitFailed)
-# libpq's PQTRANS_INERROR, which Django does not check: PostgreSQL then answers COMMIT by a rollback without error.
+# libpq's PQTRANS_INERROR. PostgreSQL answers COMMIT by a rollback without error then. Django does not check it.
 IN_ERROR = 3
 
 
 @contextmanager
 def effect(using: str, begin: Callable[[str], AbstractContextManager[None]] = transaction.atomic) -> Iterator[None]:
-    """A transaction, by `begin`. Raises OnCommitFailed if it was committed, but a callback of `on_commit` failed."""
+    """Run the block in a transaction, which `begin` opens. Raises OnCommitFailed if it was committed, but a callback of
+    `on_commit` raised; HandlerRolledBack if the block left a transaction of its own open.
+    """
     connection: Any = connections[using]
     _end_left_open(connection)
     # Django never clears it: it may be of an earlier transaction.
     connection.rollback_exc = None
     committed: list[bool] = []
-    # Within a TestCase the transaction is the test's, and never commits.
+    # In a TestCase this is False: the outermost transaction is the test's, and never commits.
     is_outermost = not connection.in_atomic_block
     try:
         with begin(using):
@@ -51,28 +53,30 @@ def check_committable(using: str) -> None:
 
 
 def rolled_back(using: str) -> HandlerRolledBack:
-    """The error to raise, with the database error that caused it, if Django knows that."""
+    """The error to raise. It shows the database error that caused the rollback, if Django remembers one."""
     connection: Any = connections[using]
     return _because_of(connection.rollback_exc, HandlerRolledBack)
 
 
 def may_have_ended(using: str) -> bool:
-    """Whether MySQL may have rolled back the transaction, and Django has not noticed.
+    """Whether MySQL may have rolled back the transaction without Django's notice.
 
-    After a deadlock whose error the handler caught, MySQL begins another transaction with the next statement.
+    That is so after a deadlock whose error the handler caught: the next statement begins another transaction.
     """
     connection = connections[using]
     return connection.vendor == "mysql" and connection.errors_occurred
 
 
 def _because_of(exc: BaseException | None, kind: type[Error]) -> Error:
-    """An error of this kind that shows the text and the place of `exc`."""
+    """An error of this kind, which shows the text and the place of `exc`, if there is one."""
     what = " ".join((kind.__doc__ or "").split())
     return kind(f"{what} It is {name_of(exc)}: {text_of(exc)}").with_traceback(exc.__traceback__) if exc else kind(what)
 
 
 def _end_left_open(connection: BaseDatabaseWrapper) -> None:
-    """Undo a `set_autocommit(False)` of an earlier handler, or of the settings: with it `atomic` would not commit."""
+    """Undo a `set_autocommit(False)` of an earlier handler, or of the settings. Without autocommit, the end of `atomic`
+    would not commit.
+    """
     if not connection.in_atomic_block and not connection.get_autocommit():
         connection.rollback()
         connection.set_autocommit(True)

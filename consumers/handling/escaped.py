@@ -1,4 +1,4 @@
-"""What to do if an exception escapes from the handling itself, through a fault in it: the worker goes on."""
+"""Deals with exceptions that escape from the handling itself, because of a bug in it: the worker goes on."""
 
 import logging
 from contextlib import suppress

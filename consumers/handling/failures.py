@@ -29,7 +29,7 @@ def tell(exc: BaseException, received: Received, handler: str, *, is_dead: bool)
 
 
 def _event(received: Received) -> Event | None:
-    """None if it cannot be decoded, which may be the failure."""
+    """The event; None if it cannot be decoded, which may be the failure itself."""
     with suppress(Exception):
         return event_of(received)
     return None

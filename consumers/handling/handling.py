@@ -29,7 +29,7 @@ from consumers.handling.results import (
 from consumers.retry import Bury, decide, said_by
 from publisher.wire.event import Event
 
-# If a batch failed as a whole: the pause before an event that has no attempts left is tried by itself.
+# If a batch failed as a whole, an event that has no attempts left is tried by itself after this pause.
 ALONE_SECONDS = 1.0
 
 
@@ -50,16 +50,16 @@ class Handling:
         return bool(self.handler.batch) or (self._has_database and self._starts.are_all_dangerous)
 
     def __call__(self, received: Received) -> Result:
-        """Handle it. Raises nothing: an exception decides the outcome."""
+        """Handle a delivery. Raises nothing: an exception decides the outcome."""
         result = self.beside_others(received)
         return self.alone(received) if isinstance(result, Dangerous) else result
 
     def alone(self, received: Received) -> Result:
-        """Handle it; no other handler runs in this process meanwhile."""
+        """Handle a delivery that may kill the process. The caller sees to it that no other handler runs meanwhile."""
         return self._became(received, is_alone=True)
 
     def beside_others(self, received: Received) -> Result:
-        """Handle it, unless it may kill the process: the outcome is Dangerous then."""
+        """Handle a delivery while others may run. If it may kill the process, the handler is not called: Dangerous."""
         return self._became(received, is_alone=False)
 
     def _became(self, received: Received, *, is_alone: bool) -> Result:
@@ -94,7 +94,7 @@ class Handling:
             if event is None:
                 continue
             if event.id in ids or self._once.is_here(event):
-                # BatchFailed names events by id: of two with one id, as from two sources, it could not name one.
+                # BatchFailed names events by id. It could not tell apart two events with one id, as from two sources.
                 by_themselves.append(n)
             else:
                 ids.add(event.id)
@@ -106,7 +106,7 @@ class Handling:
         return results
 
     def _called_together(self, called: dict[int, Event], batch: Sequence[Received]) -> Iterator[tuple[int, Result]]:
-        """Yields the indexes of the events that were not handled, each with its outcome."""
+        """Call the handler with these events. Yields the index and the outcome of each event that was not handled."""
         if not called:
             return
         try:
@@ -147,7 +147,9 @@ class Handling:
         return Failed(received=received, after=decision.after, exception=name_of(exc), where=place)
 
     def _failed_with_others(self, exc: BaseException, received: Received) -> Result:
-        """The outcome if the whole batch failed. Another event may be why, so each is tried alone before it is dead."""
+        """The outcome for one event of a batch that failed as a whole. Another event may be the cause, so it is tried
+        alone before it becomes a dead letter.
+        """
         result = self._decided(exc, received)
         if isinstance(result, Dead) and not isinstance(exc, OnCommitFailed):
             place = place_of(exc, self.handler.function)
@@ -161,7 +163,8 @@ class Handling:
     def _suspect(self, event: Event, received: Received, began: datetime) -> Result:
         """Handle a redelivered event. It may have killed a process, so its start is counted in the database first.
 
-        It is counted just before the call, not while it waits to be alone: another event may kill the process then.
+        The start is counted just before the call, not while the event waits to be alone: meanwhile another event may
+        kill the process.
         """
         begun = self._starts.begin(event)
         if begun > self._starts.most:
@@ -185,10 +188,10 @@ class Handling:
             return self.failed(exc, received)
 
     def _in_order(self, event: Event, received: Received, began: datetime) -> Result:
-        """Handle an event of an ordered handler. Between attempts it stays in its queue, which cannot count them.
+        """Handle an event of an ordered handler. Between attempts it stays in its queue, so no header can count them.
 
-        So the database does, for the process that gets the event next; from the second attempt on, since of a
-        redelivered event it is known that there was a first one.
+        The database counts them, for the process that gets the event next. It does so from the second failure on: that
+        there was a first attempt is known, because the event is redelivered then.
         """
         is_counted = received.attempt > 2
         try:

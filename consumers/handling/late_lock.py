@@ -1,4 +1,4 @@
-"""Keeps SQLite's write lock short: there is one for the whole database, and a slow handler would hold it up."""
+"""Holds SQLite's write lock as briefly as possible: it locks the whole database, and handlers may be slow."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ def has_one_writer(using: str) -> bool:
 def late_lock(using: str) -> Iterator[None]:
     """A transaction that takes the write lock with its first write, also if the project has transaction_mode IMMEDIATE.
 
-    If another transaction wrote between its first read and its first write, SQLite raises "database is locked".
+    SQLite raises "database is locked" if another transaction has written between the first read and the first write.
     """
     connection: Any = connections[using]
     mode, connection.transaction_mode = connection.transaction_mode, "DEFERRED"

@@ -10,17 +10,17 @@ from publisher.error_codes import has_code
 POSTGRES_MILLISECONDS = 500
 # The least that MySQL allows.
 MYSQL_SECONDS = 1
-# PostgreSQL's lock_not_available, its query_canceled (by `statement_timeout`, which includes the wait), and MySQL's.
+# PostgreSQL's lock_not_available and query_canceled (`statement_timeout` includes the wait); MySQL's lock wait timeout.
 CODES = frozenset(("55P03", "57014", 1205))
 
 
 @contextmanager
 def brief_lock_waits(using: str) -> Iterator[None]:
-    """For the statements of a block within a transaction. Does nothing on SQLite, which has no row locks."""
+    """Make statements in this block give up on a locked row soon. Needs an open transaction; does nothing on SQLite."""
     connection = connections[using]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            # LOCAL: until the transaction ends.
+            # LOCAL holds until the transaction ends, so there is nothing to restore.
             cursor.execute(f"SET LOCAL lock_timeout = {POSTGRES_MILLISECONDS}")
             yield
         elif connection.vendor == "mysql":
@@ -36,5 +36,5 @@ def brief_lock_waits(using: str) -> Iterator[None]:
 
 
 def is_lock_timeout(exc: OperationalError) -> bool:
-    """Whether the wait for a lock was given up, and it is no other error."""
+    """Whether the error is that the wait for a lock took too long."""
     return has_code(exc, CODES)

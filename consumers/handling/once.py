@@ -34,7 +34,7 @@ class HandledByAnother(Exception):
 
 
 class Once:
-    """A handler with its inbox. If it has none, it is called each time the event comes, in no transaction."""
+    """Calls a handler by its inbox. Without an inbox, it is called each time the event comes, in no transaction."""
 
     def __init__(self, call: Call, subscription: str, *, stop: Flag, has_database: bool) -> None:
         self._handler = call.handler
@@ -42,7 +42,7 @@ class Once:
         self._subscription = subscription
         self._using = router.db_for_write(InboxEvent) if has_database else ""
         self._has_inbox = call.handler.inbox and has_database
-        # Calls in one attempt. Without an inbox there is no second: nothing rolls back what the first one wrote.
+        # How many calls one attempt may have. Without an inbox only one: nothing would roll back what it wrote.
         self._tries = TRIES if self._has_inbox else 1
         self._at_work = AtWork()
         self.processing = processing(subscription)
@@ -50,9 +50,9 @@ class Once:
         self.starts = Starts(subscription, self._using, self.patience, most=call.handler.retry.attempts)
 
     def one(self, event: Event, *, is_counted: bool = False) -> bool:
-        """Whether it was handled now, and not before. With `is_counted`, the count of its starts is deleted.
+        """Handle the event. Returns False if it was handled before. Raises HandledByAnother, and the handler's errors.
 
-        Raises HandledByAnother.
+        `is_counted`: the event's starts were counted, so the count is deleted once it is handled.
         """
         if not self._has_inbox:
             return self._one_here(event, is_counted)
@@ -75,7 +75,9 @@ class Once:
         return is_new
 
     def together(self, events: Sequence[Event]) -> Mapping[str, BaseException]:
-        """Handle events with different ids. Returns the errors of those that failed, by id. Raises if all failed."""
+        """Handle events with different ids in one call. Returns the errors of those that failed, by id. Raises if
+        all failed.
+        """
         keys = [key for event in events if self._at_work.enter(key := key_of(event))] if self._has_inbox else []
         try:
             with self.processing.together(events):
@@ -84,11 +86,11 @@ class Once:
             self._at_work.leave(keys)
 
     def is_here(self, event: Event) -> bool:
-        """Whether another thread is handling this event, which came twice."""
+        """Whether another thread of this process is handling the same event, which has come twice."""
         return self._has_inbox and self._at_work.has(key_of(event))
 
     def is_at_another(self, event: Event) -> bool:
-        """Whether another process is handling it, and has locked its row in the inbox.
+        """Whether another thread or process is handling the event. A process has locked its row in the inbox then.
 
         That process lost its connection to the broker, so the event was redelivered.
         """
@@ -100,7 +102,7 @@ class Once:
 
     def _one(self, event: Event, is_counted: bool) -> bool:
         if self._handler.batch:
-            # A batch has no HANDLER_CONTEXT, since its events may need different ones. So one event has none, too.
+            # A batch has no HANDLER_CONTEXT: its events may need different ones. So a single event has none either.
             return self._one_in_effect(event, is_counted)
         # Around the transaction, so that callbacks of `on_commit` run within the context, too.
         with handler_context(event):
@@ -123,7 +125,7 @@ class Once:
             return is_new
 
     def _one_late(self, event: Event) -> bool:
-        """Write the row last. If two processes handle the event at once, the second finds the row, and rolls back."""
+        """Write the inbox's row last. If two processes handle the event, the second finds the row, and rolls back."""
         if self._inbox.has(self._subscription, event):
             return False
         with effect(self._using, late_lock):
@@ -149,7 +151,7 @@ class Once:
                 if new:
                     self._check_committable(new[0])
                 if failures:
-                    # The work for the others is committed. These are tried again, so their rows go.
+                    # The others' work is committed. The events that failed are tried again, so their rows must go.
                     self._inbox.forget(self._subscription, [event for event in new if event.id in failures])
         except OnCommitFailed as exc:
             self.processing.partly_failed(exc)
@@ -177,13 +179,15 @@ class Once:
                 ) from report
             self.processing.partly_failed(report)
             for exc in report.failures.values():
-                # An exception that was made, but never raised, has no place: take that of the report.
+                # An exception that was made but never raised has no traceback, so it shows the place of the report.
                 exc.__traceback__ = exc.__traceback__ or report.__traceback__
             return report.failures
         return {}
 
     def _check_committable(self, event: Event) -> None:
-        """Raises HandlerRolledBack. If MySQL rolled back without Django's notice, this event's row is gone as well."""
+        """Raises HandlerRolledBack if the transaction would not commit. If MySQL has rolled back without Django's
+        notice, the event's row is gone as well.
+        """
         check_committable(self._using)
         if may_have_ended(self._using) and not self._inbox.has(self._subscription, event):
             raise rolled_back(self._using)
@@ -200,29 +204,29 @@ class Once:
 
     @contextmanager
     def _effect(self) -> Iterator[list[int]]:
-        """The handler's transaction. The ids of rows that are added to the list are deleted if it fails.
+        """The handler's transaction. Yields a list for the ids of inbox rows: these rows are deleted if it fails.
 
-        A rollback does that, but not on MySQL after TRUNCATE, or a statement that changes the schema: those commit
-        what was written before.
+        A rollback usually deletes them. But on MySQL, TRUNCATE and statements that change the schema commit what was
+        written before them.
         """
         rows: list[int] = []
         try:
             with effect(self._using):
                 yield rows
-                # Now comes COMMIT. If its answer is lost, only the rows show whether it was done, so they are kept.
-                # With a block of the handler still open there is no COMMIT.
+                # COMMIT comes next. If its answer is lost, only the rows show whether it was done, so they are kept.
+                # There is no COMMIT if the handler has left a block of its own open.
                 if not connections[self._using].savepoint_ids:
                     rows.clear()
         except BaseException:
             if rows and connections[self._using].vendor == "mysql":
-                # If the database is away, it has probably rolled back.
+                # If the database is away, the transaction was probably rolled back.
                 with suppress(DatabaseError):
                     commit_each_statement(self._using)
                     self._inbox.filter(id__in=rows).remove()
             raise
 
     def _admit(self, event: Event) -> int:
-        """Raises HandledByAnother if another transaction has the row, and the wait for it was given up."""
+        """Insert the row. Raises HandledByAnother if another transaction has inserted it, and does not end soon."""
         try:
             return self._inbox.admit(self._subscription, event)
         except OperationalError as exc:

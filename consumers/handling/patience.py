@@ -46,7 +46,10 @@ class Patience:
         self._stop = stop
 
     def keep_trying(self, action: Callable[..., Answer], *args: Any, tries: int = TRIES) -> Answer:
-        """Call `action` until it succeeds: `tries` times if the database works, and endlessly while it does not."""
+        """Call `action` until it succeeds. A working database gets `tries` calls; one in trouble, any number.
+
+        Raises the last error of the database, and GivingBack when the process is to end.
+        """
         tried = 0
         while True:
             try:
@@ -72,7 +75,7 @@ class Patience:
         trouble = self._trouble(exc)
         if trouble is None:
             if isinstance(exc, ProgrammingError) or left <= 0:
-                return False  # the handler's own fault, as a wrong table name
+                return False  # the handler's own fault, such as a wrong table name
             logger.warning("trying again in place, %d times more: %s (%s)", left, name_of(exc), where(exc))
             self._pause(PAUSE_SECONDS * 2 ** (TRIES - left))
             return True
@@ -84,7 +87,7 @@ class Patience:
         return True
 
     def _trouble(self, exc: Error) -> str | None:
-        """Why the handler cannot be called now; None if it can."""
+        """What keeps the database from being used now; None if it can be used."""
         trouble = trouble_with((InboxEvent, Attempt) if self._needs_inbox else (), self.using)
         if trouble is None and says_read_only(exc) and is_read_only(self.using):
             trouble = "it is read-only"

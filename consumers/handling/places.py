@@ -15,7 +15,7 @@ CALLERS = frozenset((calling.__file__, coroutines.__file__))
 def place_of(exc: BaseException, function: Callable[..., Any]) -> str:
     """The last line of the project's code in the traceback.
 
-    If the call itself failed, as for a parameter that the function does not have, the function's first line.
+    If the call itself failed, as for a parameter that the function does not have, it is the function's first line.
     """
     code = getattr(unwrap(function), "__code__", None)
     if code is not None and _is_of_the_call(exc):

@@ -36,7 +36,7 @@ def processing(queue: str) -> Processing:
 def current_event() -> Event | None:
     """The event that is being handled, for the handler and what it calls or awaits; None outside of a handler.
 
-    Of a batch it is the event with the most hops: new events count as caused by it.
+    In a batch it is the event with the most hops: events that the handler sends count as caused by it.
     """
     event = current_origin().event
     return event if isinstance(event, Event) else None

@@ -1,4 +1,4 @@
-"""Recognises a database that is read-only for now, as a replica before it becomes the primary."""
+"""Recognises a database that is read-only for now, such as a replica that is about to become the primary."""
 
 from django.db import Error, connections
 

@@ -1,4 +1,4 @@
-"""A delivery as the handling sees it: body, key, and what its headers say. Knows no broker."""
+"""A delivery as the handling sees it: body, routing key, and what its headers say. Knows no broker."""
 
 import time
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from publisher.wire.intake import Delivery
 # The largest number that fits into the headers of a copy.
 MOST_ATTEMPTS = 2**31 - 1
 MOMENT_BYTES = 64
-# Far below the queue's delivery limit. An innocent event may have a few: up to RabbitMQ 4.2 each requeue counts.
+# Far below the queue's delivery limit. An innocent event may have a few: up to RabbitMQ 4.2, each requeue is one.
 MANY_RETURNS = 10
 
 
@@ -22,7 +22,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     """One delivery. `attempt` counts from 1. `due_at` is in seconds since the epoch; 0 stands for at once.
 
     `is_suspect`: it was redelivered, so it may have killed the process that had it before. `returns`: how often it went
-    back to its queue, as far as the broker counts that. `flaw`: why key or properties cannot be read, or empty.
+    back to its queue, by the broker's count. `flaw`: why the key or the properties cannot be read; empty if they can.
     """
 
     body: bytes
@@ -46,7 +46,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def received_of(delivery: Delivery) -> Received:
-    """Read a delivery. A header of a wrong type, or too long, is ignored: a stranger may have written it."""
+    """Read a delivery. Headers with a wrong type, or too long a text, are ignored: a stranger may have written them."""
     headers = delivery.headers
     return Received(
         body=delivery.body,
@@ -61,7 +61,7 @@ def received_of(delivery: Delivery) -> Received:
 
 
 def event_of(received: Received) -> Event:
-    """Decode the event. Raises MalformedEvent, also for properties that cannot be read."""
+    """Decode the event. Raises MalformedEvent, also if the routing key or the properties cannot be read."""
     if received.flaw:
         raise MalformedEvent(received.flaw)
     return decode_event(received.body, received.routing_key)

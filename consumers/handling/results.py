@@ -44,17 +44,17 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Handled(Done, frozen=True, kw_only=True):
-    """To be acknowledged."""
+    """The delivery is to be acknowledged."""
 
 
 class Answered(Done, frozen=True, kw_only=True):
-    """A handler with ask=True was called. `body` is the answer; None if the question was too old, or not for it."""
+    """The outcome of a question. `body` is the answer; None if the question was too old, or not for this handler."""
 
     body: bytes | None
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True):
-    """To be tried again in `after` seconds."""
+    """The event is to be tried again in `after` seconds."""
 
     received: Received
     after: float
@@ -69,41 +69,41 @@ OF_THE_EVENT = frozenset(("malformed", "unknown type", "not bound", "too many ho
 
 
 class Dead(msgspec.Struct, frozen=True, kw_only=True):
-    """To be a dead letter; `headers` say why."""
+    """The event becomes a dead letter; `headers` say why."""
 
     reason: str
     headers: dict[str, Any]
 
 
 class GivenBack(msgspec.Struct, frozen=True, kw_only=True):
-    """To go back to its queue: the process is to end while the handler waits for the database."""
+    """The event goes back to its queue: the process is to end while the event waits for the database."""
 
 
-# The pause before an event is tried again that another process is handling.
+# The pause before an event that another process is handling is tried again.
 LOOK_SECONDS = 5.0
 
 
 class AtAnother(msgspec.Struct, frozen=True, kw_only=True):
-    """Another process is handling it: that lost its connection to the broker, and the handler goes on.
+    """Another thread or process is handling the event: the connection was lost meanwhile, and the handler goes on.
 
-    To be tried again later: by then the inbox shows whether that one succeeded.
+    The event is tried again later. By then the inbox shows whether the other handler has succeeded.
     """
 
 
 class Dangerous(msgspec.Struct, frozen=True, kw_only=True):
-    """It may kill its process, so the handler was not called. To be handled alone."""
+    """The event may kill its process, so the handler was not called. It is to be handled alone."""
 
 
 Result = Handled | Failed | Dead | GivenBack | AtAnother | Dangerous | Answered
 
 
 def is_a_failure(result: Result) -> bool:
-    """Whether the handler failed, and not because of the event, as one that is malformed or that it rejects."""
+    """Whether the handler failed by its own fault. An event that is malformed, or that it rejects, is not its fault."""
     return isinstance(result, Failed) or (isinstance(result, Dead) and result.reason not in OF_THE_EVENT)
 
 
 def dead(reason: str, exc: BaseException, received: Received, handler: str, *, place: str = "") -> Dead:
-    """A dead letter, with the history of its attempts in the headers. The exception's text is cut: it may hold data.
+    """A dead letter, with the history of its attempts in the headers. Secrets are taken out of the exception's text.
 
     `place` is where to look in the code, if that is not the place in the exception's traceback.
     """

@@ -1,16 +1,16 @@
-"""Counts in the database how often redelivered events were started, so that one that kills its process is found."""
+"""Counts in the database how often redelivered events were started, to find an event that kills its process."""
 
 from consumers.handling.patience import Patience
 from consumers.querysets import AttemptQuerySet, attempts
 from publisher.atomicity import commit_each_statement
 from publisher.wire.event import Event
 
-# The first start is not counted: nothing was suspected then. So counting begins with the second.
+# The first start is not counted, since the event was not suspected yet. Counting begins with the second start.
 FIRST_NOTED = 2
 
 
 class Starts:
-    """The starts of one subscription's events. `most` is how many there may be. Needs a database."""
+    """The starts of one subscription's events. `most` is how many starts an event may have. Needs a database."""
 
     def __init__(self, subscription: str, using: str, patience: Patience, *, most: int) -> None:
         self._subscription = subscription
@@ -27,18 +27,18 @@ class Starts:
     def are_dangerous(self, event: Event) -> bool:
         """Whether the event may have killed a process, and is to be handled alone.
 
-        Most redelivered events are innocent, so it takes one counted start that did not end.
+        Most redelivered events are innocent, so there has to be a counted start that did not end.
         """
         if self.are_all_dangerous:
             return True
         return self._patience.keep_trying(self._attempts.unended, self._subscription, event) > 0
 
     def begin(self, event: Event) -> int:
-        """Count a start. Returns how many there were, with this one and the very first."""
+        """Count a start. Returns how many there were, with this one and the first, which was not counted."""
         return 1 + self._patience.keep_trying(self._attempts.begin, self._subscription, event)
 
     def note(self, event: Event, attempt: int) -> None:
-        """This attempt has failed, and another follows."""
+        """Note that this attempt has failed, and that another follows. `attempt` counts from 1."""
         self._patience.keep_trying(self._attempts.note, self._subscription, event, attempt - 1)
 
     def end(self, event: Event) -> None:
@@ -46,7 +46,7 @@ class Starts:
         self._patience.keep_trying(self._attempts.end, self._subscription, event)
 
     def end_within(self, event: Event) -> None:
-        """The same, as part of the handler's transaction."""
+        """Forget the count, as part of the handler's transaction."""
         self._attempts.end(self._subscription, event)
 
     @property

@@ -34,10 +34,10 @@ AnyHandler = Handler | Callable[..., Any] | str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
-    """The outcome for one event. `skipped`: it was handled before, or the handler wants another sender.
+    """The outcome for one event. `skipped`: it was handled before, or the handler is not called for such an event.
 
-    `after` is the pause before the next attempt, in seconds. `reason` says why it is a dead letter. `exception` is what
-    the handler raised. A handler with ask=True has `answered`, with its `answer`, or `failed`.
+    `after` is the pause before the next attempt, in seconds. `reason` says why the event is a dead letter. `exception`
+    is what the handler raised. The event of a handler with ask=True is `answered`, with its `answer`, or `failed`.
     """
 
     became: Literal["handled", "skipped", "retried", "dead", "answered", "failed"]
@@ -48,7 +48,10 @@ class Delivered:
 
 
 def event_from(signal: Signal, sender: Any = None, **kwargs: Any) -> Event:
-    """The event of `signal.send(sender, **kwargs)`, made by this project's rule for it, or by a rule of defaults."""
+    """The event of `signal.send(sender, **kwargs)`, made by this project's rule for it, or by a rule with defaults.
+
+    Raises NamelessSignal.
+    """
     known = known_signal(signal)
     rules = (rule for rule in rules_about(known) if rule.takes_sender(sender_label(sender)))
     wanting = (rule for rule in rules if rule.when is None or is_wanted(rule, sender, kwargs))
@@ -67,9 +70,9 @@ def deliver(
 ) -> Delivered:
     """Handle one event as a worker does: decoded, with the inbox, in a transaction. It runs in this thread.
 
-    What the handler raises is raised here, except for Retry and Reject; with `raise_exceptions=False` nothing is, and
-    the exception decides the outcome as in a worker. `redelivered`: the event was delivered before, and not
-    acknowledged. Raises NotBound if the broker would not bring the event to this handler.
+    What the handler raises is raised here, except for Retry and Reject. With `raise_exceptions=False` it is not: the
+    exception only decides the outcome, as in a worker. `attempt` counts from 1. `redelivered`: the event was delivered
+    before, and not acknowledged. Raises NotBound if the broker would not bring the event to this handler.
     """
     (delivered,) = deliver_batch(
         handler, [event], attempt=attempt, redelivered=redelivered, raise_exceptions=raise_exceptions
@@ -87,7 +90,7 @@ def deliver_batch(
 ) -> list[Delivered]:
     """Handle several events: in one call if the handler takes batches, else one after the other. See `deliver`.
 
-    As in a worker, a batch handler gets them one by one if they are redelivered, or not at their first attempt.
+    As in a worker, a batch handler gets the events one by one if they are redelivered, or have been attempted before.
     """
     wanted = handler_of(handler)
     handling = (_WatchedAsked if wanted.ask else _Watched)(wanted)
@@ -118,7 +121,7 @@ def deliver_all(events: Iterable[Event], *, raise_exceptions: bool = True) -> li
     """Deliver each event to every handler of this project that the broker would bring it to.
 
     Returns pairs of the handler's name and the outcome, event by event. Events that the handlers send are not
-    delivered: do so by another call. Handlers with ask=True are left out.
+    delivered; that takes another call. Handlers with ask=True are left out.
     """
     handlers = [handler for handler in discover() if not handler.ask]
     return [
@@ -130,7 +133,9 @@ def deliver_all(events: Iterable[Event], *, raise_exceptions: bool = True) -> li
 
 
 class _Watched(Handling):
-    """Remembers what the handler raised. Does not wait for the database: that would close the test's transaction."""
+    """Remembers what the handler raised. Never waits for the database: that would close the connection, and with it end
+    the test's transaction.
+    """
 
     def __init__(self, handler: Handler) -> None:
         super().__init__(handler, queue_of(handler), stop=Flag())
@@ -147,20 +152,20 @@ class _WatchedAsked(_Watched, Asked):
 
 
 def handler_of(wanted: AnyHandler) -> Handler:
-    """The handler with this name, or of this function. Raises UnknownHandler."""
+    """The handler that this name or function stands for. Raises UnknownHandler."""
     if isinstance(wanted, Handler):
         return wanted
     if isinstance(wanted, str):
         return chosen(discover(), [wanted])[0]
     for handler in (*handlers(), *offloaded_handlers()):
-        # By `==`: each access to a bound method makes a new object.
+        # `in` compares by `==`, as it must: each access to a bound method makes a new object.
         if wanted in (handler.function, getattr(handler.function, "receiver", None)):
             return handler
     raise UnknownHandler(f"{wanted!r} is no handler: decorate it with @receiver or @subscribe, or name it in OFFLOAD.")
 
 
 def addressed(handler: Handler, event: Event) -> Event:
-    """The event with the key that it comes to this handler by: for an offloaded receiver, that of its own queue."""
+    """The event with the routing key that brings it to this handler. An offloaded receiver has a key of its own."""
     if not isinstance(handler.function, Runner) or event.routing_key.startswith(QUEUE_MARK):
         return event
     return replace(event, routing_key=handler.patterns[0])

@@ -18,7 +18,7 @@ from publisher.rules import OWN_APPS
 from publisher.wire.event import Event
 
 SHOWN_ROWS = 5
-# Instead of the number of a write after which the process dies.
+# Stands in place of the number of the write after which the process dies.
 BEFORE_COMMIT = -1
 
 
@@ -34,11 +34,11 @@ def assert_idempotent(
 ) -> None:
     """Deliver the events once, then in other ways, and compare the effects.
 
-    The other ways: each event twice, all again, in reverse order (not for an ordered handler), and once more after the
-    process died at any of the handler's writes, or just before the commit. All runs are rolled back, on all databases.
-    The effect is the content of the handler's database, without generated ids and times. For effects elsewhere, give
-    `state()`, which returns what to compare, and `reset()`, which is called before each run. Raises AssertionError,
-    which names the way and the difference.
+    The other ways: each event twice; all events again; in reverse order (not for an ordered handler); and again after
+    the process died, after each of the handler's writes or just before the commit. All runs are rolled back, on all
+    databases. The effect is the content of the handler's database, without generated ids and times. For effects
+    elsewhere, give `state()`, which returns what to compare, and `reset()`, which is called before each run. Raises
+    AssertionError, which names the way and the difference, and ValueError if there are no events.
     """
     if not events:
         raise ValueError("Name the events: a handler that nothing comes to is idempotent, whatever it does.")
@@ -73,7 +73,7 @@ class _Trial:
         self._reset = reset
 
     def deliveries(self, events: Sequence[Event]) -> list[list[Event]]:
-        """The events as lists that are delivered together: one list for a batch handler."""
+        """The events as lists, one for each call: for a batch handler a single list of all."""
         events = [addressed(self.handler, event) for event in events]
         return [events] if self.handler.batch else [[event] for event in events]
 
@@ -106,7 +106,7 @@ class _Trial:
         return [*counts, *(self._deliver(delivery) for delivery in after)]
 
     def _deliver(self, events: list[Event], *, dies_after: int = 0) -> int:
-        """How many writes there were."""
+        """Deliver the events; the process dies after the write `dies_after`. Returns how many writes there were."""
         handler = _dying(self.handler) if dies_after == BEFORE_COMMIT else self.handler
         with _writes(self.using, dies_after) as count:
             deliver_batch(handler, events)
@@ -131,7 +131,7 @@ def _rolled_back(using: str) -> Iterator[None]:
     with ExitStack() as stack:
         for alias in connections:
             block: Any = transaction.atomic(using=alias)
-            # Lets the handler use `durable=True` on databases on which a worker opens no transaction for it.
+            # So that the handler can use `durable=True` on these databases: a worker opens no transaction for it there.
             block._from_testcase = alias != using
             try:
                 stack.enter_context(block)
@@ -191,7 +191,7 @@ def _given(model: type[models.Model]) -> list[str]:
 
 
 def _links(model: type[models.Model]) -> list[Any]:
-    """The foreign keys, except those of multi-table inheritance: the columns of the parent are here already."""
+    """The foreign keys, without those of multi-table inheritance: the parent's columns are among the model's own."""
     fields: Any = model._meta.concrete_fields
     return [field for field in fields if field.is_relation and not field.remote_field.parent_link]
 
@@ -207,14 +207,14 @@ def _is_made_up(field: Any) -> bool:
 
 
 def _is_default_made_up(field: Any) -> bool:
-    """Whether the default is generated, as by `timezone.now` or `uuid4`. The callable for a dict or a list is not."""
+    """Whether the default is generated, as by `timezone.now` or `uuid4`. One that makes a dict or a list is not."""
     if hasattr(field.db_default, "resolve_expression"):
         return not isinstance(field.db_default, models.Value)
     return field.has_default() and callable(field.default) and not isinstance(field.get_default(), dict | list)
 
 
 def difference(expected: Any, found: Any) -> str:
-    """What is too much and what is missing, table by table. For a `state()` of the test, both states."""
+    """What is too much and what is missing, table by table; both states if the test has a `state()` of its own."""
     if not isinstance(expected, dict) or not all(isinstance(rows, Counter) for rows in expected.values()):
         return f"  it is      {found!r}\n  instead of {expected!r}"
     lines = []

@@ -1,4 +1,4 @@
-"""Runs the handlers with ask=True, over a connection and in threads of their own, so that no other delays them."""
+"""Runs the handlers with ask=True, in threads and over a connection of their own: other handlers do not delay them."""
 
 import logging
 import time
@@ -32,7 +32,7 @@ POLL_SECONDS = 1.0
 
 
 class Answering:
-    """Answers questions in a thread, until `stop` is set. Does nothing if there are no such handlers."""
+    """Answers questions in a thread of its own, until `stop` is set. Does nothing if no handler has ask=True."""
 
     def __init__(self, handlers: Sequence[Handler], settings: Settings, stop: Flag) -> None:
         self.settings = settings
@@ -51,7 +51,7 @@ class Answering:
             self._thread.start()
 
     def join(self, timeout_seconds: float) -> None:
-        """Wait for the end. Raises what ended it before `stop`: BrokerRefused, or an error that nobody expected."""
+        """Wait until the thread ends. Raises the error that ended it: BrokerRefused, or one that nobody expected."""
         if self.asked:
             self._thread.join(timeout_seconds)
         if self.error is not None:
@@ -74,7 +74,7 @@ class Answering:
                     logger.warning("connection lost: %s", exc)
                     pause.after(began)
                 except Exception as exc:
-                    # The process ends, so that a person sees it. Else questions would stay unanswered.
+                    # End the process, so that a person notices. Otherwise questions would stay unanswered.
                     self.error = exc
                     self.stop.set()
                 finally:
@@ -101,7 +101,7 @@ class _Session:
             self._intake.consume(queue, prefetch(asked.handler, answering.settings))
 
     def serve(self) -> None:
-        """Answer until `stop`. Then answer the questions that handlers have begun with, and give the others back."""
+        """Answer until `stop`. Then give back the questions that no handler has begun with, and answer the others."""
         logger.info("answering queues=%s", ",".join(self.answering.asked))
         while not self.answering.stop.is_set():
             self._turn(POLL_SECONDS)
@@ -115,7 +115,7 @@ class _Session:
             logger.warning("not answered: handlers that are asked did not end in time: %d", left)
 
     def _give_back(self, deliveries: Iterable[Delivery]) -> None:
-        """Send new copies of these questions. Requeued, they would be marked as redelivered, and get no answer."""
+        """Send new copies of these questions. If requeued, they would count as redelivered: see `_arrived`."""
         sender: Sender[int] = Sender(self.connection)
         for delivery in deliveries:
             sender.send(delivery.tag, asked_anew(delivery, {ROUTING_KEY: received_of(delivery).routing_key}))
@@ -142,7 +142,7 @@ class _Session:
             logger.warning("not answered queue=%s: it is no question, nobody waits", delivery.queue)
             self._finish(delivery, None)
         elif delivery.redelivered:
-            # It may have killed the process that had it. There is no time to try it again.
+            # The question may have killed the process that had it, and its sender waits: it is not tried again.
             self._finish(delivery, failure("the handler's process ended"))
         elif self._is_ending:
             self._late.append(delivery)

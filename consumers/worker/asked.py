@@ -34,7 +34,7 @@ class Asked(Handling):
     """Handles questions: without inbox, retries and dead letters, since the sender does not wait that long."""
 
     def beside_others(self, received: Received) -> Result:
-        """Call the handler. Raises nothing: if the handler raises, the sender is told so at once."""
+        """Call the handler. Raises nothing: if the handler raises, the answer says so."""
         began = datetime.now(UTC)
         if isinstance(received, Question) and time.time() > received.deadline:
             logger.warning("not answered handler=%s: the question is too old", self.handler.name)
@@ -58,7 +58,7 @@ class Asked(Handling):
 
 
 def answer(value: Any) -> bytes:
-    """Encode an answer in the way of events. Raises NotEncodable for a value without an encoder."""
+    """Encode an answer as JSON, as the kwargs of an event are encoded. Raises NotEncodable if there is no encoder."""
     encoding = Encoding()
     plain = encoding.encode(value, "answer")
     return _encoder.encode({"answer": plain, "types": encoding.types} if encoding.types else {"answer": plain})

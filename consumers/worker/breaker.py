@@ -31,7 +31,7 @@ class Breaker:
         self._now.failed += is_failed
 
     def opens(self, now: float) -> bool:
-        """Whether to pause now: an attempt failed just now, and so did nearly all before it."""
+        """Whether to pause now: an attempt failed just now, as did nearly all before it. Then counting begins anew."""
         is_open = self._now.failed > 0 and self._is_failing()
         if is_open:
             self._seconds.clear()

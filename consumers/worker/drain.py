@@ -9,15 +9,16 @@ from consumers.worker.session import Session
 
 logger = logging.getLogger("consumers.worker")
 
-# For confirms that are still awaited after the grace period.
+# How long to wait, after the grace period, for confirms that have not come yet.
 CONFIRM_SECONDS = 2.0
 
 
 def drain(session: Session, grace_seconds: float) -> None:
     """Take no more deliveries, give back those that no handler has begun with, and wait for those that run.
 
-    Ordered queues are kept until the connection ends. If they were given back now, another process would handle the
-    events behind one that still runs here. When the connection ends, the broker requeues them all, in their order.
+    Events of ordered queues are kept until the connection ends. If they were given back now, another process would
+    handle later events while an earlier one still runs here. When the connection ends, the broker requeues them all, in
+    their order.
     """
     session.take_no_more()
     for delivery, key in session.given_back:
@@ -27,7 +28,7 @@ def drain(session: Session, grace_seconds: float) -> None:
     if unsettled := session.unsettled:
         logger.warning("%d handlers did not end within %g seconds", unsettled, grace_seconds)
         _leave_behind(session)
-    # A delivery whose copy is not confirmed yet would be in its queue twice: as the copy, and unacknowledged.
+    # If the connection ended before a copy was confirmed, the event might come twice: as the copy, and redelivered.
     _turn(session, CONFIRM_SECONDS, lambda: session.outlet.in_flight)
     session.intake.wait_for_acks()
 
@@ -39,11 +40,11 @@ def _turn(session: Session, seconds: float, is_needed: Callable[[], int]) -> Non
 
 
 def _give_back(session: Session, jobs: Iterable[Job]) -> None:
-    """Give these back to their queues: each to its own place, and marked as redelivered.
+    """Give the events of these jobs back to their queues. Each keeps its place there, but is marked as redelivered.
 
-    A handler that treats redelivered events with caution (`sets_apart`) gets a new copy instead, at the queue's end.
-    Not of an event that was redelivered to us, though: it may have killed a process, and has to stay marked. Nor of one
-    that cannot be read: a copy would lose the reason.
+    If the handler treats redelivered events with caution (`sets_apart`), a new copy goes to the queue's end instead.
+    But an event that was redelivered to us may have killed a process, so it has to stay marked. An event that cannot be
+    read gets no copy either, since a copy would not show why.
     """
     tags: list[int] = []
     for job in jobs:
@@ -57,7 +58,7 @@ def _give_back(session: Session, jobs: Iterable[Job]) -> None:
 
 
 def _leave_behind(session: Session) -> None:
-    """Put the events of handlers that still run back as new: this process ends now, and that is not their fault."""
+    """Put the events of handlers that still run back as new: it is not their fault that this process ends now."""
     for job in session.leave_behind():
         for delivery, received in zip(job.deliveries, job.received, strict=True):
             session.outlet.put_anew(delivery, received.routing_key)

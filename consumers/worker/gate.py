@@ -8,14 +8,14 @@ from threading import Condition
 
 logger = logging.getLogger("consumers.worker")
 
-# A handler may run for hours, so there are limits. For how long others are held up so that one can be alone:
+# A handler may run for hours, so holding up the other threads has limits. While one thread waits to be alone:
 HOLD_SECONDS = 10.0
-# And for how long while it is alone:
+# While that thread is alone:
 ALONE_SECONDS = 60.0
 
 
 class Gate:
-    """A thread that wants to be alone waits for those that run. No other may begin meanwhile, within the limits."""
+    """A thread that wants to be alone waits for threads that run a handler. Within the limits, no other may begin."""
 
     def __init__(self) -> None:
         self._changed = Condition()
@@ -29,8 +29,8 @@ class Gate:
     def enter(self, thread: int) -> None:
         """Begin beside others. It is called for each event, so it takes no lock unless the gate is held.
 
-        That is safe since a thread that wants to be alone first sets `_is_held`, and then looks who is inside. Here it
-        is the other way round: at least one of the two sees the other.
+        That is safe: a thread that wants to be alone first sets `_is_held`, then looks at `_inside`. Here it is the
+        other way round, so at least one of the two sees the other.
         """
         self._inside.add(thread)
         if self._is_held:
@@ -43,7 +43,7 @@ class Gate:
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
-        """Yields whether the thread is alone: not if another one wants to be, or if those that run take too long."""
+        """Yields whether this thread is alone. Not if another has asked first, or if running handlers take too long."""
         with self._changed:
             is_alone = not self._is_held and self._is_held_until_empty()
         try:

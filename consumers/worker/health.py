@@ -14,14 +14,14 @@ from publisher.wire.errors import BrokerRefused, BrokerUnavailable
 
 
 def problems_of_work(handlers: Sequence[Handler]) -> list[str]:
-    """Why handlers are not at work, as far as broker and database show; empty if they are, in whatever process."""
+    """Why handlers are not at work, in any process, as far as broker and database show; empty if all are."""
     if not handlers:
         return ["There is no handler: `manage.py consume` has nothing to run."]
     return [*problems_of_queues(handlers), *problems_of_inbox(handlers)]
 
 
 def problems_of_queues(handlers: Sequence[Handler]) -> list[str]:
-    """Queues that are missing, that are not as the code needs them, or that have no consumers."""
+    """A text for each queue that is missing, is not as the code needs it, or has no consumers."""
     asked = {queue.name: queue for queue in topology_of(handlers).queues}
     try:
         with Connection(conf.broker_url(), "check") as connection:
@@ -30,13 +30,13 @@ def problems_of_queues(handlers: Sequence[Handler]) -> list[str]:
     except (BrokerUnavailable, BrokerRefused) as exc:
         return [str(exc)]
     missing = [f"{queue}: there is no such queue" for queue, count in counts.items() if count is None]
-    # A queue may have consumers and still be wrong: of a service with the same name, and another EXCHANGE.
+    # A queue may have consumers and still be wrong: it may belong to a service with the same name but another EXCHANGE.
     unlike = [f"{queue}: {state}" for queue, state in states.items() if state not in (PRESENT, MISSING)]
     return missing + unlike + [f"{queue}: nobody takes from it" for queue, count in counts.items() if count == 0]
 
 
 def problems_of_inbox(handlers: Sequence[Handler]) -> list[str]:
-    """Whether the inbox is missing. A worker without it takes events, and holds them until it is there."""
+    """Why the inbox cannot be used; empty if it can. While it cannot, a worker takes events, and holds them."""
     if all(handler.ask or not handler.inbox for handler in handlers):
         return []
     using = router.db_for_write(InboxEvent)

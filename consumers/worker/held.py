@@ -1,4 +1,4 @@
-"""Jobs that wait in this process, unacknowledged: before the next attempt of an ordered handler, or during a pause."""
+"""Jobs that wait in this process, unacknowledged: for the next attempt of an ordered handler, or for a pause to end."""
 
 import heapq
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class Held:
         return self._jobs[0][0] if self._jobs else None
 
     def released(self, now: float) -> list[Job]:
-        """The jobs that have waited long enough. A list: a job that is held again at once is not returned twice."""
+        """Remove and return the jobs that have waited long enough. A list, since a job may be held again at once."""
         jobs = []
         while self._jobs and self._jobs[0][0] <= now:
             jobs.append(heapq.heappop(self._jobs)[2])

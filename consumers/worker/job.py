@@ -1,4 +1,4 @@
-"""What a thread of the pool is given to do: deliveries of one queue, and the handling that they go to."""
+"""A piece of work for a thread of the pool: deliveries of one queue, and the handling that they go to."""
 
 from collections.abc import Sequence
 
@@ -13,8 +13,8 @@ from publisher.wire.printable import printable
 class Job(msgspec.Struct, frozen=True):
     """One delivery, or the deliveries of one batch, with what was read from their headers (`received`).
 
-    A job that `is_solitary` is called while no other handler runs in this process. Where that cannot be now, its result
-    is Dangerous.
+    The handler of a job that `is_solitary` is called while no other handler runs in this process. If that is not
+    possible now, the job's result is Dangerous.
     """
 
     handling: Handling
@@ -24,7 +24,7 @@ class Job(msgspec.Struct, frozen=True):
 
 
 def identity(delivery: Delivery) -> tuple[str, bytes]:
-    """By this a message is recognised when the broker delivers it a second time."""
+    """What a message is recognised by when the broker delivers it a second time."""
     return delivery.queue, delivery.body
 
 

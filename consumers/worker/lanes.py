@@ -13,7 +13,7 @@ class Lanes(Generic[Item]):
         self._waiting: dict[str, deque[Item]] = {}
 
     def enter(self, key: str, item: Item) -> bool:
-        """Whether the item may go now. If not, `leave` returns it when it is its turn."""
+        """Returns whether the item may go now. If not, it waits, and `leave` returns it when its turn comes."""
         if key in self._waiting:
             self._waiting[key].append(item)
             return False
@@ -21,7 +21,7 @@ class Lanes(Generic[Item]):
         return True
 
     def leave(self, key: str) -> Item | None:
-        """The item that went last is done. Returns the next one in its lane, which may go now."""
+        """The item that went last is done. Returns the next in the lane, which may go now; None if none waits."""
         behind = self._waiting.get(key)
         if behind:
             return behind.popleft()

@@ -11,10 +11,10 @@ logger = logging.getLogger("consumers.worker")
 
 
 def end_within(seconds: float, known: Collection[threading.Thread], code: int) -> None:
-    """Call it just before the process ends: after so many seconds a timer ends it with `code`, come what may.
+    """Call this just before the process ends. If it has not ended after `seconds`, a timer ends it with `code`.
 
-    At its end Python waits for threads of executors, also those of asyncio, and for processes of `multiprocessing`.
-    Threads that are `known` were there before any handler ran, and need no timer.
+    At exit Python waits for threads of executors, those of asyncio included, and for processes of `multiprocessing`.
+    The `known` threads were there before any handler ran, and need no timer.
     """
     threads = (thread for thread in threading.enumerate() if thread not in known)
     started = [*threads, *active_children()]

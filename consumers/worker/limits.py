@@ -9,7 +9,7 @@ from consumers.worker.job import Job, ids_of
 
 logger = logging.getLogger("consumers.worker")
 
-# How long after HandlerTooSlow was raised in a call the call counts as stuck: it has not run a line of Python since.
+# A call that still runs so long after HandlerTooSlow was raised in it counts as stuck: in C code, most likely.
 STUCK_SECONDS = 5.0
 
 
@@ -27,7 +27,7 @@ class Running:
         self.is_warned = self.is_stuck = False
 
     def watch(self, thread: int, now: float) -> None:
-        """Warn of the call that runs in this thread, or end it, if it is over a limit."""
+        """Warn of the call in this thread, or end it, if it is over a limit. `now` is `time.monotonic()`."""
         handler = self.job.handling.handler
         if self._is_to_end(now):
             self.ended_at = now
@@ -42,7 +42,7 @@ class Running:
             logger.warning("slow handler=%s event=%s seconds=%.0f", handler.name, ids_of(self.job), seconds)
 
     def _is_to_end(self, now: float) -> bool:
-        """Whether the call is over its hard limit. Not so for a handler that ends itself, as a coroutine does."""
+        """Whether the call is over its hard limit, and does not end by itself, as that of a coroutine does."""
         handling = self.job.handling
         seconds = handling.handler.hard_seconds
         if seconds is None or self.ended_at is not None or handling.call.ends_itself:
@@ -51,5 +51,5 @@ class Running:
 
 
 def _raise_in(thread: int, kind: type[BaseException]) -> None:
-    """Raise in another thread, which notices before its next step in Python. Nothing else ends a thread's call."""
+    """Raise in another thread, before its next step in Python. Nothing else can end a call in a thread."""
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind))

@@ -8,7 +8,7 @@ from publisher.wire.metrics import instruments
 
 
 def measure(queue: str, result: Result, began: float) -> None:
-    """`began` is the handler's start, by the monotonic clock. Nothing is measured if the handler was not called."""
+    """`began` is when the job began, by the monotonic clock. Nothing is measured if the handler was not called."""
     measured = instruments()
     if measured is None:
         return

@@ -10,10 +10,10 @@ from consumers.handler import MOST_AHEAD, Handler
 THREADS = 4
 # Enough so that even the quickest handlers never wait for the broker.
 PREFETCH_PER_THREAD = 64
-# For ordered queues, whose prefetched events all go over to another process at the end, and for questions, which
-# somebody waits for.
+# For ordered queues, whose prefetched events all move to another process when this one ends; and for questions, since
+# somebody waits for each answer.
 FEW_PER_THREAD = 16
-# After an acknowledgement came too late for the broker: then no event may wait here behind a slow handler.
+# After an acknowledgement came too late for the broker. From then on, events must not wait here behind slow handlers.
 LEAST_PER_THREAD = 1
 GRACE_SECONDS = 30.0
 # Upper limits: a week, and as many threads as MOST_AHEAD is enough for.
@@ -23,8 +23,8 @@ MOST_THREADS = MOST_PROCESSES = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """`prefetch` is for each queue, and None stands for the default. `supervisor` is the pid of the process that
-    supervises this one: when that is gone, this one ends, too.
+    """The settings of one worker. `prefetch` is for each queue; None stands for the default. `supervisor` is the pid of
+    the process that supervises this one: when that process is gone, this one ends as well.
     """
 
     threads: int = THREADS
@@ -37,14 +37,15 @@ class Settings:
 
 
 def prefetch(handler: Handler, settings: Settings, *, was_late: bool = False) -> int:
-    """How many events of this handler's queue to take ahead; for a batch handler at least two batches.
+    """How many events of this handler's queue to take ahead; for a batch handler at least two batches, unless its
+    `concurrency` allows less.
 
     `was_late`: an event waited here, behind slow handlers, for longer than the broker waits for an acknowledgement.
     """
     per_thread = FEW_PER_THREAD if handler.ordered or handler.ask else PREFETCH_PER_THREAD
     asked = settings.prefetch or settings.threads * (LEAST_PER_THREAD if was_late else per_thread)
     ahead = max(asked, 2 * handler.batch)
-    # This alone keeps to `concurrency`: events that the broker has not delivered here cannot be handled here.
+    # Nothing else enforces `concurrency`: events that the broker has not delivered here cannot be handled here.
     return ahead if handler.concurrency is None else min(ahead, handler.concurrency * max(handler.batch, 1))
 
 

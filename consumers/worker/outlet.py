@@ -1,4 +1,4 @@
-"""Publishes copies of deliveries: to retry queues, to dead letters, or back. Offers again what a full queue refuses."""
+"""Publishes copies of deliveries: to a retry queue, to the dead letters, or back to their queue."""
 
 import heapq
 import logging
@@ -26,9 +26,10 @@ LONGEST_PAUSE_SECONDS = 30.0
 
 
 class Way(Struct, frozen=True):
-    """A copy on its way, which replaces a delivery. `job` is done once the copy is confirmed; None if it was not begun.
+    """A copy on its way to the broker, which replaces a delivery. `job` is done once the copy is confirmed; None if
+    no job was begun.
 
-    `is_as_new`: the copy goes to the queue that the delivery came from.
+    `is_as_new`: the copy goes to the queue that the delivery came from. `refusals`: how often a queue refused the copy.
     """
 
     delivery: Delivery
@@ -39,13 +40,14 @@ class Way(Struct, frozen=True):
 
 
 class Outlet:
-    """Not thread-safe. A copy that is refused is offered again after a pause, which grows with each refusal."""
+    """Not thread-safe. A copy that a full queue refuses is sent again after a pause, which grows with each refusal."""
 
     def __init__(self, connection: Connection, exchange: str) -> None:
         self._connection = connection
         self._exchange = exchange
         self._sender: Sender[Way] = Sender(connection)
-        # For refused copies: a quorum queue may go on refusing a channel that it refused once, though it has room now.
+        # For refused copies, on another channel: a quorum queue that refused a channel once may go on refusing it,
+        # though it has room now.
         self._second: Sender[Way] | None = None
         self._refused: list[tuple[float, int, Way]] = []
         self._numbers = count()
@@ -57,7 +59,7 @@ class Outlet:
 
     @property
     def in_flight(self) -> int:
-        """How many copies `confirmed` has not returned yet."""
+        """How many copies were sent, but not yet dealt with by `confirmed`."""
         return sum(len(sender.in_flight) + len(sender.settled) for sender in self._senders)
 
     @property
@@ -65,17 +67,19 @@ class Outlet:
         return [self._sender] if self._second is None else [self._sender, self._second]
 
     def wait(self, delivery: Delivery, seconds: float, headers: dict[str, Any], job: Job | None = None) -> None:
-        """Put a copy into the retry queue for this time. Its routing key there names the queue to come back to."""
+        """Put a copy into the retry queue for this pause. Its routing key names the queue that it comes back to."""
         exchange = retry_exchange(self._exchange, tier_for(seconds))
         self._send(Way(delivery, republished(delivery, exchange, delivery.queue, headers), job))
 
     def bury(self, delivery: Delivery, headers: dict[str, Any], job: Job) -> None:
-        """Put a copy to the dead letters of its queue."""
+        """Put a copy into the queue of its queue's dead letters."""
         exchange = dead_exchange(self._exchange)
         self._send(Way(delivery, republished(delivery, exchange, dead_queue(delivery.queue), headers), job))
 
     def put_anew(self, delivery: Delivery, routing_key: str) -> None:
-        """Put a copy back into its queue. If it were requeued, it would be redelivered, and count as begun."""
+        """Put a copy into the queue that the delivery came from. If the delivery were requeued, it would be marked as
+        redelivered, and count as begun.
+        """
         exchange, headers = return_exchange(self._exchange), {ROUTING_KEY: routing_key}
         self._send(Way(delivery, republished(delivery, exchange, delivery.queue, headers), is_as_new=True))
 
@@ -83,7 +87,9 @@ class Outlet:
         self._sender.send(way, way.message)
 
     def check(self) -> list[Way]:
-        """The copies that are too large for the broker. Others that were on their way beside one are sent again."""
+        """The copies that are too large for the broker. Such a copy closes its channel, so the others that were on
+        their way are sent again.
+        """
         self._sender, refused = self._checked(self._sender)
         if self._second is not None:
             self._second, more = self._checked(self._second)
@@ -121,7 +127,7 @@ class Outlet:
             self._second.send(way, way.message)
 
     def _wait(self, way: Way, now: float) -> None:
-        """A copy was refused. That is logged once, until no refused copy is left."""
+        """Have a refused copy wait. Only the first refusal is logged, until no refused copy waits any more."""
         pause = min(SHORTEST_PAUSE_SECONDS * 2**way.refusals, LONGEST_PAUSE_SECONDS)
         if not self._refused:
             logger.warning("refused queue=%s exchange=%s key=%s again_seconds=%g: is the queue behind it full? "

@@ -28,7 +28,7 @@ IDLE_SECONDS = 60.0
 
 
 class Pool:
-    """Calls handlers in so many threads. A thread calls `wake` when `done` has something new."""
+    """Calls handlers in a number of threads. A thread calls `wake` when `done` has something new."""
 
     def __init__(self, threads: int, wake: Callable[[], None]) -> None:
         self._done: deque[tuple[Job, Sequence[Result]]] = deque()
@@ -76,7 +76,7 @@ class Pool:
             return taken
 
     def close(self, timeout_seconds: float) -> None:
-        """Let the threads end, and wait for them. A thread whose handler does not return is left running."""
+        """Let the threads end, and wait for them. A thread whose handler does not return in time is left running."""
         deadline = time.monotonic() + timeout_seconds
         for _ in self._threads:
             self._waiting.put(None)
@@ -91,7 +91,7 @@ class Pool:
                 running.watch(thread, now)
 
     def _work(self) -> None:
-        # Django keeps cache clients in the context. Each event gets a copy of it, with the clients that are made here.
+        # Django keeps cache clients in the context. They are made here, so each event's copy of the context has them.
         _tried(caches.all)
         tended_at = time.monotonic()
         while (job := self._next()) is not None:
@@ -113,7 +113,7 @@ class Pool:
             try:
                 return self._waiting.get(timeout=IDLE_SECONDS)
             except Empty:
-                # The database may be gone by the time that this thread needs a connection again.
+                # By the time that this thread needs a connection again, the database may have dropped it.
                 _tried(connections.close_all)
 
     def _run(self, job: Job) -> Sequence[Result]:
@@ -131,7 +131,7 @@ class Pool:
         return results
 
     def _called(self, thread: int, job: Job) -> Sequence[Result]:
-        # Noted before it waits for other handlers: it is in this thread already.
+        # Noted before the job waits for other handlers, since it is in this thread already: see `is_at`.
         running = self._running[thread] = Running(job)
         if job.is_solitary:
             with self._gate.alone() as is_alone:
@@ -149,7 +149,7 @@ class Pool:
     def _noted(self, thread: int, running: Running, call: Callable[[Job], Sequence[Result]]) -> Sequence[Result]:
         running.began = time.monotonic()
         try:
-            # In a copy: what a handler sets in the context, as the language, is not passed on to the next.
+            # In a copy of the context: what a handler sets there, as the language, must not reach the next one.
             return copy_context().run(call, running.job)
         finally:
             if running.job.handling.handler.hard_seconds is None:
@@ -172,7 +172,7 @@ class Pool:
 
 
 def _tried(tidies: Callable[[], object]) -> None:
-    """Tidy up between two jobs. An error of a database's driver is only logged: the thread goes on."""
+    """Tidy up between two jobs. An error, as of a database's driver, is only logged, so that the thread goes on."""
     try:
         tidies()
     except Exception as exc:

@@ -1,4 +1,4 @@
-"""What `consume --until-empty` leaves: events that wait for their next attempt."""
+"""Tells what `consume --until-empty` leaves behind: events that wait for their next attempt."""
 
 import logging
 

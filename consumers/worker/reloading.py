@@ -20,7 +20,10 @@ LOOK_SECONDS = 1.0
 
 
 def run_reloading(work: Callable[[Flag], None], grace_seconds: float) -> int:
-    """Run `work` in a child process, again and again, until a signal. Returns the exit code."""
+    """Run `work` in a child process, and again after each change of code, until a signal. Returns the exit code.
+
+    The child runs the same command, so it comes here as well.
+    """
     if os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true":
         return _watch(work, grace_seconds)
     stop = Flag()
@@ -28,7 +31,8 @@ def run_reloading(work: Callable[[Flag], None], grace_seconds: float) -> int:
     with stopping_on_signals(stop, at_once=lambda: children[-1].kill() if children else None):
         while True:
             code = _child(stop, children)
-            # The child could not start: a module cannot be imported. It is tried again when a file changes.
+            # With another code than CHANGED or 0, the child could not start, as when a module cannot be imported. It is
+            # started again when a file changes.
             if code != CHANGED and (stop.is_set() or code == 0 or not _changed(stop)):
                 return 0 if stop.is_set() else code
 

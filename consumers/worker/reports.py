@@ -20,7 +20,9 @@ MILLISECOND = timedelta(milliseconds=1)
 
 
 def report(handler: str, delivery: Delivery, result: Result, began: float) -> None:
-    """`began` is the handler's start, by the monotonic clock. Nothing is logged if the event was handled before."""
+    """`began` is when the job began, by the monotonic clock. Nothing is logged of an event that was handled before, or
+    was not for the handler.
+    """
     if isinstance(result, Done):
         if result.event is not None and logger.isEnabledFor(logging.INFO):
             with originating(result.event):

@@ -5,7 +5,7 @@ from publisher.wire.intake import Delivery
 
 
 class Resent:
-    """The second copies. They are not handled: what becomes of the first copy becomes of them."""
+    """The second copies, each as a job. They are not handled: they get the outcome of the first copy."""
 
     def __init__(self) -> None:
         self._jobs: dict[tuple[str, bytes], list[Job]] = {}
@@ -17,11 +17,11 @@ class Resent:
         self._jobs.setdefault(identity(job.deliveries[0]), []).append(job)
 
     def take(self, first: Delivery) -> list[Job]:
-        """The copies of this delivery, whose call has ended."""
+        """Remove and return the copies of this delivery, whose call has ended."""
         return self._jobs.pop(identity(first), [])
 
     def clear(self) -> list[Job]:
-        """All copies. None of them is waited for any more."""
+        """Remove and return all copies."""
         copies = [job for jobs in self._jobs.values() for job in jobs]
         self._jobs.clear()
         return copies

@@ -11,7 +11,7 @@ from consumers.worker.subscription import Subscription
 
 
 class Schedule:
-    """Used by the I/O thread alone. `begun` counts the jobs that the pool has, or that are done and not yet settled."""
+    """Used by the I/O thread alone. `begun` counts the jobs that went to the pool, and are not yet `ended`."""
 
     def __init__(self, pool: Pool, subscriptions: Mapping[str, Subscription]) -> None:
         self.begun = 0
@@ -22,7 +22,7 @@ class Schedule:
         self._has_batches = any(subscription.handler.batch for subscription in subscriptions.values())
 
     def begin(self, job: Job) -> None:
-        """Now, or once its wait and the pause of its subscription are over, or in its turn to be alone."""
+        """Begin the job now; or once its own wait and its subscription's pause are over; or in its turn to be alone."""
         subscription = self._subscriptions[job.deliveries[0].queue]
         until = subscription.waits_until(job)
         if until > time.monotonic():
@@ -36,11 +36,11 @@ class Schedule:
             self._pool.put(job)
 
     def begin_at(self, job: Job, when: float) -> None:
-        """Not before this time of the monotonic clock."""
+        """Begin the job, but not before this time of the monotonic clock."""
         self._held.add(job, when)
 
     def begin_alone(self, job: Job, now: float, *, has_failed: bool) -> None:
-        """In its turn. `has_failed`: it had its turn, and other handlers went on for too long."""
+        """Begin the job in its turn to be alone. `has_failed`: it had a turn, but was not alone soon enough."""
         if has_failed:
             self._solitary.add_again(job, now)
         else:
@@ -51,7 +51,7 @@ class Schedule:
         for job in self._held.released(now):
             self.begin(job)
         if (solitary := self._solitary.due(now, is_idle=not self.begun)) is not None:
-            # Events that were handled before it are not delivered again if the process ends.
+            # So that events which were handled before it are not delivered again if the process ends.
             wait_for_acks()
             self.begin(solitary)
         if self._has_batches:
@@ -70,12 +70,12 @@ class Schedule:
             self.begin(job)
 
     def clear(self) -> list[Job]:
-        """All jobs that no thread has begun. None of them is begun any more."""
+        """Remove and return all jobs that no thread has begun."""
         cleared = (job for subscription in self._subscriptions.values() for job in subscription.clear())
         return [*self._taken_back(), *self._held, *self._solitary.clear(), *cleared]
 
     def poll_seconds(self, longest: float, with_batches: float) -> float:
-        """How long the I/O may be waited for before something is due here."""
+        """How long to wait for I/O so that no job begins late: `with_batches` if a handler has them, or `longest`."""
         if self._has_batches:
             return with_batches
         if (next_at := self._held.next_at) is None:

@@ -44,8 +44,8 @@ CHECK_SECONDS = 1.0
 class Session:
     """Used by the I/O thread alone. A delivery is acknowledged after its outcome is safe, never before.
 
-    Safe is what the handler's transaction committed, or what the broker confirmed: a copy in a retry queue, in the dead
-    letters, or back in the delivery's own queue.
+    An outcome is safe when the handler's transaction is committed, or when the broker has confirmed a copy: in a retry
+    queue, in the dead letters, or back in the delivery's own queue.
     """
 
     def __init__(
@@ -68,34 +68,34 @@ class Session:
         self._finished: list[int] = []
         self._checked_at = time.monotonic()
         self._is_ending = False
-        # Deliveries to put back as new, with their routing keys, once no more are taken: earlier, they would come back
-        # here at once, as redelivered.
+        # Deliveries, with their routing keys, that `drain` puts back once no more are taken: earlier, they would come
+        # back here at once.
         self.given_back: list[tuple[Delivery, str]] = []
-        # Deliveries that were on their way when no more were to be taken.
+        # Deliveries that arrived after `take_no_more`, as jobs.
         self._late: list[Job] = []
         # Tags of deliveries that were put back while their handlers run.
         self._left_behind: set[int] = set()
         self.intake = Intake(inward, self._arrived)
         self._prefetch_of = prefetch_of
         for queue, subscription in subscriptions.items():
-            # A pause outlasts the connection that it began on.
+            # A pause outlasts the connection that it began on. At its end `_resume` consumes.
             if subscription.paused_until is None or subscription.handler.ordered:
                 self.intake.consume(queue, prefetch_of(queue))
 
     def serve(self, stop: Flag, until_empty: bool) -> None:
-        """Until `stop`, or until the queues are empty."""
+        """Handle deliveries until `stop` is set, or, with `until_empty`, until the queues are empty."""
         while not stop.is_set():
             self.turn(self._schedule.poll_seconds(POLL_SECONDS, BATCH_POLL_SECONDS))
             if until_empty and self._is_empty():
                 return
 
     def take_no_more(self) -> None:
-        """Take no more deliveries, except from the ordered queues: see `drain`."""
+        """Take no more deliveries, except from ordered queues; `drain` says why."""
         self._is_ending = True
         self.intake.cancel(queue for queue, each in self.subscriptions.items() if not each.handler.ordered)
 
     def not_begun(self) -> list[Job]:
-        """The jobs that no thread has begun, nor will. Those of ordered queues are left out."""
+        """Remove the jobs that no thread has begun, and return them without those of ordered queues."""
         return _without_ordered([*self._schedule.clear(), *self._late])
 
     @property
@@ -104,9 +104,9 @@ class Session:
         return self._schedule.begun + len(self._resent)
 
     def leave_behind(self) -> list[Job]:
-        """The jobs that still run. Their outcomes are ignored from now on. Those of ordered queues are left out."""
+        """The jobs that still run, without those of ordered queues. Their outcomes are ignored from now on."""
         running = (job for job in self.pool.running() if job.deliveries[0].intake is self.intake)
-        # A job of an earlier connection is here as its second copy.
+        # A running job of an earlier connection is in `_resent`, if the broker has sent its event again.
         left = _without_ordered([*running, *self._resent.clear()])
         self._left_behind.update(delivery.tag for job in left for delivery in job.deliveries)
         return left
@@ -163,7 +163,7 @@ class Session:
                 self._pause(subscription, queue)
 
     def _settle_resent(self, job: Job, results: Sequence[Result]) -> None:
-        """The job came over an earlier connection. If the broker has sent it here again, the copy is settled."""
+        """Settle the copy of a job from an earlier connection, if the broker has sent its event again over this one."""
         for first, result in zip(job.deliveries, results, strict=True):
             for copy in self._resent.take(first):
                 self._became(copy, copy.deliveries[0], copy.received[0], result)
@@ -191,7 +191,7 @@ class Session:
     def _reject(self, way: Way) -> None:
         """The copy is too large for the broker now. The delivery itself is rejected: its queue dead-letters it."""
         if way.is_as_new:
-            # It was to go back to its queue, and does so without a copy.
+            # The event was to go back to its queue. It can do so without a copy.
             self.intake.give_back([way.delivery.tag])
             return
         id, size = printable(letter_id(way.delivery.properties, way.delivery.body)), len(way.message.body)
@@ -202,7 +202,7 @@ class Session:
             self._settled(way.job)
 
     def _not_now(self, job: Job, delivery: Delivery, received: Received, result: AtAnother | Dangerous) -> None:
-        """Handle it later. Until then it takes no thread: the wait may last as long as another handler's call."""
+        """Handle the delivery later. It takes no thread meanwhile, since another handler's call may take long."""
         if self._is_ending:
             if not job.handling.handler.ordered:
                 self.intake.give_back([delivery.tag])
@@ -239,7 +239,7 @@ class Session:
         if subscription.paused_until is None:
             logger.error("paused queue=%s seconds=%g: nearly all attempts fail", queue, PAUSE_SECONDS)
             subscription.paused_until = time.monotonic() + PAUSE_SECONDS
-            # An ordered queue is not let go: another process would get it, with the events behind those that wait here.
+            # An ordered queue is still consumed: else another process would get the events behind those that wait here.
             if not subscription.handler.ordered:
                 self.intake.pause(queue)
             self._schedule.reconsider()
@@ -252,10 +252,12 @@ class Session:
                 self.intake.resume(queue, self._prefetch_of(queue))
 
     def _is_empty(self) -> bool:
-        # Ask the broker first: a delivery that arrives meanwhile is then among the unacknowledged.
+        # Ask the broker first: a delivery that arrives meanwhile is among the unacknowledged when these are looked at.
         return not any(self.inward.count_messages(queue) for queue in self.subscriptions) and not self.intake.unacked
 
 
 def _without_ordered(jobs: Iterable[Job]) -> list[Job]:
-    """Events of an ordered queue keep their place: they go back when the connection ends, all together."""
+    """The jobs of queues that are not ordered. Events of ordered queues keep their order: they go back when the
+    connection ends, all together.
+    """
     return [job for job in jobs if not job.handling.handler.ordered]

@@ -1,4 +1,4 @@
-"""Events that may kill their process: each is handled alone, in its turn. While they wait they take no thread."""
+"""Jobs whose events may kill their process. Each is handled alone, in its turn. They take no thread while they wait."""
 
 import random
 
@@ -6,24 +6,24 @@ from msgspec.structs import replace
 
 from consumers.worker.job import Job
 
-# Before the first of them is begun: the harmless events that arrived with it go first, and more of the dangerous ones
-# are there to choose from.
+# The wait before the first job is begun. Meanwhile, harmless events that arrived with it are handled, and more of the
+# dangerous ones arrive, so that there is a choice.
 GATHER_SECONDS = 1.0
-# After one that could not be alone, unless the handlers that kept it from that have ended.
+# The wait after a job could not be alone. It is over sooner if the pool has no job any more.
 LET_SECONDS = 60.0
 
 
 class Solitary:
     """Used by the I/O thread. Times are those of the monotonic clock.
 
-    They are taken at random. In a fixed order, an innocent event behind the one that kills the process would be
+    The next job is chosen at random. In a fixed order, an innocent event behind the one that kills the process would be
     redelivered as often as that one.
     """
 
     def __init__(self) -> None:
         self._waiting: list[Job] = []
         self._gathered_at = self._let_until = 0.0
-        # Whether the pool has one of them.
+        # Whether the pool has a job that is to be alone.
         self._is_begun = False
 
     def add(self, job: Job, now: float) -> None:
@@ -32,12 +32,15 @@ class Solitary:
         self._waiting.append(job)
 
     def add_again(self, job: Job, now: float) -> None:
-        """It had its turn, and other handlers went on for too long."""
+        """The job had its turn, but was not alone: other handlers went on for too long."""
         self._waiting.append(job)
         self._let_until = now + LET_SECONDS
 
     def due(self, now: float, *, is_idle: bool) -> Job | None:
-        """The next one, if it may go to the pool: there is never more than one, so that other threads stay free."""
+        """The next job, if one may go to the pool. The pool has at most one, so that its other threads stay free.
+
+        `is_idle`: the pool has no job at all.
+        """
         if not self._waiting or self._is_begun or now < self._gathered_at:
             return None
         if now < self._let_until and not is_idle:
@@ -52,6 +55,6 @@ class Solitary:
         self._is_begun = self._is_begun and not job.is_solitary
 
     def clear(self) -> list[Job]:
-        """All that wait. None waits any more."""
+        """Remove and return all jobs that wait."""
         waiting, self._waiting = self._waiting, []
         return waiting

@@ -23,8 +23,8 @@ class Subscription:
         self.breaker = Breaker(time.monotonic())
         self.paused_until: float | None = None
         self._lanes: Lanes[Job] = Lanes()
-        # For an ordered handler's events that failed: the next attempt, and its time by the monotonic clock. By body,
-        # since the broker may send the same event again meanwhile.
+        # For failed events of an ordered handler: the next attempt, and its time by the monotonic clock. The key is the
+        # event's body, since the broker may deliver the same event again meanwhile.
         self._next: dict[bytes, tuple[Received, float]] = {}
         self._batch: list[tuple[Delivery, Received]] = []
         self._batch_since = 0.0
@@ -34,7 +34,7 @@ class Subscription:
         if self.handler.batch and not received.is_alone:
             return self._collected(delivery, received)
         if self._next:
-            # The connection was lost while the event waited for its next attempt: the attempts are counted on.
+            # If the connection was lost while the event waited for its next attempt, its attempts go on being counted.
             received, _ = self._next.get(delivery.body, (received, 0.0))
         job = Job(self.handling, [delivery], [received])
         if self.handler.ordered and not self._lanes.enter(partitionkey_of(received.body), job):
@@ -42,12 +42,12 @@ class Subscription:
         return job
 
     def wait(self, job: Job, until: float) -> None:
-        """An ordered handler's event failed, and is tried again, but not before that time."""
+        """Note that an ordered handler failed with this event, and that the next attempt waits until this time."""
         self._next[job.deliveries[0].body] = (job.received[0], until)
 
     def waits_until(self, job: Job) -> float:
-        """When the job may be begun: after the pause, and after its own wait. 0 for at once."""
-        # Hashing a large body takes time, so it is only looked up if anything waits.
+        """When the job may begin, by the monotonic clock: after the pause, and after its own wait. 0 for at once."""
+        # Hashing a large body takes time, so the body is only looked up if any event waits.
         _, until = self._next.get(job.deliveries[0].body, (None, 0.0)) if self._next else (None, 0.0)
         return max(until, self.paused_until or 0.0)
 
@@ -56,7 +56,7 @@ class Subscription:
             self._next.pop(job.deliveries[0].body, None)
 
     def next_after(self, job: Job) -> Job | None:
-        """For an ordered handler: this job is done, and the one behind it in its lane may be begun."""
+        """For an ordered handler: this job is done. Returns the job behind it in its lane, which may begin now."""
         return self._lanes.leave(partitionkey_of(job.received[0].body))
 
     def _collected(self, delivery: Delivery, received: Received) -> Job | None:
@@ -78,9 +78,9 @@ class Subscription:
         return Job(self.handling, deliveries, received)
 
     def clear(self) -> list[Job]:
-        """Forget the deliveries of a connection, and return those that were not begun.
+        """Forget the deliveries of a connection that were not begun, and return their jobs.
 
-        When the next attempt of a failed event is due is remembered: the broker will send the event again.
+        The next attempts of failed events are remembered, since the broker will send these events again.
         """
         now = time.monotonic()
         self._next = {body: attempt for body, attempt in self._next.items() if attempt[1] > now}

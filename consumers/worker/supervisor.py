@@ -13,14 +13,14 @@ from publisher.wire.exit_codes import EXIT_CONFIG
 
 logger = logging.getLogger(__name__)
 
-# Tells a child the pid of its supervisor. Not by an option: children have the same arguments as this process, and
-# would take themselves for supervisors.
+# The environment variable that tells a child the pid of its supervisor. Without it, a child would take itself for a
+# supervisor, since it has the same arguments as this process.
 SUPERVISOR = "SIGNAL_BRIDGE_SUPERVISOR"
 CHECK_SECONDS = 0.2
 SHORTEST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 HEALTHY_SECONDS = 60.0
-# After its grace period, and this time, a child that still runs is killed: it is probably stuck.
+# A child that still runs so long after its grace period is killed: it is probably stuck.
 OVERDUE_SECONDS = 10.0
 
 
@@ -63,13 +63,13 @@ def supervised_by() -> int | None:
 
 
 def kill(children: Iterable[Child]) -> None:
-    """Kill them, when the supervisor is to end at once. Does not wait, since a signal handler calls it."""
+    """Kill the children, when the supervisor is to end at once. Does not wait for them: a signal handler calls this."""
     for child in children:
         child.process.kill()
 
 
 def supervise(count: int, stop: Flag, children: list[Child], *, until_empty: bool, grace_seconds: float) -> int:
-    """Run so many children until `stop`, until one ends with EXIT_CONFIG, or with `until_empty` until all ended well.
+    """Run `count` children until `stop`, or until one ends with EXIT_CONFIG; with `until_empty`, until all ended well.
 
     Returns the exit code. The children are put into the list, so that the caller can `kill` them.
     """
@@ -85,7 +85,7 @@ def supervise(count: int, stop: Flag, children: list[Child], *, until_empty: boo
         if child.process.poll() is None:
             child.process.send_signal(signal.SIGTERM)
     deadline = time.monotonic() + grace_seconds + OVERDUE_SECONDS
-    # Other codes do not count: a child may have died just before this end.
+    # Other exit codes do not count: a child may have died just before it was told to end.
     codes = [_ended(child.process, deadline) for child in children]
     return EXIT_CONFIG if EXIT_CONFIG in codes else 0
 

@@ -69,7 +69,7 @@ class Worker:
         }
 
     def run(self) -> None:
-        """Raises BrokerRefused if trying again would not help.
+        """Run until `stop` is set, or, with `until_empty`, until the queues are empty. Raises BrokerRefused.
 
         Each session has two connections: one to take and acknowledge, one to publish. During an alarm the broker reads
         nothing from a connection that publishes, not even acknowledgements.
@@ -142,7 +142,7 @@ class Worker:
         return any(subscription.handler.ordered for subscription in self.subscriptions.values())
 
     def _look_on(self) -> None:
-        """There are only handlers with ask=True, which `answering` runs: stay alive meanwhile."""
+        """Stay alive while `answering` runs: there are only handlers with ask=True."""
         while not self.settings.until_empty and not self.stop.wait(CHECK_SECONDS):
             self._is_alive()
 

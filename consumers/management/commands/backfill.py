@@ -1,4 +1,4 @@
-"""Bring rows that are there already to a handler that is new."""
+"""Send events of existing rows to a new handler."""
 
 from functools import reduce
 from threading import Event as Flag

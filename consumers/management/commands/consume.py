@@ -29,8 +29,8 @@ from publisher.wire.lifecycle import log_to_stderr
 class ListedHandler:
     """One row of `manage.py consume --list`.
 
-    `forwarded` says whether a rule of this project forwards a signal of the handler. It is None for a handler by
-    routing keys: which signals those match is not known.
+    `forwarded` says whether a rule of this project forwards a signal of the handler. It is None for a handler of
+    `@subscribe`, since it is not known which signals its routing keys match.
     """
 
     handler: str
@@ -71,7 +71,7 @@ class Command(LongCommand):
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         if options["reload"]:
-            # They would end the process over a handler that cannot be imported; the reloader waits until it is mended.
+            # A failed check would end the process. The reloader waits instead until the module can be imported.
             options["skip_checks"] = True
         return super().execute(*args, **options)
 
@@ -113,7 +113,7 @@ class Command(LongCommand):
                 self.stderr.write(str(exc))
                 return
             except HandlersNotImportable as exc:
-                # The reloader looks at the exception for the file to watch.
+                # The original exception tells the reloader which file to watch.
                 raise exc.__cause__ or exc from None
             work(handlers, Namespace(**options), stop)
 

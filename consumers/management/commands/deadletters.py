@@ -1,4 +1,4 @@
-"""Look at dead letters, replay them, rehearse that, or discard them."""
+"""Look at dead letters, rehearse their replay, replay them, or discard them."""
 
 import json
 from collections.abc import Sequence
@@ -73,13 +73,13 @@ class Command(BridgeCommand):
             with connected() as connection:
                 owners = owners_of(options["handler"], connection)
             if action == "discard" and not ids and asks(interactive=options["interactive"]):
-                # No connection is open meanwhile: a person may take longer to answer than the broker waits.
+                # While a person is asked, no connection is open: the answer may take longer than the broker waits.
                 agreed = self._agreed(owners, wanted)
                 if agreed is None:
                     return
                 wanted = agreed
             with connected() as connection:
-                # An id that several handlers have is only clear with --handler.
+                # Several handlers may have a letter with the same id: only --handler says which is meant.
                 is_unclear = action == "show" or (action != "list" and bool(ids) and not options["handler"])
                 letters = Letters(connection, owners, wanted, of_one_handler=is_unclear)
                 found = self._act(action, letters, owners, ids, options)
@@ -97,7 +97,10 @@ class Command(BridgeCommand):
             raise CommandError("--rehearse goes with replay.", returncode=EXIT_USAGE)
 
     def _agreed(self, owners: Sequence[Owner], wanted: Wanted) -> Wanted | None:
-        """The letters that a person agreed to discard, and none that came later; None if there are none."""
+        """Criteria for exactly the letters that a person agreed to discard, without any that come later.
+
+        None if there are no letters, or the person did not agree.
+        """
         with connected() as connection:
             letters = Letters(connection, owners, wanted)
             seen = [letter.id for letter, _ in letters]
@@ -114,7 +117,7 @@ class Command(BridgeCommand):
     def _act(
         self, action: str, letters: Letters, owners: Sequence[Owner], ids: frozenset[str], options: dict[str, Any]
     ) -> set[str]:
-        """The ids of the letters that were found."""
+        """Carry out the action. Returns the ids of the letters that were found."""
         if action == "list":
             return self._list(letters, owners)
         if action == "show":

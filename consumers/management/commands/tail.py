@@ -49,7 +49,7 @@ class Command(LongCommand):
             if self.error is not None:
                 raise self.error
         except BrokenPipeError:
-            # The reader, as `| head`, has seen enough. At exit Python would flush stdout, and fail again.
+            # The reader, as in `| head`, has closed the pipe. Python would fail once more when it flushes at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _say_ready(self) -> None:
@@ -62,7 +62,7 @@ class Command(LongCommand):
             self.stdout.write(self.line(key, body))
             self.stdout.flush()
         except Exception as exc:
-            # Raised later, by `handle`: this is called by the connection, which would take it for a lost connection.
+            # `handle` raises it later. If raised here, the calling connection would take it for its own loss.
             self.error = exc
             self.stop.set()
         if self.left is not None:

@@ -105,7 +105,7 @@ class Command(BridgeCommand):
             )
 
     def _delete(self, queues: Sequence[str], handlers: Sequence[Handler], connection: Connection) -> None:
-        # `deletable` has seen that they are empty: the broker does not support that condition for quorum queues.
+        # `deletable` has checked that they are empty: the broker itself cannot check that for quorum queues.
         for queue in deletable(queues, handlers, connection):
             connection.delete_queue(queue)
             self.stdout.write(printable(f"Deleted {queue}."))
@@ -118,7 +118,7 @@ class Command(BridgeCommand):
             connection.declare(topology)
         found, reason = _found_bindings()
         if found is None and declare:
-            # They cannot be read, but were made just now.
+            # The bindings cannot be read, but have just been made.
             found = set(topology.bindings)
         rows = compared(topology, connection, found)
         show(rows, format, title=f"Topology of {conf.service()!r}", stdout=self.stdout)
