@@ -27,8 +27,8 @@ class ConsumersConfig(AppConfig):
         if find_spec("publisher.wire") is None:
             # Raised here, not reported by a check: without publisher.wire no module of this app can be imported.
             raise ImproperlyConfigured(
-                "The app 'publisher' is another package than the bridge's. Rename it: the bridge's app has this name, "
-                "and a project's own comes first on Python's path."
+                "The app 'publisher' is another package than the bridge's. Rename your package: the bridge's has this "
+                "name, and a project's own comes first on Python's path."
             )
         super().import_models()
 

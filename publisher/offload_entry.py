@@ -43,9 +43,9 @@ def offload_entry_from(entry: object) -> OffloadEntry:
     for key, value in entry.items():
         is_right, wanted = OPTIONS[key]
         if not is_right(value):
-            raise WrongValue(key, f"{key!r} is {wanted}, not {value!r}")
+            raise WrongValue(key, f"{key!r} must be {wanted}, not {value!r}")
     if entry.get("ordered") and "concurrency" in entry:
-        raise ValueError("'concurrency' is of receivers that are not 'ordered'")
+        raise ValueError("'concurrency' is for receivers that are not 'ordered'")
     retry = entry.get("retry")
     return OffloadEntry(**{**entry, "retry": None if retry is None else tuple(retry)})
 

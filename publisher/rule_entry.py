@@ -123,7 +123,7 @@ def _seconds(value: object) -> Any:
 def _one_of(*known: str) -> Callable[[object], Any]:
     def read(value: object) -> Any:
         if value not in known:
-            raise ValueError(f"there is no {value!r}")
+            raise ValueError(f"unknown value {value!r}")
         return value
 
     return read

@@ -7,7 +7,7 @@ from django.core.checks import CheckMessage, Error
 from publisher.rules import Rule
 from publisher.wire.topology import LONGEST_ASK_SECONDS
 
-TIMEOUT_HINT = f"Give a number of seconds, up to {LONGEST_ASK_SECONDS}: the request waits this long."
+TIMEOUT_HINT = f"Give a number of seconds, up to {LONGEST_ASK_SECONDS}: the request waits this long at most."
 
 
 def check_ask(rule: Rule, where: str) -> Iterator[CheckMessage]:
@@ -15,9 +15,9 @@ def check_ask(rule: Rule, where: str) -> Iterator[CheckMessage]:
     if rule.delivery != "ask":
         return
     if rule.timeout > LONGEST_ASK_SECONDS:
-        yield Error(f"{where}: the timeout is {rule.timeout!r}.", hint=TIMEOUT_HINT, id="publisher.E040")
+        yield Error(f"{where}: the timeout {rule.timeout!r} is too long.", hint=TIMEOUT_HINT, id="publisher.E040")
     if rule.unroutable == "keep":
-        hint = "Leave 'unroutable' out: a question without a handler gets `on_timeout` at once."
+        hint = "Leave 'unroutable' out: a question that no handler takes gets `on_timeout` at once."
         yield Error(f"{where}: a question cannot be kept.", hint=hint, id="publisher.E042")
 
 
@@ -25,4 +25,4 @@ def check_keys_of_ask(entry: object, rule: Rule, where: str) -> Iterator[CheckMe
     """Check that only a rule that asks has `timeout` or `on_timeout`. `entry` tells: a Rule always has both."""
     if isinstance(entry, Mapping) and rule.delivery != "ask" and ("timeout" in entry or "on_timeout" in entry):
         hint = 'Leave them out, or add "delivery": "ask".'
-        yield Error(f"{where}: timeout and on_timeout have no effect without an ask.", hint=hint, id="publisher.E041")
+        yield Error(f"{where}: 'timeout' and 'on_timeout' need the delivery 'ask'.", hint=hint, id="publisher.E041")

@@ -45,7 +45,7 @@ def _warning(rule: Rule, where: str, models: list[type[Model]]) -> CheckMessage:
     first = models[0]._meta.label if rule.senders else "the models that are meant"
     return Warning(
         f"{where}: nothing sends {rule.signal!r} for {_named(models) if rule.senders else 'any model'}.",
-        hint=f"Write `objects = SignalManager()` in {first}; it is in publisher.bulk.",
+        hint=f"Write `objects = SignalManager()` in {first}; import it from publisher.bulk.",
         id="publisher.W003",
     )
 

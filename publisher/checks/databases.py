@@ -25,7 +25,7 @@ def check_routers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
     """Check that the routers allow an outbox on every alias that events are written to."""
     if not router.routers:
         return []
-    hint = "Let your router's allow_migrate answer True (or None) for the app 'publisher' on this alias."
+    hint = "Let your router's allow_migrate return True (or None) for the app 'publisher' on this alias."
     refused = [
         Error(
             f"Events are written to {alias!r}, where a router does not allow the outbox.",
@@ -39,7 +39,7 @@ def check_routers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
         Warning(
             f"Events of {name} with an instance from {alias!r} are written to that database, where a router does not "
             "allow the outbox.",
-            hint=f"{hint} Or send them with using='default'.",
+            hint=f"{hint} Or send the signal with using='default'.",
             id="publisher.W010",
         )
         for alias, name in doubtful_aliases().items()
@@ -67,7 +67,7 @@ def check_outbox_migrated(
         Warning(
             f"Events of {name} with an instance from {alias!r} are written to that database, where the outbox is not "
             "migrated.",
-            hint=f"Run: {how_to_migrate(OutboxEvent, alias)}. Or send them with using='default'.",
+            hint=f"Run: {how_to_migrate(OutboxEvent, alias)}. Or send the signal with using='default'.",
             id="publisher.W011",
         )
         for alias, name in doubtful_aliases().items()
@@ -80,9 +80,9 @@ def check_sqlite(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
     """Check, with `--deploy`, that writers of an SQLite file wait for each other: the relay is another writer of it."""
     return [
         Warning(
-            f"Events are written to {alias!r}, an SQLite file, without OPTIONS that make a writer wait for the others.",
-            hint='Give it "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20}, else a transaction that reads '
-            'before it writes may end with "database is locked".',
+            f"Events are written to {alias!r}, an SQLite file whose OPTIONS do not make writers wait for each other.",
+            hint='Add "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20} to this database, else a transaction '
+            'that reads before it writes may end with "database is locked".',
             id="publisher.W013",
         )
         for alias in written_aliases()

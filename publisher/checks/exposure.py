@@ -66,7 +66,7 @@ def check_copies() -> Iterator[CheckMessage]:
             yield Warning(
                 f"The rule for {rule.signal!r} forwards copies of rows or requests, whose text is not searched for "
                 f"secrets: {', '.join(f'{label}.{name}' for label, names in omit.items() for name in names)}.",
-                hint=f"Leave them out: 'omit_fields': {omit}, or 'exclude' the models.",
+                hint=f"Leave these fields out: 'omit_fields': {omit}, or 'exclude' the models.",
                 id="publisher.W008",
             )
 
@@ -138,7 +138,8 @@ def leaving(user: type[Model], rule: Rule) -> list[str]:
 
 def _warning(user: type[Model], rule: Rule, where: str = "") -> Warning:
     return Warning(
-        f"The rule for {rule.signal!r} forwards {user._meta.label}{where}, with: {', '.join(leaving(user, rule))}.",
+        f"The rule for {rule.signal!r} forwards {user._meta.label}{where}, with the fields "
+        f"{', '.join(leaving(user, rule))}.",
         hint=f"{advice(user, undecided(user, columns_under(rule, user).fields(), rule.redact))}.",
         id="publisher.W001",
     )

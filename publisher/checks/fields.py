@@ -37,7 +37,7 @@ def _check_model(rule: Rule, label: str, names: frozenset[str], where: str) -> I
         return
     yield from _check_names(model, names, where)
     if not _may_be_sent(rule, model):
-        hint = "Write it in the rule that takes the model, or add the model to the 'senders' of this one."
+        hint = "Move this entry to the rule that takes the model, or add the model to this rule's 'senders'."
         yield Warning(f"{where}: the rule does not take {model._meta.label!r}.", hint=hint, id="publisher.W004")
 
 

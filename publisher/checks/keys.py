@@ -19,8 +19,8 @@ from publisher.wire.registry import encoder_for
 from publisher.wire.routing import KEY_BYTES, formatted_key
 
 KEY_NAMES = ("kwargs", "sender", "group", "signal", "subject", "extensions")
-HINT = f"Write words and dots, with {{...}} for one of {', '.join(KEY_NAMES)}: 'moderation.{{kwargs[reason]}}'."
-PARTS_HINT = "Kwargs are encoded, so what is in them is asked for by name in brackets: '{kwargs[instance][pk]}'."
+HINT = f"Write words and dots, and in braces one of {', '.join(KEY_NAMES)}: 'moderation.{{kwargs[reason]}}'."
+PARTS_HINT = "Kwargs are encoded as JSON: write the names of what is in them in brackets, as '{kwargs[instance][pk]}'."
 BRACKETS = re.compile(r"\[[^\]]*\]")
 JSON_TYPES = (dict, list, str, int, float, bool, type(None))
 
@@ -97,14 +97,14 @@ def _misnamed(template: str) -> Iterator[Fault]:
     if any("._" in BRACKETS.sub("", name) for name in names):
         yield Fault("it asks for an attribute that begins with '_'", HINT)
     if any(width > KEY_BYTES for width in widths):
-        yield Fault(f"it is wider than a key, which has {KEY_BYTES} bytes", HINT)
+        yield Fault(f"it is padded to more than the {KEY_BYTES} bytes of a key", HINT)
     if len(literals) > KEY_BYTES:
-        yield Fault(f"it is longer than a key, which has {KEY_BYTES} bytes: it would be cut", HINT)
+        yield Fault(f"it is longer than the {KEY_BYTES} bytes of a key, and would be cut", HINT)
     for root in (name.partition("[")[0].partition(".")[0] for name in names):
         if root not in KEY_NAMES:
-            yield Fault(f"it names {root!r}", HINT)
+            yield Fault(f"it names {root!r}, which is unknown", HINT)
         elif root == "extensions" and conf.extensions() is None:
-            yield Fault("there are no extensions", "Name what answers them in SIGNAL_BRIDGE['EXTENSIONS'].")
+            yield Fault("there are no extensions", "Set SIGNAL_BRIDGE['EXTENSIONS'] to a function that returns them.")
     if not template:
         yield Fault("it is empty", HINT)
 
@@ -145,7 +145,7 @@ def _fault_of(template: str, known: KnownSignal, kwargs: Mapping[str, Any]) -> F
         name = str(exc.args[0])
         return Fault(f"{known.name!r} is sent without {name!r}", near(name, _names(kwargs)) if kwargs else PARTS_HINT)
     except AttributeError as exc:
-        return Fault(f"nothing that is sent has an attribute {exc.name!r}", PARTS_HINT)
+        return Fault(f"no value has an attribute {exc.name!r} once it is encoded", PARTS_HINT)
     except IndexError:
         # An index into text: another sender may be long enough.
         return None

@@ -8,7 +8,7 @@ from publisher.hints import close_to, near
 from publisher.rule_entry import AnyCase
 from publisher.rules import OWN_APPS, is_glob
 
-LABEL_HINT = "Write a model's label, as 'blog.Comment', or 'blog.*' for those of an app."
+LABEL_HINT = "Write a model's label, as 'blog.Comment', or 'blog.*' for all models of an app."
 
 
 def missing_model(name: str, labels: Sequence[str]) -> tuple[str, str]:

@@ -39,7 +39,7 @@ def check_offload(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
     """What is wrong with each entry, and then with each receiver that was taken."""
     value = conf.setting("OFFLOAD")
     if not isinstance(value, list | tuple):
-        return [Error(f"SIGNAL_BRIDGE['OFFLOAD'] is {value!r}.", hint=HINT, id="publisher.E030")]
+        return [Error(f"SIGNAL_BRIDGE['OFFLOAD'] is {value!r}, not a list.", hint=HINT, id="publisher.E030")]
     if not value:
         return []
     connected = list(connected_receivers())
@@ -111,8 +111,8 @@ def _check_entry(entry: OffloadEntry, connected: list[Connected]) -> Iterator[Ch
         yield Error(f"{where} is a lambda.", hint=hint, id="publisher.E032")
     elif meant:
         hint = (
-            "That signal is sent for each row that is read, or when there may be no outbox yet, or its receivers "
-            "have to act at once."
+            "Take the entry out: that signal is sent for each row that is read, or when there may be no outbox yet, "
+            "or its receivers have to act at once."
         )
         which = f" ({meant[0].path})" if entry.is_glob else ""
         yield Error(f"{where}{which} cannot be offloaded from {meant[0].signal}.", hint=hint, id="publisher.E033")

@@ -84,7 +84,7 @@ def _check_looks_up(source: Source) -> Iterator[CheckMessage]:
 def _check_private_attributes(source: Source) -> Iterator[CheckMessage]:
     for name in source.found.private:
         if name != "_state" and not any(hasattr(model, name) for model in apps.get_models()):
-            hint = "Only fields are sent. For what a save changed, write a handler, and a rule with 'changes': True."
+            hint = "Only fields are sent. To see what a save changed, write a handler, and a rule with 'changes': True."
             message = f"{source.name} reads instance.{name}, which is no field."
             yield Warning(message, hint=hint, id="publisher.W038")
 
@@ -92,7 +92,7 @@ def _check_private_attributes(source: Source) -> Iterator[CheckMessage]:
 def _check_surroundings(source: Source) -> Iterator[CheckMessage]:
     if around := surroundings_of(source.receiver):
         hint = (
-            "It belongs to a thread or to a request, and is empty in a consumer. Send the value with the signal, or "
+            "This belongs to a thread or to a request, and is empty in a consumer. Send its value with the signal, or "
             "leave the receiver in process."
         )
         message = f"{source.name} reads {around.read} (in {around.function})."
@@ -104,8 +104,10 @@ def _check_parameters(source: Source) -> Iterator[CheckMessage]:
     redact = conf.redact() if conf.is_redact_read() else ()
     for name in source.found.parameters:
         if action_of(name, redact) != "keep":
-            hint = "What sounds like a secret, or is named in REDACT, is not sent: the call would fail without it."
-            yield Warning(f"{source.name} asks for {name!r}.", hint=hint, id="publisher.W033")
+            hint = (
+                "It sounds like a secret, or REDACT names it. The call would fail: take it out, or 'keep' it in REDACT."
+            )
+            yield Warning(f"{source.name} asks for {name!r}, which is not sent.", hint=hint, id="publisher.W033")
 
 
 CHECKS = (

@@ -9,7 +9,7 @@ from publisher.catalogue.signals import KnownSignal, taken_by
 from publisher.receivers import senders_of
 from publisher.rules import Rule, first_match
 
-HINT = "The first rule that matches decides: write it before those that take more."
+HINT = "The first rule that matches decides: write this rule before those that take more."
 
 
 def check_order(rules: Mapping[str, Rule]) -> Iterator[CheckMessage]:

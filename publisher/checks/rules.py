@@ -32,7 +32,7 @@ def _check_signal(rule: Rule, where: str) -> Iterator[CheckMessage]:
     if found and is_glob(rule.signal) and not any(rule.takes_signal(known.name) for known in found):
         yield Error(
             f"{where}: {rule.signal!r} only matches signals that a glob does not forward.",
-            hint=f"Name it outright: {' or '.join(repr(known.name) for known in found[:MOST_HINTS])}.",
+            hint=f"Name the signal itself: {' or '.join(repr(known.name) for known in found[:MOST_HINTS])}.",
             id="publisher.E006",
         )
     if not found:
@@ -84,10 +84,10 @@ def _check_takes_somebody(rule: Rule, where: str) -> Iterator[CheckMessage]:
     senders = [model for model in named if not is_of_relations or is_through(model)]
     if not named or any(rule.takes_sender(model._meta.label_lower) for model in senders):
         return
-    hint = "'exclude' excludes all models that 'senders' names."
+    hint = "Correct 'exclude', which excludes all 'senders'."
     if is_of_relations and not senders:
-        labels = " or ".join(repr(model._meta.label) for model in through[:MOST_HINTS]) or "the model of a relation"
-        hint = f"The model of the relation sends it: {labels}."
+        labels = " or ".join(repr(model._meta.label) for model in through[:MOST_HINTS]) or "'auth.User_groups'"
+        hint = f"Name the model of the relation, as {labels}."
     yield Warning(f"{where}: {rule.signal!r} is sent by none of 'senders'.", hint=hint, id="publisher.W007")
 
 
@@ -117,8 +117,8 @@ def _may_be_text(pattern: str, labels: Sequence[str]) -> bool:
 def _check_when(rule: Rule, where: str) -> Iterator[CheckMessage]:
     reason = None if rule.when is None else _why_no_predicate(rule.when)
     if reason is not None:
-        hint = "Give the dotted path of a function that takes (sender, **kwargs) and answers whether to forward."
-        yield Error(f"{where}: no predicate {rule.when!r}: {reason}.", hint=hint, id="publisher.E010")
+        hint = "Give the dotted path of a function that takes (sender, **kwargs) and returns whether to forward."
+        yield Error(f"{where}: {rule.when!r} is no predicate: {reason}.", hint=hint, id="publisher.E010")
 
 
 def _why_no_predicate(when: object) -> str | None:
@@ -133,13 +133,14 @@ def _why_no_predicate(when: object) -> str | None:
 def _check_unroutable(rule: Rule, where: str) -> Iterator[CheckMessage]:
     if rule.delivery == "direct" and rule.unroutable == "keep":
         hint = "Use the delivery \"outbox\", which keeps an event until a queue is bound, or leave 'unroutable' out."
-        yield Error(f"{where}: 'keep' with the delivery 'direct', which cannot keep.", hint=hint, id="publisher.E019")
+        message = f"{where}: 'unroutable' is 'keep', but the delivery is 'direct'."
+        yield Error(message, hint=hint, id="publisher.E019")
 
 
 def _check_changes(rule: Rule, where: str) -> Iterator[CheckMessage]:
     if rule.changes and not any(known.signal is post_save for known in taken_by(rule)):
         hint = "Leave 'changes' out, or use it in a rule for 'django.db.models.signals.post_save'."
-        yield Error(f"{where}: {rule.signal!r} has no 'changes'.", hint=hint, id="publisher.E017")
+        yield Error(f"{where}: {rule.signal!r} is sent without 'changes'.", hint=hint, id="publisher.E017")
 
 
 RULE_CHECKS: Sequence[Callable[[Rule, str], Iterator[CheckMessage]]] = (

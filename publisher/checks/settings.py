@@ -37,8 +37,8 @@ FLAG_HINT = "Write True or False."
 RULE_HINT = "Write a signal's dotted path, or a dict as {'signal': 'django.db.models.signals.post_save'}."
 FIELDS_HINT = "Write a dict of model to fields, as {'blog.Comment': ['id', 'text']}."
 HINTS = {
-    "signal": "Write its dotted path, or a glob over dotted paths: `manage.py signals` lists them.",
-    "senders": "Write a list, as ['blog.Comment', 'auth.*'], or leave 'senders' out for all of them.",
+    "signal": "Write a signal's dotted path, or a glob over dotted paths: `manage.py signals` lists the paths.",
+    "senders": "Write a list, as ['blog.Comment', 'auth.*'], or leave 'senders' out for all senders.",
     "exclude": "Write a list, as ['blog.Draft'].",
     "fields": FIELDS_HINT,
     "omit_fields": FIELDS_HINT,
@@ -49,7 +49,7 @@ HINTS = {
     "strict": FLAG_HINT,
     "traceback": FLAG_HINT,
     "changes": FLAG_HINT,
-    "subject": "Name the kwarg that the events are about, as 'order' of `placed.send(sender=Shop, order=order)`.",
+    "subject": "Name the kwarg that the events are about, as 'order' in `placed.send(sender=Shop, order=order)`.",
 }
 # The ids for wrong values of these keys of a rule; for the others it is publisher.E005.
 IDS = {"delivery": "publisher.E011", "unroutable": "publisher.E012", "timeout": "publisher.E040"}
@@ -116,13 +116,13 @@ def _check_values(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
         size = len(name.encode(errors="replace")) if isinstance(name, str) else 0
         if not 0 < size <= MOST_NAME_BYTES or name.startswith("amq.") or not name.isprintable():
             of_bytes = f", of {size} bytes" if size > MOST_NAME_BYTES else ""
-            yield Error(f"SIGNAL_BRIDGE[{key!r}] is {name!r}{of_bytes}.", hint=NAME_HINT, id="publisher.E004")
+            yield Error(f"SIGNAL_BRIDGE[{key!r}] cannot be {name!r}{of_bytes}.", hint=NAME_HINT, id="publisher.E004")
 
 
 def _check_handlers_app() -> Iterator[CheckMessage]:
     """Check that `consumers` is the bridge's app: a project's own package of that name has no command `consume`."""
     if apps.is_installed("consumers") and not hasattr(import_module("consumers"), "receiver"):
-        hint = "Rename it: the bridge's app has this name, and a project's own comes first on Python's path."
+        hint = "Rename your package: the bridge's has this name, and a project's own comes first on Python's path."
         yield Error("The app 'consumers' is another package than the bridge's.", hint=hint, id="publisher.E020")
 
 
@@ -130,7 +130,7 @@ def _check_kinds(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
     for key, (is_right, hint) in KINDS.items():
         given = value.get(key, conf.DEFAULTS[key])
         if not is_right(given):
-            yield Error(f"SIGNAL_BRIDGE[{key!r}] is {given!r}.", hint=hint, id="publisher.E015")
+            yield Error(f"SIGNAL_BRIDGE[{key!r}] cannot be {given!r}.", hint=hint, id="publisher.E015")
 
 
 def _check_redact(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
@@ -153,7 +153,7 @@ def _check_extensions(value: Mapping[str, Any]) -> Iterator[CheckMessage]:
         if callable(function) and not iscoroutinefunction(function) and _takes_nothing(function):
             return
         what = "is no plain function that can be called without arguments."
-    hint = "Name a function that answers a dict of attributes, as 'shop.context.extensions' of {'tenant': 'acme'}."
+    hint = "Name a function, as 'shop.context.extensions', that returns a dict of attributes, as {'tenant': 'acme'}."
     yield Error(f"SIGNAL_BRIDGE['EXTENSIONS'], {path!r}, {what}", hint=hint, id="publisher.E021")
 
 
@@ -201,7 +201,8 @@ KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
 
 def _check_rules(entries: object) -> Iterator[CheckMessage]:
     if not isinstance(entries, list | tuple):
-        yield Error(f"SIGNAL_BRIDGE['FORWARD'] is {entries!r}.", hint="Make it a list of rules.", id="publisher.E005")
+        message = f"SIGNAL_BRIDGE['FORWARD'] is {entries!r}, not a list."
+        yield Error(message, hint="Make it a list of rules.", id="publisher.E005")
         return
     rules: dict[str, Rule] = {}
     for index, entry in enumerate(entries):

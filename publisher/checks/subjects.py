@@ -42,7 +42,7 @@ def check_kwargs_of_key(rule: Rule, where: str) -> Iterator[CheckMessage]:
     for name in wanted:
         if name not in there_are:
             yield Warning(
-                f"{where}: {rule.signal!r} is sent without {name!r}, which its key needs: the default key is used.",
+                f"{where}: {rule.signal!r} is sent without {name!r}, which its routing key needs: the default is used.",
                 hint=near(name, there_are),
                 id="publisher.W012",
             )

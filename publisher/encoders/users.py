@@ -44,8 +44,8 @@ def _is_name_of(user: type[Model], field: "Field[Any, Any]") -> bool:
 
 def advice(user: type[Model], names: Iterable[str]) -> str:
     return (
-        f"Name the fields that may leave: 'fields': {{{user._meta.label!r}: ['id']}}, or say what becomes of "
-        f"these, 'keep' included: 'redact': {dict.fromkeys(names, 'mask')}"
+        f"Name the fields that may be sent: 'fields': {{{user._meta.label!r}: ['id']}}, or give each of these an "
+        f"action, which may be 'keep': 'redact': {dict.fromkeys(names, 'mask')}"
     )
 
 
@@ -61,7 +61,7 @@ def tell_once(encoding: Encoding, path: str, user: type[Model], names: Iterable[
     _told.add(rule.signal)
     if CHECK not in settings.SILENCED_SYSTEM_CHECKS:
         logger.warning(
-            "user forwarded with %s signal=%s at=%s model=%s: the rule for %r says nothing of it. %s.",
+            "user forwarded with %s signal=%s at=%s model=%s: the rule for %r says nothing about them. %s.",
             ", ".join(names),
             signal,
             path,

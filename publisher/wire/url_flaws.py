@@ -9,8 +9,8 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 from publisher.wire.hosts import each_host
 
 URL_HINT = (
-    "write amqp://user:password@host:5672/vhost, or amqps:// for TLS, the hosts of a cluster with commas between; in "
-    "user, password and vhost @ is %40, # is %23 and / is %2F"
+    "write amqp://user:password@host:5672/vhost, or amqps:// for TLS; separate the hosts of a cluster by commas; "
+    "in user, password and vhost, write @ as %40, # as %23 and / as %2F"
 )
 NO_URL = "is not an AMQP URL"
 AUTHORITIES = frozenset(("ca_certs", "cafile", "ca_path", "capath", "ca_data", "cadata"))
@@ -108,4 +108,4 @@ def _flaw_in(name: str, values: list[str]) -> str | None:
             return None
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         pass
-    return f"has an option {name!r} that is not one value, {kind.words}"
+    return f"has an option {name!r} that is not {kind.words}, given once"

@@ -198,7 +198,7 @@ def test_a_projects_own_package_with_the_publishers_name_is_told_of_where_django
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     last = done.stderr.splitlines()[-1]
-    assert "The app 'publisher' is another package than the bridge's. Rename it" in last
+    assert "The app 'publisher' is another package than the bridge's. Rename your package" in last
 
 
 DECORATED = "@receiver(post_save, sender='foo.Article', dispatch_uid='checked')"

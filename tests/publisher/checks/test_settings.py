@@ -124,22 +124,28 @@ def test_e003_without_the_password_when_the_url_is_none(check, url):
     ("url", "says"),
     [
         ("amqp://u:planted@h/?hartbeat=5", "has an unknown option 'hartbeat': there are heartbeat, ssl_options"),
-        ("amqp://u:planted@h/?heartbeat=often", "has an option 'heartbeat' that is not one value, a whole number"),
-        ("amqp://u:planted@h/?heartbeat=5&heartbeat=6", "has an option 'heartbeat' that is not one value"),
-        ("amqp://u:planted@h/?socket_timeout=a", "has an option 'socket_timeout' that is not one value, a number of"),
-        ("amqps://u:planted@h/?ssl_options=planted", "has an option 'ssl_options' that is not one value, a dict"),
-        ("amqps://u:planted@h/?ssl_options=[5]", "has an option 'ssl_options' that is not one value, a dict"),
+        ("amqp://u:planted@h/?heartbeat=often", "has an option 'heartbeat' that is not a whole number"),
+        (
+            "amqp://u:planted@h/?heartbeat=5&heartbeat=6",
+            "has an option 'heartbeat' that is not a whole number from 0 to 65535, given once",
+        ),
+        ("amqp://u:planted@h/?socket_timeout=a", "has an option 'socket_timeout' that is not a number of"),
+        ("amqps://u:planted@h/?ssl_options=planted", "has an option 'ssl_options' that is not a dict"),
+        ("amqps://u:planted@h/?ssl_options=[5]", "has an option 'ssl_options' that is not a dict"),
         (
             "amqps://u:planted@h/?ssl_options={'certfile': 'a'}",
-            "has an option 'ssl_options' that is not one value, a dict with",
+            "has an option 'ssl_options' that is not a dict with",
         ),
-        ("amqp://u:planted@h/?heartbeat=-1", "has an option 'heartbeat' that is not one value, a whole number"),
-        ("amqp://u:planted@h/?heartbeat=65536", "has an option 'heartbeat' that is not one value, a whole number"),
-        ("amqp://u:planted@h/?channel_max=1", "has an option 'channel_max' that is not one value, a whole number from"),
-        ("amqp://u:planted@h/?frame_max=1", "has an option 'frame_max' that is not one value, a whole number"),
-        ("amqp://u:planted@h/?connection_attempts=0", "has an option 'connection_attempts' that is not one value"),
-        ("amqp://u:planted@h/?socket_timeout=0", "has an option 'socket_timeout' that is not one value, a number of"),
-        ("amqp://u:planted@h/?stack_timeout=nan", "has an option 'stack_timeout' that is not one value, a number of"),
+        ("amqp://u:planted@h/?heartbeat=-1", "has an option 'heartbeat' that is not a whole number"),
+        ("amqp://u:planted@h/?heartbeat=65536", "has an option 'heartbeat' that is not a whole number"),
+        ("amqp://u:planted@h/?channel_max=1", "has an option 'channel_max' that is not a whole number from"),
+        ("amqp://u:planted@h/?frame_max=1", "has an option 'frame_max' that is not a whole number"),
+        (
+            "amqp://u:planted@h/?connection_attempts=0",
+            "has an option 'connection_attempts' that is not a whole number from 1 on",
+        ),
+        ("amqp://u:planted@h/?socket_timeout=0", "has an option 'socket_timeout' that is not a number of"),
+        ("amqp://u:planted@h/?stack_timeout=nan", "has an option 'stack_timeout' that is not a number of"),
         ("amqp://u:planted@h/?blocked_connection_timeout=-1", "has an option 'blocked_connection_timeout' that is not"),
         ("amqps://u:planted@h/?ssl_options=None", "has 'ssl_options' of None, though it begins with amqps"),
         (" amqp://u:planted@h/", "begins or ends with a space, or has a line break"),
@@ -173,7 +179,7 @@ def test_nothing_is_wrong_with_a_url_that_is_escaped(check, url):
 
 def test_e020_when_a_projects_own_package_has_the_name_of_the_bridges(check, monkeypatch):
     monkeypatch.setitem(sys.modules, "consumers", ModuleType("consumers"))
-    assert_one(check(), "publisher.E020", "another package", "Rename it")
+    assert_one(check(), "publisher.E020", "another package", "Rename your package")
 
 
 @pytest.mark.parametrize("key", ["EXCHANGE", "SERVICE"])
@@ -196,7 +202,7 @@ def test_e004_tells_the_length_when_a_name_is_too_long(check):
         ({"omitfields": {}}, ["'omitfields'", "'omit_fields'"]),
         ({"senders": "foo.Article"}, ["'senders'", "not 'foo.Article'", "['blog.Comment', 'auth.*']"]),
         ({"senders": None}, ["'senders'", "not None", "leave 'senders' out"]),
-        ({"senders": []}, ["'senders'", "an empty list", "leave 'senders' out for all of them"]),
+        ({"senders": []}, ["'senders'", "an empty list", "leave 'senders' out for all senders"]),
         ({"exclude": [5]}, ["'exclude'", "not 5", "['blog.Draft']"]),
         ({"fields": ["title"]}, ["'fields'", "not ['title']", "{'blog.Comment': ['id', 'text']}"]),
         ({"omit_fields": {"foo.Article": "title"}}, ["'omit_fields'", "not 'title'", "{'blog.Comment': ["]),
@@ -409,7 +415,7 @@ def test_e010_when_there_is_no_predicate(check_rule, when):
 
 @pytest.mark.parametrize("when", [print, 5], ids=repr)
 def test_e010_says_so_when_the_predicate_is_no_path(check_rule, when):
-    assert_one(check_rule(when=when), "publisher.E010", f"no predicate {when!r}: expected a dotted path.")
+    assert_one(check_rule(when=when), "publisher.E010", f"{when!r} is no predicate: expected a dotted path.")
 
 
 def test_e010_when_the_module_of_the_predicate_raises(check_rule, tmp_path, monkeypatch):
@@ -577,7 +583,7 @@ def test_nobody_is_warned_when_the_fields_of_the_user_model_were_chosen(settings
 @pytest.mark.parametrize("signal", ["*.post_init", "django.db.models.signals.pre_in*", "django.*.class_prepared"])
 def test_e006_when_a_glob_takes_only_what_is_to_be_named_outright(check_rule, signal):
     assert_one(
-        check_rule(signal=signal), "publisher.E006", repr(signal), "Name it outright: 'django.db.models.signals."
+        check_rule(signal=signal), "publisher.E006", repr(signal), "Name the signal itself: 'django.db.models.signals."
     )
 
 
@@ -702,8 +708,8 @@ M2M = "django.db.models.signals.m2m_changed"
     ("rule", "word"),
     [
         ({"signal": M2M, "senders": ["auth.User"]}, "'auth.User_groups' or 'auth.User_user_permissions'"),
-        ({"signal": M2M, "senders": ["foo.Draft"]}, "the model of a relation"),
-        ({"signal": SAVE, "senders": ["auth.Group"], "exclude": ["auth.*"]}, "'exclude' excludes all"),
+        ({"signal": M2M, "senders": ["foo.Draft"]}, "the model of the relation, as 'auth.User_groups'"),
+        ({"signal": SAVE, "senders": ["auth.Group"], "exclude": ["auth.*"]}, "'exclude', which excludes all"),
     ],
 )
 def test_w007_when_a_rules_senders_send_no_such_signal(settings, rule, word):
