@@ -29,7 +29,7 @@ def _check_alone(asked: Sequence[Handler]) -> Iterator[CheckMessage]:
         if any(starmap(_meet, product(one.triggers, other.triggers))):
             yield Error(
                 f"{one.path} and {other.path} would both answer the same question.",
-                hint="Whichever answers first would count. Leave ask=True to one of them, or change their senders.",
+                hint="Only the first answer would count. Keep ask=True in one of them, or change their senders.",
                 id="consumers.E004",
             )
 

@@ -39,7 +39,7 @@ def check_handlers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
     entries = conf.setting("HANDLERS")
     if not isinstance(entries, list | tuple) or not all(isinstance(entry, str) for entry in entries):
         hint = "Make it a list of dotted module paths."
-        return [Error(f"SIGNAL_BRIDGE['HANDLERS'] is {entries!r}.", hint=hint, id="consumers.E001")]
+        return [Error(f"SIGNAL_BRIDGE['HANDLERS'] cannot be {entries!r}.", hint=hint, id="consumers.E001")]
     if messages := [message for message in (_check_on_failure(), _check_context()) if message is not None]:
         return messages
     modules = [message for name in handler_modules() if (message := _check_module(name))]
@@ -62,7 +62,7 @@ def _check_on_failure() -> CheckMessage | None:
         return Error(message, hint=hint, id="consumers.E007")
     if callable(function) and not iscoroutinefunction(function):
         return None
-    hint = "It is called as report(exception, *, event, handler, attempt, is_dead)."
+    hint = "Name a `def` that can be called as report(exception, *, event, handler, attempt, is_dead)."
     what = "is `async def`, and would not be awaited" if callable(function) else "is no function"
     return Error(f"SIGNAL_BRIDGE['ON_FAILURE'], {path!r}, {what}.", hint=hint, id="consumers.E007")
 
@@ -71,7 +71,7 @@ def _check_context() -> CheckMessage | None:
     path = conf.setting("HANDLER_CONTEXT")
     if path is None:
         return None
-    hint = "Name what makes a context manager of an event: a function with @contextmanager, as 'shop.context.restored'."
+    hint = "Name a function with @contextmanager that takes an event, as 'shop.context.restored'."
     try:
         function = import_string(path)
     except Exception as exc:
@@ -82,7 +82,7 @@ def _check_context() -> CheckMessage | None:
     elif iscoroutinefunction(function) or isasyncgenfunction(unwrap(function)):
         what = "is `async`: handlers, also those that are `async def`, run within a plain `with`"
     elif isgeneratorfunction(function):
-        what = "lacks @contextmanager, of contextlib"
+        what = "lacks the decorator @contextmanager"
     else:
         return None
     return Error(f"SIGNAL_BRIDGE['HANDLER_CONTEXT'], {path!r}, {what}.", hint=hint, id="consumers.E008")
@@ -92,7 +92,9 @@ def _check_module(name: str) -> CheckMessage | None:
     try:
         import_module(name)
     except HandlerNameTaken as exc:
-        return Error(str(exc), hint="Each handler has a queue of its own, called after it.", id="consumers.E003")
+        return Error(
+            str(exc), hint="Each handler has a queue of its own, which is named after it.", id="consumers.E003"
+        )
     except Exception as exc:
         is_named = name in conf.handler_modules()
         hint = "Mend the module, or take it out of SIGNAL_BRIDGE['HANDLERS']." if is_named else "Mend the module."
@@ -111,7 +113,7 @@ def _check_connected(modules: Collection[str]) -> Iterator[CheckMessage]:
     for each in connected_receivers():
         if each.can_be_offloaded and not each.offloaded and getattr(each.receiver, "__module__", "") in modules:
             yield Warning(
-                f"{each.path} is no handler: it is connected to {each.signal} in consumers' own processes.",
+                f"{each.path} is no handler, but a plain receiver of {each.signal}, in consumers' own processes.",
                 hint="Write `from consumers import receiver` instead of importing Django's.",
                 id="consumers.W003",
             )
@@ -131,7 +133,7 @@ def _check_signals(handler: Handler) -> Iterator[CheckMessage]:
             known_signal(signal)
     except NamelessSignal:
         yield Error(
-            f"{handler.path} handles a signal that no module of an installed app holds, so that it has no name.",
+            f"{handler.path} handles a signal that has no name: no module of an installed app holds it.",
             hint="Assign it to a name at the top of a module, as in `order_placed = Signal()`.",
             id="consumers.E006",
         )
@@ -188,7 +190,7 @@ def _check_case(handler: Handler) -> Iterator[CheckMessage]:
         if pattern != pattern.lower() and not pattern.startswith(QUEUE_MARK):
             hint = f"Write {pattern.lower()!r}, unless a rule of another service forms keys with capitals."
             yield Warning(
-                f"{handler.path}: {pattern!r} has capitals, and routing keys are in lower case.",
+                f"{handler.path}: {pattern!r} has capitals, but routing keys are in lower case.",
                 hint=hint,
                 id="consumers.W004",
             )

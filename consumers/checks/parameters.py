@@ -50,13 +50,13 @@ def _fault(name: str, signal: Signal, handler: Handler) -> tuple[str, str] | Non
     rules = rules_about(known)
     if rules and conf.is_redact_read() and all(action_of(name, rule.redact) == "drop" for rule in rules):
         hint = f'Take it out of the parameters, or write "redact": {{"{name}": "keep"}} into the rule.'
-        return ", which sounds like a secret, or REDACT names, and does not leave", hint
+        return ", which is not sent: it sounds like a secret, or REDACT names it", hint
     sent = SENT_WITH.get(known.name)
     if sent is None or name in sent:
         return None
     if name == CHANGES and "created" in sent:
         return _fault_of_changes(known, _deciding(signal, rules, handler))
-    return f", which {known.word} is not sent with", f"It is sent with {', '.join(sorted(sent))}."
+    return f", which {known.word} is not sent with", f"The signal is sent with {', '.join(sorted(sent))}."
 
 
 def _deciding(signal: Signal, rules: list[Rule], handler: Handler) -> list[Rule]:
@@ -72,6 +72,9 @@ def _fault_of_changes(known: KnownSignal, rules: list[Rule]) -> tuple[str, str] 
     if all(rule.changes for rule in rules):
         return None
     if not any(rule.changes for rule in rules):
-        return f", which no rule adds to {known.word}", 'Write "changes": True into the rule, or changes=None here.'
-    hint = 'Write "changes": True into each rule, or changes=None here.'
-    return f", which not every rule adds that brings {known.word} here", hint
+        return (
+            f", which no rule adds to {known.word}",
+            'Write "changes": True into the rule, or changes=None in the handler.',
+        )
+    hint = 'Write "changes": True into each rule, or changes=None in the handler.'
+    return f", which not all the rules for {known.word} add", hint

@@ -22,7 +22,7 @@ def check_asked_alone(handler: Handler) -> Iterator[CheckMessage]:
     rules = [rule for each in known for rule in rules_about(each)]
     if not handler.ask and rules and all(rule.delivery == "ask" for rule in rules):
         yield Warning(
-            f"{handler.path} is never called: {known[0].name} is delivered by 'ask', to handlers that are asked.",
+            f"{handler.path} is never called: {known[0].name} is delivered by 'ask', only to handlers with ask=True.",
             hint="Write ask=True, and return the answer, or take \"delivery\": 'ask' out of the rule.",
             id="consumers.W008",
         )
@@ -50,11 +50,11 @@ def _hint(trigger: Trigger, *, is_asked: bool) -> str | None:
     if isinstance(trigger.signal, ModelSignal):
         label = sender_name(trigger.sender)
         is_here = label is not None and model_named(label) is not None
-        return f"Let a rule of FORWARD take its signal, with {label!r} among its senders." if is_here else None
+        return f"Let a rule of FORWARD take its signal, with {label!r} in the rule's senders." if is_here else None
     known = known_as(trigger.signal)
     if known is None or is_asked or not _is_of_this_project(known.module):
         return None
-    senders = "" if trigger.sender is None else ", of its sender"
+    senders = "" if trigger.sender is None else " from its sender"
     return f"Let a rule of FORWARD take {known.name!r}{senders}."
 
 

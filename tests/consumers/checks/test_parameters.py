@@ -30,7 +30,7 @@ def told(settings):
 def test_parameter_that_the_signal_is_not_sent_with(told):
     ((id, message, hint),) = told(lambda sender, order, **kwargs: None, post_save)
     assert (id, message) == ("consumers.W005", "'order', which post_save is not sent with.")
-    assert hint == "It is sent with created, instance, raw, update_fields, using."
+    assert hint == "The signal is sent with created, instance, raw, update_fields, using."
     ((_, message, _),) = told(lambda created, **kwargs: None, post_save, pre_save)
     assert message == "'created', which pre_save is not sent with."
     ((_, message, _),) = told(lambda *, values, pk, **kwargs: None, queryset_updated, forward=())
@@ -42,7 +42,7 @@ def test_changes_are_sent_where_a_rule_says_so(told):
 
     ((_, message, hint),) = told(handle, post_save)
     assert message == "'changes', which no rule adds to post_save."
-    assert hint == 'Write "changes": True into the rule, or changes=None here.'
+    assert hint == 'Write "changes": True into the rule, or changes=None in the handler.'
     assert told(handle, post_save, forward=[{"signal": SAVES, "changes": True}]) == []
     assert told(handle, post_save, forward=[]) == [], "another service may send it"
     ((_, message, _),) = told(handle, post_delete)
@@ -59,8 +59,8 @@ CHANGED = {"signal": SAVES, "changes": True}
 def test_changes_that_one_of_the_rules_that_bring_an_event_does_not_add(told):
     for sender in (None, Article, "foo.article"):
         ((id, message, hint),) = told(audit, post_save, forward=[DRAFTS, CHANGED], sender=sender)
-        assert (id, message) == ("consumers.W005", "'changes', which not every rule adds that brings post_save here.")
-        assert hint == 'Write "changes": True into each rule, or changes=None here.'
+        assert (id, message) == ("consumers.W005", "'changes', which not all the rules for post_save add.")
+        assert hint == 'Write "changes": True into each rule, or changes=None in the handler.'
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_parameter_that_does_not_leave(told):
 
     rules = ["django.contrib.auth.signals.*"]
     ((_, message, hint),) = told(handle, user_login_failed, forward=rules)
-    assert message == "'credentials', which sounds like a secret, or REDACT names, and does not leave."
+    assert message == "'credentials', which is not sent: it sounds like a secret, or REDACT names it."
     assert '"redact": {"credentials": "keep"}' in hint
     assert told(handle, user_login_failed, forward=rules, redact={"credentials": "keep"}) == []
     assert len(told(lambda user, **kwargs: None, user_login, forward=["tests.foo.*"], redact={"user": "drop"})) == 1

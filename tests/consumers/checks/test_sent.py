@@ -74,7 +74,7 @@ def test_w009_when_no_rule_takes_the_sender_of_a_signal_of_this_project(told):
     forward = [{"signal": "tests.foo.signals.article_flagged", "senders": ["foo.Article"]}]
     ((id, _, hint),) = told(receiver(article_flagged, sender=Tag), forward=forward)
     assert (id, hint) == (
-        "consumers.W009", "Let a rule of FORWARD take 'tests.foo.signals.article_flagged', of its sender.",
+        "consumers.W009", "Let a rule of FORWARD take 'tests.foo.signals.article_flagged' from its sender.",
     )  # fmt: skip
 
 
