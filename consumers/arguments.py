@@ -35,7 +35,7 @@ def short_text(text: str) -> str:
 def queue_name(text: str) -> str:
     """The name of a queue, or of a handler, which stands for its queue."""
     if not text:
-        raise ArgumentTypeError("it is the name of a handler, or of a queue, not ''")
+        raise ArgumentTypeError("expected the name of a handler, or of a queue, not ''")
     # Its queue for dead letters has a longer name, which must be short enough as well.
     short_text(dead_queue(text))
     return text
@@ -66,7 +66,7 @@ def lookup(text: str) -> dict[str, Any]:
     """The kwargs of `filter()`: `{"status": "paid"}` for the text `status=paid`."""
     field, mark, value = text.partition("=")
     if not (field and mark):
-        raise ArgumentTypeError(f"it is FIELD=VALUE, as in status=paid or pk__gte=100, not {text!r}")
+        raise ArgumentTypeError(f"expected FIELD=VALUE, as in status=paid or pk__gte=100, not {text!r}")
     is_valid = NOT_TEXT.get(field.rpartition("__")[2])
     if is_valid is None:
         return {field: value}

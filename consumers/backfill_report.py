@@ -34,11 +34,11 @@ class Impatience:
     def again(self, trouble: DatabaseTrouble) -> None:
         if (text := printable(trouble)) not in self._told:
             self._told.add(text)
-            self._stderr.write(f"A page is tried again: {text}")
+            self._stderr.write(f"Some rows are tried again: {text}")
 
 
 def told(done: Done, to: str) -> str:
-    left_out = f", {counted(done.left_out, 'row')} left out, by their rule's `when`, or by their key"
+    left_out = f", {counted(done.left_out, 'row')} left out because of their rule's `when` or their key"
     return f"{counted(done.written, 'event')} for {to}{left_out if done.left_out else ''}."
 
 

@@ -50,7 +50,9 @@ def chosen(known: Sequence[Handler], names: Sequence[str], besides: Sequence[str
     by_name = {handler.name: handler for handler in known}
     for name in (*names, *besides):
         if name not in by_name:
-            there_are = near(name, by_name, "`manage.py consume --list` lists them.") if by_name else "There are: none."
+            there_are = (
+                near(name, by_name, "`manage.py consume --list` lists them.") if by_name else "There are no handlers."
+            )
             raise UnknownHandler(f"There is no handler {name!r}. {there_are}")
     wanted = [by_name[name] for name in names] if names else known
     return tuple(handler for handler in wanted if handler.name not in besides)

@@ -134,7 +134,7 @@ def _bindings_in(rows: Any) -> set[Binding]:
             if row["destination_type"] == "queue"
         }
     except (TypeError, KeyError) as exc:
-        raise ValueError("it answers with something else than bindings") from exc
+        raise ValueError("its answer does not list bindings") from exc
 
 
 def _said(exc: BaseException) -> str:

@@ -106,7 +106,7 @@ def check_is_bound(handler: Handler, found: Collection[Binding]) -> None:
     if missing:
         keys = ", ".join(each.key for each in missing)
         raise NotRetirable(
-            f"{handler.name} would not get what comes: its queue is not bound to {printable(keys)}. "
+            f"{handler.name} would not get new events: its queue is not bound to {printable(keys)}. "
             "`manage.py topology --declare` binds it: do that first."
         )
 

@@ -50,7 +50,7 @@ def problem_with(path: Path, what: str) -> str | None:
     except FileNotFoundError as exc:
         return f"{path}: {exc.strerror}: no {what} with --alive-file has begun, or it ended"
     except OSError as exc:
-        return f"{path}: {exc.strerror}: it cannot be told whether the {what} turns"
+        return f"{path}: {exc.strerror}: it is not known whether the {what} works"
     return f"{path} was touched {age:.0f} seconds ago: the {what} is stuck" if age > ALIVE_SECONDS else None
 
 

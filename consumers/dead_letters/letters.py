@@ -114,8 +114,8 @@ def why_they_stay(letters: Collection[DeadLetter]) -> str:
     """What to tell a person about the letters that could not be replayed."""
     whose = " and of ".join(sorted({letter.handler for letter in letters}))
     return (
-        f"{len(letters)} stay: the broker did not take them for the queue of {whose}, or they are larger than it takes "
-        "now. `manage.py topology --check` says what is missing."
+        f"{len(letters)} stay: the broker did not take them for the queue of {whose}, or they are larger than it "
+        "accepts now. `manage.py topology --check` says what is missing."
     )
 
 

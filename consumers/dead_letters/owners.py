@@ -49,7 +49,7 @@ def _stranger(name: str, known: Mapping[str, Owner], connection: Connection) -> 
     if "." not in name and close_to(name, names):
         raise UnknownHandler(f"There is no handler {name!r} in the code. {near(name, names)}")
     raise UnknownHandler(
-        f"There is no handler {name!r} in the code, and none whose queue is {' or '.join(queues)}. Those of a script "
-        "with a SERVICE of its own are named by their queue, SERVICE.NAME; `manage.py consume --list` lists the "
+        f"There is no handler {name!r} in the code, and none whose queue is {' or '.join(queues)}. Handlers of a "
+        "script with a SERVICE of its own are named by their queue, SERVICE.NAME; `manage.py consume --list` lists the "
         "handlers in the code."
     )

@@ -41,8 +41,8 @@ class Rehearsals:
         for letter, delivery in letters:
             found.add(letter.id)
             if letter.reason == CRASHED and letter.id not in ids:
-                self._stderr.write(printable(f"{letter.id}: not rehearsed, {letter.handler} ended its process over it. "
-                                             "It would end this one: name the letter if you mean it."))  # fmt: skip
+                self._stderr.write(printable(f"{letter.id}: not rehearsed, since {letter.handler} ended its process "
+                                             "with it. It may end this one, too: name the letter to try."))  # fmt: skip
                 continue
             handler = handlers[letter.handler]
             if handler is None:
@@ -78,7 +78,9 @@ class Rehearsals:
     def _check_all_succeed(self) -> None:
         for rehearsal in self._done:
             if rehearsal.committed:
-                text = f"{rehearsal.id}: {rehearsal.handler} may have committed what it wrote. No more was rehearsed."
+                text = (
+                    f"{rehearsal.id}: {rehearsal.handler} may have committed what it wrote. Nothing more was rehearsed."
+                )
                 raise CommandError(text, returncode=1)
         if failing := sum(bool(rehearsal.exception) for rehearsal in self._done):
             text = f"{failing} of {len(self._done)} would fail again."

@@ -68,4 +68,4 @@ def as_json(letter: DeadLetter, body: bytes) -> str:
 def none_of(reasons: Mapping[str, int]) -> str:
     """What to tell a person whose filters match none of the letters. `reasons` counts all letters by reason."""
     told = ", ".join(f"{count} {printable(reason)}" for reason, count in reasons.items())
-    return f"None of the dead letters that there are: {told}."
+    return f"No dead letter matches, but there are: {told}."

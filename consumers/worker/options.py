@@ -54,7 +54,7 @@ def up_to(most: int) -> Callable[[str], int]:
 
     def number(text: str) -> int:
         if not text.isdecimal() or not 1 <= int(text) <= most:
-            raise ArgumentTypeError(f"it is a number from 1 to {most}, not {text!r}")
+            raise ArgumentTypeError(f"expected a number from 1 to {most}, not {text!r}")
         return int(text)
 
     return number
@@ -67,7 +67,7 @@ def grace(text: str) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds <= LONGEST_GRACE_SECONDS:
-        raise ArgumentTypeError(f"it is a number of seconds from 0 to {LONGEST_GRACE_SECONDS:.0f}, not {text!r}")
+        raise ArgumentTypeError(f"expected a number of seconds from 0 to {LONGEST_GRACE_SECONDS:.0f}, not {text!r}")
     return seconds
 
 
@@ -84,7 +84,7 @@ def add_options(parser: ArgumentParser) -> None:
         type=up_to(MOST_PROCESSES),
         default=1,
         metavar="N",
-        help="how many worker processes (default: %(default)s)",
+        help="how many worker processes to run (default: %(default)s)",
     )
     parser.add_argument(
         "--prefetch",
@@ -98,7 +98,7 @@ def add_options(parser: ArgumentParser) -> None:
         type=grace,
         default=GRACE_SECONDS,
         metavar="SECONDS",
-        help="how long to wait for handlers that run, at the end (default: %(default)g)",
+        help="how long to wait for running handlers at the end (default: %(default)g)",
     )
     parser.add_argument(
         "--until-empty",

@@ -225,7 +225,7 @@ def declared(bridge, queues):
     [
         # Of these two the command line says 2.
         (["foo.Artikel", "--to", "index"], "there is no model 'foo.Artikel'. Did you mean 'foo.Article'?", 1),
-        (["foo.Article", "--to", "index", "--where", "title"], "it is FIELD=VALUE", 1),
+        (["foo.Article", "--to", "index", "--where", "title"], "expected FIELD=VALUE", 1),
         (["foo.Article", "--to", "index", "--where", "pk__in=1,2"], "pk__in takes JSON, as in pk__in=[1,2]", 1),
         (["foo.Article", "--to", "index", "--where", "pk__in=3"], "pk__in takes JSON, as in pk__in=[1,2]", 1),
         (["foo.Article", "--to", "index", "--where", "pk__in=[[1]]"], "--where: Field 'id' expected a number", 2),
@@ -360,7 +360,7 @@ def test_trouble_that_does_not_pass_is_told_once_and_how_to_go_on(articles, decl
     ):
         call_command("backfill", "foo.Article", "--to", "index", "--after", "0")
     said = capsys.readouterr().err
-    assert said.count("A page is tried again: ") == 1
+    assert said.count("Some rows are tried again: ") == 1
     assert "deadlock detected" in said
 
 

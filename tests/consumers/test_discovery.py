@@ -112,5 +112,5 @@ def test_check_ends_with_1_when_there_is_no_handler_to_run():
 def test_chosen_says_what_there_is_when_a_name_is_unknown():
     with pytest.raises(UnknownHandler, match=r"no handler 'indx'.*index"):
         chosen(discover(), ["index", "indx"])
-    with pytest.raises(UnknownHandler, match="There are: none"):
+    with pytest.raises(UnknownHandler, match="There are no handlers"):
         chosen((), ["x"])

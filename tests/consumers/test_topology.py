@@ -111,7 +111,7 @@ def test_advice_is_to_declare_what_is_missing_and_to_delete_what_differs(topolog
     with pytest.raises(CommandError, match=r"differ\. `manage.py topology --declare` makes what is missing\.$"):
         topology("--check")
     queues.channel.queue_declare(dead)
-    with pytest.raises(CommandError, match=r"1 of \d+ differ\. What differs has to be deleted first"):
+    with pytest.raises(CommandError, match=r"1 of \d+ are missing or differ\. Delete what differs, once"):
         topology("--check")
     queues.channel.queue_delete(dead)
 
@@ -161,7 +161,9 @@ def asked(topology, bridge, monkeypatch):
 
 def test_advice_is_a_permission_when_the_broker_does_not_let_the_user_look(topology, asked, consuming_user):
     consuming_user()
-    with pytest.raises(CommandError, match=r"^1 of \d+ .*not let this user compare: `rabbitmqctl set_perm") as caught:
+    with pytest.raises(
+        CommandError, match=r"^The broker does not let this user compare 1 of \d+: `rabbitmqctl set_perm"
+    ) as caught:
         topology("--check")
     assert "deleted" not in str(caught.value)
 
@@ -174,7 +176,7 @@ def test_topology_needs_no_more_permissions_than_the_documentation_gives_the_con
 
 def test_check_fails_when_there_is_a_console_and_it_does_not_answer(topology):
     url = f"127.0.0.1:{closed_port()}"
-    with pytest.raises(CommandError, match=r"^MANAGEMENT_URL is set, but does not tell what is bound.$"):
+    with pytest.raises(CommandError, match=r"^The console at MANAGEMENT_URL does not list the bindings.$"):
         topology("--check", console=f"http://{url}/")
     assert topology.err.getvalue().endswith(f" left over: MANAGEMENT_URL at {url}: Connection refused.\n")
     assert topology(console=f"http://{url}/") == ""
@@ -204,9 +206,9 @@ def test_bindings_are_not_checked_when_the_console_is_behind_tls(topology):
 @pytest.mark.parametrize("body", [b'{"status": "ok"}', b'["binding"]', b"[{}]"])
 def test_bindings_are_not_checked_when_it_is_no_console_that_answers(topology, body):
     response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-    with answering(response) as port, pytest.raises(CommandError, match="does not tell what is bound"):
+    with answering(response) as port, pytest.raises(CommandError, match="does not list the bindings"):
         topology("--check", console=f"http://127.0.0.1:{port}/")
-    assert topology.err.getvalue().endswith(f"127.0.0.1:{port}: it answers with something else than bindings.\n")
+    assert topology.err.getvalue().endswith(f"127.0.0.1:{port}: its answer does not list bindings.\n")
 
 
 def test_binding_of_an_exchange_is_none_of_the_queue_that_is_called_the_same(topology, console, queues):
@@ -307,7 +309,7 @@ def test_retired_queue_gets_no_more_and_its_handlers_successor_gets_what_is_in_i
 
 def test_nothing_is_unbound_while_the_successor_would_not_get_what_comes(topology, console, queues, renamed):
     queues.unbind("log", "db.*.foo.article")
-    with pytest.raises(CommandError, match=r"log would not get what comes: .* not bound to db.*--declare") as caught:
+    with pytest.raises(CommandError, match=r"log would not get new events: .* not bound to db.*--declare") as caught:
         topology("--retire", renamed, "--into", "log", console=console)
     assert caught.value.returncode == 1
     queues.publish("db.post_save.foo.article", b"later")
@@ -319,7 +321,7 @@ def test_event_between_two_attempts_comes_back_to_a_retired_queue_and_is_moved_t
 ):
     queues.take("renamed")
     idle(queues, renamed)
-    assert "In it: 0" in topology("--retire", renamed, console=console)
+    assert "It still holds 0" in topology("--retire", renamed, console=console)
     queues.channel.basic_publish(
         f"{queues.exchange}.return", renamed, b"back",
         pika.BasicProperties(delivery_mode=2, headers={"x-routing-key": "db.post_save.foo.article"}), mandatory=True,
@@ -336,7 +338,7 @@ def test_no_queue_is_retired_that_is_not_left_over(topology, console, queues, re
         (["--retire", renamed, "--delete", renamed], 2, "no other option"),
         (["--delete", renamed, "--declare"], 2, "no other option"),
         (["--retire", renamed, "--into", "lgo"], 2, "There is no handler 'lgo'"),
-        (["--retire", ""], 1, "it is the name of a handler, or of a queue, not ''"),
+        (["--retire", ""], 1, "expected the name of a handler, or of a queue, not ''"),
         (["--retire", f"{renamed}{'x' * (255 - len(renamed))}"], 1, "AMQP's short strings hold 255 bytes"),
         (["--retire", f"{renamed}{'x' * 255}"], 1, "AMQP's short strings hold 255 bytes"),
         (["--retire", "elsewhere.renamed"], 1, "no queue of the service"),

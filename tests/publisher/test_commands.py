@@ -254,7 +254,7 @@ def test_relay_touches_its_file_while_it_turns_and_a_check_tells_when_it_does_no
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--check"], "looks at --alive-file"),
+        (["--check"], "needs the --alive-file"),
         (["--once", "--check", "--alive-file", "/tmp"], "does not go with --once"),
         (["--alive-file", "/no/such/folder/alive"], "No such file"),
     ],

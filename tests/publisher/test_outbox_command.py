@@ -42,7 +42,7 @@ def ids(model=ParkedEvent):
 
 def test_all_that_is_refused_is_discarded_and_what_is_kept_for_a_queue_is_not():
     assert outbox("discard", "--all") == (
-        "2 discarded.\n3 kept for a queue that is not bound yet are left: --kept discards them.\n"
+        "2 discarded.\n3 events are kept for a queue that is not bound yet: --kept discards them.\n"
     )
     assert ids() == [3, 4, 5]
     assert not UnroutableKey.objects.exists()
@@ -133,7 +133,7 @@ def test_event_that_gave_way_is_named_by_its_lower_id():
 
 @pytest.mark.parametrize("id", ["9" * 20, f"-{'9' * 20}", "0", "x", "1-1"])
 def test_id_that_no_row_can_have_is_refused(id):
-    with pytest.raises(CommandError, match="it is the number of a parked event, as `show` tells it, not"):
+    with pytest.raises(CommandError, match="expected the number of a parked event, as `show` lists it, not"):
         outbox("retry", id)
 
 
@@ -182,11 +182,11 @@ def test_other_databases_are_named_when_events_wait_there_whatever_the_rules_say
     assert capsys.readouterr().err == ""
     waits("other")
     outbox()
-    assert "In 'other', too: 1 pending, 0 parked. It needs a relay" in capsys.readouterr().err
+    assert "Outbox of 'other', too: 1 pending, 0 parked. It needs a relay" in capsys.readouterr().err
     (other,) = json.loads(outbox("--format", "json"))["elsewhere"]
     assert (other["database"], other["pending"], other["parked"]) == ("other", 1, 0)
     outbox("--database", "other")
-    assert "In 'default', too: 0 pending, 5 parked." in capsys.readouterr().err
+    assert "Outbox of 'default', too: 0 pending, 5 parked." in capsys.readouterr().err
 
 
 @BOTH
@@ -216,7 +216,7 @@ def test_others_are_not_waited_for_when_they_are_away_or_without_an_outbox(setti
         began = time.monotonic()
         outbox()
         assert time.monotonic() - began < 10
-        assert "In 'other', too: 1 pending" in capsys.readouterr().err
+        assert "Outbox of 'other', too: 1 pending" in capsys.readouterr().err
         assert connections["away"].settings_dict["OPTIONS"] == away["OPTIONS"]
     finally:
         for alias in added:

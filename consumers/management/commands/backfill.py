@@ -31,22 +31,26 @@ from publisher.wire.stopping import stopping_on_signals
 
 class Command(BridgeCommand):
     help = (
-        "Sends an event of each row to one handler, which is newer than the rows: a post_save with created=False, with "
-        "the fields that its rule forwards. The events go through the outbox, some thousands at a time, in order with "
-        "those of other writes: the relay and the handler have to run. If it is ended before the last row, it prints "
-        "how to go on."
+        "Sends an event for each existing row to one handler, which is newer than the rows: a post_save with "
+        "created=False and the fields that the model's rule forwards. The events go through the outbox, some thousands "
+        "at a time, in order with those of other writes, so the relay and the handler have to run. If the command is "
+        "ended before the last row, it prints how to go on."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("model", type=model_of, metavar="MODEL", help="as in orders.Order")
+        parser.add_argument("model", type=model_of, metavar="MODEL", help="such as orders.Order")
         parser.add_argument(
-            "--to", required=True, type=queue_name, metavar="HANDLER", help="its name, or its queue's: SERVICE.NAME"
+            "--to",
+            required=True,
+            type=queue_name,
+            metavar="HANDLER",
+            help="the handler's name, or its queue's: SERVICE.NAME",
         )
         parser.add_argument(
             "--where", action="append", default=[], type=lookup, metavar="FIELD=VALUE",
             help="only rows that match, as in filter(): status=paid, pk__gte=100, pk__in=[1,2]",
         )  # fmt: skip
-        parser.add_argument("--after", metavar="KEY", help="only rows behind this primary key")
+        parser.add_argument("--after", metavar="KEY", help="only rows after this primary key")
         parser.add_argument(
             "--database",
             type=alias,

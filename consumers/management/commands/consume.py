@@ -42,9 +42,9 @@ class ListedHandler:
 
 class Command(LongCommand):
     help = (
-        "Runs the handlers found in each app's consumers.py and in the modules of HANDLERS: all, or those named. "
-        "SIGTERM or Ctrl-C ends it after the handlers that run have ended; a second one, at least two seconds later, "
-        "ends it at once."
+        "Runs the handlers found in each app's consumers.py and in the modules of HANDLERS: all of them, or those that "
+        "are named. SIGTERM or Ctrl-C ends it once the running handlers have ended; a second signal, at least two "
+        "seconds later, ends it at once."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -58,7 +58,7 @@ class Command(LongCommand):
             help="do not run this one; may be given several times",
         )
         instead = parser.add_mutually_exclusive_group()
-        instead.add_argument("--list", action="store_true", help="show the handlers there are, and end")
+        instead.add_argument("--list", action="store_true", help="list all handlers, and end")
         instead.add_argument(
             "--check",
             action="store_true",
@@ -104,7 +104,9 @@ class Command(LongCommand):
 
     def _reload(self, options: dict[str, Any]) -> None:
         if options["processes"] > 1 or options["until_empty"]:
-            raise CommandError("--reload goes with one process that does not end by itself.", returncode=EXIT_USAGE)
+            raise CommandError(
+                "--reload goes neither with --processes above 1 nor with --until-empty.", returncode=EXIT_USAGE
+            )
 
         def run(stop: Flag) -> None:
             try:

@@ -22,16 +22,16 @@ from publisher.wire.exit_codes import EXIT_USAGE
 from publisher.wire.sender import Outcome
 
 ELSEWHERE = (
-    "Those of scripts, and of handlers that are no longer in the code, are shown with --handler NAME, or the name of "
-    "their queue; `manage.py topology` lists this service's, with MANAGEMENT_URL."
+    "Letters of scripts, and of handlers that are no longer in the code, are shown with --handler and the handler's "
+    "or the queue's name; `manage.py topology` lists this service's queues, if MANAGEMENT_URL is set."
 )
 
 
 class Command(BridgeCommand):
     help = (
-        "The events that handlers gave up on. `list` groups them by reason; `show ID` prints one whole; `replay` sends "
-        "them to their handlers again, as new; `replay --rehearse` runs the handler and rolls its writes back; "
-        "`discard` deletes them. What is not named stays where it is."
+        "Shows the events that handlers gave up on. `list` groups them by reason; `show ID` prints one whole; `replay` "
+        "sends them to their handlers again, as new; `replay --rehearse` runs the handler and rolls its writes back; "
+        "`discard` deletes them. Letters that are not named stay where they are."
     )
 
     def create_parser(self, *args: Any, **kwargs: Any) -> CommandParser:
@@ -39,8 +39,8 @@ class Command(BridgeCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("action", nargs="?", choices=("list", "show", "replay", "discard"), default="list")
-        parser.add_argument("id", nargs="*", metavar="ID", help="letters, as `list` names them")
-        parser.add_argument("--all", action="store_true", help="replay or discard all that the filters leave")
+        parser.add_argument("id", nargs="*", metavar="ID", help="ids of letters, as `list` shows them")
+        parser.add_argument("--all", action="store_true", help="replay or discard all letters that match the filters")
         parser.add_argument(
             "--rehearse",
             action="store_true",

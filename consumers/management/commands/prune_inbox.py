@@ -33,11 +33,11 @@ def days(text: str) -> timedelta:
 class Command(BridgeCommand):
     help = (
         "Forgets events that were handled more than INBOX_DAYS ago. If such an event comes again, it is handled again: "
-        "keep them for as long as dead letters may be replayed. Workers prune the inbox every hour by themselves."
+        "keep events for as long as dead letters may be replayed. Workers prune the inbox every hour by themselves."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--days", type=days, help="instead of INBOX_DAYS")
+        parser.add_argument("--days", type=days, help="days, instead of INBOX_DAYS")
         add_database(parser)
         parser.set_defaults(database=router.db_for_write(InboxEvent))
 

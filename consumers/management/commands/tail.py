@@ -32,10 +32,10 @@ class Command(LongCommand):
         parser.add_argument(
             "pattern", nargs="*", type=short_text, metavar="PATTERN", help="as 'db.*.blog.comment' or 'auth.#'"
         )
-        parser.add_argument("--count", type=positive, metavar="N", help="end after so many")
+        parser.add_argument("--count", type=positive, metavar="N", help="end after N events")
         parser.add_argument(
             "--format", choices=("text", "json"), default="text",
-            help="json has the whole event, one a line (default: %(default)s)",
+            help="json prints each event whole, on a line (default: %(default)s)",
         )  # fmt: skip
 
     def handle(self, *args: Any, pattern: list[str], count: int | None, format: str, **options: Any) -> None:

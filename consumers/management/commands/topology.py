@@ -36,7 +36,7 @@ RETIRED_HINT = (
 class Command(BridgeCommand):
     help = (
         "Shows the exchange, queues and bindings that this project's handlers need, whether the broker has them, and "
-        "those that are left over of handlers that are gone. Bindings are read through the console's API: set "
+        "what is left over from handlers that are gone. Bindings are read through the console's API: set "
         "MANAGEMENT_URL for it. `--retire` unbinds the queue of a handler that was renamed or deleted, `--into` moves "
         "its events to another handler, and `--delete` deletes the queue."
     )
@@ -85,23 +85,23 @@ class Command(BridgeCommand):
         try:
             found = bindings_on_broker()
         except BindingsUnknown as exc:
-            raise CommandError(f"What is bound to {queue} is not known: {exc}.", returncode=1) from exc
+            raise CommandError(f"The bindings of {queue} are not known: {exc}.", returncode=1) from exc
         if into:
             check_is_bound(into, found)
         for binding in cut_off(queue, found, connection):
             self.stderr.write(printable(f"Unbound from {queue}: {binding.exchange} {binding.key}"))
         if into is None:
             left = connection.count_messages(queue) or 0
-            self.stderr.write(f"No more comes to {queue}. In it: {left}; --into HANDLER moves them.")
+            self.stderr.write(f"{queue} gets no more events. It still holds {left}: --into HANDLER moves them.")
             return
         rows = list(hand_over(queue, into, connection))
         show(rows, format, title=f"Handed over to {into.name}", stdout=self.stdout)
         self.stderr.write(RETIRED_HINT)
         if stay := sum(row.stay for row in rows):
             raise CommandError(
-                f"{stay} stay: {into.name} is bound to none of their keys, or the broker did not take the copies (it "
-                "may take none so large). "
-                "`manage.py consume --list` shows its keys, `manage.py topology --check` what is missing."
+                f"{stay} stay: {into.name} is bound to none of their keys, or the broker did not take the copies, "
+                "which may be too large. `manage.py consume --list` shows the handler's keys, "
+                "`manage.py topology --check` what is missing."
             )
 
     def _delete(self, queues: Sequence[str], handlers: Sequence[Handler], connection: Connection) -> None:
@@ -131,7 +131,7 @@ class Command(BridgeCommand):
             self.stderr.write(f"{len(unknown)} bindings were not checked, nor what is left over: {reason}.")
         problems = list(_problems(rows))
         if unknown and conf.management_url():
-            problems.append("MANAGEMENT_URL is set, but does not tell what is bound.")
+            problems.append("The console at MANAGEMENT_URL does not list the bindings.")
         if check and problems:
             raise CommandError(" ".join(problems))
 
@@ -148,10 +148,10 @@ def _problems(rows: list[Compared]) -> Iterator[str]:
     missing = [row for row in rows if row.state == MISSING]
     unlike = [row for row in rows if differs(row)]
     if missing or unlike:
-        yield f"{len(missing) + len(unlike)} of {len(rows)} differ."
+        yield f"{len(missing) + len(unlike)} of {len(rows)} are missing or differ."
     if missing:
         yield "`manage.py topology --declare` makes what is missing."
     if unlike:
-        yield "What differs has to be deleted first, once the old code has emptied it."
+        yield "Delete what differs, once the old code has emptied it, and declare it again."
     if refused := sum(map(is_refused, rows)):
-        yield f"{refused} of {len(rows)} the broker does not let this user compare: {PERMISSIONS_HINT}."
+        yield f"The broker does not let this user compare {refused} of {len(rows)}: {PERMISSIONS_HINT}."

@@ -21,7 +21,7 @@ VERSION = re.compile(r"[0-9]+\.[0-9]+")
 class Command(BridgeCommand):
     help = (
         "Describes the events of this project, by its rules and models, as an AsyncAPI document with a JSON Schema for "
-        "each routing key. Without options, compares that with the file, and shows what would break consumers: fields "
+        "each routing key. Without options, compares it with the file, and shows what would break consumers: fields "
         "that are gone or have another type, events that are not sent any more, or are sent otherwise."
     )
 
@@ -70,12 +70,12 @@ def read(file: Path) -> Document | None:
     except (ValueError, LookupError, TypeError, AttributeError) as exc:
         raise CommandError(
             f"{file} is no contract that this command wrote ({type(exc).__name__}: {exc}). Name another file with "
-            "--file, or delete it and begin anew with --write.",
+            "--file, or delete it and start again with --write.",
             returncode=EXIT_USAGE,
         ) from exc
     if not isinstance(version, str) or not VERSION.fullmatch(version):
         raise CommandError(
-            f"The version in {file} is {version!r}, and has to be major.minor, as '1.0': write it so, in quotes.",
+            f"The version in {file} is {version!r}: write it as major.minor, in quotes, such as '1.0'.",
             returncode=EXIT_USAGE,
         )
     return document  # type: ignore[no-any-return]
@@ -86,7 +86,7 @@ def keep(file: Path, document: Document) -> None:
     try:
         file.write_text(f"{json.dumps(document, indent=1)}\n")
     except OSError as exc:
-        what = "make its directory" if isinstance(exc, FileNotFoundError) else "let it be written"
+        what = "make its directory" if isinstance(exc, FileNotFoundError) else "permit writing to it"
         raise CommandError(
             f"{file} cannot be written ({exc.strerror}): {what}, or name another file with --file.",
             returncode=EXIT_USAGE,
@@ -97,9 +97,9 @@ def told(file: Path, before: Document | None, now: Document, *, is_written: bool
     version, channels = now["info"]["version"], len(now["channels"])
     what = f"version {version}, {channels} channel{'' if channels == 1 else 's'}"
     if is_written:
-        return f"{file}: {what}, is " + ("written." if now != before else "as it was.")
+        return f"{file} is {'written' if now != before else 'unchanged'}: {what}."
     if before is None:
         return f"There is no {file}. `manage.py contract --write` makes it: {what}."
     if now == before:
-        return f"{file} is that of now: {what}."
-    return f"{file} is not that of now. `manage.py contract --write` makes it {what}."
+        return f"{file} is up to date: {what}."
+    return f"{file} is out of date. `manage.py contract --write` writes {what}."

@@ -26,7 +26,7 @@ class Command(BridgeCommand):
     help = (
         "Shows what waits in the outbox, which events the broker refused and why, which routing keys have no queue, "
         "and which relay is at work. `retry` puts parked events back into the outbox, in their old order. `discard` "
-        "deletes them for good; events that are kept for a queue only with --kept or by their ids."
+        "deletes them for good; it deletes events that are kept for a queue only with --kept or by their ids."
     )
 
     def create_parser(self, *args: Any, **kwargs: Any) -> CommandParser:
@@ -42,9 +42,11 @@ class Command(BridgeCommand):
         parser.add_argument(
             "--all",
             action="store_true",
-            help="`retry`: all; `discard`: all refused, and the counts of unroutable",
+            help="retry all events; or discard all refused events, and the counts of dropped ones",
         )
-        parser.add_argument("--kept", action="store_true", help="all that are kept until a queue is bound for them")
+        parser.add_argument(
+            "--kept", action="store_true", help="all events that are kept until a queue is bound for them"
+        )
         parser.add_argument(
             "--max-age",
             type=positive,
@@ -94,7 +96,7 @@ class Command(BridgeCommand):
             unroutable_keys(database).delete()
         self.stdout.write(f"{count} discarded.")
         if all and (left := parked(database).kept().count()):
-            self.stdout.write(f"{left} kept for a queue that is not bound yet are left: --kept discards them.")
+            self.stdout.write(f"{left} events are kept for a queue that is not bound yet: --kept discards them.")
 
     def _show(self, state: Ledger, format: str) -> None:
         if format == "json":
@@ -104,7 +106,7 @@ class Command(BridgeCommand):
         self.stdout.write(f"Outbox of {state.database!r}: {state.pending} pending{oldest}")
         held = [lease for lease in state.leases if lease.holder]
         if not held:
-            self.stdout.write("No relay has the lease: none runs, or it waits for the broker, and its log says so.")
+            self.stdout.write("No relay has the lease: either none runs, or one waits for the broker, as its log says.")
         for title, rows in (
             ("Relays", state.leases if held else ()),
             ("Parked: the broker refuses them", state.parked),
@@ -116,7 +118,7 @@ class Command(BridgeCommand):
                 self.stdout.write(f"  and {len(rows) - SHOWN_ROWS} more: --format json has all.\n")
         for other in state.elsewhere:
             alias, waiting = other.database, f"{other.pending} pending, {other.parked} parked"
-            self.stderr.write(f"In {alias!r}, too: {waiting}. It needs a relay of its own: --database {alias}.")
+            self.stderr.write(f"Outbox of {alias!r}, too: {waiting}. It needs a relay of its own: --database {alias}.")
 
 
 def contradiction(action: str, id: list[int], all: bool, kept: bool, max_age: int | None) -> str | None:
@@ -139,7 +141,7 @@ def check_age(state: Ledger, most: int | None) -> None:
 def row_id(text: str) -> int:
     """An id that the database can hold. Raises ArgumentTypeError, which argparse shows."""
     if not text.removeprefix("-").isdecimal() or not 0 < abs(int(text)) < 2**63:
-        raise ArgumentTypeError(f"it is the number of a parked event, as `show` tells it, not {text!r}")
+        raise ArgumentTypeError(f"expected the number of a parked event, as `show` lists it, not {text!r}")
     return int(text)
 
 

@@ -25,7 +25,7 @@ class Command(LongCommand):
     help = (
         "Publishes events from the outbox of one database to the exchange, and deletes each once the broker has "
         "confirmed it. A second relay of the same database stands by. SIGTERM or Ctrl-C ends the relay once all events "
-        "in flight are confirmed, or after a few seconds; a second signal, at least two seconds later, at once."
+        "in flight are confirmed, or after a few seconds; a second signal, at least two seconds later, ends it at once."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -34,7 +34,7 @@ class Command(LongCommand):
             "--alive-file",
             type=Path,
             metavar="PATH",
-            help="touched every second: if old, it is stuck",
+            help="touched every second: if old, the relay is stuck",
         )
         parser.add_argument(
             "--check",
@@ -69,7 +69,7 @@ class Command(LongCommand):
 
     def _check(self, alive_file: Path | None) -> None:
         if alive_file is None:
-            raise CommandError("--check looks at --alive-file: name it.", returncode=EXIT_USAGE)
+            raise CommandError("--check needs the --alive-file to look at.", returncode=EXIT_USAGE)
         if problem := problem_with(alive_file, "relay"):
             raise CommandError(problem)
         self.stdout.write("The relay is alive.")

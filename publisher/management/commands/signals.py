@@ -25,7 +25,7 @@ def url(text: str) -> str:
     try:
         urlsplit(text)
     except ValueError as exc:
-        raise ArgumentTypeError(f"{text!r} is no URL, as '/orders/': {exc}") from exc
+        raise ArgumentTypeError(f"{text!r} is no URL such as '/orders/': {exc}") from exc
     return text
 
 
@@ -49,12 +49,12 @@ class Command(BridgeCommand):
         parser.add_argument("--offloaded", action="store_true", help="only signals with offloaded receivers")
         parser.add_argument("--missed", action="store_true", help="list writes of forwarded models that sent no signal")
         parser.add_argument(
-            "command", nargs="*", help="with --missed: record what this command writes, `-- test orders`"
+            "command", nargs="*", help="with --missed: record what this command writes, as in `-- test orders`"
         )
         parser.add_argument(
-            "--profile", nargs="+", type=url, metavar="URL", help="request these, and time the receivers"
+            "--profile", nargs="+", type=url, metavar="URL", help="request these URLs, and time the receivers"
         )
-        parser.add_argument("--repeat", type=positive, default=1, metavar="N", help="how often to request each")
+        parser.add_argument("--repeat", type=positive, default=1, metavar="N", help="how often to request each URL")
         parser.add_argument("--data", nargs="+", type=pair, metavar="NAME=VALUE", help="POST this data, instead of GET")
         parser.add_argument("--user", metavar="NAME", help="log in as this user first")
 
@@ -71,7 +71,9 @@ class Command(BridgeCommand):
             self._missed(options["command"], format)
             return
         if options["data"] or options["user"]:
-            raise CommandError("--data and --user are for requests: name URLs with --profile.", returncode=EXIT_USAGE)
+            raise CommandError(
+                "--data and --user are for requests: name their URLs with --profile.", returncode=EXIT_USAGE
+            )
         if options["command"]:
             raise CommandError(f"Write --missed -- {' '.join(options['command'])} to record it.", returncode=EXIT_USAGE)
         signals = [

@@ -110,7 +110,7 @@ def test_filters_choose_and_all_of_them_hold(buried, command, filters, found):
 @pytest.mark.parametrize("arguments", ["list", "replay --all", "discard --all", "replay --all --rehearse"])
 def test_reasons_that_there_are_are_told_when_none_is_the_one_that_was_asked_for(buried, command, arguments):
     command(*arguments.split(), "--reason", "faild")
-    assert command.err == "None of the dead letters that there are: 4 failed, 1 rejected.\n"
+    assert command.err == "No dead letter matches, but there are: 4 failed, 1 rejected.\n"
     assert len(ids(command)) == 5
 
 
@@ -322,7 +322,7 @@ def test_letter_says_not_when_it_died_when_a_stranger_wrote_the_brokers_header(d
         (["list", "--handler", "x" * 101], 2, "There is no handler 'xxx"),
         (["list", "--handler", "x" * 250], 2, r"none whose queue is x+\. "),
         (["list", "--handler", "x" * 251], 1, "--handler: .*255 bytes"),
-        (["list", "--handler", ""], 1, "--handler: it is the name of a handler"),
+        (["list", "--handler", ""], 1, "--handler: expected the name of a handler"),
     ],
     ids=str,
 )
@@ -622,7 +622,7 @@ def test_letter_whose_handler_ended_its_process_is_rehearsed_when_it_is_named(bu
     with pytest.raises(CommandError, match="1 of 1"):
         command("replay", "--all", "--rehearse")
     assert ("i1: index" in command.out, "i2: index" in command.out) == (False, True)
-    assert "i1: not rehearsed, index ended its process over it" in command.err
+    assert "i1: not rehearsed, since index ended its process with it" in command.err
     with pytest.raises(CommandError, match="1 of 1"):
         command("replay", "i1", "--rehearse")
     assert "i1: index" in command.out

@@ -31,17 +31,17 @@ def test_command_writes_the_file_and_tells_what_a_change_would_break(forward, tm
     assert err == f"There is no {file}. `manage.py contract --write` makes it: version 1.0, 2 channels."
     assert not file.exists()
     assert run(*asked, "--write") == (
-        0, "", f"{file}: version 1.0, 2 channels, is written."
+        0, "", f"{file} is written: version 1.0, 2 channels."
     )  # fmt: skip
     assert json.loads(file.read_text()) == contract()
     code, out, err = run(*asked, "--check")
-    assert (code, err) == (0, f"{file} is that of now: version 1.0, 2 channels.")
+    assert (code, err) == (0, f"{file} is up to date: version 1.0, 2 channels.")
     forward({**rule, "omit_fields": {"foo.article": ["title"]}})
     code, out, err = run(*asked, "--check")
     assert code == 1
     assert "breaks" in out
     assert "kwargs.instance.fields.title" in out
-    assert err == f"{file} is not that of now. `manage.py contract --write` makes it version 2.0, 2 channels."
+    assert err == f"{file} is out of date. `manage.py contract --write` writes version 2.0, 2 channels."
     assert run(*asked)[0] == 0
     code, out, _ = run(*asked, "--format", "json")
     assert [row["change"] for row in json.loads(out)] == ["is gone"]
@@ -81,7 +81,7 @@ def test_version_that_is_none_is_told(forward, tmp_path, version):
     with pytest.raises(CommandError) as caught:
         run("--file", str(file))
     assert str(caught.value) == (
-        f"The version in {file} is {version!r}, and has to be major.minor, as '1.0': write it so, in quotes."
+        f"The version in {file} is {version!r}: write it as major.minor, in quotes, such as '1.0'."
     )
     assert caught.value.returncode == 2
 
@@ -90,7 +90,7 @@ def test_version_that_is_none_is_told(forward, tmp_path, version):
     ("file", "told"),
     [
         ("{tmp}/none/asyncapi.json", "(No such file or directory): make its directory"),
-        ("/sys/asyncapi.json", "(Permission denied): let it be written"),
+        ("/sys/asyncapi.json", "(Permission denied): permit writing to it"),
     ],
 )
 def test_file_that_cannot_be_written_is_told(forward, tmp_path, file, told):
