@@ -27,7 +27,7 @@ class UnknownHandler(ConsumersError):
 
 
 class LettersOfSeveral(ConsumersError):
-    """Say with `--handler NAME` which of them is meant."""
+    """Say with `--handler NAME` which handler is meant."""
 
 
 class InboxAway(ConsumersError):
@@ -61,12 +61,13 @@ class HandlerRolledBack(ConsumersError):
 class OnCommitFailed(ConsumersError):
     """What the handler wrote is committed, but a callback of `on_commit` raised; those after it were not called.
 
-    A replay would not call them either, since the inbox has the event: do what is missing by hand, then discard this.
+    A replay would not call them either, since the inbox has the event: do what is missing by hand, then discard this
+    letter.
     """
 
 
 class NotBound(ConsumersError):
-    """The broker would not bring this event to this handler. Look at its signals, its sender or its patterns."""
+    """The broker would not bring this event to this handler. Look at the handler's signals, sender or patterns."""
 
 
 class InstanceGone(ConsumersError):
@@ -84,12 +85,12 @@ class NotRehearsable(ConsumersError):
 class TooManyHops(ConsumersError):
     """Handlers send events that call handlers again: break the circle, for example with `ignore_own=True`.
 
-    If a chain of events may be so long, raise SIGNAL_BRIDGE["MAX_HOPS"] and replay.
+    If a chain of events may be this long, raise SIGNAL_BRIDGE["MAX_HOPS"] and replay.
     """
 
 
 class BatchFailed(ConsumersError):
-    """Raised in a batch handler: these events failed, each id with an exception. What it did for the others stays."""
+    """Raised in a batch handler: the events with these ids failed. The handler's work for the others stays."""
 
     def __init__(self, failures: Mapping[str, BaseException]) -> None:
         if not _is_report(failures):
@@ -109,8 +110,8 @@ class BatchFailed(ConsumersError):
 class BatchUndone(ConsumersError):
     """BatchFailed was raised within `atomic()`, which rolled back the handler's work for the whole batch.
 
-    Raise it outside of the block, and not in a handler that is decorated with `atomic`. All events are tried again, one
-    by one.
+    Raise BatchFailed outside of the block, and not in a handler that is decorated with `atomic`. All events are tried
+    again, one by one.
     """
 
 

@@ -175,7 +175,7 @@ class Once:
                 raise BatchUndone from report
             if unknown := report.failures.keys() - {event.id for event in events}:
                 raise LookupError(
-                    f"BatchFailed names what is no id of an event of the batch: {min(unknown)!r}"
+                    f"BatchFailed names an id that no event of the batch has: {min(unknown)!r}"
                 ) from report
             self.processing.partly_failed(report)
             for exc in report.failures.values():

@@ -41,7 +41,7 @@ class OutboxUnavailable(OutboxNotWritten, OperationalError):
 
 
 class EventNotMade(OutboxNotWritten):
-    """A strict rule's event could not be made, so nothing commits: mend the value, or send in its own atomic()."""
+    """A strict rule's event was not made: nothing commits. Mend the value, or send the signal in its own atomic()."""
 
 
 class SentInAsyncCode(OutboxNotWritten):

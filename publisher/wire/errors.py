@@ -43,7 +43,7 @@ class EncoderFailed(WireError):
 
 
 class RoutingKeyNotFormed(WireError):
-    """A rule's `routing_key` names what an event does not have. Mend the rule, or send the signal with it.
+    """A rule's `routing_key` names a value that the event lacks. Mend the rule, or send the signal with that value.
 
     `names` are those of the event's kwargs, among which is no secret.
     """
@@ -68,7 +68,7 @@ class BrokerUnavailable(WireError):
 
 
 class AcknowledgementOverdue(BrokerUnavailable):
-    """A message was not acknowledged for longer than the broker's `consumer_timeout`. It comes again."""
+    """A message was not acknowledged for longer than the broker's `consumer_timeout`. The broker sends it again."""
 
 
 class MessageRefused(WireError):
@@ -83,7 +83,7 @@ class MessageRefused(WireError):
 
 
 class BrokerRefused(WireError):
-    """The broker answered and said no (credentials, vhost, permissions, unlike arguments). A person must mend it."""
+    """The broker said no (credentials, vhost, permissions, or a queue with other arguments). A person must mend it."""
 
 
 class RedactedValue(WireError):

@@ -26,7 +26,7 @@ PERMISSIONS_HINT = "`rabbitmqctl set_permissions` grants it: docs/operations.md 
 # Hints by RabbitMQ's text: something exists with other arguments, or a permission is missing.
 HINTS = {
     "inequivalent arg": "; it was declared with other options (`ordered`, `ask`), under another EXCHANGE or by another "
-    "version: use those again, or have them empty it and then delete it",
+    "version: use those again, or let the old code empty the queue, then delete it",
     "refused for user": f"; {PERMISSIONS_HINT}",
 }
 ENDED = "the other side closed the connection: a broker starts or stops, or that is no port of AMQP, usually 5672"
@@ -71,7 +71,7 @@ def _refusal(supposed: BaseException) -> str:
     if isinstance(supposed, ProbableAuthenticationError):
         return (
             "refused the user or its password: look at BROKER_URL, and try `rabbitmqctl authenticate_user`; "
-            "guest gets in from the broker's own machine alone"
+            "guest may only log in from the broker's own machine"
         )
     if "not found" in str(supposed):
         return "has no such vhost: look at BROKER_URL; `rabbitmqctl add_vhost` makes it, `set_permissions -p` lets in"

@@ -398,7 +398,7 @@ def test_block_does_not_commit_when_a_strict_rule_failed_and_the_error_is_caught
         monkeypatch.setattr(breaks, broken)
     # In silence it would be taken for saved.
     with (
-        pytest.raises(EventNotMade, match=r"could not be made.*atomic\(\).*broken"),
+        pytest.raises(EventNotMade, match=r"was not made.*atomic\(\).*broken"),
         transaction.atomic(),
         suppress(ValueError),
     ):
