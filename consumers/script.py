@@ -40,7 +40,7 @@ def run(arguments: list[str] | None = None) -> None:
         configure_without_settings()
     django.setup()
     if not module:
-        logger.warning("no Django settings: no inbox, an event that comes twice is handled twice")
+        logger.warning("no Django settings: no inbox, so an event that comes twice is handled twice")
     # Not at the top: it needs models, and a script imports this module before `django.setup()`.
     from consumers.worker.running import run_worker
 

@@ -170,7 +170,7 @@ class Desk:
         with self._lock:
             is_blown = fuse.record(outcome not in BLOWING, time.monotonic())
         if is_blown:
-            logger.error("asking paused signal=%s: nobody answers, so on_timeout does", type)
+            logger.error("asking paused signal=%s: nobody answers, so senders get on_timeout", type)
             if self._line is not None:
                 self._line.doubt()
         if outcome != ANSWERED:

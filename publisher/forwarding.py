@@ -206,7 +206,7 @@ def is_wanted(rule: Rule, sender: object, kwargs: Mapping[str, Any]) -> bool:
     except Exception as exc:
         if rule.strict:
             raise
-        logger.error("predicate failed when=%s error=%s: forwarded", rule.when, type(exc).__name__)
+        logger.error("predicate failed when=%s error=%s: forwarded all the same", rule.when, type(exc).__name__)
         return True
 
 

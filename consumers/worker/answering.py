@@ -139,7 +139,7 @@ class _Session:
 
     def _arrived(self, delivery: Delivery) -> None:
         if not answer_to(delivery, b""):
-            logger.warning("not answered queue=%s: it is no question, nobody waits", delivery.queue)
+            logger.warning("not answered queue=%s: the message is no question, so nobody waits", delivery.queue)
             self._finish(delivery, None)
         elif delivery.redelivered:
             # The question may have killed the process that had it, and its sender waits: it is not tried again.

@@ -79,7 +79,7 @@ class Gate:
             self._inside.add(thread)
             if self._is_held and not self._is_told:
                 self._is_told = True
-                logger.warning("others begin beside an event that is called alone, and takes long")
+                logger.warning("others begin beside an event that is called alone, since it takes long")
 
     def _tell(self) -> None:
         with self._changed:

@@ -113,7 +113,7 @@ class Outlet:
                 elif outcome is Outcome.NACKED:
                     self._wait(way, now)
                 else:
-                    raise BrokerUnavailable(f"no queue is there for what became of an event of {way.delivery.queue}")
+                    raise BrokerUnavailable(f"no queue is there for the copy of an event of {way.delivery.queue}")
 
     def offer_again(self, now: float) -> None:
         """Send refused copies again whose pause is over."""
@@ -130,7 +130,7 @@ class Outlet:
         """Have a refused copy wait. Only the first refusal is logged, until no refused copy waits any more."""
         pause = min(SHORTEST_PAUSE_SECONDS * 2**way.refusals, LONGEST_PAUSE_SECONDS)
         if not self._refused:
-            logger.warning("refused queue=%s exchange=%s key=%s again_seconds=%g: is the queue behind it full? "
-                           "The event waits here meanwhile", way.delivery.queue, way.message.exchange,
+            logger.warning("refused queue=%s exchange=%s key=%s again_seconds=%g: is the target queue full? "
+                           "The event waits in this process meanwhile", way.delivery.queue, way.message.exchange,
                            way.message.routing_key, pause)  # fmt: skip
         heapq.heappush(self._refused, (now + pause, next(self._numbers), replace(way, refusals=way.refusals + 1)))

@@ -136,8 +136,8 @@ class Pool:
         if job.is_solitary:
             with self._gate.alone() as is_alone:
                 if is_alone:
-                    logger.warning("alone handler=%s event=%s: it may have ended its process; others wait, for %g "
-                                   "seconds at most", job.handling.handler.name, ids_of(job),
+                    logger.warning("alone handler=%s event=%s: its call may have ended a process; other handlers "
+                                   "wait, for %g seconds at most", job.handling.handler.name, ids_of(job),
                                    ALONE_SECONDS)  # fmt: skip
                 return self._noted(thread, running, _result_alone if is_alone else _not_now)
         self._gate.enter(thread)

@@ -49,7 +49,7 @@ class Child:
         if self.restart_at is None:
             if now - self.started_at > HEALTHY_SECONDS:
                 self.pause_seconds = SHORTEST_PAUSE_SECONDS
-            logger.error("worker pid=%d ended code=%d, again in %gs", self.process.pid, code, self.pause_seconds)
+            logger.error("worker pid=%d ended code=%d, starts again in %gs", self.process.pid, code, self.pause_seconds)
             self.restart_at = now + self.pause_seconds
             self.pause_seconds = min(2 * self.pause_seconds, LONGEST_PAUSE_SECONDS)
         elif now >= self.restart_at:

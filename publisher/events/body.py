@@ -58,13 +58,13 @@ def _formatted_key(source: Source, template: str, event: Event) -> str:
         if source.rule.strict:
             raise RoutingKeyNotFormed(known.name, template, values["kwargs"], exc) from exc
         if counters.is_news(number := counters.count(counters.KEY_NOT_FORMED, known.name)):
-            logger.error("routing key not formed, %d so far, signal=%s error=%r: the default one is used", number,
+            logger.error("routing key not formed, %d so far, signal=%s error=%r: the default key is used", number,
                          known.name, exc)  # fmt: skip
         return source.routing_key
 
 
 def _escaped(event: Event) -> Event:
-    logger.warning("event has what JSON cannot hold type=%s id=%s: it goes escaped", event.type, event.id)
+    logger.warning("event has what JSON cannot hold type=%s id=%s: such values are escaped", event.type, event.id)
     data = _plain(to_builtins(event.data, enc_hook=lambda value: dotted(type(value))))
     about = {"subject": _plain(event.subject), "partitionkey": _plain(event.partitionkey)}
     return replace(event, **about, extensions=_plain(event.extensions), data=data)

@@ -56,11 +56,11 @@ def _checked(given: Mapping[str, Any], *, is_strict: bool) -> Iterator[tuple[str
 
 def _flaw(name: object, value: object) -> str | None:
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        return f"an attribute's name is up to 20 small letters and digits, not {name!r}"
+        return f"an attribute's name must be up to 20 small letters and digits, not {name!r}"
     if name in TAKEN:
         return f"{name!r} is CloudEvents' own, or the bridge's"
     if not isinstance(value, str | bool | int):
-        return f"{name!r} is text, a number or a boolean, not of the type {type(value).__qualname__}"
+        return f"{name!r} must be text, a number or a boolean, not of the type {type(value).__qualname__}"
     if isinstance(value, int) and not LEAST <= value <= MOST:
         return f"{name!r} has more than the 32 bits of a CloudEvents integer: make it text"
     return None

@@ -104,7 +104,7 @@ class ParkedQuerySet(models.QuerySet[Any]):
         first, last = self.aggregate(first=models.Min("id"), last=models.Max("id")).values()
         # By more than their whole range, so that no row moves to an id that another one still has.
         lower: int = (last or 0) - min(0, line, first or 0) + 1
-        told = "the outbox's ids began anew database=%s: %d parked events have lower ones now"
+        told = "the outbox's ids began anew database=%s: %d parked events have lower ids now"
         count = self.update(id=F("id") - lower)
         # Logged on commit only: if the IntegrityError had another cause, this change is rolled back.
         transaction.on_commit(lambda: logger.warning(told, self.db, count), using=self.db)

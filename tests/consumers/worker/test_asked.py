@@ -186,7 +186,7 @@ def test_queue_of_a_question_forgets_and_nobody_else_is_asked(asking, queues):
 def test_event_that_nobody_waits_for_is_not_handled(asking, queues):
     worker = asking.answer()
     queues.channel.basic_publish("", queues.name("may_place"), b"{}")
-    eventually(lambda: "it is no question" in worker.log.read_text())
+    eventually(lambda: "the message is no question" in worker.log.read_text())
     assert asking.ask("good")[1] == {"answered": 1}
 
 
