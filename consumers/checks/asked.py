@@ -7,12 +7,12 @@ from typing import Any
 
 from django.core.checks import CheckMessage, Error, Warning
 
-from consumers.bindings import known_signal, sender_name
+from consumers.bindings import known_signal, rules_about, sender_name
 from consumers.discovery import discover
 from consumers.exceptions import HandlersNotImportable, NamelessSignal
 from consumers.handler import Handler, Trigger
 from consumers.registry import handlers
-from publisher import conf
+from publisher.rules import may_decide
 
 
 def check_asked(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
@@ -41,15 +41,17 @@ def _meet(one: Trigger, other: Trigger) -> bool:
 
 
 def _check_rules(handler: Handler) -> Iterator[CheckMessage]:
+    """A handler that is never asked, because all rules for its signal and sender deliver in other ways."""
     for signal in handler.signals:
         try:
-            known = known_signal(signal)
+            rules = rules_about(known := known_signal(signal))
         except NamelessSignal:
             continue  # reported by check_handlers
-        rule = next((rule for rule in conf.rules() if rule.takes_signal(known.name)), None)
-        if rule is not None and rule.delivery != "ask":
+        senders = [sender_name(trigger.sender) for trigger in handler.triggers if trigger.signal is signal]
+        deliveries = [rule.delivery for sender in senders for rule in may_decide(rules, sender)]
+        if deliveries and "ask" not in deliveries:
             yield Warning(
-                f"{handler.path} answers {known.name}, which a rule delivers by {rule.delivery!r}.",
+                f"{handler.path} answers {known.name}, which a rule delivers by {deliveries[0]!r}.",
                 hint='Write "delivery": "ask" into the rule, or take `ask=True` out of the handler.',
                 id="consumers.W001",
             )

@@ -85,8 +85,13 @@ def _check_form(entry: object, index: int) -> Iterator[CheckMessage]:
 def _hint(entry: object, exc: Exception) -> str:
     if isinstance(exc, WrongValue) and exc.key != "receiver":
         return f"Give {OPTIONS[exc.key][1]}, or leave {exc.key!r} out."
-    unknown = [key for key in entry if key not in OPTIONS] if isinstance(entry, Mapping) else []
-    return near(str(unknown[0]), OPTIONS) if unknown else HINT
+    if not isinstance(entry, Mapping):
+        return HINT
+    unknown = [key for key in entry if key not in OPTIONS]
+    if unknown:
+        return near(str(unknown[0]), OPTIONS)
+    is_wrong_together = not isinstance(exc, WrongValue) and "receiver" in entry
+    return "Leave 'ordered' or 'concurrency' out." if is_wrong_together else HINT
 
 
 def _check_entry(entry: OffloadEntry, connected: list[Connected]) -> Iterator[CheckMessage]:

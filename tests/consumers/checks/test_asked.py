@@ -50,3 +50,17 @@ def test_w001_when_the_rule_does_not_ask(settings):
     (warning,) = check_asked(None)
     assert (warning.id, bool(warning.hint)) == ("consumers.W001", True)
     assert "tests.foo.signals.user_login" in warning.msg
+
+
+def test_w001_looks_at_the_rules_for_the_handlers_sender(settings):
+    signal = "tests.foo.signals.user_login"
+    settings.SIGNAL_BRIDGE = {
+        "FORWARD": [
+            {"signal": signal, "senders": ["foo.article"]},
+            {"signal": signal, "senders": ["foo.tag"], "delivery": "ask"},
+        ]
+    }
+    asked("a", sender="foo.Tag")
+    assert check_asked(None) == []
+    asked("b", sender="foo.Article")
+    assert [warning.id for warning in check_asked(None)] == ["consumers.W001"]

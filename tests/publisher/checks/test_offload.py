@@ -113,7 +113,7 @@ ENTRY = f"{AWAY}.reindex"
         (
             {"receiver": ENTRY, "concurrency": 2, "ordered": True},
             "'concurrency' is for receivers that are not 'ordered'",
-            "dicts as {'receiver':",
+            "Leave 'ordered' or 'concurrency' out.",
         ),
         ({"receiver": ENTRY, "soft_seconds": 0}, "'soft_seconds' must be a number of seconds, not 0", "Give a number"),
         (
