@@ -20,4 +20,5 @@ def is_read_only(using: str) -> bool:
         return False
     with connection.cursor() as cursor:
         cursor.execute(asked)
-        return str(cursor.fetchone()[0]) in ("on", "1")
+        # Since MariaDB 12, `read_only` has several values that mean it.
+        return str(cursor.fetchone()[0]).lower() not in ("off", "0")

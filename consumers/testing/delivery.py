@@ -109,7 +109,7 @@ def deliver_batch(
     is_batch = handling.handler.batch and not any(one.is_alone for one in received)
     results = handling.together(received) if is_batch else list(map(handling, received))
     delivered = [
-        _delivered(result, handling.raised.get(id(one))) for result, one in zip(results, received, strict=True)
+        _delivered(result, handling.raised.get(id(one.body))) for result, one in zip(results, received, strict=True)
     ]
     for one in delivered:
         if raise_exceptions and one.exception is not None and not isinstance(one.exception, Retry | Reject):
@@ -139,12 +139,17 @@ class _Watched(Handling):
 
     def __init__(self, handler: Handler) -> None:
         super().__init__(handler, queue_of(handler), stop=Flag())
+        # By the identity of the body, which is the same object in all copies of a delivery.
         self.raised: dict[int, BaseException] = {}
         self._once.patience.using = ""
 
     def failed(self, exc: BaseException, received: Received) -> Result:
-        self.raised[id(received)] = said_by(exc)
+        self.raised[id(received.body)] = said_by(exc)
         return super().failed(exc, received)
+
+    def _failed_with_others(self, exc: BaseException, received: Received) -> Result:
+        self.raised[id(received.body)] = said_by(exc)
+        return super()._failed_with_others(exc, received)
 
 
 class _WatchedAsked(_Watched, Asked):

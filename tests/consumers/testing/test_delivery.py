@@ -168,6 +168,29 @@ def test_batch_handler_gets_a_list_and_its_failures_are_told_one_by_one(own_regi
     assert Seen.objects.count() == 3
 
 
+@pytest.mark.django_db
+def test_exception_of_a_batch_is_raised(own_registry):
+    @subscribe("foo.#", batch=10)
+    def together(events):
+        raise ValueError("cannot")
+
+    events = [event_from(article_flagged, n=n) for n in range(2)]
+    with pytest.raises(ValueError, match="cannot"):
+        deliver_batch(together, events)
+    delivered = deliver_batch(together, events, raise_exceptions=False)
+    assert [(one.became, str(one.exception)) for one in delivered] == [("retried", "cannot")] * 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_exception_of_an_ordered_handler_is_raised_when_the_event_was_redelivered(own_registry):
+    @subscribe("foo.#", ordered=True)
+    def careless(event):
+        raise ValueError("cannot")
+
+    with pytest.raises(ValueError, match="cannot"):
+        deliver(careless, event_from(article_flagged, n=1), redelivered=True)
+
+
 def test_handler_without_an_inbox_needs_no_database(own_registry):
     got = []
 
