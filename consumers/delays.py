@@ -1,18 +1,12 @@
 """Which retry queue an event waits in, and whether it has waited long enough. Each queue has a fixed TTL."""
 
-from datetime import timedelta
+from publisher.rule_entry import LONGEST_WAIT_SECONDS
 
 TIERS_SECONDS = (1, 10, 60, 600)
 # An event that has less than this left to wait is due: sending it to one more queue is not worth it.
 NEGLIGIBLE_SECONDS = 0.5
-LONGEST_SECONDS = timedelta(days=366).total_seconds()
 # Jitter may double the longest wait.
-FARTHEST_SECONDS = 2 * LONGEST_SECONDS
-
-
-def is_wait(seconds: object) -> bool:
-    """Whether this is a number of seconds that can be waited, from 0 to a year."""
-    return isinstance(seconds, int | float) and 0 <= seconds <= LONGEST_SECONDS
+FARTHEST_SECONDS = 2 * LONGEST_WAIT_SECONDS
 
 
 def tier_for(remaining_seconds: float) -> int:

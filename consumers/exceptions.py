@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from consumers.blocks import open_blocks
-from consumers.delays import is_wait
+from publisher.rule_entry import is_wait
 
 
 class ConsumersError(Exception):

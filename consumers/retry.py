@@ -4,8 +4,8 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from consumers.delays import is_wait
 from consumers.exceptions import NotBound, OnCommitFailed, Reject, Retry, TooManyHops
+from publisher.rule_entry import is_wait
 from publisher.wire.errors import MalformedEvent
 
 DELAYS_SECONDS = (1.0, 10.0, 60.0, 600.0)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from publisher.rule_entry import WrongValue, is_count, is_flag, is_positive
+from publisher.rule_entry import WrongValue, is_count, is_flag, is_positive, is_wait
 from publisher.rules import is_glob
 
 
@@ -66,13 +66,13 @@ def _is_path(value: Any) -> bool:
 
 
 def _are_delays(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(each == 0 or is_positive(each) for each in value)
+    return isinstance(value, list | tuple) and all(is_wait(each) and not is_flag(each) for each in value)
 
 
 OPTIONS: Mapping[Any, tuple[Callable[[Any], bool], str]] = {
     "receiver": (_is_path, "a dotted path, or a glob"),
     "ordered": (is_flag, "True or False"),
-    "retry": (_are_delays, "a list of seconds, as [1, 10, 60]"),
+    "retry": (_are_delays, "a list of seconds up to a year, as [1, 10, 60]"),
     "concurrency": (is_count, "a number of calls at a time"),
     "soft_seconds": (is_positive, "a number of seconds"),
     "hard_seconds": (is_positive, "a number of seconds"),

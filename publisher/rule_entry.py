@@ -1,6 +1,7 @@
 """Reads an entry of FORWARD into a Rule, and reads REDACT. Raises for wrong values, which the system checks report."""
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from typing import Any, TypeGuard
 
 from publisher.rules import ACTIONS, Redact, Rule
@@ -8,6 +9,7 @@ from publisher.rules import ACTIONS, Redact, Rule
 DELIVERIES = ("outbox", "direct", "ask")
 UNROUTABLES = ("drop", "keep")
 KEYS = Rule._fields
+LONGEST_WAIT_SECONDS = timedelta(days=366).total_seconds()
 
 
 class AnyCase(str):
@@ -81,6 +83,11 @@ def is_flag(value: object) -> TypeGuard[bool]:
 def is_positive(value: object) -> bool:
     """Whether it is a number above 0."""
     return isinstance(value, int | float) and not is_flag(value) and value > 0
+
+
+def is_wait(value: object) -> bool:
+    """Whether it is a number of seconds that can be waited before another attempt, from 0 to a year."""
+    return isinstance(value, int | float) and 0 <= value <= LONGEST_WAIT_SECONDS
 
 
 def is_count(value: object) -> bool:

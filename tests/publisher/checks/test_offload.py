@@ -5,6 +5,7 @@ import json
 import pytest
 from django.apps import apps
 
+from consumers.offloaded import offloaded_handlers
 from publisher.checks.offload import check_offload
 
 CODE = """
@@ -101,8 +102,8 @@ ENTRY = f"{AWAY}.reindex"
         ),
         (
             {"receiver": ENTRY, "retry": 5},
-            "'retry' must be a list of seconds, as [1, 10, 60], not 5",
-            "Give a list of seconds, as [1, 10, 60], or leave 'retry'",
+            "'retry' must be a list of seconds up to a year, as [1, 10, 60], not 5",
+            "Give a list of seconds up to a year, as [1, 10, 60], or leave 'retry'",
         ),
         ({"receiver": ENTRY, "retry": [1, -1]}, "'retry' must be a list of seconds", "Give a list of seconds"),
         (
@@ -131,6 +132,16 @@ def test_e035_when_an_entry_cannot_be_read(settings, entry, words, hint):
     assert error.msg.startswith("SIGNAL_BRIDGE['OFFLOAD'][0]: ")
     assert words in error.msg
     assert hint in error.hint
+
+
+@pytest.mark.parametrize("seconds", [40_000_000, 10**9, float("inf")])
+def test_e035_when_a_pause_is_longer_than_a_year(settings, seconds):
+    entry = {"receiver": "django.contrib.auth.models.update_last_login", "retry": [seconds]}
+    settings.SIGNAL_BRIDGE = {"OFFLOAD": [entry]}
+    (error,) = check_offload(None)
+    assert error.id == "publisher.E035"
+    assert "up to a year" in error.hint
+    assert list(offloaded_handlers()) == [], "the entry takes no receiver"
 
 
 def test_receiver_of_a_dict_is_looked_for_as_that_of_a_path(settings):
