@@ -156,9 +156,10 @@ class Desk:
     def ask(self, id: str, type: str, routing_key: str, body: bytes, *, seconds: float, default: Any) -> Any:
         """The handler's answer, or `default` when there is none within `seconds`. Never raises."""
         slot = Slot()
+        asked_at = time.monotonic()
         with self._lock:
             fuse = self._fuses.setdefault(type, Fuse())
-            is_allowed = fuse.allows(time.monotonic())
+            is_allowed = fuse.allows(asked_at)
         if not is_allowed:
             return self._default(type, PAUSED, default)
         try:
@@ -168,7 +169,7 @@ class Desk:
             slot.outcome = AWAY  # no thread can be started: the process is about to end
         outcome = slot.outcome
         with self._lock:
-            is_blown = fuse.record(outcome not in BLOWING, time.monotonic())
+            is_blown = fuse.record(outcome not in BLOWING, time.monotonic(), asked_at)
         if is_blown:
             logger.error("asking paused signal=%s: nobody answers, so senders get on_timeout", type)
             if self._line is not None:

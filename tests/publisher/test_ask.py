@@ -12,7 +12,7 @@ from django.dispatch import receiver
 
 from publisher import ask as asking
 from publisher import counters
-from publisher.fuse import BLOWS_AFTER
+from publisher.fuse import BLOWS_AFTER, SHORTEST_PAUSE_SECONDS
 from tests.foo.models import Article
 from tests.foo.signals import article_flagged
 from tests.stage import eventually
@@ -205,6 +205,19 @@ def test_default_is_given_when_no_thread_can_be_had(desk, monkeypatch):
     monkeypatch.setattr(threading.Thread, "start", refuse)
     for _ in range(BLOWS_AFTER + 1):
         assert desk.ask("id", SIGNAL, "key", b"{}", seconds=1, default="default") == "default"
+
+
+def test_trial_that_fails_begins_the_next_pause_when_no_thread_can_be_had(desk, monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    for pause in (0, SHORTEST_PAUSE_SECONDS):
+        time.sleep(pause)
+        for _ in range(BLOWS_AFTER):
+            desk.ask("id", SIGNAL, "key", b"{}", seconds=1, default=None)
+    assert outcomes() == {"away": BLOWS_AFTER + 1, "paused": BLOWS_AFTER - 1}
+    assert desk._fuses[SIGNAL].allows(time.monotonic() + 2 * SHORTEST_PAUSE_SECONDS)
 
 
 def test_threads_share_a_connection_and_each_gets_its_own_answer(responder):
