@@ -77,10 +77,14 @@ def dereferenced(held: Any) -> Receiver | None:
 
 def path_of(receiver: Receiver) -> str:
     """`module.function`, `module.Class.method` by the class that defines it, or the class of a callable instance."""
-    named: Any = receiver.func if isinstance(receiver, partial) else receiver
-    if not hasattr(named, "__qualname__"):
-        named = type(named)
+    named = named_by(receiver)
     return f"{named.__module__}.{named.__qualname__}"
+
+
+def named_by(receiver: Receiver) -> Any:
+    """What has the names of the receiver's path: the receiver itself, a partial's function, or an instance's class."""
+    named: Any = receiver.func if isinstance(receiver, partial) else receiver
+    return named if hasattr(named, "__qualname__") else type(named)
 
 
 def call(receiver: Receiver, signal: Signal, sender: object, kwargs: Mapping[str, Any]) -> Any:

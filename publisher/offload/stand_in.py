@@ -11,7 +11,7 @@ from django.db import connections
 from django.dispatch import Signal
 
 from publisher import conf, counters
-from publisher.catalogue.entries import Receiver, call, dereferenced, path_of
+from publisher.catalogue.entries import Receiver, call, dereferenced, named_by
 from publisher.catalogue.signals import KnownSignal, known_as
 from publisher.events.about import about_of
 from publisher.events.dispatch import encoded_event
@@ -103,8 +103,8 @@ def function_of(stand_in: StandIn, receiver: Receiver) -> Receiver:
     def forward(**named: Any) -> Any:
         return stand_in(**named)
 
-    forward.__module__ = receiver.__module__
-    forward.__qualname__ = path_of(receiver).removeprefix(f"{receiver.__module__}.")
+    named = named_by(receiver)
+    forward.__module__, forward.__qualname__ = named.__module__, named.__qualname__
     forward.__name__ = forward.__qualname__.rpartition(".")[2]
     vars(forward)["stand_in"] = stand_in
     return forward

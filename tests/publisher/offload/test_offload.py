@@ -4,6 +4,7 @@ import asyncio
 import gc
 import inspect
 import json
+from functools import partial
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -438,3 +439,10 @@ def test_listing_shows_which_are_run_in_order():
         (listed,) = [each for each in listed_signals() if each.offloaded]
     assert listed.ordered == listed.offloaded == (f"{HERE}.note",)
     assert at_a_glance(listed).offloaded == (f"{HERE}.note  in order",)
+
+
+def test_listing_shows_the_function_when_a_partial_is_offloaded():
+    done.connect(partial(note, "x"), weak=False)
+    with offloading(f"{HERE}.note"):
+        (listed,) = [each for each in listed_signals() if each.offloaded]
+    assert listed.offloaded == (f"{HERE}.note",)
