@@ -31,6 +31,7 @@ class PublisherConfig(AppConfig):
     def ready(self) -> None:
         # Only what a process needs even if it forwards nothing. The rest is imported with the first event or check.
         from publisher import conf, receivers
+        from publisher.catalogue.signals import Uid
         from publisher.startup import register_checks, when_ready
         from publisher.wire.late import when_needed
 
@@ -41,7 +42,7 @@ class PublisherConfig(AppConfig):
         when_ready(receivers.connect)
         if conf.offload():
             when_ready(import_module(OFFLOAD).connect)
-        setting_changed.connect(reconnect, dispatch_uid="publisher.reconnect")
+        setting_changed.connect(reconnect, dispatch_uid=Uid("reconnect"))
 
 
 def reconnect(*, setting: str, **kwargs: Any) -> None:

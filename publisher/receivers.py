@@ -14,7 +14,7 @@ from django.db.models.signals import ModelSignal, m2m_changed, post_delete, post
 from django.dispatch import Signal
 
 from publisher import atomicity, conf
-from publisher.catalogue.signals import UID, KnownSignal, taken_by
+from publisher.catalogue.signals import KnownSignal, Uid, taken_by
 from publisher.rules import Rule, first_match, is_glob
 from publisher.signals import bulk_created, bulk_updated, queryset_deleted, queryset_updated
 
@@ -31,7 +31,7 @@ HEARD_FIRST = (
     request_finished,
 )  # fmt: skip
 
-_connected: list[tuple[Signal, object, str]] = []
+_connected: list[tuple[Signal, object, Uid]] = []
 
 
 def connect() -> None:
@@ -66,7 +66,7 @@ def track_changes(taken: list[tuple[KnownSignal, tuple[Rule, ...]]]) -> None:
 def connect_signal(known: KnownSignal, rules: tuple[Rule, ...]) -> Callable[..., None]:
     """Connect a receiver to the signal's senders, and return it."""
     forward = forwarder(known, rules)
-    uid = UID + known.name
+    uid = Uid(known.name)
     for sender in senders_of(known, rules):
         known.signal.connect(forward, sender=sender, weak=False, dispatch_uid=uid)
         _connected.append((known.signal, sender, uid))
@@ -91,7 +91,7 @@ def _are_atomic(model: type[Model], signal: Signal, rules: tuple[Rule, ...]) -> 
     )
 
 
-def _call_first(signal: Signal, uid: str) -> None:
+def _call_first(signal: Signal, uid: Uid) -> None:
     """Have the receiver that is connected under this id called before the others."""
     with signal.lock:
         signal.receivers.sort(key=lambda entry: entry[0][0] != uid)

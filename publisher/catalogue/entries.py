@@ -15,7 +15,7 @@ from django.apps import apps
 from django.db.models import Model
 from django.dispatch import Signal
 
-from publisher.catalogue.signals import UID
+from publisher.catalogue.signals import Uid
 
 Receiver = Callable[..., Any]
 
@@ -34,7 +34,7 @@ class Entry(NamedTuple):
 
     @property
     def is_the_bridges(self) -> bool:
-        return isinstance(self.uid, str) and self.uid.startswith(UID)
+        return isinstance(self.uid, Uid)
 
     def senders(self) -> Iterator[type[Model]]:
         """The models whose signals the receiver gets: one, all, or none where it is connected to another sender."""

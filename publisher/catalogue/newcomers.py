@@ -12,11 +12,11 @@ from weakref import WeakSet
 
 from django.dispatch import Signal
 
-from publisher.catalogue.signals import UID, KnownSignal, known_as
+from publisher.catalogue.signals import KnownSignal, Uid, known_as
 
 logger = logging.getLogger(__name__)
 
-NEWCOMER = f"{UID}newcomer"
+NEWCOMER = Uid("newcomer")
 LOOKING_SECONDS = 5.0
 # File and line where a signal was created. If it has no name, later ones from the same place have none either.
 Place = tuple[str, int]

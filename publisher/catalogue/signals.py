@@ -12,6 +12,7 @@ from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
+from typing import NamedTuple
 
 from django.apps import apps
 from django.dispatch import Signal
@@ -20,8 +21,6 @@ from publisher.catalogue.modules import app_packages, assignments, is_within
 from publisher.catalogue.namespaces import signal_at, signals_in, word_at
 from publisher.rules import Rule, is_glob
 
-# The `dispatch_uid` of the bridge's own receivers begins with it.
-UID = "publisher."
 KNOWN_MODULES = (
     "django.core.signals",
     "django.db.models.signals",
@@ -37,6 +36,12 @@ KNOWN_MODULES = (
 # By the id of the signal. The values keep the signals alive, so that no id is used again.
 _settled: dict[int, KnownSignal] = {}
 _looked_up: ContextVar[dict[str, tuple[KnownSignal, ...]] | None] = ContextVar("looked_up", default=None)
+
+
+class Uid(NamedTuple):
+    """The `dispatch_uid` of a receiver of the bridge. Its type tells it from a project's own, which may be any text."""
+
+    name: str
 
 
 class KnownSignal:

@@ -18,6 +18,7 @@ from django.test import override_settings
 from django.utils.functional import SimpleLazyObject
 
 from publisher import counters, receivers
+from publisher.catalogue.entries import entries
 from publisher.catalogue.signals import catalogue, named
 from publisher.events import source
 from publisher.forwarding import alias_of
@@ -36,7 +37,7 @@ def forwarding(*rules, **more):
 
 def connected(signal):
     """How many receivers of the bridge a signal has."""
-    return sum(str(lookup[0]).startswith("publisher.") for lookup, *_ in signal.receivers if isinstance(lookup, tuple))
+    return sum(entry.is_the_bridges for entry in entries(signal))
 
 
 def written():

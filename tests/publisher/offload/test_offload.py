@@ -21,13 +21,14 @@ from django.test import override_settings
 
 from consumers.handler import Handler
 from consumers.offloaded import offloaded_handlers
-from publisher.listing import at_a_glance, listed_signals
+from publisher.listing import at_a_glance, listed_signals, receivers_of
 from publisher.models import OutboxEvent
 from publisher.offload import offload
 from publisher.offload.offloaded import Offloaded
 from publisher.offload.stand_in import running, stand_in_of
 from publisher.offload_entry import OffloadEntry
 from publisher.outbox.writing import OutboxNotWritten, pending
+from publisher.stopwatch import IN_PROCESS, OFFLOADED
 from publisher.wire.event import decode_event
 from tests.foo.models import Article, Draft
 
@@ -361,6 +362,13 @@ def test_what_is_called_instead_of_a_receiver_can_be_looked_into_as_a_function()
         assert [receiver.__qualname__ for receiver in found] == ["note", "Notes.take", "Notes"]
         assert {receiver.__module__ for receiver in found} == {HERE}
         assert all(inspect.getsourcefile(receiver) for receiver in found)
+
+
+def test_receiver_is_the_projects_when_its_uid_begins_as_the_name_of_the_bridge():
+    done.connect(note, dispatch_uid="publisher.mine")
+    assert list(receivers_of(done, IN_PROCESS)) == [f"{HERE}.note"]
+    with offloading(f"{HERE}.*"):
+        assert list(receivers_of(done, OFFLOADED)) == [f"{HERE}.note"]
 
 
 def test_signal_per_row_read_keeps_its_receivers():
