@@ -12,7 +12,16 @@ from publisher.catalogue.signals import catalogue
 from publisher.checks.offloaded import check_receiver
 from publisher.hints import near
 from publisher.offload.offload import all_offloaded
-from publisher.offload.offloaded import BrokenModule, Offloaded, can_be_offloaded, is_lambda, means, object_at, unbound
+from publisher.offload.offloaded import (
+    BrokenModule,
+    Offloaded,
+    can_be_offloaded,
+    is_lambda,
+    is_named_by,
+    means,
+    object_at,
+    unbound,
+)
 from publisher.offload.stand_in import stand_in_of
 from publisher.offload_entry import OPTIONS, OffloadEntry, offload_entry_from
 from publisher.rule_entry import WrongValue
@@ -96,7 +105,8 @@ def _hint(entry: object, exc: Exception) -> str:
 
 def _check_entry(entry: OffloadEntry, connected: list[Connected]) -> Iterator[CheckMessage]:
     where = f"SIGNAL_BRIDGE['OFFLOAD']: {entry.receiver!r}"
-    meant = [each for each in connected if _is_meant(entry, each)]
+    target = None if entry.is_glob else _target(entry.receiver)
+    meant = [each for each in connected if means(entry, each.path) or is_named_by(target, each.receiver)]
     lambdas = [each for each in meant if is_lambda(unbound(each.receiver))]
     if any(each.offloaded for each in meant):
         if entry.has_options and not any(each.offloaded.entry == entry for each in meant if each.offloaded):
@@ -125,19 +135,9 @@ def _check_entry(entry: OffloadEntry, connected: list[Connected]) -> Iterator[Ch
         yield _missing(entry.receiver, where, connected)
 
 
-def _is_meant(entry: OffloadEntry, connected: Connected) -> bool:
-    if means(entry, connected.path):
-        return True
-    if entry.is_glob:
-        return False
-    if connected.offloaded:
-        return connected.offloaded.path == entry.receiver
-    return _target(entry.receiver) is unbound(connected.receiver)
-
-
-def _target(entry: str) -> object:
+def _target(path: str) -> object:
     try:
-        return unbound(object_at(entry))
+        return object_at(path)
     except Exception:
         return None
 

@@ -23,6 +23,7 @@ from publisher.offload.offloaded import (
     can_be_offloaded,
     identity_of,
     is_lambda,
+    is_named_by,
     means,
     object_at,
     stays_here,
@@ -34,8 +35,8 @@ from publisher.receivers import SAVE_SIGNALS
 from publisher.rules import OWN_APPS
 
 _entries: tuple[OffloadEntry, ...] = ()
-# The objects that entries name, each with its entry, by the object's id. An object may be defined under another path.
-_targets: dict[int, tuple[object, OffloadEntry]] = {}
+# The paths of entries, each with the object that it names, which may be defined under another path.
+_targets: dict[str, object] = {}
 _offloaded: dict[str, Offloaded] = {}
 _signals: dict[int, Signal] = {}
 _lock = Lock()
@@ -51,8 +52,7 @@ def connect() -> None:
     for entry in _entries:
         # A system check reports receivers that cannot be imported or do not exist.
         with suppress(Exception):
-            target = unbound(object_at(entry.receiver))
-            _targets.setdefault(id(target), (target, entry))
+            _targets[entry.receiver] = object_at(entry.receiver)
     watch_connect()
     for known in catalogue():
         take(known.signal, known)
@@ -128,11 +128,10 @@ def _stand_in(known: KnownSignal | None, entry: Entry) -> Receiver | None:
 
 def _named(receiver: Receiver) -> tuple[str, OffloadEntry] | None:
     """The receiver's path as OFFLOAD has it, and the first entry that means the receiver; None when there is none."""
-    path, function = path_of(receiver), unbound(receiver)
-    if is_lambda(function):
+    path = path_of(receiver)
+    if is_lambda(unbound(receiver)):
         return None
-    target, outright = _targets.get(id(function), (None, None))
-    name = outright.receiver if outright and target is function else path
+    name = next((name for name, target in _targets.items() if is_named_by(target, receiver)), path)
     entry = next((entry for entry in _entries if means(entry, path) or entry.receiver == name), None)
     return None if entry is None else (name, entry)
 

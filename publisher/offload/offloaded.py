@@ -104,6 +104,15 @@ def identity_of(receiver: object) -> tuple[int, int]:
     return id(getattr(receiver, "__self__", receiver)), id(getattr(receiver, "__func__", receiver))
 
 
+def is_named_by(target: object, receiver: object) -> bool:
+    """Whether an entry that names `target` means the receiver.
+
+    A function means all its bound methods and partials. A bound method means that of its own object alone.
+    """
+    inner = receiver.func if isinstance(receiver, partial) else receiver
+    return identity_of(target) in map(identity_of, (receiver, inner, unbound(receiver)))
+
+
 class BrokenModule(ImportError):
     """A module cannot be imported. The message says what it raised, and where."""
 

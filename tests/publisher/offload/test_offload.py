@@ -21,6 +21,7 @@ from django.test import override_settings
 
 from consumers.handler import Handler
 from consumers.offloaded import offloaded_handlers
+from publisher.checks.offload import check_offload
 from publisher.listing import at_a_glance, listed_signals, receivers_of
 from publisher.models import OutboxEvent
 from publisher.offload import offload
@@ -58,6 +59,11 @@ class Notes:
 
     def __call__(self, sender, **kwargs):
         calls.append(("call", self))
+
+
+first, second = Notes(), Notes()
+note_one, note_two = partial(note, n=1), partial(note, n=2)
+note_first = partial(first.take, n=1)
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +151,42 @@ def test_bound_methods_and_callables_are_taken_each_by_a_name_of_its_own():
         found = {offloaded.name.rpartition(".")[2]: offloaded.receiver for offloaded in offload.all_offloaded()}
         assert found == {"take": one.take, "take~2": two.take, "Notes": one, "Notes~2": two}
     assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "taken"),
+    [
+        ("second.take", {"second.take": second.take}),
+        ("second", {"second": second}),
+        ("note_two", {"note_two": note_two}),
+        ("first.take", {"first.take": first.take, "first.take~2": note_first}),
+        ("Notes.take", {"Notes.take": first.take, "Notes.take~2": second.take, "Notes.take~3": note_first}),
+        ("Notes", {"Notes": first, "Notes~2": second}),
+        ("note", {"note": note_one, "note~2": note_two}),
+        ("note*", {"note": note_one, "note~2": note_two}),
+    ],
+)
+def test_object_is_taken_alone_when_the_entry_names_it_and_all_when_it_names_their_class(entry, taken):
+    for receiver in (first.take, second.take, first, second, note_one, note_two, note_first):
+        done.connect(receiver)
+    with offloading(f"{HERE}.{entry}"):
+        found = {offloaded.name.removeprefix(f"{HERE}."): offloaded.receiver for offloaded in offload.all_offloaded()}
+        assert not [message for message in check_offload(None) if message.is_serious()]
+    assert found == taken
+
+
+def test_first_entry_decides_when_one_names_the_object_and_one_its_class():
+    for receiver in (first.take, second.take):
+        done.connect(receiver)
+    named, general = {"receiver": f"{HERE}.second.take", "ordered": True}, f"{HERE}.Notes.take"
+    with offloading(named, general):
+        found = {
+            offloaded.name.removeprefix(f"{HERE}."): offloaded.entry.ordered for offloaded in offload.all_offloaded()
+        }
+        assert found == {"Notes.take": False, "second.take": True}
+    with offloading(general, named):
+        assert not any(offloaded.entry.ordered for offloaded in offload.all_offloaded())
+        assert [message.id for message in check_offload(None)] == ["publisher.W035"]
 
 
 @pytest.mark.django_db
