@@ -58,6 +58,13 @@ class HandlerRolledBack(ConsumersError):
     """
 
 
+class FailureSwallowed(ConsumersError):
+    """HANDLER_CONTEXT swallowed what the handler raised, so the event would have counted as handled.
+
+    Let it pass: in a function with @contextmanager, put `try: yield` with a `finally:`, or end the `except:` by `raise`.
+    """
+
+
 class OnCommitFailed(ConsumersError):
     """What the handler wrote is committed, but a callback of `on_commit` raised; those after it were not called.
 

@@ -1,6 +1,6 @@
 """HANDLER_CONTEXT: what a project puts around its handlers."""
 
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from threading import Event as Flag
 
@@ -9,8 +9,10 @@ from django.db import OperationalError, connection, transaction
 
 from consumers import Backoff, registry, subscribe
 from consumers.checks.handlers import check_handlers
+from consumers.exceptions import FailureSwallowed
 from consumers.handler import Handler, triggers_of
 from consumers.handling.handling import Handling
+from consumers.handling.places import place_of
 from consumers.handling.received import Received
 from consumers.handling.results import Handled
 from consumers.models import InboxEvent
@@ -143,6 +145,28 @@ def test_handler_is_not_called_where_it_raises_and_that_is_its_failure():
     delivered = deliver(handle, event(), raise_exceptions=False)
     assert (delivered.became, str(delivered.exception)) == ("retried", "there is no such tenant")
     assert not Seen.objects.exists()
+    assert not InboxEvent.objects.exists()
+
+
+@contextmanager
+def swallowing(event):
+    with suppress(LookupError):
+        yield
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("has_inbox", [True, False])
+def test_handler_has_failed_when_its_context_swallows_what_it_raised(settings, has_inbox):
+    settings.SIGNAL_BRIDGE = {**settings.SIGNAL_BRIDGE, "HANDLER_CONTEXT": f"{__name__}.swallowing"}
+
+    @subscribe("a.#", inbox=has_inbox)
+    def handle(event):
+        raise LookupError("no")
+
+    delivered = deliver(handle, event(), raise_exceptions=False)
+    assert (delivered.became, type(delivered.exception)) == ("retried", FailureSwallowed)
+    assert f"'{__name__}.swallowing', which swallowed builtins.LookupError: no" in str(delivered.exception)
+    assert place_of(delivered.exception, handle).startswith("handling/test_context.py:")
     assert not InboxEvent.objects.exists()
 
 
