@@ -15,6 +15,7 @@ from consumers.dead_letters.statements import ends_transaction, is_read, is_writ
 from consumers.exceptions import BatchFailed, InboxAway, NotRehearsable
 from consumers.handler import Handler
 from consumers.handling.calling import Call
+from consumers.handling.context import handler_context
 from consumers.handling.effect import check_committable
 from consumers.handling.places import place_of
 from consumers.handling.processing import Untraced
@@ -128,9 +129,11 @@ def _call(handler: Handler, body: bytes, routing_key: str) -> None:
         return
     with Untraced().one(event):
         if handler.batch:
+            # As in a worker, a batch has no HANDLER_CONTEXT.
             call.together([event])
         else:
-            call(event)
+            with handler_context(event):
+                call(event)
         if handler.inbox:
             check_committable(router.db_for_write(InboxEvent))
 

@@ -9,6 +9,7 @@ from django.db import OperationalError, connection, transaction
 
 from consumers import Backoff, registry, subscribe
 from consumers.checks.handlers import check_handlers
+from consumers.dead_letters.rehearsal import rehearse
 from consumers.exceptions import FailureSwallowed
 from consumers.handler import Handler, triggers_of
 from consumers.handling.handling import Handling
@@ -197,6 +198,19 @@ def test_batch_handler_runs_outside_also_with_one_event():
     deliver(handle, event("e3"))
     assert seen == ["nobody's"] * 2
     assert entered == []
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+@pytest.mark.parametrize(("options", "seen"), [({}, "e1's"), ({"batch": 10}, "nobody's")], ids=["single", "batch"])
+def test_handler_runs_as_in_a_worker_when_it_is_rehearsed(options, seen):
+    @subscribe("a.#", **options)
+    def handle(given):
+        Seen.objects.create(handler="handle", text=tenant.get(), pid=0)
+
+    (handler,) = registry.handlers()
+    rehearsal = rehearse(handler, "e1", encode_event(event()), "a.b")
+    assert rehearsal.exception == ""
+    assert seen in rehearsal.writes[0].values
 
 
 def test_handler_that_is_asked_runs_within():
