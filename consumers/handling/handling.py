@@ -99,27 +99,31 @@ class Handling:
             else:
                 ids.add(event.id)
                 called[n] = event
-        for n, result in self._called_together(called, batch):
+        for n, result in self._called_together(called, batch, began):
             results[n] = result
         for n in by_themselves:
             results[n] = self.beside_others(batch[n])
         return results
 
-    def _called_together(self, called: dict[int, Event], batch: Sequence[Received]) -> Iterator[tuple[int, Result]]:
-        """Call the handler with these events. Yields the index and the outcome of each event that was not handled."""
+    def _called_together(
+        self, called: dict[int, Event], batch: Sequence[Received], began: datetime
+    ) -> Iterator[tuple[int, Result]]:
+        """Call the handler with these events. Yields the index and the outcome of each that it did not handle now."""
         if not called:
             return
         try:
-            failures, failed = self._once.together(list(called.values())), self.failed
+            (failures, before), failed = self._once.together(list(called.values())), self.failed
         except GivingBack:
             yield from ((n, GivenBack()) for n in called)
             return
         except BaseException as exc:
-            failures = {event.id: exc for event in called.values()}
+            failures, before = {event.id: exc for event in called.values()}, frozenset()
             failed = self.failed if len(called) == 1 else self._failed_with_others
         for n, event in called.items():
             if (failure := failures.get(event.id)) is not None:
                 yield n, failed(failure, batch[n])
+            elif event.id in before:
+                yield n, Handled(event=None, began=began)
 
     def _ended_by(self, exc: BaseException, received: Received) -> Result:
         if isinstance(exc, GivingBack):

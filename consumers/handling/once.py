@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from threading import Event as Flag
+from typing import NamedTuple
 
 from django.db import DatabaseError, OperationalError, connections, router, transaction
 
@@ -31,6 +32,13 @@ logger = logging.getLogger("consumers.worker")
 
 class HandledByAnother(Exception):
     """Another process, or thread, is handling this event."""
+
+
+class Together(NamedTuple):
+    """What became of the events of a batch, by their ids: the errors of those that failed, and which were not new."""
+
+    failures: Mapping[str, BaseException]
+    before: frozenset[str] = frozenset()
 
 
 class Once:
@@ -74,10 +82,8 @@ class Once:
             self._tell_of_before(event)
         return is_new
 
-    def together(self, events: Sequence[Event]) -> Mapping[str, BaseException]:
-        """Handle events with different ids in one call. Returns the errors of those that failed, by id. Raises if
-        all failed.
-        """
+    def together(self, events: Sequence[Event]) -> Together:
+        """Handle events with different ids in one call. Raises if all failed."""
         keys = [key for event in events if self._at_work.enter(key := key_of(event))] if self._has_inbox else []
         try:
             with self.processing.together(events):
@@ -135,9 +141,9 @@ class Once:
             transaction.set_rollback(not is_new, using=self._using)
             return is_new
 
-    def _together(self, events: Sequence[Event]) -> Mapping[str, BaseException]:
+    def _together(self, events: Sequence[Event]) -> Together:
         if not self._has_inbox:
-            return self._called_together(events)
+            return Together(self._called_together(events))
         new: list[Event] = []
         before: list[Event] = []
         failures: Mapping[str, BaseException] = {}
@@ -158,7 +164,7 @@ class Once:
             failures = {**{event.id: exc for event in new}, **failures}
         for event in before:
             self._tell_of_before(event)
-        return failures
+        return Together(failures, frozenset(event.id for event in before))
 
     def _called(self, event: Event) -> None:
         if not self._handler.batch:

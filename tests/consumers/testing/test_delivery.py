@@ -217,6 +217,18 @@ def test_batch_handler_gets_what_came_again_one_by_one(own_registry, more):
 
 
 @pytest.mark.django_db
+def test_event_of_a_batch_is_skipped_when_it_was_handled_before(own_registry, caplog):
+    @subscribe("#", batch=10)
+    def counted(events): ...
+
+    caplog.set_level("INFO", "consumers.worker")
+    first, second = (event_from(user_login, n=n) for n in range(2))
+    assert [deliver(counted, first).became for _ in range(2)] == ["handled", "skipped"]
+    assert [one.became for one in deliver_batch(counted, [first, second])] == ["skipped", "handled"]
+    assert [message.split()[:3] for message in caplog.messages] == [["handled", "before", f"event={first.id}"]] * 2
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("is_there", [True, False])
 def test_question_has_no_answer_when_the_row_that_it_is_about_is_gone(own_registry, is_there):
     @receiver(article_flagged, ask=True, instance="fresh")
