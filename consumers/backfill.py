@@ -43,6 +43,23 @@ class Done:
     left_out: int
 
 
+def once_each(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """The same rows, each once. Without a join that may repeat rows, it is the same query.
+
+    No `distinct()`: PostgreSQL locks no rows of a SELECT DISTINCT, and compares no columns of JSON.
+    """
+    if not _may_repeat(rows.query):
+        return rows
+    every: QuerySet[Any] = rows.model._base_manager.using(rows.db)
+    return every.filter(pk__in=rows.order_by().values("pk"))
+
+
+def _may_repeat(query: Any) -> bool:
+    """Whether the query joins a table that may have several rows for one of the model's: that of a to-many relation."""
+    fields = (getattr(join, "join_field", None) for name, join in query.alias_map.items() if query.alias_refcount[name])
+    return query.group_by is None and any(getattr(field, "multiple", False) for field in fields)
+
+
 class Backfill:
     """Makes a `post_save` event, with `created=False`, of each row of `queryset`, in the order of primary keys.
 
@@ -54,7 +71,7 @@ class Backfill:
         self.known = known_signal(post_save)
         self.model: type[Model] = queryset.model
         self.rules = [rule for rule in rules_about(self.known) if self._takes(rule)]
-        self._rows = queryset.using(using).order_by("pk")
+        self._rows = once_each(queryset.using(using)).order_by("pk")
         self._owner = owner
         self._using = using
         self._after = after

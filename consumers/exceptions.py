@@ -61,7 +61,7 @@ class HandlerRolledBack(ConsumersError):
 class FailureSwallowed(ConsumersError):
     """HANDLER_CONTEXT swallowed what the handler raised, so the event would have counted as handled.
 
-    Let it pass: in a function with @contextmanager, put `try: yield` with a `finally:`, or end the `except:` by `raise`.
+    Let it pass: in a function with @contextmanager, write `try: yield` with a `finally:`, or end `except:` by `raise`.
     """
 
 

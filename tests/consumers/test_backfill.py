@@ -21,7 +21,7 @@ from publisher.models import OutboxEvent
 from publisher.wire.errors import BrokerUnavailable
 from publisher.wire.routing import OneQueue
 from tests.databases import without_table
-from tests.foo.models import Article
+from tests.foo.models import Article, Tag
 from tests.stage import eventually, tell_twice
 
 MADE = (
@@ -213,6 +213,19 @@ def test_question_after_the_relay_is_asked_now_and_then(capsys, monkeypatch):
     impatience.over()
     impatience.wait(2000)
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("where", [{"tags__name__in": ["x", "y"]}, {"tags__pk__gt": 0}])
+def test_row_is_sent_once_when_several_related_rows_match(articles, backfill, where):
+    articles[1].tags.add(*(Tag.objects.create(name=name) for name in ("x", "y")))
+    run = backfill(Article.objects.filter(**where))
+    assert run.count() == 1
+    assert [page.written for page in run.run(Flag())] == [1]
+
+
+def test_query_is_the_same_when_nothing_repeats_its_rows():
+    for rows in (Article.objects.filter(title="a"), Article.objects.exclude(tags__name="x")):
+        assert backfilling.once_each(rows) is rows
 
 
 @pytest.fixture
