@@ -139,7 +139,8 @@ class Handling:
         exc = said_by(exc)
         # A Retry is no failure, unless no attempt is left.
         if not (isinstance(exc, Retry) and isinstance(result, Failed)):
-            tell(exc, received, self.handler.name, is_dead=isinstance(result, Dead))
+            # A handler that is asked has one attempt, and no dead letters.
+            tell(exc, received, self.handler.name, is_dead=not isinstance(result, Failed))
         return result
 
     def _decided(self, exc: BaseException, received: Received) -> Result:

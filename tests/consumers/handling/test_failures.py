@@ -111,7 +111,7 @@ def test_e007_when_on_failure_is_no_function(settings, path, says):
 
 
 @pytest.mark.parametrize("error", [OSError(), Retry("there is no later for whoever waits")], ids=repr)
-def test_project_is_told_when_a_handler_that_is_asked_failed(error):
+def test_project_is_told_that_no_attempt_follows_when_a_handler_that_is_asked_failed(error):
     asked = {"patterns": (), "triggers": triggers_of((user_login,), (None,)), "ask": True}
     handling(error, kind=Asked, **asked)(Received(body=foreign(), routing_key="a"))
-    assert [(exception, context["is_dead"]) for exception, context in told] == [(error, False)]
+    assert [(exception, context["is_dead"]) for exception, context in told] == [(error, True)]
