@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from threading import Event as Flag
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from django.dispatch import Signal
 from msgspec.structs import replace
@@ -30,6 +30,7 @@ from publisher.wire.routing import QUEUE_MARK
 
 # A function that was decorated or offloaded, a handler's name, or the handler itself.
 AnyHandler = Handler | Callable[..., Any] | str
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +89,10 @@ def deliver_batch(
     redelivered: bool = False,
     raise_exceptions: bool = True,
 ) -> list[Delivered]:
-    """Handle several events: in one call if the handler takes batches, else one after the other. See `deliver`.
+    """Handle several events: in batches if the handler takes them, else one after the other. See `deliver`.
 
-    As in a worker, a batch handler gets the events one by one if they are redelivered, or have been attempted before.
+    As in a worker, a batch has as many events as the handler's `batch` says, and a batch handler gets the events one by
+    one if they are redelivered, or have been attempted before.
     """
     wanted = handler_of(handler)
     handling = (_WatchedAsked if wanted.ask else _Watched)(wanted)
@@ -106,8 +108,10 @@ def deliver_batch(
         )
         for event in events
     ]
-    is_batch = handling.handler.batch and not any(one.is_alone for one in received)
-    results = handling.together(received) if is_batch else list(map(handling, received))
+    if handling.handler.batch and not any(one.is_alone for one in received):
+        results = [result for batch in in_batches(received, handling.handler) for result in handling.together(batch)]
+    else:
+        results = list(map(handling, received))
     delivered = [
         _delivered(result, handling.raised.get(id(one.body))) for result, one in zip(results, received, strict=True)
     ]
@@ -130,6 +134,12 @@ def deliver_all(events: Iterable[Event], *, raise_exceptions: bool = True) -> li
         for handler in handlers
         if is_bound(handler, event.routing_key)
     ]
+
+
+def in_batches(items: Sequence[Item], handler: Handler) -> list[Sequence[Item]]:
+    """What the handler gets in each call: as many items as its batch has, or a single one."""
+    size = handler.batch or 1
+    return [items[first : first + size] for first in range(0, len(items), size)]
 
 
 class _Watched(Handling):

@@ -217,6 +217,19 @@ def test_batch_handler_gets_what_came_again_one_by_one(own_registry, more):
 
 
 @pytest.mark.django_db
+def test_batch_handler_gets_no_more_than_its_batch_when_there_are_more_events(own_registry):
+    sizes = []
+
+    @subscribe("#", batch=2)
+    def counted(events):
+        sizes.append(len(events))
+
+    delivered = deliver_batch(counted, [event_from(user_login, n=n) for n in range(5)])
+    assert [one.became for one in delivered] == ["handled"] * 5
+    assert sizes == [2, 2, 1]
+
+
+@pytest.mark.django_db
 def test_event_of_a_batch_is_skipped_when_it_was_handled_before(own_registry, caplog):
     @subscribe("#", batch=10)
     def counted(events): ...
