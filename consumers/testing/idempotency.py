@@ -13,7 +13,7 @@ from consumers.coroutines import callable_of
 from consumers.dead_letters.statements import is_write
 from consumers.handler import Handler
 from consumers.models import InboxEvent
-from consumers.testing.delivery import AnyHandler, addressed, deliver_batch, handler_of
+from consumers.testing.delivery import AnyHandler, addressed, deliver_batch, handler_of, in_batches
 from publisher.rules import OWN_APPS
 from publisher.wire.event import Event
 
@@ -72,18 +72,17 @@ class _Trial:
         self._state = state or (lambda: rows(self.using))
         self._reset = reset
 
-    def deliveries(self, events: Sequence[Event]) -> list[list[Event]]:
-        """The events as lists, one for each call: for a batch handler a single list of all."""
-        events = [addressed(self.handler, event) for event in events]
-        return [events] if self.handler.batch else [[event] for event in events]
+    def deliveries(self, events: Sequence[Event]) -> list[Sequence[Event]]:
+        """The events as lists, one for each call."""
+        return in_batches([addressed(self.handler, event) for event in events], self.handler)
 
-    def check(self, expected: Any, title: str, deliveries: Sequence[list[Event]], **death: Any) -> None:
+    def check(self, expected: Any, title: str, deliveries: Sequence[Sequence[Event]], **death: Any) -> None:
         found, _ = self.run(title, deliveries, **death)
         if found != expected:
             raise AssertionError(f"{self.handler.name}: when {title},\n{difference(expected, found)}")
 
     def run(
-        self, title: str, deliveries: Sequence[list[Event]], *, dies_at: tuple[int, int] | None = None
+        self, title: str, deliveries: Sequence[Sequence[Event]], *, dies_at: tuple[int, int] | None = None
     ) -> tuple[Any, list[int]]:
         """The state after these deliveries, and how many writes each of them made."""
         self._reset()
@@ -98,14 +97,16 @@ class _Trial:
             state = self._state()
         return state, counts
 
-    def _deliver_and_die(self, deliveries: Sequence[list[Event]], number: int, write: int) -> list[int]:
-        before, died, after = deliveries[:number], deliveries[number], deliveries[number:]
+    def _deliver_and_die(self, deliveries: Sequence[Sequence[Event]], number: int, write: int) -> list[int]:
+        before, died, after = deliveries[:number], deliveries[number], deliveries[number + 1 :]
+        # A worker gives the events of a batch one by one then: one of them may have killed it.
+        again = [[event] for event in died]
         counts = [self._deliver(delivery) for delivery in before]
         with suppress(ProcessDied):
             self._deliver(died, dies_after=write)
-        return [*counts, *(self._deliver(delivery) for delivery in after)]
+        return [*counts, *(self._deliver(delivery) for delivery in (*again, *after))]
 
-    def _deliver(self, events: list[Event], *, dies_after: int = 0) -> int:
+    def _deliver(self, events: Sequence[Event], *, dies_after: int = 0) -> int:
         """Deliver the events; the process dies after the write `dies_after`. Returns how many writes there were."""
         handler = _dying(self.handler) if dies_after == BEFORE_COMMIT else self.handler
         with _writes(self.using, dies_after) as count:
