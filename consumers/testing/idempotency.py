@@ -86,7 +86,7 @@ class _Trial:
     ) -> tuple[Any, list[int]]:
         """The state after these deliveries, and how many writes each of them made."""
         self._reset()
-        with _rolled_back(self.using):
+        with _rolled_back(self.using, may_be_durable=not self.handler.inbox):
             try:
                 if dies_at is None:
                     counts = [self._deliver(delivery) for delivery in deliveries]
@@ -126,14 +126,17 @@ def _dying(handler: Handler) -> Handler:
 
 
 @contextmanager
-def _rolled_back(using: str) -> Iterator[None]:
-    """Roll back on all databases, except those that the test may not use, or that are away."""
+def _rolled_back(using: str, *, may_be_durable: bool) -> Iterator[None]:
+    """Roll back on all databases, except those that the test may not use, or that are away.
+
+    `may_be_durable` allows `atomic(durable=True)` on the handler's database, for a handler without an inbox.
+    """
     entered = []
     with ExitStack() as stack:
         for alias in connections:
             block: Any = transaction.atomic(using=alias)
-            # So that the handler can use `durable=True` on these databases: a worker opens no transaction for it there.
-            block._from_testcase = alias != using
+            # So that the handler can use `durable=True` where a worker opens no transaction for it.
+            block._from_testcase = may_be_durable or alias != using
             try:
                 stack.enter_context(block)
             except Exception:

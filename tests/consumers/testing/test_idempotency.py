@@ -67,6 +67,15 @@ def test_handler_without_an_inbox_is_idempotent_when_it_looks_first():
     assert_idempotent(sets, *events())
 
 
+def test_handler_may_open_a_durable_transaction_when_it_has_no_inbox():
+    @receiver(article_flagged, inbox=False)
+    def sets(n, **kwargs):
+        with transaction.atomic(durable=True):
+            Seen.objects.update_or_create(handler=f"h{n}", defaults={"text": n, "pid": 0})
+
+    assert_idempotent(sets, *events())
+
+
 def test_handler_is_found_when_it_dies_between_two_writes():
     @receiver(article_flagged, inbox=False)
     def halves(n, **kwargs):
