@@ -1,5 +1,7 @@
 """The assertion holds for handlers that may be called twice, and finds those that may not."""
 
+import asyncio
+
 import pytest
 from django.core import mail
 from django.db import transaction
@@ -74,6 +76,15 @@ def test_handler_may_open_a_durable_transaction_when_it_has_no_inbox():
             Seen.objects.update_or_create(handler=f"h{n}", defaults={"text": n, "pid": 0})
 
     assert_idempotent(sets, *events())
+
+
+def test_async_handler_is_idempotent_when_it_writes_in_a_group_of_tasks():
+    @receiver(article_flagged)
+    async def writes(n, **kwargs):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(Seen.objects.acreate(handler="h", text=n, pid=0))
+
+    assert_idempotent(writes, *events())
 
 
 def test_handler_is_found_when_it_dies_between_two_writes():
