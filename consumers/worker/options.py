@@ -45,7 +45,7 @@ def prefetch(handler: Handler, settings: Settings, *, was_late: bool = False) ->
     per_thread = FEW_PER_THREAD if handler.ordered or handler.ask else PREFETCH_PER_THREAD
     asked = settings.prefetch or settings.threads * (LEAST_PER_THREAD if was_late else per_thread)
     ahead = max(asked, 2 * handler.batch)
-    # Nothing else enforces `concurrency`: events that the broker has not delivered here cannot be handled here.
+    # More would only wait here for their turn. Of questions, nothing else limits how many are asked at a time.
     return ahead if handler.concurrency is None else min(ahead, handler.concurrency * max(handler.batch, 1))
 
 

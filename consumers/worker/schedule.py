@@ -1,4 +1,4 @@
-"""Decides when a job goes to the pool: now, after a wait or a pause, or alone in its turn."""
+"""Decides when a job goes to the pool: now, after a wait or a pause, after others of its handler, or alone."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -22,13 +22,17 @@ class Schedule:
         self._has_batches = any(subscription.handler.batch for subscription in subscriptions.values())
 
     def begin(self, job: Job) -> None:
-        """Begin the job now; or once its own wait and its subscription's pause are over; or in its turn to be alone."""
+        """Begin the job now; or once its own wait and its subscription's pause are over; or in its turn to be alone; or
+        once its handler may have another call. A job in its turn to be alone has no call of its handler beside it.
+        """
         subscription = self._subscriptions[job.deliveries[0].queue]
         until = subscription.waits_until(job)
         if until > time.monotonic():
             self._held.add(job, until)
         elif job.received[0].is_dangerous and not job.is_solitary:
             self._solitary.add(job, time.monotonic())
+        elif subscription.is_full and not job.is_solitary:
+            subscription.wait_behind(job)
         else:
             subscription.begun(job)
             self._solitary.begun(job)
@@ -54,6 +58,9 @@ class Schedule:
             # So that events which were handled before it are not delivered again if the process ends.
             wait_for_acks()
             self.begin(solitary)
+        for subscription in self._subscriptions.values():
+            while (following := subscription.next_behind()) is not None:
+                self.begin(following)
         if self._has_batches:
             for subscription in self._subscriptions.values():
                 if (batch := subscription.due_batch()) is not None:
@@ -62,6 +69,7 @@ class Schedule:
     def ended(self, job: Job) -> None:
         """The pool is done with the job."""
         self.begun -= 1
+        self._subscriptions[job.deliveries[0].queue].ended()
         self._solitary.ended(job)
 
     def reconsider(self) -> None:

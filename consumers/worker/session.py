@@ -164,6 +164,7 @@ class Session:
 
     def _settle_resent(self, job: Job, results: Sequence[Result]) -> None:
         """Settle the copy of a job from an earlier connection, if the broker has sent its event again over this one."""
+        self.subscriptions[job.deliveries[0].queue].ended()
         for first, result in zip(job.deliveries, results, strict=True):
             for copy in self._resent.take(first):
                 self._became(copy, copy.deliveries[0], copy.received[0], result)

@@ -1,6 +1,7 @@
-"""What the I/O thread knows of one subscription: its lanes, the batch that it collects, its breaker."""
+"""What the I/O thread knows of one subscription: its lanes, the batch that it collects, its breaker, its calls."""
 
 import time
+from collections import deque
 
 from consumers.handling.handling import Handling
 from consumers.handling.received import Received
@@ -28,6 +29,10 @@ class Subscription:
         self._next: dict[bytes, tuple[Received, float]] = {}
         self._batch: list[tuple[Delivery, Received]] = []
         self._batch_since = 0.0
+        # How many jobs the pool has, also those of a connection that was lost: their handlers go on.
+        self._in_pool = 0
+        # Jobs that wait for their turn, since the pool has as many as `concurrency` allows.
+        self._behind: deque[Job] = deque()
 
     def arrived(self, delivery: Delivery, received: Received) -> Job | None:
         """The job to begin now; None while the event waits in its lane or for its batch."""
@@ -54,6 +59,23 @@ class Subscription:
     def begun(self, job: Job) -> None:
         if self._next:
             self._next.pop(job.deliveries[0].body, None)
+        self._in_pool += 1
+
+    def ended(self) -> None:
+        """The pool is done with a job, or has given it back."""
+        self._in_pool -= 1
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the pool has as many jobs, each of which is one call, as `concurrency` allows."""
+        return self.handler.concurrency is not None and self._in_pool >= self.handler.concurrency
+
+    def wait_behind(self, job: Job) -> None:
+        self._behind.append(job)
+
+    def next_behind(self) -> Job | None:
+        """The next job that has waited for its turn, if it may begin now."""
+        return self._behind.popleft() if self._behind and not self.is_full else None
 
     def next_after(self, job: Job) -> Job | None:
         """For an ordered handler: this job is done. Returns the job behind it in its lane, which may begin now."""
@@ -66,8 +88,10 @@ class Subscription:
         return self._taken_batch() if len(self._batch) >= self.handler.batch else None
 
     def due_batch(self) -> Job | None:
-        """The collected batch, if it has waited for more events as long as it should."""
-        is_due = self._batch and time.monotonic() - self._batch_since >= self.handler.batch_seconds
+        """The collected batch, if it has waited for more events as long as it should. While the handler can have no
+        more calls, the batch goes on collecting.
+        """
+        is_due = self._batch and not self.is_full and time.monotonic() - self._batch_since >= self.handler.batch_seconds
         return self._taken_batch() if is_due else None
 
     def _taken_batch(self) -> Job | None:
@@ -84,5 +108,6 @@ class Subscription:
         """
         now = time.monotonic()
         self._next = {body: attempt for body, attempt in self._next.items() if attempt[1] > now}
-        batch = self._taken_batch()
-        return [*self._lanes.clear(), *([batch] if batch else [])]
+        batch, behind = self._taken_batch(), list(self._behind)
+        self._behind.clear()
+        return [*self._lanes.clear(), *behind, *([batch] if batch else [])]

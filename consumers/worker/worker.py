@@ -154,7 +154,8 @@ class Worker:
 
     def _forget(self) -> None:
         """Forget deliveries of a lost connection that were not begun: the broker delivers them again."""
-        self.pool.take_back()
+        for job in self.pool.take_back():
+            self.subscriptions[job.deliveries[0].queue].ended()
         for subscription in self.subscriptions.values():
             subscription.clear()
 

@@ -88,11 +88,25 @@ def together(events: list[Event]):
 
 @subscribe("t.few", concurrency=2, retry=QUICK)
 def few(event: Event):
+    if event.data.get("fails"):
+        raise ConnectionError
     with AT_ONCE:
         calls.append(event.id)
         see("few", len(calls))
-    time.sleep(0.2)
+    time.sleep(event.data.get("seconds", 0.2))
     calls.remove(event.id)
+
+
+@subscribe("t.one_batch", batch=10, batch_seconds=0.1, concurrency=1, inbox=False, retry=QUICK)
+def one_batch(events: list[Event]):
+    with AT_ONCE:
+        calls.append(events[0].id)
+        note(f"{len(calls)} at once")
+    time.sleep(1.0 if len(events) > 1 else 0.3)
+    calls.remove(events[0].id)
+    note(f"batch {len(events)}")
+    if len(events) > 1:
+        raise ConnectionError
 
 
 @subscribe("t.async", retry=QUICK)

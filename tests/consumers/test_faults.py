@@ -76,6 +76,39 @@ def test_slow_handler_has_no_more_threads_than_its_concurrency_and_others_do_not
     assert [handler for handler, *_ in faulty.seen()].index("plain") < 4
 
 
+def test_batch_handler_has_no_more_batches_at_a_time_than_its_concurrency_when_some_are_small(faulty, queues):
+    faulty.declare("one_batch")
+    for n in range(3):
+        queues.event("t.one_batch", {"n": n})
+    faulty.consume("one_batch", "--threads", "8")
+    # Those that come one by one while a batch runs are the next batch.
+    for n in range(3, 6):
+        eventually(lambda: faulty.notes())
+        queues.event("t.one_batch", {"n": n})
+        time.sleep(0.12)
+    eventually(lambda: faulty.notes().count("batch 1") == 6)
+    assert faulty.notes().count("batch 3") == 2
+    assert {note for note in faulty.notes() if note.endswith("at once")} == {"1 at once"}
+
+
+@pytest.mark.parametrize("engine", ["postgres"])  # SQLite has one writer at a time
+def test_handler_has_as_many_calls_as_before_when_the_connection_was_lost_during_some(faulty, queues, late_broker):
+    late_broker.open()
+    faulty.declare("few", "free")
+    worker = faulty.start("consume", "few", "free", "--threads", "2", BROKER_URL=late_broker.url)
+    queues.event("t.free", {"seconds": 6})
+    eventually(lambda: faulty.notes() == ["free"])
+    # One has the other thread, and one waits for a thread.
+    for _ in range(8):
+        queues.event("t.few", {"seconds": 1})
+    eventually(lambda: texts(faulty, "few"))
+    late_broker.close()
+    eventually(lambda: "connection lost" in worker.log.read_text())
+    late_broker.open()
+    eventually(lambda: len(texts(faulty, "few")) == 8, seconds=30)
+    assert set(texts(faulty, "few")) == {"1", "2"}
+
+
 @pytest.mark.parametrize("engine", ["postgres"])  # SQLite has one writer at a time
 def test_copies_that_come_again_are_acknowledged_when_one_of_them_is_handled(faulty, queues):
     worker = faulty.consume("long")

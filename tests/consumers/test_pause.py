@@ -49,6 +49,20 @@ def test_events_that_were_taken_ahead_wait_for_the_end_of_the_pause(pausing, que
     eventually(lambda: worker.log.read_text().count("failed event=") > began + 10)
 
 
+@pytest.mark.parametrize("engine", ["postgres"])  # SQLite has one writer at a time
+def test_no_more_is_called_than_its_concurrency_when_a_call_from_before_the_pause_goes_on(pausing, queues):
+    queues.event("t.few", {"seconds": 6})
+    for _ in range(20):
+        queues.event("t.few", {"fails": True})
+    worker = pausing.consume("few", "--threads", "8")
+    eventually(lambda: "paused queue" in worker.log.read_text())
+    for _ in range(6):
+        queues.event("t.few", {"seconds": 0.5})
+    eventually(lambda: len(pausing.seen("few")) == 7, seconds=30)
+    assert "resumed queue" in worker.log.read_text()
+    assert {calls for _, calls, _ in pausing.seen("few")} == {"1", "2"}
+
+
 def test_pause_that_is_over_while_the_worker_ends_takes_nothing_more(pausing, queues):
     queues.event("t.free", {"n": 1, "seconds": 5})
     for n in range(30):
