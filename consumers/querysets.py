@@ -71,6 +71,9 @@ class AttemptQuerySet(Rows):
                 return int(cursor.fetchone()[0])
         return self.begun(subscription, event)
 
+    def has(self, subscription: str, event: Event) -> bool:
+        return self._of(subscription, event).exists()
+
     def begun(self, subscription: str, event: Event) -> int:
         """How many starts were counted."""
         return int(self._of(subscription, event).values_list("count", flat=True).first() or 0)

@@ -171,6 +171,7 @@ class Handling:
         The start is counted just before the call, not while the event waits to be alone: meanwhile another event may
         kill the process.
         """
+        is_known = self.handler.ordered and self._starts.are_known(event)
         begun = self._starts.begin(event)
         if begun > self._starts.most:
             self._starts.end(event)
@@ -187,7 +188,9 @@ class Handling:
             raise
         except BaseException as exc:
             if self.handler.ordered:
-                received = replace(received, attempt=max(received.attempt, begun))
+                if is_known:
+                    received = replace(received, attempt=max(received.attempt, begun))
+                # Else the first start is an assumption: the event may only have waited in its lane.
                 return self._failed_in_order(exc, event, received, is_counted=True)
             self._starts.end(event)
             return self.failed(exc, received)
@@ -195,10 +198,10 @@ class Handling:
     def _in_order(self, event: Event, received: Received, began: datetime) -> Result:
         """Handle an event of an ordered handler. Between attempts it stays in its queue, so no header can count them.
 
-        The database counts them, for the process that gets the event next. It does so from the second failure on: that
-        there was a first attempt is known, because the event is redelivered then.
+        The database counts them, for the process that gets the event next. That the event is redelivered then does not
+        show that it was begun: events that waited behind it in its lane are redelivered, too.
         """
-        is_counted = received.attempt > 2
+        is_counted = received.attempt > 1
         try:
             return self._handle(event, began, is_counted=is_counted)
         except (GivingBack, HandledByAnother):
@@ -208,11 +211,10 @@ class Handling:
 
     def _failed_in_order(self, exc: BaseException, event: Event, received: Received, *, is_counted: bool) -> Result:
         result = self.failed(exc, received)
-        if not isinstance(result, Failed):
-            if is_counted:
-                self._starts.end(event)
-        elif is_counted or received.attempt > 1:
+        if isinstance(result, Failed):
             self._starts.note(event, received.attempt)
+        elif is_counted:
+            self._starts.end(event)
         return result
 
     def _decoded(self, received: Received, began: datetime) -> tuple[Event | None, Result]:

@@ -37,8 +37,14 @@ class Starts:
         """Count a start. Returns how many there were, with this one and the first, which was not counted."""
         return 1 + self._patience.keep_trying(self._attempts.begin, self._subscription, event)
 
+    def are_known(self, event: Event) -> bool:
+        """Whether any start is known: it was counted, or noted as failed. Else the event may never have been begun."""
+        return self._patience.keep_trying(self._attempts.has, self._subscription, event)
+
     def note(self, event: Event, attempt: int) -> None:
-        """Note that this attempt has failed, and that another follows. `attempt` counts from 1."""
+        """Note that this attempt has failed, and that another follows. `attempt` counts from 1. The first is noted as
+        no counted start, so `begin` adds it as usual; but from then on it is known.
+        """
         self._patience.keep_trying(self._attempts.note, self._subscription, event, attempt - 1)
 
     def end(self, event: Event) -> None:

@@ -101,11 +101,31 @@ def test_failure_ends_a_start_when_the_event_waits_in_a_queue():
     assert not Attempt.objects.exists()
 
 
-def test_ordered_event_goes_on_counting_when_another_process_gets_it():
-    ordered = handling(fail, ordered=True)
+def test_ordered_event_has_all_its_attempts_when_it_only_waited_behind_another():
+    ordered = handling(fail, ordered=True, attempts=2)
     result = ordered(AGAIN)
     assert isinstance(result, Failed)
-    assert result.received.attempt == 2
+    assert result.received.attempt == 1
+    result = ordered(AGAIN)
+    assert isinstance(result, Dead)
+    assert (result.reason, result.headers["x-attempts"]) == ("failed", 2)
+
+
+def test_ordered_event_has_crashed_when_it_failed_once_and_then_ended_its_processes():
+    ordered = handling(fail, ordered=True)
+    assert isinstance(ordered(replace(AGAIN, is_suspect=False)), Failed)
+    start(2)
+    result = ordered(AGAIN)
+    assert isinstance(result, Dead)
+    assert (result.reason, result.headers["x-attempts"]) == ("crashed", 3)
+
+
+def test_ordered_event_goes_on_counting_when_another_process_gets_it():
+    ordered = handling(fail, ordered=True)
+    for attempt in (1, 2):
+        result = ordered(AGAIN)
+        assert isinstance(result, Failed)
+        assert result.received.attempt == attempt
     result = ordered(AGAIN)
     assert isinstance(result, Dead)
     assert result.reason == "failed"
@@ -114,9 +134,7 @@ def test_ordered_event_goes_on_counting_when_another_process_gets_it():
 
 def test_ordered_events_attempts_are_known_to_the_next_process():
     first, third = handling(fail, ordered=True, attempts=4), Received(body=EVENT, routing_key="a", attempt=3)
-    assert isinstance(first(replace(third, attempt=1)), Failed)
-    assert not Attempt.objects.exists()
-    assert [first(replace(third, attempt=n)).received.attempt for n in (2, 3)] == [2, 3]
+    assert [first(replace(third, attempt=n)).received.attempt for n in (1, 2, 3)] == [1, 2, 3]
     result = handling(fail, ordered=True, attempts=4)(AGAIN)
     assert (type(result), result.headers["x-attempts"]) == (Dead, 4)
     assert not Attempt.objects.exists()
@@ -133,7 +151,7 @@ def test_note_of_an_ordered_events_attempts_is_gone_when_one_succeeds(options):
 
 def test_ordered_event_that_failed_in_good_order_is_not_called_alone():
     ordered = handling(fail, ordered=True, attempts=9)
-    for attempt in range(2, 6):
+    for attempt in range(1, 6):
         result = ordered.beside_others(AGAIN)
         assert isinstance(result, Failed)
         assert result.received.attempt == attempt
