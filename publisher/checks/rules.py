@@ -11,6 +11,7 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.db.models.signals import ModelSignal, m2m_changed, post_save
 from django.utils.module_loading import import_string
 
+from publisher.catalogue.modules import is_within
 from publisher.catalogue.signals import catalogue, matching, taken_by
 from publisher.checks.ask import check_ask
 from publisher.checks.bulk import check_tellers
@@ -20,7 +21,7 @@ from publisher.checks.missing_models import missing_model
 from publisher.checks.subjects import check_kwargs_of_key, check_subject
 from publisher.hints import MOST_HINTS, near
 from publisher.relations import is_through, throughs_of
-from publisher.rules import SENDERS_UNLESS_NAMED, UNLESS_NAMED, Rule, is_glob
+from publisher.rules import OWN_APPS, SENDERS_UNLESS_NAMED, UNLESS_NAMED, Rule, is_glob
 from publisher.wire.routing import class_label, text_label
 
 # How alike a word and a model's name must be for the word to be a misspelt model: `articel`.
@@ -58,7 +59,7 @@ def _check_senders(rule: Rule, where: str) -> Iterator[CheckMessage]:
     models_alone = all(isinstance(known.signal, ModelSignal) for known in matching(rule.signal))
     for pattern in (*rule.senders, *rule.exclude):
         is_known = any(fnmatchcase(label, pattern) for label in labels)
-        if not is_known and (models_alone or not (_may_be_class(pattern) or _may_be_text(pattern, labels))):
+        if not is_known and (models_alone or not (_may_be_class(pattern, labels) or _may_be_text(pattern, labels))):
             what, hint = missing_model(pattern, labels)
             yield Error(f"{where}: {what}.", hint=hint, id="publisher.E007")
     for pattern in rule.senders:
@@ -91,19 +92,29 @@ def _check_takes_somebody(rule: Rule, where: str) -> Iterator[CheckMessage]:
     yield Warning(f"{where}: {rule.signal!r} is sent by none of 'senders'.", hint=hint, id="publisher.W007")
 
 
-def _may_be_class(pattern: str) -> bool:
-    """Whether the pattern can mean a class that is no model, as `package.classname`.
+def _may_be_class(pattern: str, labels: Sequence[str]) -> bool:
+    """Whether the pattern can mean a class that is no model, as `package.classname`, or the app's configuration.
 
-    `app_label.name` means models, or the app's configuration.
+    An app often has its package's name. Then it means a model if it is nearly the label of one: `shop.ordr`.
     """
     if any(fnmatchcase(class_label(type(config)), pattern) for config in apps.get_app_configs()):
         return True
     package, _, name = pattern.partition(".")
-    if not package or not name or "." in name or package in apps.app_configs:
+    if not package or not name or "." in name or package in OWN_APPS:
         return False
+    models = [label.rpartition(".")[2] for label in labels if label.startswith(f"{package}.")]
+    if get_close_matches(name, models, n=1, cutoff=ALIKE):
+        return _is_loaded_class(pattern, package)
     # Patterns are in lower case.
     is_loaded = package in {module.partition(".")[0].lower() for module in list(sys.modules)}
     return is_loaded or is_glob(package) or find_spec(package) is not None
+
+
+def _is_loaded_class(pattern: str, package: str) -> bool:
+    modules = [module for name, module in list(sys.modules.items()) if is_within(name.lower(), package)]
+    values = [value for module in modules for value in list(getattr(module, "__dict__", {}).values())]
+    # Not `isinstance`, which would load what is lazy.
+    return any(issubclass(type(value), type) and fnmatchcase(class_label(value), pattern) for value in values)
 
 
 def _may_be_text(pattern: str, labels: Sequence[str]) -> bool:

@@ -324,6 +324,19 @@ def test_sender_of_another_signal_may_be_a_class_of_a_package_with_capitals(chec
     assert check_rule(signal="tests.foo.signals.user_login", senders=["MyShop.Till"]) == []
 
 
+def test_sender_of_another_signal_may_be_a_class_when_its_package_is_called_as_an_app(check_rule, monkeypatch):
+    foo = ModuleType("foo")
+    foo.Articles = type("Articles", (), {"__module__": "foo.services"})
+    monkeypatch.setitem(sys.modules, "foo", foo)
+    for label in ("foo.Checkout", "foo.check*", "foo.Articles"):
+        assert check_rule(signal="tests.foo.signals.user_login", senders=[label]) == []
+        assert_one(check_rule(senders=[label]), "publisher.E007", repr(label))
+    # It is nearly a model, and no class.
+    (error,) = check_rule(signal="tests.foo.signals.user_login", senders=["foo.Artcle"])
+    assert (error.id, error.hint) == ("publisher.E007", "Did you mean 'foo.article'?")
+    assert_one(check_rule(signal="tests.foo.signals.user_login", senders=["publisher.Nothing"]), "publisher.E007")
+
+
 @pytest.mark.parametrize(
     "label", ["djngo.WSGIHandler", "foo.Artcle", ".x", "x.", "a.b.c", "article", "Artcle", "django.contrib.outh", "a b"]
 )
