@@ -11,9 +11,9 @@ from consumers.delays import TIERS_SECONDS
 from consumers.exceptions import NamelessSignal, NotBound
 from consumers.handler import Handler, Sender, Trigger
 from publisher import conf
-from publisher.catalogue.signals import KnownSignal, known_as, named
+from publisher.catalogue.signals import KnownSignal, known_as, takes
 from publisher.events.source import sender_label
-from publisher.rules import Rule, first_match, is_glob
+from publisher.rules import Rule, first_match
 from publisher.wire.printable import printable
 from publisher.wire.routing import QUEUE_MARK, matches, routing_key
 from publisher.wire.topology import Topology, answering, subscription, waiting
@@ -82,7 +82,7 @@ def sender_name(sender: Sender) -> str | None:
 
 def rules_about(known: KnownSignal) -> list[Rule]:
     """The rules of this project that forward the signal, in their order."""
-    return [rule for rule in conf.rules() if _takes(rule, known)]
+    return [rule for rule in conf.rules() if takes(rule, known)]
 
 
 def is_forwarded(handler: Handler) -> bool:
@@ -105,14 +105,6 @@ def is_missing_model(label: str) -> bool:
         return False
     models = apps.get_models(include_auto_created=True, include_swapped=True)
     return all(model._meta.label_lower != lower for model in models)
-
-
-def _takes(rule: Rule, known: KnownSignal) -> bool:
-    if is_glob(rule.signal) or rule.signal == known.name:
-        return rule.takes_signal(known.name)
-    # The rule may name the signal by another path that it can be imported from.
-    found = named(rule.signal)
-    return found is not None and found.signal is known.signal
 
 
 def pattern_of(format_string: str) -> str:

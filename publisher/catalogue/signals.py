@@ -136,24 +136,24 @@ def known_as(signal: Signal) -> KnownSignal | None:
 
 def matching(pattern: str) -> tuple[KnownSignal, ...]:
     """The signals that a path or a glob means. Searches only the part of the catalogue that can match."""
+    found = _looked_up.get()
+    if found is None:
+        return _looked_for(pattern)
+    if pattern not in found:
+        found[pattern] = _looked_for(pattern)
+    return found[pattern]
+
+
+def _looked_for(pattern: str) -> tuple[KnownSignal, ...]:
     if is_glob(pattern):
-        found = _looked_up.get()
-        if found is None:
-            return _globbed(pattern)
-        if pattern not in found:
-            found[pattern] = _globbed(pattern)
-        return found[pattern]
+        return tuple(known for known in catalogue(_package(pattern)) if fnmatchcase(known.name, pattern))
     known = named(pattern)
     return (known,) if known else ()
 
 
-def _globbed(pattern: str) -> tuple[KnownSignal, ...]:
-    return tuple(known for known in catalogue(_package(pattern)) if fnmatchcase(known.name, pattern))
-
-
 @contextmanager
 def one_look() -> Iterator[None]:
-    """Inside the block, each glob is searched for only once. For code that asks many times and makes no signals."""
+    """Inside the block, each path or glob is looked up once. For code that asks many times and makes no signals."""
     token = _looked_up.set({})
     try:
         yield
@@ -165,6 +165,14 @@ def taken_by(rule: Rule) -> tuple[KnownSignal, ...]:
     """The signals that a rule takes. A glob does not take those that must be named outright."""
     # A rule with a path names its signal outright, even if the path is not the name that the catalogue has for it.
     return tuple(known for known in matching(rule.signal) if rule.takes_signal(known.name) or not is_glob(rule.signal))
+
+
+def takes(rule: Rule, known: KnownSignal) -> bool:
+    """Whether the rule takes this signal. Needs no search, unlike `taken_by`."""
+    if is_glob(rule.signal) or rule.signal == known.name:
+        return rule.takes_signal(known.name)
+    # The rule may name the signal by another path that it can be imported from.
+    return any(found.signal is known.signal for found in matching(rule.signal))
 
 
 def _package(pattern: str) -> str:

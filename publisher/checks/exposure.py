@@ -11,7 +11,7 @@ from django.db.models.signals import ModelSignal
 
 from publisher import conf
 from publisher.catalogue.sending import user_kwargs
-from publisher.catalogue.signals import taken_by
+from publisher.catalogue.signals import KnownSignal, named, taken_by, takes
 from publisher.encoders.models import columns_under, labels_of
 from publisher.encoders.users import advice, undecided
 from publisher.relations import throughs_of
@@ -111,12 +111,12 @@ def _users(rule: Rule, before: tuple[Rule, ...]) -> Iterator[str]:
     # Not for Django's signals, since this reads all files of the package that sends the signal.
     for known in () if rule.signal.startswith("django.") else taken_by(rule):
         is_known_otherwise = isinstance(known.signal, ModelSignal) or known.module.startswith("django.")
-        if not is_known_otherwise and not any(_takes_all(other, known.name) for other in before):
+        if not is_known_otherwise and not any(_takes_all(other, known) for other in before):
             yield from (f"{kwarg!r} of {known.name}" for kwarg in user_kwargs(known))
 
 
-def _takes_all(rule: Rule, signal: str) -> bool:
-    return rule.takes_signal(signal) and not (rule.senders or rule.exclude or rule.when)
+def _takes_all(rule: Rule, known: KnownSignal) -> bool:
+    return takes(rule, known) and not (rule.senders or rule.exclude or rule.when)
 
 
 def _is_exposed(user: type[Model], rule: Rule) -> bool:
@@ -126,7 +126,8 @@ def _is_exposed(user: type[Model], rule: Rule) -> bool:
 
 def _deciding(rules: tuple[Rule, ...], signal: str, label: str) -> Iterator[Rule]:
     """The rules that may decide about this signal of this sender: several, where one has `when`."""
-    return may_decide((rule for rule in rules if rule.takes_signal(signal)), label)
+    known = named(signal)
+    return may_decide((rule for rule in rules if known and takes(rule, known)), label)
 
 
 def leaving(user: type[Model], rule: Rule) -> list[str]:

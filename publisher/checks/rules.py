@@ -46,7 +46,7 @@ def _check_signal(rule: Rule, where: str) -> Iterator[CheckMessage]:
 
 
 def _check_flood(rule: Rule, where: str) -> Iterator[CheckMessage]:
-    if rule.signal in UNLESS_NAMED and not rule.senders and rule.when is None:
+    if any(known.name in UNLESS_NAMED for known in taken_by(rule)) and not rule.senders and rule.when is None:
         yield Warning(
             f"{where}: {rule.signal!r} is sent for every row that is read, or for every model class.",
             hint="Give the rule 'senders' or 'when': each event is a row in the outbox.",

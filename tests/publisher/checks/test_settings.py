@@ -532,6 +532,15 @@ def test_w001_and_w008_look_past_a_rule_that_leaves_some_to_the_next(settings, m
         assert warned(settings, {**some, "when": "builtins.print"}, SAVE, id=id)
 
 
+def test_w001_w002_and_w008_when_a_rule_names_the_signal_by_another_path(settings, monkeypatch):
+    monkeypatch.setattr("publisher.checks.exposure.COPIES", {"foo.Article": ("title",)})
+    for id in ("publisher.W001", "publisher.W008"):
+        assert warned(settings, "django.db.models.base.post_save", id=id)
+        chosen = {"signal": SAVE, "fields": {"auth.User": ["id"], "foo.Article": ["id"]}}
+        assert not warned(settings, {**chosen, "signal": "django.db.models.base.post_save"}, SAVE, id=id)
+    assert warned(settings, "django.db.models.base.post_init", id="publisher.W002")
+
+
 def test_w001_tells_what_is_done_to_a_field_before_it_leaves(settings):
     (warning,) = warned(settings, {"signal": SAVE, "redact": {"email": "mask"}}, REDACT={"last_name": "drop"})
     assert "email (mask)" in warning.msg
