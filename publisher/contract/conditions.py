@@ -32,7 +32,10 @@ class Condition(NamedTuple):
 
 
 class Senders(NamedTuple):
-    """Globs over labels of senders, without those of `excluded`. No `globs` means all senders."""
+    """Globs over labels of senders, without those of `excluded`. No `globs` means all senders.
+
+    One of `excluded` may itself be without some senders: `crm.* (not crm.lead)`.
+    """
 
     globs: frozenset[str]
     excluded: frozenset[str]
@@ -69,4 +72,9 @@ def senders_of(messages: Iterable[Terms]) -> Senders:
 
 def _cover(globs: Iterable[str], others: Iterable[str]) -> bool:
     """Whether the globs match all that the others match. The others are compared as if they were labels."""
-    return all(any(fnmatchcase(other, glob) for glob in globs) for other in others)
+    return all(any(_covers(glob, other) for glob in globs) for other in others)
+
+
+def _covers(glob: str, other: str) -> bool:
+    """What a glob with `(not ...)` matches is not known, except that it matches the same as itself."""
+    return glob == other or (" (not " not in glob and fnmatchcase(other, glob))

@@ -50,7 +50,7 @@ class Sent(NamedTuple):
             "x-unless": _texts(other.when for other in elsewhere if other.when),
         }
         if self.model is None:
-            taken = [sender for other in elsewhere if not other.when and not other.exclude for sender in other.senders]
+            taken = [sender for other in elsewhere if not other.when for sender in _taken(other)]
             terms |= {"x-senders": _texts(rule.senders), "x-exclude": _texts((*rule.exclude, *taken))}
         return {name: value for name, value in terms.items() if value}
 
@@ -73,6 +73,20 @@ def _texts(texts: Any) -> list[str]:
     return list(dict.fromkeys(map(str, texts)))
 
 
+def _taken(rule: Rule) -> Iterator[str]:
+    """The globs over senders that the rule takes, as `crm.* (not crm.lead)` where it excludes some of them."""
+    for sender in rule.senders or ["*"]:
+        left = ", ".join(glob for glob in rule.exclude if _overlap(sender, glob))
+        yield f"{sender} (not {left})" if left else sender
+
+
 def _have_senders_in_common(one: Rule, other: Rule) -> bool:
-    pairs = [(mine, theirs) for mine in one.senders or ["*"] for theirs in other.senders or ["*"]]
-    return any(fnmatchcase(mine, theirs) or fnmatchcase(theirs, mine) for mine, theirs in pairs)
+    mine, theirs = (
+        [sender for sender in rule.senders or ["*"] if not any(fnmatchcase(sender, glob) for glob in by.exclude)]
+        for rule, by in ((one, other), (other, one))
+    )
+    return any(_overlap(sender, their) for sender in mine for their in theirs)
+
+
+def _overlap(one: str, other: str) -> bool:
+    return fnmatchcase(one, other) or fnmatchcase(other, one)

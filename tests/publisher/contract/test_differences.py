@@ -142,6 +142,31 @@ def test_change_of_a_rule_is_told(forward, before, after, effect, path, told):
     assert [(each.effect, each.path, each.change) for each in changed] == [(effect, path, told)]
 
 
+FOO_AND_BAR = {**PUBLISHED, "senders": ["foo.*", "bar.*"], "routing_key": "k1"}
+BUT_NOTES = {"exclude": ["foo.note"]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ([PUBLISHED], [{**PUBLISHED, **BUT_NOTES, "routing_key": "k1"}, PUBLISHED],
+         ("breaks", "was sent by all; is sent by all but * (not foo.note)")),
+        ([PUBLISHED], [{**FOO_AND_BAR, **BUT_NOTES}, PUBLISHED],
+         ("breaks", "was sent by all; is sent by all but bar.*, foo.* (not foo.note)")),
+        ([FOO_AND_BAR, PUBLISHED], [{**FOO_AND_BAR, **BUT_NOTES}, PUBLISHED],
+         ("adds", "was sent by all but bar.*, foo.*; is sent by all but bar.*, foo.* (not foo.note)")),
+        ([{**FOO_AND_BAR, "exclude": ["foo.*e"]}, PUBLISHED], [{**FOO_AND_BAR, **BUT_NOTES}, PUBLISHED],
+         ("breaks", "was sent by all but bar.*, foo.* (not foo.*e); is sent by all but bar.*, foo.* (not foo.note)")),
+        ([{**PUBLISHED, "senders": ["foo.note"]}],
+         [{**PUBLISHED, **BUT_NOTES, "routing_key": "k1"}, {**PUBLISHED, "senders": ["foo.note"]}], None),
+    ],
+)  # fmt: skip
+def test_change_of_senders_is_told_when_an_earlier_rule_takes_all_but_some(forward, before, after, told):
+    was, now = forward(*before), forward(*after)
+    changed = [(each.effect, each.change) for each in differences(was, now) if each.channel != "k1"]
+    assert changed == ([told] if told else [])
+
+
 def test_text_that_may_be_null_breaks_when_it_is_hashed(forward):
     """Its type is the same."""
     document = forward(TAG)
