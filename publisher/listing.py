@@ -122,5 +122,7 @@ def keys_of(known: KnownSignal, rules: tuple[Rule, ...]) -> tuple[str, ...]:
             continue
         label = sender_label(sender)
         for rule in may_decide(rules, label):
-            keys[rule.routing_key or routing_key(known.group, known.word, label or "#")] = None
+            # One that is no text is an error, and its events get the default key.
+            own = rule.routing_key if isinstance(rule.routing_key, str) else None
+            keys[own or routing_key(known.group, known.word, label or "#")] = None
     return tuple(keys)

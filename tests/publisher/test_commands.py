@@ -127,6 +127,12 @@ def test_signals_shows_the_rules_own_key(settings):
     assert listed("--forwarded")["tests.foo.signals.user_login"]["keys"] == ["login.{kwargs[reason]}"]
 
 
+@pytest.mark.parametrize("key", [["x"], 5], ids=repr)
+def test_signals_shows_the_default_key_when_the_rules_own_is_no_text(settings, key):
+    settings.SIGNAL_BRIDGE = {"FORWARD": [{"signal": "tests.foo.signals.user_login", "routing_key": key}]}
+    assert listed("--forwarded")["tests.foo.signals.user_login"]["keys"] == ["foo.user_login.#"]
+
+
 def test_wrong_database_is_wrong_usage():
     with pytest.raises(CommandError) as caught:
         call_command("relay", "--database", "nowhere")
