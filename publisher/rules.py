@@ -77,10 +77,11 @@ class Rule(NamedTuple):
             return not self.senders
         if not is_text and label.partition(".")[0] in OWN_APPS:
             return False
+        if any(fnmatchcase(label, glob) for glob in self.exclude):
+            return False
         if label in SENDERS_UNLESS_NAMED:
             return label in self.senders
-        taken = not self.senders or any(fnmatchcase(label, glob) for glob in self.senders)
-        return taken and not any(fnmatchcase(label, glob) for glob in self.exclude)
+        return not self.senders or any(fnmatchcase(label, glob) for glob in self.senders)
 
 
 def is_glob(pattern: str) -> bool:
