@@ -6,6 +6,7 @@ from publisher.checks.settings import check_settings
 
 SAVE = "django.db.models.signals.post_save"
 CUSTOM = "tests.foo.signals.user_login"
+AXES = {"signal": CUSTOM, "senders": ["axes"]}
 ARTICLES = {"signal": SAVE, "senders": ["foo.Article"]}
 
 
@@ -33,8 +34,20 @@ def told(settings):
             {"signal": SAVE, "senders": ["foo.Draft", "foo.Article"]},
         ),
         ("tests.foo.signals.*", {"signal": CUSTOM, "routing_key": "logins"}),
+        (AXES, {**AXES, "routing_key": "x"}),
+        ({**AXES, "senders": ["foo.*"]}, {**AXES, "senders": ["FOO.*", "foo.Tag"], "exclude": ["foo.n*"]}),
+        ({"signal": CUSTOM, "exclude": ["foo.*"]}, {"signal": CUSTOM, "exclude": ["foo.*", "bar.*"]}),
     ],
-    ids=["of everything", "of all models", "of globs", "of several", "of a custom signal"],
+    ids=[
+        "of everything",
+        "of all models",
+        "of globs",
+        "of several",
+        "of a custom signal",
+        "of the same senders",
+        "of the same globs",
+        "of all but the same",
+    ],
 )
 def test_w005_when_those_before_a_rule_take_all_of_it(told, rules):
     (warning,) = told(*rules)
@@ -52,6 +65,10 @@ def test_w005_when_those_before_a_rule_take_all_of_it(told, rules):
         ({"signal": CUSTOM, "senders": ["foo.Article"]}, CUSTOM),
         (ARTICLES, {"signal": "django.db.models.signals.post_*", "senders": ["foo.Article"]}),
         ("*", "django.db.models.signals.pre_init"),
+        (AXES, {**AXES, "senders": ["axes", "foo.Tag"]}),
+        ({**AXES, "senders": ["ax?s"]}, {**AXES, "senders": ["ax*"]}),
+        ({**AXES, "senders": ["foo.*"], "exclude": ["foo.Tag"]}, {**AXES, "senders": ["foo.*"]}),
+        (CUSTOM, {**AXES, "senders": ["sessions.Session"]}),
     ],
     ids=[
         "the rest",
@@ -61,6 +78,10 @@ def test_w005_when_those_before_a_rule_take_all_of_it(told, rules):
         "any sender",
         "other signals",
         "per row",
+        "one sender more",
+        "more by its glob",
+        "excluded from a glob",
+        "a session",
     ],
 )
 def test_nothing_is_told_of_a_rule_that_decides_of_something(told, rules):
