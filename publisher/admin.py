@@ -105,6 +105,8 @@ def readable(body: bytes) -> str:
 
 def _text_of(body: bytes) -> str:
     try:
-        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+        text = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+        # A lone surrogate, which JSON may have as `\ud800`, cannot be part of a page.
+        return text.encode(errors="backslashreplace").decode()
     except (ValueError, RecursionError):
         return repr(body)

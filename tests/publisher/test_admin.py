@@ -93,6 +93,12 @@ def test_payload_is_shown_as_bytes_when_it_cannot_be_read(admin_client, rows, bo
     assert shown in admin_client.get(url(OutboxEvent, "change", 9)).content.decode()
 
 
+def test_payload_is_shown_with_an_escape_when_a_surrogate_is_alone(admin_client, rows):
+    OutboxEvent.objects.update(body=b'{"text": "\xc3\xbc \\ud800"}')
+    page = admin_client.get(url(OutboxEvent, "change", 9)).content.decode()
+    assert "&quot;text&quot;: &quot;\u00fc \\ud800&quot;" in page
+
+
 @pytest.mark.parametrize(
     "body", [b'{"text": "%s"}' % (b"x" * 100_000), b"\xff" + b"x" * 100_000], ids=["json", "bytes"]
 )
