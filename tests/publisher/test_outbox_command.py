@@ -99,6 +99,20 @@ def test_kept_events_alone_are_put_back_when_they_are_meant():
     assert ids(OutboxEvent) == [3, 4, 5]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "done"),
+    [
+        (("retry", "--all"), {"put_back": 5}),
+        (("retry", "1"), {"put_back": 1}),
+        (("discard", "--all"), {"discarded": 2}),
+        (("discard", "1"), {"discarded": 1}),
+    ],
+    ids=repr,
+)
+def test_what_was_done_is_json_when_it_is_for_programs(arguments, done):
+    assert json.loads(outbox(*arguments, "--format", "json")) == done
+
+
 @pytest.mark.parametrize("arguments", [(), ("1", "--all"), ("1", "--kept")], ids=repr)
 def test_usage_is_wrong_when_it_is_not_clear_which_are_meant(arguments):
     with pytest.raises(CommandError) as caught:

@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentTypeError
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -80,9 +81,10 @@ class Command(BridgeCommand):
         if missing := set(id) - set(rows.values_list("id", flat=True)):
             raise CommandError(f"Not parked: {', '.join(map(str, sorted(missing)))}.", returncode=1)
         if action == "retry":
-            self.stdout.write(f"{rows.put_back()} put back into the outbox.")
+            count = rows.put_back()
+            self._tell({"put_back": count}, f"{count} put back into the outbox.", options["format"])
         elif id or self._is_meant(rows, interactive=options["interactive"]):
-            self._discard(rows, all, database)
+            self._discard(rows, all, database, options["format"])
         else:
             self.stderr.write("Nothing was discarded.")
 
@@ -90,13 +92,16 @@ class Command(BridgeCommand):
         count = rows.count() if asks(interactive=interactive) else 0
         return not count or is_agreed(count, "parked event", self.stderr)
 
-    def _discard(self, rows: ParkedQuerySet, all: bool, database: str) -> None:
+    def _discard(self, rows: ParkedQuerySet, all: bool, database: str, format: str) -> None:
         count, _ = rows.delete()
         if all:
             unroutable_keys(database).delete()
-        self.stdout.write(f"{count} discarded.")
-        if all and (left := parked(database).kept().count()):
-            self.stdout.write(f"{left} events are kept for a queue that is not bound yet: --kept discards them.")
+        left = parked(database).kept().count() if all else 0
+        hint = f"\n{left} events are kept for a queue that is not bound yet: --kept discards them." if left else ""
+        self._tell({"discarded": count}, f"{count} discarded.{hint}", format)
+
+    def _tell(self, done: Mapping[str, int], text: str, format: str) -> None:
+        self.stdout.write(json.dumps(done) if format == "json" else text)
 
     def _show(self, state: Ledger, format: str) -> None:
         if format == "json":
