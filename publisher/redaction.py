@@ -1,5 +1,6 @@
 """Decides by its name what becomes of a value. REDACT and a rule's `redact` decide first; else secrets are dropped."""
 
+import re
 from collections.abc import Iterable
 from datetime import date, time, timedelta
 from enum import Enum
@@ -9,6 +10,7 @@ from typing import Any, cast
 
 from django.db.models import CharField, Model, TextField
 from django.utils.crypto import salted_hmac
+from django.utils.functional import Promise
 
 from publisher.rules import Redact
 from publisher.secret_names import holds_secret, is_for_once, is_keyed, sounds_secret, sounds_secret_as_text
@@ -20,6 +22,8 @@ HASH_CHARACTERS = 32
 
 # Values that are never secrets, whatever their name: `has_password`, `token_expires_at`, `session_lifetime`.
 HARMLESS_TYPES = (bool, date, time, timedelta)
+# An address of mail: its domain is shown.
+ADDRESS = re.compile(r"(?P<first>[^@\s])[^@\s]*@(?P<domain>[^@\s]+\.[^@\s]+)")
 TEXT_TYPES = (str, bytes, bytearray, memoryview)
 
 
@@ -92,7 +96,8 @@ def _has_text(value: object) -> bool:
     kind = type(value)
     if issubclass(kind, list | tuple | set | frozenset):
         return any(issubclass(type(item), TEXT_TYPES) for item in cast("Iterable[object]", value))
-    return issubclass(kind, TEXT_TYPES) and not issubclass(kind, Enum)
+    # A lazy value may be text. To find out would evaluate it.
+    return issubclass(kind, (*TEXT_TYPES, Promise)) and not issubclass(kind, Enum)
 
 
 def _is_textual_key(model: type[Model], name: str) -> bool:
@@ -103,9 +108,8 @@ def _is_textual_key(model: type[Model], name: str) -> bool:
 
 def _masked(value: object) -> str:
     text = value if isinstance(value, str) else ""
-    local, at, domain = text.rpartition("@")
-    if at:
-        return f"{local[:1]}{STARS}@{domain}"
+    if (address := ADDRESS.fullmatch(text)) is not None:
+        return f"{address['first']}{STARS}@{address['domain']}"
     return f"{text[:1]}{STARS}" if len(text) > len(STARS) else STARS
 
 

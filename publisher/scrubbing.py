@@ -17,9 +17,9 @@ KEYED = re.compile(r"(?P<before>\bKey \((?P<name>(?:(?!\bKey \()[^=\n])*+)=)\((?
 # What PostgreSQL says of a row that it refuses, and MySQL of a duplicate key: values without the columns' names.
 ROW = re.compile(r"(?P<name>Failing row contains )\((?:.*?\)\.(?=\n|\\n|$)|.*)", re.DOTALL)
 ENTRY = re.compile(r"(?P<name>Duplicate entry )'(?:.*?'(?= for key )|.*)", re.DOTALL)
-SCHEME = re.compile(r"\b(?P<name>(?:Bearer|Basic|Token|Digest)\s+)[\w.~+/=-]{6,}")
+SCHEME = re.compile(r"\b(?P<name>(?:[Bb]earer|Basic|Token|Digest)\s+)[\w.~+/=-]{6,}")
 HEADER = re.compile(r"""(?P<name>(?:authorization|cookie)\s*+:\s*+)[^\r\n"']++""", re.IGNORECASE)
-USERINFO = re.compile(r"(?P<name>://[^/\s:@]*:)[^/\s@]+(?=@)")
+USERINFO = re.compile(r"(?P<name>://[^/\s:@]*:)[^/\s]+(?=@)")
 
 # The pieces of a value. Quoted text is one piece, up to the end of the text if the closing quote was cut off.
 PIECE = re.compile(

@@ -105,6 +105,7 @@ NAMES = frozenset(("setting", "name", "key", "field", "field_name", "option", "v
 VALUES = re.compile(r"(?:.*_)?(?:value|old|new|before|after|previous|current|default)s?")
 
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+CAPITALS = re.compile(r"(?<=[A-Z]{2})(?=[a-z])")
 BETWEEN = re.compile(r"[\W_]+")
 
 
@@ -123,8 +124,9 @@ def sounds_secret(name: str) -> bool:
     >>> [sounds_secret(name) for name in ("password", "client-secret", "token_type", "passenger")]
     [True, True, False, False]
     """
-    spelt = words(name)
-    return SECRET.search(spelt) is not None and HARMLESS.fullmatch(spelt) is None
+    # Of `APIkey` it is not known whether the first word is `API` or `AP`.
+    spellings = {words(name), words(CAPITALS.sub("_", name))}
+    return any(SECRET.search(spelt) is not None and HARMLESS.fullmatch(spelt) is None for spelt in spellings)
 
 
 def sounds_secret_as_text(name: str) -> bool:
@@ -160,7 +162,8 @@ def named_values(names: Collection[Any]) -> tuple[tuple[str, str], ...]:
     >>> named_values(["sender", "setting", "old_value"])
     (('setting', 'old_value'),)
     """
-    if NAMES.isdisjoint(names):
+    lower = {name: name.lower() for name in names if isinstance(name, str)}
+    if NAMES.isdisjoint(lower.values()):
         return ()
-    values = [name for name in names if isinstance(name, str) and VALUES.fullmatch(name)]
-    return tuple((name, value) for name in names if name in NAMES for value in values)
+    values = [name for name in lower if VALUES.fullmatch(lower[name])]
+    return tuple((name, value) for name in lower if lower[name] in NAMES for value in values)

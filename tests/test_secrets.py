@@ -75,7 +75,6 @@ def clear():
         encoders.columns.columns_of,
         events._paths,
         models.key_action,
-        models.hidden_columns,
     )
     for function in cached:
         function.cache_clear()

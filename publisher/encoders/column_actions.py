@@ -11,6 +11,7 @@ from django.db.models import (
     DurationField,
     Field,
     ForeignKey,
+    Model,
     TextField,
     TimeField,
 )
@@ -22,14 +23,16 @@ from publisher.rules import Redact
 HARMLESS_FIELDS = (BooleanField, DateField, TimeField, DurationField)
 
 
-def column_action(field: "Field[Any, Any]", redact: Redact, *, is_chosen: bool = False) -> str:
+def column_action(
+    field: "Field[Any, Any]", redact: Redact, *, model: type[Model] | None = None, is_chosen: bool = False
+) -> str:
     """What becomes of a field's value, one of ACTIONS: what `redact` says; else a secret is dropped, unless the rule's
     `fields` name it (`is_chosen`).
     """
     named = _named_action(field, redact)
     if named is not None or is_chosen:
         return named or "keep"
-    return "drop" if _is_secret(field) else "keep"
+    return "drop" if _is_secret(field, model or field.model) else "keep"
 
 
 def _named_action(field: "Field[Any, Any]", redact: Redact) -> str | None:
@@ -44,7 +47,7 @@ def _named_action(field: "Field[Any, Any]", redact: Redact) -> str | None:
     return action
 
 
-def _is_secret(field: "Field[Any, Any]") -> bool:
+def _is_secret(field: "Field[Any, Any]", model: type[Model]) -> bool:
     """Whether a field holds a secret, by its class (PasswordField, EncryptedTextField), its name and its model; for a
     foreign key, by the field that it refers to.
     """
@@ -55,7 +58,9 @@ def _is_secret(field: "Field[Any, Any]") -> bool:
         return False
     if isinstance(field, ForeignKey):
         return _refers_to_secret(field)
-    return is_secret_column(field.model, field.name) or (is_free_text(field) and is_secret_text(field.name))
+    # A child or a proxy may have a telling name, and its parent the column.
+    is_named_so = any(is_secret_column(each, field.name) for each in {model, field.model})
+    return is_named_so or (is_free_text(field) and is_secret_text(field.name))
 
 
 def is_free_text(field: "Field[Any, Any]") -> bool:
@@ -71,4 +76,4 @@ def _refers_to_secret(field: "ForeignKey[Any, Any]") -> bool:
         target = target.target_field
     if isinstance(target, AutoField):
         return False
-    return _is_secret(target) or is_secret_column(field.model, field.name)
+    return _is_secret(target, target.model) or is_secret_column(field.model, field.name)

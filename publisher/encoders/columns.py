@@ -84,9 +84,10 @@ class Columns:
     def __init__(
         self, model: type[Model], chosen: frozenset[str] | None, omitted: frozenset[str], redact: Redact = ()
     ) -> None:
+        is_chosen = chosen is not None
         fields = [field for field in model._meta.concrete_fields if chosen is None or field.name in chosen]
         actions = {
-            field: "drop" if field.name in omitted else column_action(field, redact, is_chosen=chosen is not None)
+            field: "drop" if field.name in omitted else column_action(field, redact, model=model, is_chosen=is_chosen)
             for field in fields
         }
         kept = [field for field, action in actions.items() if action != "drop"]

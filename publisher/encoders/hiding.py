@@ -1,6 +1,9 @@
 """Hides values that must not leave as they are: drops, masks or hashes them, and tags their paths."""
 
+from enum import Enum
 from typing import Any, NamedTuple
+
+from django.utils.functional import Promise
 
 from publisher.redaction import TAGS, redacted
 from publisher.wire.registry import DROPPED, Encoding, encodes
@@ -25,14 +28,23 @@ def forget(encoding: Encoding, path: str) -> None:
         del encoding.types[begun]
 
 
+def called(value: object) -> str | None:
+    """The value as a name: it may be text, bytes (as in headers), an enum, or a lazy translation; else None."""
+    if isinstance(value, Enum):
+        value = value.value if isinstance(value.value, str | bytes) else value.name
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return str(value) if isinstance(value, str | Promise) else None
+
+
 def hide_named(encoding: Encoding, plain: dict[str, Any], name: object, value_name: str, path: str) -> bool:
     """Hide an encoded value whose name stands beside it: `setting="SECRET_KEY", value=...`.
 
     `value_name` is its key in `plain`, which is changed in place. Returns whether the value was hidden.
     """
-    if not isinstance(name, str) or value_name not in plain:
+    if (word := called(name)) is None or value_name not in plain:
         return False
-    action = encoding.action(name, plain[value_name])
+    action = encoding.action(word, plain[value_name])
     if action == "keep":
         return False
     hide(encoding, plain, action, value_name, path)

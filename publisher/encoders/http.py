@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.handlers.asgi import get_script_prefix
+from django.db.models import Model
 from django.http import HttpRequest
 from django.http.request import HttpHeaders
 from django.http.response import HttpResponseBase, ResponseHeaders
@@ -14,6 +15,8 @@ from django.urls import ResolverMatch, resolve
 from django.utils.functional import LazyObject, empty
 from django.utils.translation import get_language_from_path, override
 
+from publisher.encoders.hiding import Hidden
+from publisher.encoders.models import key_action, rule_of
 from publisher.encoders.objects import encode_named
 from publisher.redaction import STARS, is_secret, is_secret_text
 from publisher.secret_names import BEARERS
@@ -32,7 +35,7 @@ LIKE_A_KEY = re.compile(r"(?<![^/])(?=[^/]*[0-9])[^/]{6,}")
 @encodes(HttpRequest)
 def encode_request(encoding: Encoding, request: HttpRequest, path: str) -> Any:
     """Method, path, harmless headers, the client's address and the user's id."""
-    user = _known_user_id(request.__dict__.get("user"))
+    user = _known_user_id(encoding, request.__dict__.get("user"))
     return _encoded(
         encoding,
         path,
@@ -103,7 +106,7 @@ def encode_dict(encoding: Encoding, value: Mapping[Any, Any], path: str) -> Any:
     # Only the last of these is in the META of an ASGIRequest.
     if "wsgi.version" in value or "wsgi.input" in value or "wsgi.multithread" in value:
         return encode_environ(encoding, value, path)
-    if "asgi" in value and "headers" in value:
+    if "asgi" in value and isinstance(value.get("headers"), list | tuple):
         return encode_scope(encoding, value, path)
     return encode_named(encoding, value, path)
 
@@ -184,8 +187,10 @@ def _encoded(
     return encoding.tag(path, "request", encode_named(encoding, plain, path))
 
 
-def _known_user_id(user: Any) -> Any:
+def _known_user_id(encoding: Encoding, user: Any) -> Any:
     # A lazy user that is not evaluated yet would need a query.
     if isinstance(user, LazyObject):
         user = user.__dict__.get("_wrapped")
-    return None if user is empty else getattr(user, "pk", None)
+    key = None if user is empty else getattr(user, "pk", None)
+    action = key_action(type(user), rule_of(encoding).redact) if isinstance(user, Model) else "keep"
+    return key if action == "keep" else Hidden(action, key)

@@ -1,6 +1,6 @@
 """Encodes models: instances, classes, querysets, managers and fields."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
@@ -8,7 +8,9 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
+from django.core.exceptions import FieldDoesNotExist
 from django.db.models import DecimalField, Field, ForeignObjectRel, Model, QuerySet
+from django.db.models.constants import LOOKUP_SEP
 from django.db.models.manager import BaseManager
 from django.db.models.query import RawQuerySet
 
@@ -118,7 +120,7 @@ def key_action(model: type[Model], redact: Redact) -> str:
 
     For a composite key, the strictest action of its columns.
     """
-    actions = {column_action(field, redact) for field in model._meta.pk_fields}
+    actions = {column_action(field, redact, model=model) for field in model._meta.pk_fields}
     return next(action for action in ACTIONS if action in actions)
 
 
@@ -152,15 +154,15 @@ def encode_queryset(encoding: Encoding, queryset: "QuerySet[Any]", path: str) ->
         rows = list(islice(found, MOST_ROWS))
         # Rows of `values_list()` are not sent, since they do not name what is a secret.
         if all(isinstance(row, Model | dict) for row in rows):
-            plain["rows"] = [_row(encoding, model, row, f"{path}.rows.{n}") for n, row in enumerate(rows)]
+            actions = _actions_in_rows(encoding, model, rows)
+            plain["rows"] = [_row(encoding, row, actions, f"{path}.rows.{n}") for n, row in enumerate(rows)]
     return encoding.tag(path, "queryset", plain)
 
 
-def _row(encoding: Encoding, model: type[Model], row: Any, path: str) -> Any:
+def _row(encoding: Encoding, row: Any, actions: Mapping[str, str], path: str) -> Any:
     """The key of an instance; the values of a row of `values()` that may leave, by their names and their columns."""
     if isinstance(row, Model):
         return encode_key(encoding, type(row), row.pk, path)
-    actions = hidden_columns(model, rule_of(encoding).redact)
     dropped = {name for name in row if actions.get(name) == "drop"}
     encoding.types.update((f"{path}.{name}", DROPPED) for name in dropped)
     # The encoder of dicts hides values by their names. Here are those that only their columns hide.
@@ -173,13 +175,32 @@ def _row(encoding: Encoding, model: type[Model], row: Any, path: str) -> Any:
     return encoding.encode(kept, path)
 
 
-@cache
-def hidden_columns(model: type[Model], redact: Redact) -> Mapping[str, str]:
-    """The actions, other than `keep`, by all names that a row of `values()` may have for a column."""
-    fields = model._meta.concrete_fields
-    actions = {name: column_action(field, redact) for field in fields for name in (field.name, field.attname)}
-    actions["pk"] = key_action(model, redact)
+def _actions_in_rows(encoding: Encoding, model: type[Model], rows: Sequence[Any]) -> Mapping[str, str]:
+    """The actions, other than `keep`, by name in the rows of `values()`, which all have the same names."""
+    names = rows[0] if rows and isinstance(rows[0], dict) else ()
+    rule = rule_of(encoding)
+    actions = {name: _action_of_path(rule, model, name.split(LOOKUP_SEP)) for name in names}
+    for named in columns_under(rule, model).named_values:
+        if named.is_text and named.value in actions and named.name not in actions:
+            actions[named.value] = "drop"
     return {name: action for name, action in actions.items() if action != "keep"}
+
+
+def _action_of_path(rule: Rule, model: type[Model], path: Sequence[str]) -> str:
+    """What becomes of the column `owner__email` or the like. An annotation is hidden by its name alone, elsewhere."""
+    name, rest = path[0], path[1:]
+    if name == "pk" and not rest:
+        return key_action(model, rule.redact)
+    try:
+        field: Any = model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return "keep"
+    if rest and field.is_relation and field.related_model:
+        return _action_of_path(rule, field.related_model, rest)
+    if not field.concrete:
+        return "keep"
+    columns = columns_under(rule, model)
+    return columns.actions().get(field.name, "keep") if field.name in columns.names else "drop"
 
 
 @encodes(BaseManager, RawQuerySet)

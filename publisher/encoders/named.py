@@ -13,10 +13,11 @@ def hide_by_names(
 ) -> None:
     """Hide the value, in `plain` under `path`, if one of these names is a secret's.
 
-    Without any name, as of a deferred column, text is dropped: it may be a secret.
+    If a name is not known, as of a deferred column or of an expression, text is dropped: it may be a secret.
     """
     its_path = f"{path}.{named.value}"
-    if not names and named.is_text:
+    known = [name for name in names if not hasattr(name, "resolve_expression")]
+    if named.is_text and (not known or len(known) < len(names)):
         hide(encoding, plain, "drop", named.value, its_path)
-    for name in names:
+    for name in known:
         hide_named(encoding, plain, name, named.value, its_path)

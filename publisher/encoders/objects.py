@@ -5,16 +5,14 @@ process has imported that class. It is made without running code of the class, s
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sequence, Set, ValuesView
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableSequence, Sequence, Set, ValuesView
 from dataclasses import MISSING, fields, is_dataclass
-from enum import Enum
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
-from django.utils.functional import Promise
 
-from publisher.encoders.hiding import Hidden, encode_redacted
+from publisher.encoders.hiding import Hidden, called, encode_redacted
 from publisher.secret_names import named_values
 from publisher.wire.codec import DROPPED, Encoding, decodes, encode_mapping, encodes
 from publisher.wire.registry import encodes_shape, imported
@@ -30,13 +28,14 @@ def encode_named(
     actions = {
         key: action
         for key, item in value.items()
-        if (called := _called(key)) is not None and (action := encoding.action(called, item)) != "keep"
+        if (word := called(key)) is not None and (action := encoding.action(word, item)) != "keep"
     }
     for name, value_name in named_values(value):
         # In a form there may be several names.
         for text in value[name] if isinstance(value[name], list) else (value[name],):
-            is_named = value_name not in actions and isinstance(text, str)
-            if is_named and (action := encoding.action(text, value[value_name])) != "keep":
+            if value_name in actions or (word := called(text)) is None:
+                continue
+            if (action := encoding.action(word, value[value_name])) != "keep":
                 actions[value_name] = action
     if not actions:
         return encode_mapping(encoding, value, path)
@@ -45,24 +44,15 @@ def encode_named(
         for key, item in value.items()
         if actions.get(key) != "drop"
     }
-    encoding.types.update((f"{path}.{_called(key)}", DROPPED) for key, action in actions.items() if action == "drop")
+    encoding.types.update((f"{path}.{called(key)}", DROPPED) for key, action in actions.items() if action == "drop")
     return encode_mapping(encoding, kept, path)
-
-
-def _called(key: object) -> str | None:
-    """The key as a name: it may be text, bytes (as in headers), an enum, or a lazy translation; else None."""
-    if isinstance(key, Enum):
-        key = key.value if isinstance(key.value, str | bytes) else key.name
-    if isinstance(key, bytes):
-        return key.decode(errors="replace")
-    return str(key) if isinstance(key, str | Promise) else None
 
 
 def _pair_action(encoding: Encoding, pair: Sequence[Any]) -> str:
     """What becomes of the second item of a pair, as `("Authorization", "Bearer ...")`; `keep` if it is no pair."""
     if len(pair) != 2:
         return "keep"
-    name = _called(pair[0])
+    name = called(pair[0])
     return "keep" if name is None else encoding.action(name, pair[1])
 
 
@@ -136,8 +126,10 @@ def encode_tuple(encoding: Encoding, value: tuple[Any, ...], path: str) -> Any:
         return encoding.tag(path, "tuple", encode_list(encoding, items, path))
     kind = type(value)
     plain = []
+    of_pair = {1: _pair_action(encoding, value)}
     for n, (name, item) in enumerate(zip(names, value, strict=True)):
         action, its_path = encoding.action(name, item), f"{path}.{n}"
+        action = of_pair.get(n, "keep") if action == "keep" else action
         keeps = action == "keep"
         plain.append(encoding.encode(item, its_path) if keeps else encode_redacted(encoding, action, item, its_path))
     return encoding.tag(path, f"namedtuple:{kind.__module__}:{kind.__qualname__}", plain)
@@ -161,7 +153,12 @@ def encode_sequence(encoding: Encoding, value: Iterable[Any], path: str) -> Any:
 
 @encodes_shape(lambda kind: issubclass(kind, Set))
 def encode_set(encoding: Encoding, value: Iterable[Any], path: str) -> Any:
-    return encoding.encode(set(value), path)
+    try:
+        items: Collection[Any] = set(value)
+    except TypeError:
+        # The items of a dict may be unhashable.
+        items = list(value)
+    return encoding.encode(items, path)
 
 
 encodes(dict)(encode_named)

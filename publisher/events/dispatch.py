@@ -23,6 +23,8 @@ from publisher.wire.errors import EncoderFailed, NotEncodable
 from publisher.wire.event import new_event
 from publisher.wire.registry import UNKNOWN
 
+# Of a setting's value, text is looked into, as it may be a URL with a password. An instance is not: it may be saved.
+LOOKED_INTO = (str, list, tuple, dict)
 # Types whose values are the same in JSON, whatever they are.
 PLAIN = frozenset((str, bool, type(None)))
 
@@ -57,7 +59,9 @@ def _encoded_from(source: Source, sender: object, kwargs: Mapping[str, Any]) -> 
     for name, path in hidden:
         _redact(encoding, plain, name, kwargs[name], path)
     for name, value_name in named_values:
-        if not hide_named(encoding, plain, kwargs[name], value_name, f"kwargs.{value_name}") and value_name in plain:
+        path = f"kwargs.{value_name}"
+        is_hidden = hide_named(encoding, plain, kwargs[name], value_name, path)
+        if not is_hidden and isinstance(kwargs[value_name], LOOKED_INTO):
             plain[value_name] = scrubbed_all(to_builtins(plain[value_name]))
     if source.outdated and kwargs.get("created") is False:
         _leave_out(encoding, plain, source.outdated)

@@ -80,7 +80,7 @@ def _timedelta(encoding: Encoding, value: timedelta, path: str) -> Any:
 
 
 def _bytes(encoding: Encoding, value: bytes | bytearray | memoryview, path: str) -> Any:
-    return encoding.tag(path, "bytes", b64encode(value).decode())
+    return encoding.tag(path, "bytes", b64encode(bytes(value)).decode())
 
 
 def _items(encoding: Encoding, value: Any, path: str) -> list[Any]:
@@ -128,8 +128,23 @@ def _decode_datetime(plain: str, zone: str) -> datetime:
     value = datetime.fromisoformat(plain)
     try:
         return value.astimezone(ZoneInfo(zone)) if zone else value
-    except NO_ZONE:
+    except (*NO_ZONE, OverflowError):
         return value
+
+
+def _hashed(kind: Callable[[Any], Any]) -> Callable[[Any, str], Any]:
+    """A decoder to a set or a dict; to the list if an item cannot be hashed, as one of a class that is not here."""
+
+    def decoder(plain: Any, argument: str) -> Any:
+        try:
+            return kind(plain)
+        except TypeError:
+            keys = [pair[0] for pair in plain] if kind is dict else plain
+            if any(isinstance(key, dict) for key in keys):
+                return plain
+            raise
+
+    return decoder
 
 
 def _decode_time(plain: str, zone: str) -> time:
@@ -170,9 +185,9 @@ decodes("time")(_decode_time)
 decodes("timedelta")(lambda plain, argument: timedelta(*plain))
 decodes("bytes")(lambda plain, argument: b64decode(plain))
 decodes("tuple")(lambda plain, argument: tuple(plain))
-decodes("set")(lambda plain, argument: set(plain))
-decodes("frozenset")(lambda plain, argument: frozenset(plain))
-decodes("mapping")(lambda plain, argument: dict(plain))
+decodes("set")(_hashed(set))
+decodes("frozenset")(_hashed(frozenset))
+decodes("mapping")(_hashed(dict))
 # For processes without Django. With it, `publisher.encoders.multivalue` decodes these to Django's own types.
 decodes("multivaluedict")(lambda plain, argument: dict(plain))
 decodes("querydict")(lambda plain, argument: dict(plain))

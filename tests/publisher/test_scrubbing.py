@@ -22,6 +22,8 @@ from tests.databases import execute
         ),
         ("<Session: sown>, <Session_number: 1>", "<Session: ***>, <Session_number: 1>"),
         ("amqp://user:sown@host/", "amqp://user:***@host/"),
+        ("redis://:so@wn@host/0", "redis://:***@host/0"),
+        ("bad header bearer sownsown", "bad header bearer ***"),
         ("GET https://host/?token=sown&a=1", "GET https://host/?token=***&a=1"),
         (
             "<Login {'pwd': 'sown', 'otp': '1', 'activation_key': 'x', 'pin': '1', 'jwt': 'y', 'dsn': 'z'}>",
