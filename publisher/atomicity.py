@@ -34,7 +34,7 @@ CLOSED = (
 )
 # Transaction statuses of PostgreSQL's driver: in a transaction, or in one that has failed.
 # https://www.postgresql.org/docs/current/libpq-status.html#LIBPQ-PQTRANSACTIONSTATUS
-BEGUN = (2, 3)
+BEGUN, FAILED = (2, 3), 3
 # One object for all saves that are in a transaction already.
 _NOTHING = nullcontext()
 
@@ -61,6 +61,12 @@ def is_begun(connection: BaseDatabaseWrapper) -> bool:
     if connection.vendor == "sqlite":
         return bool(driver.in_transaction)
     return connection.vendor == "postgresql" and driver.info.transaction_status in BEGUN
+
+
+def has_failed(connection: BaseDatabaseWrapper) -> bool:
+    """Whether PostgreSQL's transaction has failed: a COMMIT would roll it back, and say nothing."""
+    driver: Any = connection.connection
+    return connection.vendor == "postgresql" and driver is not None and driver.info.transaction_status == FAILED
 
 
 def is_open_already(connection: BaseDatabaseWrapper) -> bool:

@@ -46,42 +46,44 @@ class SignalQuerySet(models.QuerySet[Any]):
             return super().bulk_create(objs, *args, **kwargs)
         given = list(objs)
         had_keys = any(map(_has_key, given))
-        with self._writing() as using:
-            made = super().bulk_create(given, *args, **kwargs)
+        with self._silent() as silent:
+            made = super(SignalQuerySet, silent).bulk_create(given, *args, **kwargs)
             conflicts = _conflicts(*args, **kwargs)
             # With conflicts, an object that had a key may have changed a row with another key, or no row at all.
             is_known = conflicts is None or (conflicts == "update" and not had_keys)
             keys = [each.pk for each in made] if is_known and all(map(_has_key, made)) else None
-            self._tell(bulk_created, keys, len(made), using, conflicts=conflicts)
+            self._tell(bulk_created, keys, len(made), silent.db, conflicts=conflicts)
         return made
 
     def bulk_update(self, objs: Iterable[Any], fields: Iterable[str], *args: Any, **kwargs: Any) -> int:
         if not bulk_updated.has_listeners(self.model):
             # Its batches are calls of `update()`: these must not send `queryset_updated`, with the values of all rows.
-            with self._writing():
-                return super().bulk_update(objs, fields, *args, **kwargs)
+            with self._silent() as silent:
+                return super(SignalQuerySet, silent).bulk_update(objs, fields, *args, **kwargs)
         given, names = tuple(objs), list(fields)
-        with self._writing() as using:
-            count = super().bulk_update(given, names, *args, **kwargs)
-            self._tell(bulk_updated, [each.pk for each in given], count, using, fields=names)
+        with self._silent() as silent:
+            count = super(SignalQuerySet, silent).bulk_update(given, names, *args, **kwargs)
+            self._tell(bulk_updated, [each.pk for each in given], count, silent.db, fields=names)
         return count
 
     def update(self, **kwargs: Any) -> int:
         if not self._tells(queryset_updated):
             return super().update(**kwargs)
-        with self._writing() as using:
-            keys = self._first_keys(using)
-            count = super().update(**kwargs)
-            self._tell(queryset_updated, keys, count, using, values=Values(self.model, kwargs))
+        with self._silent() as silent:
+            keys = self._first_keys(silent.db)
+            count = super(SignalQuerySet, silent).update(**kwargs)
+            self._result_cache = None
+            self._tell(queryset_updated, keys, count, silent.db, values=Values(self.model, kwargs))
         return count
 
     def delete(self) -> tuple[int, dict[str, int]]:
         if not self._tells(queryset_deleted):
             return super().delete()
-        with self._writing() as using:
-            keys = self._first_keys(using)
-            deleted, by_model = super().delete()
-            self._tell(queryset_deleted, keys, by_model.get(self.model._meta.label, 0), using)
+        with self._silent() as silent:
+            keys = self._first_keys(silent.db)
+            deleted, by_model = super(SignalQuerySet, silent).delete()
+            self._result_cache = None
+            self._tell(queryset_deleted, keys, by_model.get(self.model._meta.label, 0), silent.db)
         return deleted, by_model
 
     # As in Django: the manager must not have `delete()`.
@@ -109,15 +111,16 @@ class SignalQuerySet(models.QuerySet[Any]):
         return not self._is_telling and not is_refused and signal.has_listeners(self.model)
 
     @contextmanager
-    def _writing(self) -> Iterator[str]:
-        """A transaction on the database to write to, whose alias is yielded."""
-        self._for_write = True
-        before, self._is_telling = self._is_telling, True
-        try:
-            with in_transaction(self.db):
-                yield self.db
-        finally:
-            self._is_telling = before
+    def _silent(self) -> Iterator["SignalQuerySet"]:
+        """A copy that sends no signal, in a transaction on the database to write to.
+
+        A copy, since this queryset may be shared with other threads, and with receivers of the signal.
+        """
+        silent = self._clone()
+        silent._for_write = True  # type: ignore[attr-defined]
+        silent._is_telling = True
+        with in_transaction(silent.db):
+            yield silent
 
     def _first_keys(self, using: str) -> list[Any]:
         """The first keys: one more than a signal has, which tells whether there are more."""

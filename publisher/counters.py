@@ -1,7 +1,7 @@
 """Counts, since the process started, events that could not be forwarded as they were, and outcomes of questions."""
 
 from collections import Counter
-from threading import Lock
+from threading import RLock
 
 PROJECTED = "projected"
 ENCODER_FAILED = "encoder failed"
@@ -21,7 +21,8 @@ MOST = 10_000
 OTHERS = "others"
 
 _counts: Counter[tuple[str, str]] = Counter()
-_lock = Lock()
+# Reentrant: while it is held, the garbage collector may call a `__del__` that counts something, too.
+_lock = RLock()
 
 
 def count(what: str, about: str, more: int = 1) -> int:

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from publisher import counters
@@ -45,7 +45,8 @@ class Buffer:
         self.stop = threading.Event()
         self.news = threading.Event()
         self._bytes = 0
-        self._lock = threading.Lock()
+        # Reentrant: while it is held, the garbage collector may call a `__del__` that sends a signal.
+        self._lock = threading.RLock()
         self._logged_at = float("-inf")
         self._thread: threading.Thread | None = None
         self._start()
@@ -68,7 +69,7 @@ class Buffer:
                 self.waiting.append(event)
                 self._bytes += len(event.body)
         if reason is not None:
-            self.drop(1, reason)
+            self.drop(1, reason, log=self._log_aside)
         else:
             if self._thread is None:
                 self._start()
@@ -99,13 +100,23 @@ class Buffer:
             self.waiting.extendleft(reversed(events))
             self._bytes += sum(len(event.body) for event in events)
 
-    def drop(self, count: int, reason: str, *, last: bool = False) -> None:
+    def drop(self, count: int, reason: str, *, last: bool = False, log: Callable[[str], None] | None = None) -> None:
         """Count dropped events, and log that now and then."""
         self.dropped += count
         counters.count(counters.DROPPED, "direct", count)
         if last or time.monotonic() - self._logged_at > LOG_SECONDS:
             self._logged_at = time.monotonic()
-            logger.warning("direct events dropped=%d so far: %s", self.dropped, reason)
+            (log or self._log)(reason)
+
+    def _log(self, reason: str) -> None:
+        logger.warning("direct events dropped=%d so far: %s", self.dropped, reason)
+
+    def _log_aside(self, reason: str) -> None:
+        """Log in another thread: here, a logging handler that saves rows would do so in the middle of a COMMIT."""
+        try:
+            threading.Thread(target=self._log, args=(reason,), name="signal-bridge-log", daemon=True).start()
+        except RuntimeError:  # no thread can be started any more
+            self._log(reason)
 
     def close(self) -> None:
         """Publish what is left, for at most two seconds."""
@@ -126,7 +137,7 @@ class Buffer:
 
 
 _buffer: Buffer | None = None
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def send(event: DirectEvent, using: str) -> None:
@@ -149,7 +160,7 @@ def _forget() -> None:
     global _buffer, _lock
     if _buffer is not None:
         atexit.unregister(_buffer.close)
-    _buffer, _lock = None, threading.Lock()
+    _buffer, _lock = None, threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -21,8 +21,10 @@ def read_committed(connection: BaseDatabaseWrapper) -> None:
     if connection.vendor != "postgresql" or connection.in_atomic_block:
         return
     connection.ensure_connection()
-    # Otherwise, the driver would send the level from OPTIONS with each BEGIN.
-    connection.connection.isolation_level = None
+    # Otherwise, the driver would send the level from OPTIONS with each BEGIN. It raises an error of its own here if it
+    # has noticed that the connection is lost.
+    with connection.wrap_database_errors:
+        connection.connection.isolation_level = None
     with connection.cursor() as cursor:
         cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED")
 

@@ -13,9 +13,10 @@ from typing import Any
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import DatabaseErrorWrapper
 from msgspec import Struct
 
-from publisher.atomicity import is_open, is_open_already
+from publisher.atomicity import has_failed, is_open, is_open_already
 from publisher.error_codes import has_code
 from publisher.events.rows import Row
 from publisher.models import OutboxEvent
@@ -25,6 +26,8 @@ from publisher.tables import how_to_migrate
 # Errors for a table or a column that is missing or outdated: SQLite's texts, and the codes of PostgreSQL and MySQL.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 MISSING = ("no such table", "no column named", "NOT NULL constraint failed")
+# https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html#error_er_lock_deadlock
+DEADLOCK_CODES = frozenset((1213,))
 MISSING_CODES = frozenset(("42P01", "42703", "23502", 1146, 1054, 1048))
 
 
@@ -167,6 +170,9 @@ def _wrap_commit(connection: BaseDatabaseWrapper) -> None:
         # In an atomic block, Django's `commit` raises.
         if not connection.in_atomic_block:
             _write_pending(connection)
+        if connection.run_on_commit and has_failed(connection):
+            # PostgreSQL rolls this transaction back, whatever it is told.
+            forget(connection)
         commit()
         _hand_over(connection)
 
@@ -193,6 +199,25 @@ def _wrap_commit(connection: BaseDatabaseWrapper) -> None:
     connection.savepoint_rollback = savepoint_rollback_of_the_last  # type: ignore[method-assign]
     # Django would number savepoints from 1 again, and new ones would look older than earlier hooks.
     connection.clean_savepoints = lambda: None  # type: ignore[method-assign]
+    if connection.vendor == "mysql":
+        connection.wrap_database_errors = NoticingDeadlocks(connection)
+
+
+class NoticingDeadlocks(DatabaseErrorWrapper):
+    """Notices that MySQL has rolled the whole transaction back, which Django takes for an error of one statement.
+
+    https://dev.mysql.com/doc/refman/8.4/en/innodb-deadlock-detection.html
+    """
+
+    def __exit__(self, exc_type: Any, exc_value: Any, traceback: Any) -> None:
+        if exc_value is not None and has_code(exc_value, DEADLOCK_CODES):
+            forget(self.wrapper)  # type: ignore[attr-defined]
+        super().__exit__(exc_type, exc_value, traceback)
+
+
+def forget(connection: BaseDatabaseWrapper) -> None:
+    """Forget what the transaction has pending: the database has rolled it back, or will."""
+    connection.run_on_commit = [hook for hook in _hooks(connection) if not isinstance(hook[1], Pending | HandOver)]
 
 
 def _parted(hooks: list[Any], number: float) -> tuple[list[Any], list[Any]]:

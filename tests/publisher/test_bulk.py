@@ -283,6 +283,24 @@ def fail(**kwargs):
     raise RuntimeError
 
 
+@pytest.mark.django_db(transaction=True)
+def test_shared_queryset_tells_of_each_write_when_a_receiver_uses_it_again():
+    articles("a")
+    shared = Article.telling.all()
+
+    def again(values, **kwargs):
+        if values["title"] == "once":
+            shared.update(title="twice")
+
+    queryset_updated.connect(again, sender=Article)
+    try:
+        shared.update(title="once")
+    finally:
+        queryset_updated.disconnect(again, sender=Article)
+    assert [event.kwargs["values"]["title"] for event in written()] == ["once", "twice"]
+    assert Article.objects.get().title == "twice"
+
+
 def test_all_four_are_in_the_catalogue_with_their_arguments():
     for signal in (bulk_created, bulk_updated, queryset_updated, queryset_deleted):
         known = next(known for name in NAMES if (known := named(f"publisher.signals.{name}")).signal is signal)

@@ -1,6 +1,7 @@
 """Direct delivery: at most once, never in the way of whoever sends."""
 
 import json
+import logging
 import threading
 import time
 from collections import deque
@@ -12,6 +13,7 @@ from django.db import connections, transaction
 from publisher import counters, direct
 from publisher.direct_thread import publish
 from publisher.models import OutboxEvent
+from publisher.outbox.writing import after_commit
 from publisher.wire.errors import MessageRefused
 from publisher.wire.loop import Loop
 from publisher.wire.origin import Origin, originating
@@ -185,7 +187,27 @@ def test_event_is_dropped_when_the_buffer_has_no_room_for_it(undisturbed, sizes,
 def test_event_that_never_fits_has_a_reason_of_its_own(undisturbed, caplog, sizes, said):
     for size in sizes:
         undisturbed.put(event(size))
-    assert f"direct events dropped=1 so far: {said}" in caplog.text
+    eventually(lambda: f"direct events dropped=1 so far: {said}" in caplog.text)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_logging_handler_that_saves_is_not_called_in_the_middle_of_a_commit(undisturbed, monkeypatch):
+    saved = []
+
+    class Saving(logging.Handler):
+        def emit(self, record):
+            saved.append(connections["default"].in_atomic_block or not connections["default"].get_autocommit())
+            connections["default"].close()
+
+    handler = Saving()
+    logging.getLogger("publisher.direct").addHandler(handler)
+    try:
+        with transaction.atomic():
+            after_commit(lambda: undisturbed.put(event(1001)), "default")
+        eventually(lambda: saved)
+    finally:
+        logging.getLogger("publisher.direct").removeHandler(handler)
+    assert saved == [False]
 
 
 def test_event_that_comes_after_the_end_is_dropped_and_counted(undisturbed, caplog):

@@ -238,3 +238,62 @@ def test_event_stays_with_its_transaction_when_the_database_refuses_to_end_it(st
     )
     assert printed.split() == ["refused", "refused"]
     assert (stage.database.value("SELECT COUNT(*) FROM foo_article"), stage.outbox()) == (1, 1)
+
+
+@pytest.mark.parametrize("engine", ["postgres"])
+def test_direct_event_does_not_leave_when_the_database_turns_the_commit_into_a_rollback(stage):
+    printed = stage.python("""
+from django.db import DatabaseError, connection, transaction
+from publisher.outbox.writing import after_commit
+
+def leave(*, fails):
+    with transaction.atomic():
+        after_commit(lambda: print("left", fails), "default")
+        try:
+            connection.cursor().execute(f"SELECT 1 / {int(not fails)}")
+        except DatabaseError:
+            pass
+
+leave(fails=True)
+leave(fails=False)
+""")
+    assert printed.strip() == "left False"
+
+
+@pytest.mark.parametrize("engine", ["mariadb"])
+def test_event_does_not_leave_when_a_deadlock_that_was_caught_has_undone_its_write(stage):
+    stage.python("""
+from threading import Event, Thread
+from django.db import OperationalError, connection, transaction
+from tests.foo.models import Article, Draft, Tag
+
+one, two = Tag.objects.create(name="one"), Tag.objects.create(name="two")
+has_two = Event()
+
+def lock(tag):
+    return list(Tag.objects.select_for_update().filter(pk=tag.pk))
+
+def other():
+    with transaction.atomic():
+        Draft.objects.bulk_create(Draft(text="more to undo") for _ in range(50))
+        lock(two)
+        has_two.set()
+        lock(one)
+        transaction.set_rollback(True)
+    connection.close()
+
+thread = Thread(target=other)
+with transaction.atomic():
+    Article.objects.create(title="undone")
+    lock(one)
+    thread.start()
+    has_two.wait()
+    try:
+        lock(two)
+    except OperationalError:
+        Article.objects.create(title="kept")
+thread.join()
+""")
+    assert stage.database.rows("SELECT title FROM foo_article") == [("kept",)]
+    keys = [key for (key,) in stage.database.rows("SELECT routing_key FROM publisher_outboxevent")]
+    assert keys.count("db.post_save.foo.article") == 1

@@ -22,6 +22,7 @@ from publisher.wire.sender import Outcome
 from tests.foo.models import Article
 from tests.foo.signals import user_login
 from tests.leasing import held
+from tests.stage import eventually
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -251,3 +252,30 @@ def test_relay_commits_though_the_project_turned_autocommit_off(stage, queues):
     )
     assert (stage.outbox(), queues.count("q")) == (0, 3)
     queues.delete("q")
+
+
+@pytest.mark.parametrize("engine", ["postgres"])
+def test_relay_goes_on_when_database_and_broker_end_while_it_waits_for_confirms(stage, late_broker):
+    late_broker.open()
+    running = stage.start("relay", BROKER_URL=late_broker.url)
+    eventually(lambda: "connected" in running.log.read_text())
+    time.sleep(1)
+    late_broker.is_deaf = True
+    stage.python("""
+from django.db import transaction
+from tests.foo.models import Article
+with transaction.atomic():
+    for n in range(2600): Article.objects.create(title=str(n))
+""")
+    time.sleep(1.5)  # the window is full now, and no query is made
+    stage.database.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    time.sleep(0.15)
+    late_broker.close()
+    late_broker.is_deaf = False
+    time.sleep(1)
+    late_broker.open()
+    eventually(lambda: stage.outbox() == 0 or running.poll() is not None, 30)
+    assert running.poll() is None
