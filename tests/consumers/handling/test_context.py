@@ -68,7 +68,7 @@ async def in_async_code(event):
         ("no.such.function", "cannot be imported: ModuleNotFoundError"),
         (5, "cannot be imported"),
         ("django.VERSION", "is no function"),
-        (f"{__name__}.bare", "lacks @contextmanager"),
+        (f"{__name__}.bare", "lacks the decorator @contextmanager"),
         (f"{__name__}.in_async_code", "is `async`"),
     ],
     ids=repr,
